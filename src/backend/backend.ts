@@ -1,0 +1,164 @@
+/**
+ * The seam between what Pare computes and where it is computed. A backend owns tensors and offers the operations
+ * below on them; `webgpu/` and `wasm/` realise it, and `tests/reference/` states it again in plain f64. A backend
+ * knows no model, no method and no file.
+ *
+ * Three rules hold for every realisation:
+ *  - Operations queue; only {@linkcode Backend.read} waits. Operations take effect in the order of their calls.
+ *  - Shapes are checked at the call: a `RangeError` says what was expected and what was found. It is a bug of the
+ *    caller, never of the user.
+ *  - Results are deterministic: the same calls give the same bytes, whatever the number of workers.
+ */
+
+/** How one number is stored in a checkpoint. */
+export type Dtype = "F32" | "F16" | "BF16";
+
+/** Bytes of one number of each {@linkcode Dtype}. */
+export const BYTES: Readonly<Record<Dtype, number>> = { F32: 4, F16: 2, BF16: 2 };
+
+/**
+ * A matrix that a backend owns, row-major without padding. Disposing it frees it; operations that are already queued
+ * still see it. Disposing twice does nothing.
+ */
+export interface Tensor extends Disposable {
+  readonly rows: number;
+  readonly cols: number;
+  readonly dtype: Dtype;
+}
+
+/**
+ * One bit for every weight of a matrix, 1 = removed. A row takes `ceil(cols / 32)` little-endian 32-bit words, column
+ * `j` is bit `j % 32` of word `floor(j / 32)`; unused bits are 0.
+ */
+export interface Mask extends Disposable {
+  readonly rows: number;
+  readonly cols: number;
+}
+
+/**
+ * A running column sum that can be added to, merged and finished, wider than f32: an F32 tensor of 2 x cols whose
+ * value in column `j` is row 0 plus row 1 (the high part and what it lost). Its bytes can be read, sent to another
+ * machine and merged there.
+ */
+export type Sums = Tensor;
+
+/** What a weight is worth. F32 arithmetic, elementwise. */
+export type Formula =
+  /** `|w|` */
+  | { readonly kind: "magnitude" }
+  /** `|w| * sqrt(statistic[column])`, statistic F32 1 x cols (Wanda, section 3, equation 1). */
+  | { readonly kind: "activation"; readonly statistic: Tensor };
+
+/** Which scores compete, and how many of them go. */
+export interface Selection {
+  /**
+   * The scores that are compared with each other: runs of this many whole rows (the last run may be shorter; 1 = each
+   * row, `rows` = the whole matrix), or each column on its own.
+   */
+  readonly group: number | "column";
+  /** The share to remove, in [0, 1). 0 removes nothing under either rule. */
+  readonly sparsity: number;
+  /**
+   * `count`: exactly the `floor(size * sparsity)` smallest of a group, ties to the lower row-major index.
+   * `threshold`: everything `<= ascending[floor(size * sparsity)]` of the group (magnitude's published rule).
+   * `size` is the group's own size; the product is f64.
+   */
+  readonly rule: "count" | "threshold";
+}
+
+/** The shape of an attention call. */
+export interface AttentionShape {
+  /** Tokens of one sequence; the rows of q are whole sequences one after the other. */
+  readonly length: number;
+  /** Query heads. */
+  readonly heads: number;
+  /** Key and value heads; divides `heads`. Query head `h` reads kv head `floor(h / (heads / kvHeads))`. */
+  readonly kvHeads: number;
+}
+
+/** About twenty operations on tensors. Everything numerical in Pare is said with these. */
+export interface Backend extends AsyncDisposable {
+  readonly name: "webgpu" | "wasm" | "reference";
+  /** The adapter, or the number of workers and the SIMD level: for the user's eyes and the run's record. */
+  readonly description: string;
+  /** Tensors and masks not yet disposed: tests count leaks with it. */
+  readonly live: number;
+
+  // ── hold ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+  /** A tensor of zeros. */
+  allocate(rows: number, cols: number, dtype?: Dtype): Tensor;
+  /** A tensor of these bytes (`rows * cols` numbers of `dtype`, little-endian). The bytes may be reused at once. */
+  upload(bytes: Uint8Array, rows: number, cols: number, dtype: Dtype): Tensor;
+  /**
+   * Waits until every queued operation is done and gives the bytes of the tensors and masks, in their order; each
+   * result is the caller's own copy. With no argument it is a fence.
+   * @throws PareError if the device was lost or ran out of memory.
+   */
+  read(...held: (Tensor | Mask)[]): Promise<Uint8Array<ArrayBuffer>[]>;
+
+  // ── forward (results are new F32 tensors; x is always F32, tokens x features) ──────────────────────────────────────
+  /**
+   * Copies rows of an embedding: row `t` of `out` becomes F32 of row `ids[t] - firstRow` of `table`, if the table has
+   * it; other rows of `out` stay. So a large table can come in slices.
+   */
+  embed(out: Tensor, ids: Uint32Array, table: Tensor, firstRow: number): void;
+  /** `x Wᵀ (+ bias)`: x tokens x in, weight out x in (any dtype), bias 1 x out (any dtype) → tokens x out. */
+  linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor;
+  /**
+   * `x * rsqrt(mean(x²) + epsilon) * gain` over every run of `gain.cols` neighbouring columns (the whole row, or each
+   * head); gain 1 x n of any dtype, n divides the columns of x.
+   */
+  rmsNorm(x: Tensor, gain: Tensor, epsilon: number): Tensor;
+  /**
+   * Rotary position embedding in the half-split layout. `angles` F32 length x headDim: of position `p` the cosines of
+   * the headDim/2 frequencies, then their sines. Row `t` of x stands at position `t % length`; x is tokens x (heads *
+   * headDim). With pairs (a, b) = (x[j], x[j + headDim/2]) of a head: (a cos - b sin, b cos + a sin).
+   */
+  rotate(x: Tensor, angles: Tensor): Tensor;
+  /**
+   * Causal softmax attention within each sequence, scale 1/sqrt(headDim). q tokens x (heads * headDim), k and v tokens
+   * x (kvHeads * headDim) → tokens x (heads * headDim).
+   */
+  attention(q: Tensor, k: Tensor, v: Tensor, shape: AttentionShape): Tensor;
+  /** `silu(gate) * up`, elementwise. */
+  swiglu(gate: Tensor, up: Tensor): Tensor;
+  /** `x + y`, elementwise. */
+  add(x: Tensor, y: Tensor): Tensor;
+  /**
+   * One slice of the vocabulary of a cross entropy. `state` F32 tokens x 3 holds, for each token, the largest logit so
+   * far, the sum of `exp(logit - largest)` so far, and the target's logit; `start` = true begins it (its old content
+   * is ignored). `head` holds the vocabulary's rows `firstRow ...` (any dtype). The loss of token `t` is
+   * `largest + log(sum) - target` once all slices have passed. The logits never exist whole.
+   */
+  crossEntropy(state: Tensor, hidden: Tensor, head: Tensor, firstRow: number, targets: Uint32Array, start: boolean): void;
+
+  // ── observe ───────────────────────────────────────────────────────────────────────────────────────────────────────
+  /** Adds to every column `j` of `sums` the sum over the rows of x of `x[t, j]²`. */
+  addSquares(sums: Sums, x: Tensor): void;
+  /** Adds `other` to `sums`. */
+  merge(sums: Sums, other: Sums): void;
+  /** `scale * sums`, rounded once, as F32 1 x cols. */
+  finish(sums: Sums, scale: number): Tensor;
+
+  // ── prune ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+  /** Scores of a weight (any dtype) by a formula: F32 rows x cols, never negative. */
+  score(weight: Tensor, formula: Formula): Tensor;
+  /** Selects the smallest scores of every group: exact, linear in the size of a group. */
+  selectSmallest(scores: Tensor, selection: Selection): Mask;
+  /**
+   * n:m, keeps n: of every `m` neighbouring columns of a row the `m - n` smallest scores are removed, ties to the
+   * lower column. `m` divides cols.
+   */
+  selectGroups(scores: Tensor, n: number, m: number): Mask;
+  /**
+   * Wanda's variant: removes in every row the smallest scores whose running sum stays within `alpha` of the row's sum
+   * (and all scores equal to the last of them); one alpha for the matrix, found by the published bisection for
+   * `sparsity` (algorithms: `lo, hi, alpha = 0, 0.8, 0.4`). Sums in f64 (or a pair of f32), rounded to f32 to compare.
+   */
+  selectCumulative(scores: Tensor, sparsity: number): Mask;
+  /** Sets the weights that the mask removes to (positive) zero, in place, in their own dtype. */
+  apply(weight: Tensor, mask: Mask): void;
+
+  /** Seconds spent in each operation so far, by its name, where the backend can tell; the fence is the caller's. */
+  seconds(): Promise<Record<string, number>>;
+}
