@@ -1,0 +1,21 @@
+/** The methods that Pare knows. A new one is a file and a line here. */
+import { PareError } from "../errors.ts";
+import { magnitude } from "./magnitude.ts";
+import type { Method } from "./method.ts";
+import { wanda } from "./wanda.ts";
+
+export * from "./method.ts";
+export * from "./request.ts";
+
+/** Every method, by its name. */
+export const METHODS: ReadonlyMap<string, Method> = new Map([magnitude, wanda].map((method) => [method.name, method]));
+
+/**
+ * A method by its name.
+ * @throws PareError for a name that is not known.
+ */
+export function findMethod(name: string): Method {
+  const method = METHODS.get(name);
+  if (!method) throw new PareError(`--method ${name}: not known; known are ${[...METHODS.keys()].join(", ")}`);
+  return method;
+}

@@ -1,0 +1,66 @@
+/** What a user writes for a pattern, a group or a sparsity, understood and checked. */
+import { PareError } from "../errors.ts";
+import type { Group, Method, Pattern, Request } from "./method.ts";
+
+/**
+ * Reads `n:m`.
+ * @throws PareError if it is not two whole numbers with 0 < n < m.
+ */
+export function parsePattern(text: string): Pattern {
+  const [, n, m] = (/^(\d{1,6}):(\d{1,6})$/.exec(text) ?? []).map(Number);
+  if (!(n > 0 && n < m)) {
+    throw new PareError(`--pattern ${text}: expected n:m with 0 < n < m, such as 2:4 (n of every m weights are kept)`);
+  }
+  return { n, m };
+}
+
+/**
+ * Reads `row`, `layer`, `column` or `block:R`.
+ * @throws PareError for anything else.
+ */
+export function parseGroup(text: string): Group {
+  if (text === "row" || text === "layer" || text === "column") return text;
+  const [, block] = (/^block:(\d{1,9})$/.exec(text) ?? []).map(Number);
+  if (!(block > 0)) {
+    throw new PareError(`--group ${text}: expected row, layer, column or block:R with R rows, such as block:4`);
+  }
+  return { block };
+}
+
+/** The parts of a request as a user gives them. */
+export interface RequestOptions {
+  /** Share to remove, in [0, 1). Default 0.5 without a pattern. */
+  readonly sparsity?: number;
+  /** n:m; n are kept. */
+  readonly pattern?: Pattern;
+  /** Another comparison group than the method's own. */
+  readonly group?: Group;
+  /** Wanda's variant. */
+  readonly variant?: boolean;
+}
+
+/** The paper's own setting. */
+const DEFAULT_SPARSITY = 0.5;
+
+/**
+ * Checks that the parts of a request go together.
+ * @throws PareError for a sparsity outside [0, 1), or one that contradicts the pattern, or parts that exclude each other.
+ */
+export function makeRequest(method: Method, options: RequestOptions): Request {
+  const { pattern, group, variant = false } = options;
+  const share = pattern ? 1 - pattern.n / pattern.m : DEFAULT_SPARSITY;
+  const sparsity = options.sparsity ?? share;
+  if (!(sparsity >= 0 && sparsity < 1)) throw new PareError(`--sparsity ${sparsity}: expected a share in [0, 1)`);
+  // A published command gives both; a thousandth is finer than any share a pattern with small m could mean.
+  if (pattern && Math.abs(sparsity - share) > 1e-3) {
+    throw new PareError(
+      `--sparsity ${sparsity} contradicts --pattern ${pattern.n}:${pattern.m}, which removes ${share}: leave one out`,
+    );
+  }
+  if (pattern && group) {
+    throw new PareError("--group and --pattern exclude each other: n:m compares within its m weights");
+  }
+  if (variant && method.name !== "wanda") throw new PareError(`--variant is Wanda's; the method is ${method.name}`);
+  if (variant && (pattern || group)) throw new PareError("--variant and --pattern or --group exclude each other");
+  return { sparsity, ...pattern && { pattern }, ...group && { group }, ...variant && { variant } };
+}

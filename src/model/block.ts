@@ -1,0 +1,111 @@
+/**
+ * One block of a LLaMA-like model on a backend, written once for every family and backend. Its two halves, `attend` and
+ * `gate`, serve both passes of pruning: {@linkcode forwardBlock} runs all of it, {@linkcode observeBlock} shows every
+ * linear's input and leaves out what nobody would see (the down projection and the last residual add).
+ */
+import type { Backend, Tensor } from "../backend/backend.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { Shape } from "./config.ts";
+import { rotaryAngles } from "./rope.ts";
+import { blockTensors, type LinearName, linearName } from "./tensors.ts";
+
+/** Sees the input (tokens x in) that some linears of the block share. */
+export type Observer = (linears: readonly LinearName[], input: Tensor) => void;
+
+/** The tensors of one block on a backend, in the checkpoint's dtype; disposing it frees them all. */
+export class Block implements Disposable {
+  /** @param tensors By their name within the block, such as `mlp.up_proj.weight`. */
+  constructor(readonly shape: Shape, readonly index: number, readonly tensors: ReadonlyMap<string, Tensor>) {}
+
+  /** Reads a block's bytes from a checkpoint, by the full names of its tensors. */
+  static read(checkpoint: Checkpoint, shape: Shape, index: number): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
+    return checkpoint.read([...blockTensors(shape).keys()].map((name) => linearName(index, name)));
+  }
+
+  /** Puts a block's bytes, as {@linkcode Block.read} gives them, on a backend. */
+  static upload(
+    backend: Backend,
+    checkpoint: Checkpoint,
+    shape: Shape,
+    index: number,
+    bytes: ReadonlyMap<string, Uint8Array>,
+  ): Block {
+    const tensors = new Map<string, Tensor>();
+    for (const [name, dimensions] of blockTensors(shape)) {
+      const full = linearName(index, name);
+      const [rows, cols] = dimensions.length === 2 ? dimensions : [1, dimensions[0]];
+      tensors.set(name, backend.upload(bytes.get(full)!, rows, cols, checkpoint.tensors.get(full)!.dtype));
+    }
+    return new Block(shape, index, tensors);
+  }
+
+  /** A tensor by its name within the block. */
+  get(name: string): Tensor {
+    return this.tensors.get(name)!;
+  }
+
+  [Symbol.dispose](): void {
+    for (const tensor of this.tensors.values()) tensor[Symbol.dispose]();
+  }
+}
+
+/** The rotary table of a shape for sequences of `length` tokens, on a backend. */
+export function uploadAngles(backend: Backend, shape: Shape, length: number): Tensor {
+  return backend.upload(new Uint8Array(rotaryAngles(shape, length).buffer), length, shape.headDim, "F32");
+}
+
+function linear(backend: Backend, block: Block, name: LinearName, x: Tensor): Tensor {
+  return backend.linear(x, block.get(`${name}.weight`), block.tensors.get(`${name}.bias`));
+}
+
+/** A query or key projection: linear, per-head norm where the family has one, rotation. */
+function project(backend: Backend, block: Block, kind: "q" | "k", x: Tensor, angles: Tensor): Tensor {
+  using flat = linear(backend, block, `self_attn.${kind}_proj`, x);
+  const gain = block.tensors.get(`self_attn.${kind}_norm.weight`);
+  if (!gain) return backend.rotate(flat, angles);
+  using normed = backend.rmsNorm(flat, gain, block.shape.epsilon);
+  return backend.rotate(normed, angles);
+}
+
+/** The residual stream after attention. */
+function attend(backend: Backend, block: Block, hidden: Tensor, angles: Tensor, observe?: Observer): Tensor {
+  const { epsilon, heads, kvHeads } = block.shape;
+  using x = backend.rmsNorm(hidden, block.get("input_layernorm.weight"), epsilon);
+  observe?.(["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"], x);
+  using q = project(backend, block, "q", x, angles);
+  using k = project(backend, block, "k", x, angles);
+  using v = linear(backend, block, "self_attn.v_proj", x);
+  using mixed = backend.attention(q, k, v, { length: angles.rows, heads, kvHeads });
+  observe?.(["self_attn.o_proj"], mixed);
+  using out = linear(backend, block, "self_attn.o_proj", mixed);
+  return backend.add(hidden, out);
+}
+
+/** The down projection's input: `silu(gate x) * up x`. */
+function gate(backend: Backend, block: Block, hidden: Tensor, observe?: Observer): Tensor {
+  using x = backend.rmsNorm(hidden, block.get("post_attention_layernorm.weight"), block.shape.epsilon);
+  observe?.(["mlp.gate_proj", "mlp.up_proj"], x);
+  using gated = linear(backend, block, "mlp.gate_proj", x);
+  using up = linear(backend, block, "mlp.up_proj", x);
+  return backend.swiglu(gated, up);
+}
+
+/**
+ * Runs a block.
+ * @param hidden The residual stream, tokens x hidden: whole sequences of `angles.rows` tokens.
+ * @param angles From {@linkcode uploadAngles}.
+ * @returns The residual stream after the block, a new tensor.
+ */
+export function forwardBlock(backend: Backend, block: Block, hidden: Tensor, angles: Tensor): Tensor {
+  using attended = attend(backend, block, hidden, angles);
+  using product = gate(backend, block, attended);
+  using down = linear(backend, block, "mlp.down_proj", product);
+  return backend.add(attended, down);
+}
+
+/** Runs a block as far as its linears' inputs go, and shows them to the observer. */
+export function observeBlock(backend: Backend, block: Block, hidden: Tensor, angles: Tensor, observe: Observer): void {
+  using attended = attend(backend, block, hidden, angles, observe);
+  using product = gate(backend, block, attended, observe);
+  observe(["mlp.down_proj"], product);
+}

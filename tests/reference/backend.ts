@@ -1,0 +1,346 @@
+/**
+ * The backend's contract, stated once more in plain TypeScript: every operation as the formula in its doc comment,
+ * sums in f64, no tiling, no queue. It is slow and obvious on purpose. The contract suite checks it and both real
+ * backends against independent formulas; pipelines are tested with it where speed does not matter.
+ */
+import type {
+  AttentionShape,
+  Backend,
+  Dtype,
+  Formula,
+  Mask,
+  Selection,
+  Sums,
+  Tensor,
+} from "../../src/backend/backend.ts";
+import { fromFloats, toFloats } from "./floats.ts";
+
+class Matrix implements Tensor {
+  #owner: ReferenceBackend;
+  #alive = true;
+  constructor(
+    owner: ReferenceBackend,
+    readonly rows: number,
+    readonly cols: number,
+    readonly dtype: Dtype,
+    public values: Float32Array,
+  ) {
+    this.#owner = owner;
+    owner.live++;
+  }
+  [Symbol.dispose](): void {
+    if (this.#alive) this.#owner.live--;
+    this.#alive = false;
+  }
+}
+
+class Bits implements Mask {
+  #owner: ReferenceBackend;
+  #alive = true;
+  readonly stride: number;
+  readonly words: Uint32Array<ArrayBuffer>;
+  constructor(owner: ReferenceBackend, readonly rows: number, readonly cols: number) {
+    this.#owner = owner;
+    this.stride = Math.ceil(cols / 32);
+    this.words = new Uint32Array(rows * this.stride);
+    owner.live++;
+  }
+  remove(row: number, col: number): void {
+    this.words[row * this.stride + (col >> 5)] |= 1 << (col & 31);
+  }
+  removes(row: number, col: number): boolean {
+    return (this.words[row * this.stride + (col >> 5)] >>> (col & 31) & 1) === 1;
+  }
+  [Symbol.dispose](): void {
+    if (this.#alive) this.#owner.live--;
+    this.#alive = false;
+  }
+}
+
+/** Checks a shape at the call. */
+function expect(what: string, expected: number, found: number): void {
+  if (expected !== found) throw new RangeError(`${what}: expected ${expected}, found ${found}`);
+}
+
+const values = (tensor: Tensor): Float32Array => (tensor as Matrix).values;
+
+/** The indices of the smallest scores that a group loses, by a plain stable sort. */
+function smallest(scores: number[], sparsity: number, rule: Selection["rule"]): number[] {
+  if (sparsity === 0) return [];
+  const order = scores.map((_, i) => i).sort((a, b) => scores[a] - scores[b] || a - b);
+  const count = Math.floor(scores.length * sparsity);
+  if (rule === "count") return order.slice(0, count);
+  return order.filter((i) => scores[i] <= scores[order[count]]);
+}
+
+/** See the file's head. */
+export class ReferenceBackend implements Backend {
+  readonly name = "reference";
+  readonly description = "plain TypeScript, f64";
+  live = 0;
+
+  allocate(rows: number, cols: number, dtype: Dtype = "F32"): Tensor {
+    return new Matrix(this, rows, cols, dtype, new Float32Array(rows * cols));
+  }
+
+  upload(bytes: Uint8Array, rows: number, cols: number, dtype: Dtype): Tensor {
+    const floats = toFloats(bytes, dtype);
+    expect("upload: numbers", rows * cols, floats.length);
+    return new Matrix(this, rows, cols, dtype, floats);
+  }
+
+  read(...held: (Tensor | Mask)[]): Promise<Uint8Array<ArrayBuffer>[]> {
+    return Promise.resolve(
+      held.map((one) =>
+        one instanceof Bits
+          ? new Uint8Array(one.words.slice().buffer)
+          : fromFloats((one as Matrix).values, (one as Matrix).dtype)
+      ),
+    );
+  }
+
+  #fill(rows: number, cols: number, value: (row: number, col: number) => number): Tensor {
+    const out = new Float32Array(rows * cols);
+    for (let i = 0; i < rows; i++) for (let j = 0; j < cols; j++) out[i * cols + j] = value(i, j);
+    return new Matrix(this, rows, cols, "F32", out);
+  }
+
+  embed(out: Tensor, ids: Uint32Array, table: Tensor, firstRow: number): void {
+    expect("embed: ids", out.rows, ids.length);
+    expect("embed: columns", out.cols, table.cols);
+    const { cols } = table, to = values(out), from = values(table);
+    ids.forEach((id, t) => {
+      const row = id - firstRow;
+      if (row >= 0 && row < table.rows) to.set(from.subarray(row * cols, (row + 1) * cols), t * cols);
+    });
+  }
+
+  linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
+    expect("linear: columns of x", weight.cols, x.cols);
+    if (bias) expect("linear: columns of the bias", weight.rows, bias.cols);
+    const a = values(x), w = values(weight), b = bias && values(bias), depth = x.cols;
+    return this.#fill(x.rows, weight.rows, (t, i) => {
+      let sum = b ? b[i] : 0;
+      for (let k = 0, p = t * depth, q = i * depth; k < depth; k++) sum += a[p + k] * w[q + k];
+      return sum;
+    });
+  }
+
+  rmsNorm(x: Tensor, gain: Tensor, epsilon: number): Tensor {
+    const n = gain.cols, a = values(x), g = values(gain);
+    expect("rmsNorm: columns of x beyond whole runs of the gain", 0, x.cols % n);
+    const out = new Float32Array(a.length);
+    for (let start = 0; start < a.length; start += n) {
+      let squares = 0;
+      for (let j = 0; j < n; j++) squares += a[start + j] ** 2;
+      const scale = 1 / Math.sqrt(squares / n + epsilon);
+      for (let j = 0; j < n; j++) out[start + j] = a[start + j] * scale * g[j];
+    }
+    return new Matrix(this, x.rows, x.cols, "F32", out);
+  }
+
+  rotate(x: Tensor, angles: Tensor): Tensor {
+    const d = angles.cols, half = d / 2, a = values(x), angle = values(angles);
+    expect("rotate: columns of x beyond whole heads", 0, x.cols % d);
+    return this.#fill(x.rows, x.cols, (t, j) => {
+      const at = (t % angles.rows) * d, i = j % d, k = i % half;
+      const cos = angle[at + k], sin = angle[at + half + k], here = a[t * x.cols + j];
+      return i < half ? here * cos - a[t * x.cols + j + half] * sin : here * cos + a[t * x.cols + j - half] * sin;
+    });
+  }
+
+  attention(q: Tensor, k: Tensor, v: Tensor, { length, heads, kvHeads }: AttentionShape): Tensor {
+    const d = q.cols / heads, shared = heads / kvHeads;
+    expect("attention: rows of q beyond whole sequences", 0, q.rows % length);
+    expect("attention: columns of k", kvHeads * d, k.cols);
+    expect("attention: columns of v", kvHeads * d, v.cols);
+    expect("attention: rows of k", q.rows, k.rows);
+    expect("attention: rows of v", q.rows, v.rows);
+    const a = values(q), b = values(k), c = values(v), out = new Float32Array(a.length);
+    for (let t = 0; t < q.rows; t++) {
+      const first = t - t % length;
+      for (let h = 0; h < heads; h++) {
+        const kv = Math.floor(h / shared) * d, weights: number[] = [];
+        for (let s = first; s <= t; s++) {
+          let dot = 0;
+          for (let j = 0; j < d; j++) dot += a[t * q.cols + h * d + j] * b[s * k.cols + kv + j];
+          weights.push(dot / Math.sqrt(d));
+        }
+        const largest = weights.reduce((x, y) => Math.max(x, y));
+        const exps = weights.map((w) => Math.exp(w - largest));
+        const total = exps.reduce((x, y) => x + y);
+        for (let j = 0; j < d; j++) {
+          let sum = 0;
+          for (let s = first; s <= t; s++) sum += exps[s - first] * c[s * v.cols + kv + j];
+          out[t * q.cols + h * d + j] = sum / total;
+        }
+      }
+    }
+    return new Matrix(this, q.rows, q.cols, "F32", out);
+  }
+
+  swiglu(gate: Tensor, up: Tensor): Tensor {
+    expect("swiglu: rows", gate.rows, up.rows);
+    expect("swiglu: columns", gate.cols, up.cols);
+    const g = values(gate), u = values(up);
+    return this.#fill(gate.rows, gate.cols, (i, j) => {
+      const at = i * gate.cols + j;
+      return g[at] / (1 + Math.exp(-g[at])) * u[at];
+    });
+  }
+
+  add(x: Tensor, y: Tensor): Tensor {
+    expect("add: rows", x.rows, y.rows);
+    expect("add: columns", x.cols, y.cols);
+    const a = values(x), b = values(y);
+    return this.#fill(x.rows, x.cols, (i, j) => a[i * x.cols + j] + b[i * x.cols + j]);
+  }
+
+  crossEntropy(
+    state: Tensor,
+    hidden: Tensor,
+    head: Tensor,
+    firstRow: number,
+    targets: Uint32Array,
+    start: boolean,
+  ): void {
+    expect("crossEntropy: rows of the state", hidden.rows, state.rows);
+    expect("crossEntropy: columns of the state", 3, state.cols);
+    expect("crossEntropy: columns of the head", hidden.cols, head.cols);
+    expect("crossEntropy: targets", hidden.rows, targets.length);
+    using logits = this.linear(hidden, head);
+    const l = values(logits), s = values(state);
+    for (let t = 0; t < hidden.rows; t++) {
+      const row = l.subarray(t * head.rows, (t + 1) * head.rows), at = t * 3;
+      const before = start ? -Infinity : s[at];
+      const largest = row.reduce((x, y) => Math.max(x, y), before);
+      let sum = start ? 0 : s[at + 1] * Math.exp(before - largest);
+      for (const logit of row) sum += Math.exp(logit - largest);
+      const target = targets[t] - firstRow;
+      const found = target >= 0 && target < head.rows ? row[target] : start ? 0 : s[at + 2];
+      s.set([largest, sum, found], at);
+    }
+  }
+
+  /** Writes f64 column values as a high part and what it lost. */
+  #store(sums: Sums, column: number, value: number): void {
+    const high = Math.fround(value), out = values(sums);
+    out[column] = high;
+    out[sums.cols + column] = value - high;
+  }
+
+  addSquares(sums: Sums, x: Tensor): void {
+    expect("addSquares: columns of x", sums.cols, x.cols);
+    const a = values(x), s = values(sums);
+    for (let j = 0; j < x.cols; j++) {
+      let sum = s[j] + s[x.cols + j];
+      for (let t = 0; t < x.rows; t++) sum += a[t * x.cols + j] ** 2;
+      this.#store(sums, j, sum);
+    }
+  }
+
+  merge(sums: Sums, other: Sums): void {
+    expect("merge: columns", sums.cols, other.cols);
+    const a = values(sums), b = values(other), n = sums.cols;
+    for (let j = 0; j < n; j++) this.#store(sums, j, a[j] + a[n + j] + b[j] + b[n + j]);
+  }
+
+  finish(sums: Sums, scale: number): Tensor {
+    const s = values(sums);
+    return this.#fill(1, sums.cols, (_, j) => scale * (s[j] + s[sums.cols + j]));
+  }
+
+  score(weight: Tensor, formula: Formula): Tensor {
+    const w = values(weight);
+    if (formula.kind === "magnitude") {
+      return this.#fill(weight.rows, weight.cols, (i, j) => Math.abs(w[i * weight.cols + j]));
+    }
+    expect("score: columns of the statistic", weight.cols, formula.statistic.cols);
+    const stat = values(formula.statistic);
+    return this.#fill(
+      weight.rows,
+      weight.cols,
+      (i, j) => Math.abs(w[i * weight.cols + j]) * Math.fround(Math.sqrt(stat[j])),
+    );
+  }
+
+  selectSmallest(scores: Tensor, { group, sparsity, rule }: Selection): Mask {
+    const { rows, cols } = scores, s = values(scores), mask = new Bits(this, rows, cols);
+    if (group === "column") {
+      for (let j = 0; j < cols; j++) {
+        const column = Array.from({ length: rows }, (_, i) => s[i * cols + j]);
+        for (const i of smallest(column, sparsity, rule)) mask.remove(i, j);
+      }
+    } else {
+      for (let first = 0; first < rows; first += group) {
+        const run = [...s.subarray(first * cols, Math.min(rows, first + group) * cols)];
+        for (const i of smallest(run, sparsity, rule)) mask.remove(first + Math.floor(i / cols), i % cols);
+      }
+    }
+    return mask;
+  }
+
+  selectGroups(scores: Tensor, n: number, m: number): Mask {
+    const { rows, cols } = scores, s = values(scores), mask = new Bits(this, rows, cols);
+    expect("selectGroups: columns beyond whole groups", 0, cols % m);
+    for (let i = 0; i < rows; i++) {
+      for (let j = 0; j < cols; j += m) {
+        const group = [...s.subarray(i * cols + j, i * cols + j + m)];
+        const order = group.map((_, k) => k).sort((a, b) => group[a] - group[b] || a - b);
+        for (const k of order.slice(0, m - n)) mask.remove(i, j + k);
+      }
+    }
+    return mask;
+  }
+
+  selectCumulative(scores: Tensor, sparsity: number): Mask {
+    const { rows, cols } = scores, s = values(scores);
+    const sorted = Array.from({ length: rows }, (_, i) => s.slice(i * cols, (i + 1) * cols).sort());
+    const running = sorted.map((row) => {
+      let sum = 0;
+      return Float32Array.from(row, (score) => sum += score);
+    });
+    const totals = running.map((row) => row[cols - 1]);
+    const at = (alpha: number): Bits => {
+      const mask = new Bits(this, rows, cols);
+      for (let i = 0; i < rows; i++) {
+        const limit = Math.fround(alpha) * totals[i];
+        const count = running[i].filter((sum) => sum <= Math.fround(limit)).length;
+        if (count === 0) continue;
+        for (let j = 0; j < cols; j++) if (s[i * cols + j] <= sorted[i][count - 1]) mask.remove(i, j);
+      }
+      return mask;
+    };
+    const share = (mask: Bits): number => {
+      let removed = 0;
+      for (let i = 0; i < rows; i++) for (let j = 0; j < cols; j++) removed += Number(mask.removes(i, j));
+      return removed / (rows * cols);
+    };
+    let low = 0, high = 0.8, alpha = 0.4;
+    let mask = at(alpha);
+    while (Math.abs(share(mask) - sparsity) > 0.001 && high - low >= 0.001) {
+      if (share(mask) > sparsity) [high, alpha] = [alpha, (alpha + low) / 2];
+      else [low, alpha] = [alpha, (alpha + high) / 2];
+      mask[Symbol.dispose]();
+      mask = at(alpha);
+    }
+    return mask;
+  }
+
+  apply(weight: Tensor, mask: Mask): void {
+    expect("apply: rows of the mask", weight.rows, mask.rows);
+    expect("apply: columns of the mask", weight.cols, mask.cols);
+    const w = values(weight), bits = mask as Bits;
+    for (let i = 0; i < weight.rows; i++) {
+      for (let j = 0; j < weight.cols; j++) if (bits.removes(i, j)) w[i * weight.cols + j] = 0;
+    }
+  }
+
+  seconds(): Promise<Record<string, number>> {
+    return Promise.resolve({});
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
+}
