@@ -1,0 +1,49 @@
+/** CPython's own draws, recorded by CPython 3.11, against Pare's generator. */
+import { assertEquals, assertThrows } from "@std/assert";
+import { Random } from "../../src/text/random.ts";
+
+interface Vector {
+  seed: number;
+  randint_0_356316: number[];
+  randint_0_to_1000_plus_37k: number[];
+  getrandbits_32: number[];
+  getrandbits_1_2_3_7_19_31_32: number[];
+  get_c4_interleaved: { rejected: number[]; document: number; document_tokens: number; offset: number }[];
+}
+
+const golden = JSON.parse(Deno.readTextFileSync(new URL("../golden/cpython_random.json", import.meta.url)));
+
+for (const vector of golden.vectors as Vector[]) {
+  Deno.test(`seed ${vector.seed} draws the bits that CPython draws`, () => {
+    const random = new Random(vector.seed);
+    assertEquals(vector.getrandbits_32.map(() => random.getrandbits(32)), vector.getrandbits_32);
+    const mixed = new Random(vector.seed);
+    assertEquals([1, 2, 3, 7, 19, 31, 32].map((k) => mixed.getrandbits(k)), vector.getrandbits_1_2_3_7_19_31_32);
+  });
+
+  Deno.test(`seed ${vector.seed} draws the integers that CPython draws`, () => {
+    const random = new Random(vector.seed);
+    assertEquals(vector.randint_0_356316.map(() => random.randint(0, 356316)), vector.randint_0_356316);
+    const growing = new Random(vector.seed);
+    const drawn = vector.randint_0_to_1000_plus_37k.map((_, k) => growing.randint(0, 1000 + 37 * k));
+    assertEquals(drawn, vector.randint_0_to_1000_plus_37k);
+  });
+}
+
+Deno.test("a negative seed is its absolute value, as in CPython", () => {
+  assertEquals(new Random(-42).getrandbits(32), new Random(42).getrandbits(32));
+});
+
+Deno.test("a seed of two words differs from its lower word", () => {
+  // python3 -c "import random; random.seed(2**40 + 7); print(random.getrandbits(32), random.randint(5, 9))"
+  const random = new Random(2 ** 40 + 7);
+  assertEquals([random.getrandbits(32), random.randint(5, 9)], [2635837658, 9]);
+});
+
+Deno.test("bounds and bits that make no sense are refused", () => {
+  const random = new Random(0);
+  assertThrows(() => random.randint(3, 2), RangeError, "low <= high");
+  assertThrows(() => random.randint(0, 2 ** 32), RangeError);
+  assertThrows(() => random.getrandbits(33), RangeError, "from 1 to 32");
+  assertThrows(() => new Random(0.5), RangeError);
+});
