@@ -1,0 +1,119 @@
+/**
+ * The hidden states of all batches between two blocks: on the backend while they fit a limit, else in one temporary
+ * file ("spooled") of which a batch at a time is on the backend. The pass above does not see which.
+ */
+import type { Backend, Tensor } from "../backend/backend.ts";
+import { PareError } from "../errors.ts";
+
+/** A batch's hidden states, lent for one step; disposing gives them back. */
+export interface Loan extends Disposable {
+  /** tokens x hidden; not to be disposed by the borrower. */
+  readonly tensor: Tensor;
+}
+
+/** See the file's head. */
+export interface HiddenStates extends AsyncDisposable {
+  /** Lends the states of a batch. */
+  load(batch: number): Promise<Loan>;
+  /** Takes new states for a batch, and with them the ownership of the tensor. */
+  store(batch: number, tensor: Tensor): Promise<void>;
+}
+
+/** Hidden states beyond this many bytes are spooled: half of what a WASM memory can hold is left to weights and work. */
+export const SPOOL_ABOVE = 1 << 30;
+
+class Resident implements HiddenStates {
+  readonly #tensors: Tensor[] = [];
+
+  load(batch: number): Promise<Loan> {
+    return Promise.resolve({ tensor: this.#tensors[batch], [Symbol.dispose]: () => {} });
+  }
+
+  store(batch: number, tensor: Tensor): Promise<void> {
+    this.#tensors[batch]?.[Symbol.dispose]();
+    this.#tensors[batch] = tensor;
+    return Promise.resolve();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    for (const tensor of this.#tensors) tensor?.[Symbol.dispose]();
+    return Promise.resolve();
+  }
+}
+
+/** Where one batch stands in the spool. */
+interface Place {
+  readonly offset: number;
+  readonly rows: number;
+  readonly cols: number;
+}
+
+class Spooled implements HiddenStates {
+  readonly #places: Place[] = [];
+  #end = 0;
+
+  constructor(readonly backend: Backend, readonly path: string, readonly file: Deno.FsFile) {}
+
+  async load(batch: number): Promise<Loan> {
+    const { offset, rows, cols } = this.#places[batch];
+    const bytes = new Uint8Array(rows * cols * Float32Array.BYTES_PER_ELEMENT);
+    await this.file.seek(offset, Deno.SeekMode.Start);
+    for (let filled = 0; filled < bytes.length;) {
+      const count = await this.file.read(bytes.subarray(filled));
+      if (count === null) {
+        throw new PareError(`${this.path}: the spooled hidden states were cut short by another program`);
+      }
+      filled += count;
+    }
+    const tensor = this.backend.upload(bytes, rows, cols, "F32");
+    return { tensor, [Symbol.dispose]: () => tensor[Symbol.dispose]() };
+  }
+
+  async store(batch: number, tensor: Tensor): Promise<void> {
+    using owned = tensor;
+    const [bytes] = await this.backend.read(owned);
+    if (!this.#places[batch]) {
+      this.#places[batch] = { offset: this.#end, rows: owned.rows, cols: owned.cols };
+      this.#end += bytes.length;
+    }
+    try {
+      await this.file.seek(this.#places[batch].offset, Deno.SeekMode.Start);
+      for (let written = 0; written < bytes.length;) written += await this.file.write(bytes.subarray(written));
+    } catch (error) {
+      throw new PareError(`${this.path}: cannot spool the hidden states: ${(error as Error).message}`);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.file.close();
+    await Deno.remove(this.path).catch(() => {});
+  }
+}
+
+/** How hidden states are held. */
+export interface SpoolOptions {
+  /** Spool even what would fit in memory. */
+  readonly always?: boolean;
+  /** The folder of the temporary file; the system's own by default. */
+  readonly directory?: string;
+}
+
+/**
+ * Opens room for hidden states of `bytes` bytes in all.
+ * @throws PareError if the spool file cannot be made.
+ */
+export async function openHiddenStates(
+  backend: Backend,
+  bytes: number,
+  spool: SpoolOptions = {},
+): Promise<HiddenStates> {
+  if (bytes <= SPOOL_ABOVE && !spool.always) return new Resident();
+  try {
+    const path = await Deno.makeTempFile({ dir: spool.directory, prefix: ".pare-hidden-" });
+    return new Spooled(backend, path, await Deno.open(path, { read: true, write: true }));
+  } catch (error) {
+    throw new PareError(
+      `cannot make a spool file in ${spool.directory ?? "the temporary folder"}: ${(error as Error).message}`,
+    );
+  }
+}

@@ -1,0 +1,79 @@
+/** Which linears of a model a run prunes: all of them, or those that block numbers and name globs leave. */
+import { globToRegExp } from "./glob.ts";
+import { PareError } from "../errors.ts";
+import type { Pattern } from "../method/method.ts";
+import type { Shape } from "../model/config.ts";
+import { type LinearName, linearName, LINEARS, linearShape } from "../model/tensors.ts";
+
+/** What a user leaves in or out. */
+export interface TargetOptions {
+  /** Block numbers and ranges, such as `0-3,7`; all by default. */
+  readonly blocks?: string;
+  /** Globs over linear names such as `*.mlp.*`; a linear must match one of them, if there are any. */
+  readonly include?: readonly string[];
+  /** Globs over linear names; a linear that matches one is left alone. */
+  readonly exclude?: readonly string[];
+}
+
+/** The linears to prune, by block. */
+export type Targets = ReadonlyMap<number, readonly LinearName[]>;
+
+function parseBlocks(text: string, blocks: number): Set<number> {
+  const chosen = new Set<number>();
+  for (const part of text.split(",")) {
+    const [, from, to = from] = /^(\d{1,6})(?:-(\d{1,6}))?$/.exec(part.trim()) ?? [];
+    if (from === undefined || +from > +to) {
+      throw new PareError(`--blocks ${text}: expected numbers and ranges such as 0-3,7`);
+    }
+    if (+to >= blocks) throw new PareError(`--blocks ${text}: the model has blocks 0 to ${blocks - 1}`);
+    for (let block = +from; block <= +to; block++) chosen.add(block);
+  }
+  return chosen;
+}
+
+/**
+ * The linears that the options leave.
+ * @throws PareError for a glob or block that matches nothing, or if nothing is left.
+ */
+export function chooseTargets(shape: Shape, { blocks, include = [], exclude = [] }: TargetOptions): Targets {
+  const chosen = blocks === undefined ? undefined : parseBlocks(blocks, shape.blocks);
+  const all = Array.from({ length: shape.blocks }, (_, block) => LINEARS.map((linear) => linearName(block, linear)))
+    .flat();
+  const compile = (flag: string) => (glob: string): RegExp => {
+    const pattern = globToRegExp(glob);
+    if (!all.some((name) => pattern.test(name))) {
+      throw new PareError(`${flag} ${glob}: matches no linear; their names are such as ${all[0]}`);
+    }
+    return pattern;
+  };
+  const included = include.map(compile("--include")), excluded = exclude.map(compile("--exclude"));
+  const targets = new Map<number, LinearName[]>();
+  for (let block = 0; block < shape.blocks; block++) {
+    if (chosen && !chosen.has(block)) continue;
+    const linears = LINEARS.filter((linear) => {
+      const name = linearName(block, linear);
+      return (!included.length || included.some((glob) => glob.test(name))) &&
+        !excluded.some((glob) => glob.test(name));
+    });
+    if (linears.length) targets.set(block, linears);
+  }
+  if (!targets.size) throw new PareError("--blocks, --include and --exclude together leave no linear to prune");
+  return targets;
+}
+
+/**
+ * Checks that a pattern fits the targets.
+ * @throws PareError naming the first linear whose input width is not a multiple of m.
+ */
+export function checkPattern(shape: Shape, targets: Targets, { n, m }: Pattern): void {
+  for (const [block, linears] of targets) {
+    for (const linear of linears) {
+      const [, cols] = linearShape(shape, linear);
+      if (cols % m) {
+        throw new PareError(
+          `--pattern ${n}:${m}: ${linearName(block, linear)} has ${cols} inputs, not a multiple of ${m}`,
+        );
+      }
+    }
+  }
+}
