@@ -1,0 +1,96 @@
+/**
+ * How a claim of the contract is put to every backend. `contract("linear", (claim) => { claim("...", body) })` makes
+ * one test for each subject of `subjects.ts` with one step for each claim. A subject is opened for the test and closed
+ * after it; after every claim its live tensors must be as many as before, so that leaks fail where they happen.
+ */
+import { assertEquals, fail } from "@std/assert";
+import type { Backend, Mask, Tensor } from "../../src/backend/backend.ts";
+import { decode, type Matrix } from "./matrices.ts";
+import { SUBJECTS } from "./subjects.ts";
+
+/** What a claim does with a backend. */
+export type Claim = (backend: Backend) => Promise<void>;
+
+/** Registers the claims about one subject matter, for every backend. */
+export function contract(about: string, claims: (claim: (says: string, body: Claim) => void) => void): void {
+  const all: [says: string, body: Claim][] = [];
+  claims((says, body) => all.push([says, body]));
+  for (const subject of SUBJECTS) {
+    Deno.test({
+      name: `${about} on ${subject.name}`,
+      ignore: subject.ignore,
+      async fn(t) {
+        await using backend = await subject.open();
+        for (const [says, body] of all) {
+          await t.step(says, async () => {
+            const before = backend.live;
+            await body(backend);
+            assertEquals(backend.live, before, "live tensors after the claim");
+          });
+        }
+      },
+    });
+  }
+}
+
+/** Puts a matrix on the backend. */
+export function hold(backend: Backend, { bytes, rows, cols, dtype }: Matrix): Tensor {
+  return backend.upload(bytes, rows, cols, dtype);
+}
+
+/** A result on the backend, and what it must be. */
+export interface Expected {
+  /** Names the case in a failure. */
+  readonly what: string;
+  readonly held: Tensor;
+  /** The exact results, row-major. */
+  readonly values: ArrayLike<number>;
+  /** The largest allowed error of each result; without it the result must be `values` rounded to its dtype, to the bit. */
+  readonly bounds?: ArrayLike<number>;
+}
+
+/** Reads all results at once and holds each number against its bound. */
+export async function assertHeld(backend: Backend, expected: readonly Expected[]): Promise<void> {
+  const results = await backend.read(...expected.map(({ held }) => held));
+  expected.forEach(({ what, held, values, bounds }, which) => {
+    const found = decode(results[which], held.dtype);
+    assertEquals(found.length, values.length, `${what}: numbers`);
+    found.forEach((value, i) => {
+      const want = bounds ? values[i] : Math.fround(values[i]);
+      const right = bounds ? Math.abs(value - want) <= bounds[i] : Object.is(value + 0, want + 0);
+      if (right) return;
+      const place = `row ${Math.floor(i / held.cols)}, column ${i % held.cols}`;
+      fail(`${what}, ${place}: expected ${want}${bounds ? ` within ${bounds[i]}` : ""}, found ${value}`);
+    });
+  });
+}
+
+/** The bytes of a mask that removes what `removes` says. */
+export function maskBytes(rows: number, cols: number, removes: (row: number, col: number) => boolean): Uint8Array {
+  const stride = Math.ceil(cols / 32), words = new Uint32Array(rows * stride);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < cols; j++) if (removes(i, j)) words[i * stride + (j >> 5)] |= 1 << (j & 31);
+  }
+  return new Uint8Array(words.buffer);
+}
+
+/** A mask on the backend, and which weights it must remove. */
+export interface ExpectedMask {
+  readonly what: string;
+  readonly held: Mask;
+  readonly removes: (row: number, col: number) => boolean;
+}
+
+/** Reads all masks at once and compares every bit, the unused ones too. */
+export async function assertMasks(backend: Backend, expected: readonly ExpectedMask[]): Promise<void> {
+  const results = await backend.read(...expected.map(({ held }) => held));
+  expected.forEach(({ what, held, removes }, which) => {
+    const { rows, cols } = held, want = maskBytes(rows, cols, removes), found = results[which];
+    assertEquals(found.length, want.length, `${what}: bytes of the mask`);
+    const at = found.findIndex((byte, i) => byte !== want[i]);
+    if (at < 0) return;
+    const stride = Math.ceil(cols / 32) * 4, bit = Math.log2((found[at] ^ want[at]) & -(found[at] ^ want[at]));
+    const place = `row ${Math.floor(at / stride)}, column ${at % stride * 8 + bit}`;
+    fail(`${what}, ${place}: expected ${want[at] >> bit & 1}, found ${found[at] >> bit & 1}`);
+  });
+}

@@ -1,0 +1,91 @@
+/** Claims about `crossEntropy`: the vocabulary whole or in slices, the logits never held. */
+import { assertLessOrEqual } from "@std/assert";
+import type { Backend } from "../../src/backend/backend.ts";
+import { contract, hold } from "./contract.ts";
+import { exponential, gamma, UNIT } from "./bounds.ts";
+import { decode, type Draw, draw, DTYPES, generator, type Matrix, matrix, NORMAL } from "./matrices.ts";
+
+interface Case {
+  readonly tokens: number;
+  readonly width: number;
+  readonly words: number;
+  /** Where the slices of the vocabulary begin, in the order in which they come. */
+  readonly slices: readonly (readonly [first: number, end: number])[];
+}
+
+const CASES: readonly Case[] = [
+  { tokens: 1, width: 1, words: 1, slices: [[0, 1]] },
+  { tokens: 1, width: 7, words: 129, slices: [[0, 129]] },
+  { tokens: 33, width: 65, words: 31, slices: [[0, 31]] },
+  { tokens: 65, width: 31, words: 1025, slices: [[0, 1025]] },
+  { tokens: 7, width: 129, words: 193, slices: [[0, 64], [64, 65], [65, 193]] },
+  { tokens: 5, width: 33, words: 100, slices: [[90, 100], [0, 3], [3, 90]] },
+];
+
+/** Runs a case and holds the three numbers of every token against f64. */
+async function check(
+  backend: Backend,
+  { tokens, width, words, slices }: Case,
+  head: Matrix,
+  hidden: Matrix,
+): Promise<void> {
+  const random = generator(words), targets = Uint32Array.from({ length: tokens }, () => random() * words);
+  // What the state held before must not matter.
+  using state = hold(backend, matrix(tokens, 3, "F32", Array(tokens * 3).fill(1e30)));
+  using held = hold(backend, hidden);
+  slices.forEach(([first, end], i) => {
+    const rows = head.values.subarray(first * width, end * width);
+    using slice = hold(backend, matrix(end - first, width, head.dtype, rows));
+    backend.crossEntropy(state, held, slice, first, targets, i === 0);
+  });
+  const found = decode((await backend.read(state))[0], "F32");
+  for (let t = 0; t < tokens; t++) {
+    // A logit is off by delta = gamma(width + 1) * sum |h w|. The sum of exponentials moves by 2 delta, an exponential
+    // each, its additions, and one rescaling (an exponential and a product) for every word at most; the log keeps
+    // absolute what was relative.
+    let delta = 0;
+    const logits = Array.from({ length: words }, (_, i) => {
+      let sum = 0, magnitude = 0;
+      for (let k = 0; k < width; k++) {
+        const term = hidden.values[t * width + k] * head.values[i * width + k];
+        sum += term;
+        magnitude += Math.abs(term);
+      }
+      delta = Math.max(delta, gamma(width + 1) * magnitude);
+      return sum;
+    });
+    const largest = Math.max(...logits), range = largest - Math.min(...logits);
+    const sum = logits.reduce((total, logit) => total + Math.exp(logit - largest), 0);
+    const relative = 2 * delta + UNIT * range + exponential(2 * range) + (words - 1) * (exponential(0) + 2 * UNIT);
+    const [high, exponentials, target] = found.subarray(3 * t, 3 * t + 3);
+    const what = `token ${t} of ${tokens}, ${words} words of ${width}, ${head.dtype}`;
+    assertLessOrEqual(Math.abs(high - largest), delta, `largest, ${what}`);
+    assertLessOrEqual(Math.abs(target - logits[targets[t]]), delta, `target, ${what}`);
+    const loss = high + Math.log(exponentials) - target, want = largest + Math.log(sum) - logits[targets[t]];
+    assertLessOrEqual(Math.abs(loss - want), 2 * delta + relative, `loss, ${what}`);
+  }
+}
+
+contract("crossEntropy", (claim) => {
+  const all = (each: Draw) => async (backend: Backend): Promise<void> => {
+    for (const dtype of DTYPES) {
+      for (const shape of CASES) {
+        const hidden = draw(1, shape.tokens, shape.width, "F32", each);
+        await check(backend, shape, draw(2, shape.words, shape.width, dtype, NORMAL), hidden);
+      }
+    }
+  };
+  claim("gives largest, sum and target of every token, whole and by slices in any order", all(NORMAL));
+  claim("stands logits in the hundreds", all((random) => 40 * NORMAL(random)));
+
+  claim("does not overflow at logits of 1e30", async (backend) => {
+    const shape: Case = { tokens: 2, width: 2, words: 3, slices: [[0, 1], [1, 3]] };
+    const hidden = matrix(2, 2, "F32", [1e30, 1, -1e30, 1]), head = matrix(3, 2, "F16", [1, 0, -1, 0, 0.5, 0.5]);
+    await check(backend, shape, head, hidden);
+  });
+
+  claim("gives log(words) where all logits are equal", async (backend) => {
+    const shape: Case = { tokens: 3, width: 5, words: 997, slices: [[0, 500], [500, 997]] };
+    await check(backend, shape, draw(3, 997, 5, "BF16", () => 0), draw(4, 3, 5, "F32", NORMAL));
+  });
+});

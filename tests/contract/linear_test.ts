@@ -1,0 +1,140 @@
+/** Claims about `linear`: x Wᵀ + b for every storage dtype, at shapes that no tile divides. */
+import { assertHeld, contract, type Expected, hold } from "./contract.ts";
+import { gamma, SMALLEST_NORMAL, underflow } from "./bounds.ts";
+import { draw, DTYPES, EDGES, INTEGERS, type Matrix, matrix, NORMAL, SPREAD } from "./matrices.ts";
+
+/** Tokens, inputs, outputs: one of each, just under, at and over the usual tiles, and a long inner dimension. */
+const SHAPES: readonly (readonly [number, number, number])[] = [
+  [1, 1, 1],
+  [1, 7, 1],
+  [2, 3, 5],
+  [1, 64, 193],
+  [193, 64, 1],
+  [1, 4099, 33],
+  [5, 4099, 7],
+  [7, 31, 9],
+  [8, 32, 16],
+  [31, 33, 31],
+  [33, 65, 63],
+  [64, 64, 64],
+  [63, 127, 65],
+  [65, 129, 127],
+  [129, 1, 129],
+  [127, 193, 130],
+];
+
+/** `x Wᵀ + b` and the same sum of magnitudes, in f64 in the order of the columns. */
+function product(x: Matrix, weight: Matrix, bias?: Matrix): { values: Float64Array; magnitudes: Float64Array } {
+  const values = new Float64Array(x.rows * weight.rows), magnitudes = values.slice();
+  for (let t = 0; t < x.rows; t++) {
+    for (let i = 0; i < weight.rows; i++) {
+      let sum = bias ? bias.values[i] : 0, magnitude = Math.abs(sum);
+      for (let k = 0; k < x.cols; k++) {
+        const term = x.values[t * x.cols + k] * weight.values[i * x.cols + k];
+        sum += term;
+        magnitude += Math.abs(term);
+      }
+      values[t * weight.rows + i] = sum;
+      magnitudes[t * weight.rows + i] = magnitude;
+    }
+  }
+  return { values, magnitudes };
+}
+
+contract("linear", (claim) => {
+  claim("is exactly x Wᵀ where f32 is exact, whatever the shape and dtype", async (backend) => {
+    for (const dtype of DTYPES) {
+      using scope = new DisposableStack();
+      const expected = SHAPES.map(([tokens, inputs, outputs], seed): Expected => {
+        const x = draw(seed + 1, tokens, inputs, "F32", INTEGERS),
+          weight = draw(seed + 100, outputs, inputs, dtype, INTEGERS);
+        const held = scope.use(backend.linear(scope.use(hold(backend, x)), scope.use(hold(backend, weight))));
+        return { what: `${tokens} x ${inputs} by ${outputs} ${dtype}`, held, values: product(x, weight).values };
+      });
+      await assertHeld(backend, expected);
+    }
+  });
+
+  claim("adds a bias of any dtype, exactly where f32 is exact", async (backend) => {
+    using scope = new DisposableStack();
+    const expected: Expected[] = [];
+    for (const [tokens, inputs, outputs] of [[1, 1, 1], [3, 5, 7], [33, 31, 65], [65, 64, 129]]) {
+      for (const dtype of DTYPES) {
+        const x = draw(1, tokens, inputs, "F32", INTEGERS), weight = draw(2, outputs, inputs, "F16", INTEGERS);
+        const bias = draw(3, 1, outputs, dtype, INTEGERS);
+        const [a, w, b] = [x, weight, bias].map((each) => scope.use(hold(backend, each)));
+        const held = scope.use(backend.linear(a, w, b));
+        expected.push({ what: `bias ${dtype}, ${outputs} outputs`, held, values: product(x, weight, bias).values });
+      }
+    }
+    await assertHeld(backend, expected);
+  });
+
+  // |error| <= gamma(K + 2) * sum of magnitudes: K products, K - 1 sums and the bias, in any order (Higham, section 3.1).
+  claim("keeps the rounding of an f32 sum, over six decades of magnitude", async (backend) => {
+    for (const draws of [NORMAL, SPREAD]) {
+      using scope = new DisposableStack();
+      const expected = DTYPES.flatMap((dtype) =>
+        [[5, 4099, 7], [65, 129, 127], [1, 193, 33]].map(([tokens, inputs, outputs]): Expected => {
+          const x = draw(4, tokens, inputs, "F32", draws), weight = draw(5, outputs, inputs, dtype, draws);
+          const bias = draw(6, 1, outputs, dtype, draws);
+          const [a, w, b] = [x, weight, bias].map((each) => scope.use(hold(backend, each)));
+          const { values, magnitudes } = product(x, weight, bias);
+          const bounds = magnitudes.map((magnitude) => gamma(inputs + 2) * magnitude);
+          return {
+            what: `${tokens} x ${inputs} by ${outputs} ${dtype}`,
+            held: scope.use(backend.linear(a, w, b)),
+            values,
+            bounds,
+          };
+        })
+      );
+      await assertHeld(backend, expected);
+    }
+  });
+
+  // x is a permuted diagonal, so every result is one weight times a power of two: exact, whatever is summed around it.
+  claim("multiplies the edges of every dtype exactly", async (backend) => {
+    using scope = new DisposableStack();
+    const expected = DTYPES.map((dtype): Expected => {
+      const finite = EDGES[dtype].filter((value) => Math.abs(value) < 1e30), size = 37;
+      const weight = draw(7, size, size, dtype, (random) => finite[Math.floor(random() * finite.length)]);
+      const x = matrix(
+        size,
+        size,
+        "F32",
+        Array.from({ length: size * size }, (_, at) => {
+          return at % size === Math.floor(at / size) * 3 % size ? 0.5 : 0;
+        }),
+      );
+      const { values, magnitudes } = product(x, weight);
+      const bounds = magnitudes.map((magnitude) => magnitude >= SMALLEST_NORMAL ? 0 : underflow(backend));
+      return {
+        what: dtype,
+        held: scope.use(backend.linear(scope.use(hold(backend, x)), scope.use(hold(backend, weight)))),
+        values,
+        bounds,
+      };
+    });
+    await assertHeld(backend, expected);
+  });
+
+  claim("does not overflow where the result does not: 1e30 times 65504, and 1e30 - 1e30", async (backend) => {
+    using scope = new DisposableStack();
+    const x = matrix(3, 2, "F32", [1e30, 1e30, 1e30, -1e30, -1e30, 1e-30]),
+      weight = matrix(2, 2, "F16", [65504, 65504, 1, -1]);
+    const { values, magnitudes } = product(x, weight);
+    const held = scope.use(backend.linear(scope.use(hold(backend, x)), scope.use(hold(backend, weight))));
+    await assertHeld(backend, [{ what: "large", held, values, bounds: magnitudes.map((each) => gamma(4) * each) }]);
+  });
+
+  claim("of a sum of inputs is the sum of the results, exactly where f32 is exact", async (backend) => {
+    using scope = new DisposableStack();
+    const [x, y] = [8, 9].map((seed) => scope.use(hold(backend, draw(seed, 33, 65, "F32", INTEGERS))));
+    const weight = scope.use(hold(backend, draw(10, 31, 65, "BF16", INTEGERS)));
+    const whole = scope.use(backend.linear(scope.use(backend.add(x, y)), weight));
+    const parts = scope.use(backend.add(scope.use(backend.linear(x, weight)), scope.use(backend.linear(y, weight))));
+    const [found] = await backend.read(parts);
+    await assertHeld(backend, [{ what: "linearity", held: whole, values: new Float32Array(found.buffer) }]);
+  });
+});
