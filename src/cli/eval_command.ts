@@ -1,0 +1,32 @@
+/** What `deno task eval` understands. */
+import { integer, text } from "./flags.ts";
+import { backend, model, spool, workers } from "./shared_flags.ts";
+
+/** What `deno task eval` understands. */
+export const evalCommand = {
+  name: "eval",
+  summary: "measure the perplexity of a language model, block by block.",
+  flags: {
+    model,
+    corpus: text({
+      placeholder: "wikitext2|FILE",
+      help: 'WikiText-2\'s test split from the Hub, a plain text file, or JSONL with a "text" in every line.',
+      otherwise: "wikitext2",
+    }),
+    tokens: text({
+      placeholder: "FILE",
+      help: 'Instead of a corpus: safetensors with token ids as I32 "evaluation", windows x tokens.',
+    }),
+    seqlen: integer(2, { help: "Tokens in a window.", otherwise: "2048, or the model's limit if that is less" }),
+    windows: integer(1, { help: "How many windows, from the first on.", otherwise: "all" }),
+    backend,
+    workers,
+    spool,
+  },
+  examples: [
+    "deno task eval --model tests/fixtures/models/Austen-700K --corpus tests/fixtures/data/austen-heldout.txt --seqlen 256",
+    "deno task eval --model pruned --json",
+  ],
+  notes:
+    "A perplexity is only comparable to one of the same corpus, window length and number of windows: all are printed.",
+} as const;

@@ -1,0 +1,119 @@
+/**
+ * What `deno task prune` understands, and the spellings of the published code (github.com/locuslab/wanda, main.py), so
+ * that an old command line runs unchanged.
+ */
+import { PareError } from "../errors.ts";
+import { integer, number, repeated, text, toggle, value, type Values } from "./flags.ts";
+import { backend, model, spool, workers } from "./shared_flags.ts";
+
+const flags = {
+  model,
+  out: text({
+    placeholder: "DIR",
+    help: "Where the pruned model goes: the same files, names and dtypes. It is complete or absent, never half.",
+    aliases: ["save_model"],
+  }),
+  method: text({
+    placeholder: "magnitude|wanda",
+    help: "How weights are judged: by their size, or by their size times the norm of the inputs they meet.",
+    fallback: "wanda",
+    aliases: ["prune_method"],
+  }),
+  sparsity: number({
+    placeholder: "SHARE",
+    help: "The share of every linear's weights to remove, at least 0 and below 1.",
+    otherwise: "0.5",
+    aliases: ["sparsity_ratio"],
+  }),
+  pattern: text({
+    placeholder: "N:M",
+    help: "Instead of a share: keep n of every m neighbouring weights of a row, such as 2:4 or 4:8.",
+  }),
+  calibration: text({
+    placeholder: "c4|wikitext2|sample|FILE",
+    help:
+      "The text that inputs are measured on. c4 is fetched from the Hub once, as the published code draws it. sample " +
+      "is a few chapters of Austen that come with Pare, for a first try without network. A file is plain text, JSONL " +
+      'with a "text" in every line, or safetensors with token ids as I32 "calibration", sequences x tokens, which is ' +
+      "used whole unless --samples or --seqlen say less.",
+    fallback: "c4",
+  }),
+  samples: integer(1, { help: "Calibration sequences.", otherwise: "128", aliases: ["nsamples"] }),
+  seqlen: integer(1, {
+    help: "Tokens in a calibration sequence.",
+    otherwise: "2048, or the model's limit if that is less",
+  }),
+  seed: integer(0, { help: "Which sequences are drawn, as CPython's generator draws them.", fallback: 0 }),
+  group: text({
+    placeholder: "row|layer|column|block:R",
+    help: "Which weights compete with each other; block:R is R rows together.",
+    otherwise: "row for wanda, layer for magnitude",
+  }),
+  variant: toggle({ help: "Wanda's variant: a threshold on running sums, not a count.", aliases: ["use_variant"] }),
+  backend,
+  workers,
+  blocks: text({ placeholder: "0-3,7", help: "Prune only these blocks, counted from 0.", otherwise: "all" }),
+  include: repeated(text({
+    placeholder: "GLOB",
+    help: "Prune only linears whose name matches, such as *.mlp.*; a glob that matches nothing is an error.",
+  })),
+  exclude: repeated(text({ placeholder: "GLOB", help: "Leave linears whose name matches as they are." })),
+  spool,
+  force: toggle({ help: "Replace the directory --out if it exists and is not empty." }),
+  dryRun: toggle({ help: "Print the plan (bytes to read, memory, time) and stop." }),
+  sparsityType: value({
+    placeholder: "unstructured|N:M",
+    help: "The published code's flag for --pattern. It counts the removed of every m: its 1:4 is --pattern 3:4.",
+    aliases: ["sparsity_type"],
+  }, readSparsityType),
+  save: text({
+    placeholder: "DIR",
+    help: "The published code's flag for its log; here the place of --out, if that is not given.",
+  }),
+};
+
+/** The published code's pattern as ours, which counts the kept. */
+function readSparsityType(text: string, flag: string): { readonly pattern?: string; readonly removed: string } {
+  if (text === "unstructured") return { removed: text };
+  const [, n, m] = (/^(\d+):(\d+)$/.exec(text) ?? []).map(Number);
+  if (!(n < m)) throw new PareError(`${flag} ${text}: expected unstructured or n:m with n < m`);
+  return { pattern: `${m - n}:${m}`, removed: text };
+}
+
+/** What `deno task prune` understands. */
+export const pruneCommand = {
+  name: "prune",
+  summary: "remove the least needed weights of a language model, block by block.",
+  flags,
+  examples: [
+    "deno task prune --model tests/fixtures/models/Austen-700K --calibration sample --sparsity 0.5 --out pruned",
+    "deno task prune --model HuggingFaceTB/SmolLM2-135M-Instruct --method wanda --pattern 2:4 --out pruned",
+  ],
+  notes:
+    "n:m keeps n of every m weights. The published code's flags count the removed; for 2:4 and 4:8 that is the same.",
+} as const;
+
+/** The values of the flags, the published spellings put in their place. */
+export type PruneValues = Omit<Values<typeof pruneCommand.flags>, "sparsityType" | "save">;
+
+/**
+ * Puts the values of the published spellings in the place of ours.
+ * @param note Told where a spelling means something else than it may seem.
+ * @throws PareError if there is no place for the result.
+ */
+export function settle(
+  { sparsityType, save, ...values }: Values<typeof pruneCommand.flags>,
+  note: (line: string) => void,
+): PruneValues {
+  const { pattern = sparsityType?.pattern, out = save } = values;
+  if (sparsityType?.pattern && sparsityType.pattern !== sparsityType.removed) {
+    note(
+      `--sparsity_type ${sparsityType.removed} counts the removed weights: the same as --pattern ${sparsityType.pattern}`,
+    );
+  }
+  if (values.out === undefined && save !== undefined) note(`--save ${save}: the pruned model goes there`);
+  if (out === undefined && !values.dryRun) {
+    throw new PareError("--out is missing: name the directory for the pruned model, or ask for --dry-run");
+  }
+  return { ...values, pattern, out };
+}

@@ -1,0 +1,97 @@
+/**
+ * The one place where a command starts and ends: it reads the flags, runs the command, prints its result and decides
+ * the exit code. A command returns what it found and throws what went wrong; it never prints a result, never exits.
+ *
+ * Exit codes: 0 done; 2 something that the user can mend (a {@linkcode PareError}, one line); 70 a bug, with its stack
+ * (EX_SOFTWARE of sysexits.h); 130 and 143 stopped by Ctrl-C or SIGTERM, as shells have them (128 + the signal).
+ */
+import { PareError } from "../errors.ts";
+import { type Command, type Flags, parse, type Values } from "./flags.ts";
+import { helpText } from "./help.ts";
+import { Terminal, writeAll } from "./terminal.ts";
+
+const EXIT_MENDABLE = 2;
+const EXIT_BUG = 70;
+const EXIT_SIGNAL: Partial<Record<Deno.Signal, number>> = { SIGINT: 130, SIGTERM: 143 };
+
+/** How long a stopped command may take to leave things tidy. A dispatch or a block's write is over in less. */
+const GRACE_MS = 10_000;
+
+/** What a command has found. */
+export interface Outcome {
+  /** For a person, on stdout. */
+  readonly text: string;
+  /** The same for a program: what `--json` prints instead, one object. */
+  readonly json: Readonly<Record<string, unknown>>;
+  /** What is wrong although there was something to show: printed as errors, and the exit code is 2. */
+  readonly problems?: readonly string[];
+}
+
+/** What a command is given beside its flags. */
+export interface Context {
+  /** Notes and progress, on stderr. */
+  readonly terminal: Terminal;
+  /** Aborted by Ctrl-C or SIGTERM. The command should stop, tidy up and throw; after a while it is ended anyway. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs a command on this process's command line and ends the process. */
+export async function run<F extends Flags>(
+  command: Command<F>,
+  main: (values: Values<F>, context: Context) => Promise<Outcome>,
+): Promise<never> {
+  const terminal = new Terminal();
+  const stop = new AbortController();
+  let stopped: number | undefined;
+  for (const [name, code] of Object.entries(EXIT_SIGNAL)) {
+    // Windows knows no SIGTERM.
+    if (Deno.build.os === "windows" && name !== "SIGINT") continue;
+    Deno.addSignalListener(name as Deno.Signal, () => {
+      if (stopped !== undefined) Deno.exit(stopped);
+      stopped = code;
+      terminal.note(`${name}: stopping; once more stops at once`);
+      stop.abort(new PareError(`stopped by ${name}`));
+      setTimeout(() => Deno.exit(code), GRACE_MS);
+    });
+  }
+  preferNativeGraphics();
+
+  let exitCode = 0;
+  try {
+    const values = parse(command, Deno.args);
+    if (values === "help") {
+      writeAll(Deno.stdout, `${helpText(command)}\n`);
+      Deno.exit(0);
+    }
+    const outcome = await main(values, { terminal, signal: stop.signal });
+    writeAll(Deno.stdout, `${values.json ? JSON.stringify(outcome.json) : outcome.text}\n`);
+    for (const problem of outcome.problems ?? []) terminal.error(problem);
+    if (outcome.problems?.length) exitCode = EXIT_MENDABLE;
+  } catch (error) {
+    exitCode = EXIT_MENDABLE;
+    if (error instanceof PareError) terminal.error(error.message);
+    else if (stopped === undefined) {
+      exitCode = EXIT_BUG;
+      terminal.error("this is a bug in Pare; please report it with the lines below");
+      writeAll(Deno.stderr, `${error instanceof Error ? error.stack : Deno.inspect(error)}\n`);
+    }
+  }
+  Deno.exit(stopped ?? exitCode);
+}
+
+/**
+ * Deno falls back to OpenGL where no Vulkan driver is found, and that backend lacks what Pare's shaders need: name the
+ * native ones only. Deno reads the variable when an adapter is asked for. The second one silences a complaint of the
+ * graphics library on machines without a desktop.
+ */
+function preferNativeGraphics(): void {
+  for (const [name, value] of Object.entries(GRAPHICS_ENVIRONMENT)) {
+    if (Deno.env.get(name) === undefined) Deno.env.set(name, value);
+  }
+}
+
+/** The environment under which Deno finds a usable graphics driver or none. */
+export const GRAPHICS_ENVIRONMENT: Readonly<Record<string, string>> = {
+  DENO_WEBGPU_BACKEND: "vulkan,metal,dx12",
+  XDG_RUNTIME_DIR: "/tmp",
+};

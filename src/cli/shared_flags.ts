@@ -1,0 +1,28 @@
+/** Flags that several commands have: where the model comes from, what computes, how hidden states are held. */
+import { choice, type Flag, integer, required, text } from "./flags.ts";
+
+/** Where a model is taken from. */
+export const model: Flag<string> = required(text({
+  placeholder: "DIR|FILE.gguf|ID",
+  help: "A Hugging Face directory (config.json and safetensors), a GGUF file, or the id of a model on the Hub.",
+}));
+
+/** What computes. */
+export const backend: Flag<"auto" | "webgpu" | "wasm"> = choice(["auto", "webgpu", "wasm"], {
+  help: "auto takes a hardware GPU if there is one, else WASM.",
+  fallback: "auto",
+});
+
+/** How many threads compute. */
+export const workers: Flag<number | undefined> = integer(1, {
+  help: "Threads of the WASM backend. The result does not depend on it.",
+  otherwise: "all cores",
+});
+
+/** Where hidden states are held; `""` is the system's directory for temporary files. */
+export const spool: Flag<string | undefined> = text({
+  placeholder: "DIR",
+  help: "Keep hidden states in a temporary file in DIR, or in the system's directory for such files.",
+  otherwise: "in memory, up to a limit",
+  bare: "",
+});

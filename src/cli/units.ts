@@ -1,0 +1,36 @@
+/** How sizes, times and counts are written for a person: three digits, a unit, nothing that a locale would change. */
+
+/** `1536` → `1.5 KiB`: powers of 1024, as memory is counted. */
+export function showBytes(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let value = bytes;
+  let unit = 0;
+  // 999.5 would be written as four digits.
+  for (; value >= 999.5 && unit < units.length - 1; unit++) value /= 1024;
+  return unit === 0 ? `${value} B` : `${digits(value)} ${units[unit]}`;
+}
+
+/** `0.0123` → `12.3 ms`, `75` → `1 min 15 s`, `3700` → `1 h 2 min`. */
+export function showSeconds(seconds: number): string {
+  if (seconds < 0.9995) return `${digits(seconds * 1000)} ms`;
+  if (seconds < 59.95) return `${digits(seconds)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  const minutes = Math.round(seconds / 60);
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** `1234567` → `1,234,567`. */
+export function showCount(count: number): string {
+  return Math.round(count).toString().replace(/\B(?=(\d{3})+$)/g, ",");
+}
+
+/** `0.5` → `50.00 %`. */
+export function showShare(share: number): string {
+  return `${(share * 100).toFixed(2)} %`;
+}
+
+/** Three significant digits, without an exponent. */
+function digits(value: number): string {
+  return value.toFixed(value < 9.995 ? 2 : value < 99.95 ? 1 : 0);
+}
