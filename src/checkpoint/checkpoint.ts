@@ -1,5 +1,5 @@
 /**
- * What a checkpoint is to the rest of Pare: named tensors of a known dtype and shape, and the JSON files beside them.
+ * What a checkpoint is to the rest of Pare: named tensors of a known dtype and shape, and the files beside them.
  * `directory.ts` (Hugging Face), `gguf.ts` and `hub.ts` give one; `writer.ts` writes one. No model is known here.
  */
 import type { Dtype } from "../backend/backend.ts";
@@ -12,28 +12,52 @@ export interface TensorInfo {
   readonly shape: readonly number[];
   /** The shard that holds it (a file name, such as `model-00001-of-00002.safetensors`). */
   readonly shard: string;
+  /** Its first byte, counted from the start of the shard. */
+  readonly offset: number;
   /** Bytes of the tensor in its dtype. */
   readonly bytes: number;
 }
 
-/** An open checkpoint. Reading a tensor gives its bytes in `TensorInfo.dtype` (a quantised one comes dequantised). */
+/**
+ * An open checkpoint, as a Hugging Face directory holds it. A GGUF file is one too: its tensors come dequantised to
+ * F16, under their Hugging Face names, out of the one shard that a writer would make of them.
+ */
 export interface Checkpoint extends AsyncDisposable {
-  /** The directory or file, as the user named it. */
+  /** The directory or file. */
   readonly path: string;
+  /** Every file that it is read from: a writer must not touch them. */
+  readonly sources: readonly string[];
   /** `config.json`, parsed but not yet understood (from GGUF: rebuilt from the metadata). */
   readonly config: Readonly<Record<string, unknown>>;
   /** Every tensor, in the order of the shards and of the bytes in them. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** The bytes that stand before the first tensor of each shard, by the shard's file name. */
+  readonly headers: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+  /** The files beside the shards that belong to the model: config.json, the tokenizer, the licence, … */
+  readonly files: readonly string[];
+  /** The files beside the shards that a copy of the model leaves out: weights in other formats, and what is too large. */
+  readonly omitted: readonly string[];
   /**
-   * The bytes of these tensors, by name, read in a few coalesced ranges.
+   * The bytes of these tensors, by name, read in a few coalesced ranges. They may be views into one buffer.
    * @throws PareError naming the tensor if it is missing or holds NaN or Inf.
    */
   read(names: readonly string[]): Promise<Map<string, Uint8Array<ArrayBuffer>>>;
   /**
    * The bytes of `rows` rows of a matrix from `firstRow` on.
    * @throws PareError as `read`.
+   * @throws RangeError if the matrix has no such rows.
    */
   readRows(name: string, firstRow: number, rows: number): Promise<Uint8Array<ArrayBuffer>>;
-  /** A file beside the weights as text, such as `tokenizer.json`; undefined if there is none. */
+  /**
+   * The bytes of a tensor from first to last, in bounded pieces and whatever they hold: for copying, not for computing.
+   * @throws PareError if it is missing.
+   */
+  stream(name: string): AsyncIterable<Uint8Array<ArrayBuffer>>;
+  /**
+   * A file beside the shards; undefined if there is none.
+   * @throws PareError if it cannot be read or, from GGUF, not be rebuilt.
+   */
+  readFile(file: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  /** The same as text, such as `tokenizer.json`. */
   readText(file: string): Promise<string | undefined>;
 }

@@ -1,0 +1,138 @@
+/**
+ * Where a new model directory is made, and how it comes to its name. All of it is written into a directory beside the
+ * wanted one (`.<name>.partial-<pid>`) and renamed at the end, so that the output is absent or complete, never half.
+ * Whatever can be refused is refused before the first byte is written: a pruning run takes minutes to hours.
+ */
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { basename, dirname, join, resolve, sep } from "node:path";
+import { PareError } from "../errors.ts";
+import { systemCode, systemError } from "./system_error.ts";
+
+/** A reserved place for a directory. Exactly one of `commit` and `abort` ends it. */
+export interface Place {
+  /** The directory to write into. */
+  readonly partial: string;
+  /**
+   * Gives the directory its name, in place of an old one if that was allowed.
+   * @throws PareError if the system refuses; everything is then as it was before, and `abort` still to be called.
+   */
+  commit(): void;
+  /** Removes all that was made, and the parents that were made for it. Twice does no harm. */
+  abort(): void;
+}
+
+/** The places that this process holds: the name of a partial directory tells processes apart, not two writers of one. */
+const held = new Set<string>();
+
+/**
+ * Reserves a place for the directory `out`.
+ * @param inputs what is read meanwhile, directories and files: `out` must not be one, lie in one or hold one.
+ * @param force whether a directory that is not empty may be replaced (at `commit`, not before).
+ * @throws PareError if the place cannot be had.
+ */
+export function reserve(out: string, inputs: readonly string[], force: boolean): Place {
+  const target = realPath(resolve(out));
+  for (const input of inputs) refuseOverlap(out, target, realPath(resolve(input)), input);
+  refuseOccupied(out, target, force);
+
+  const partial = join(dirname(target), `.${basename(target)}.partial-${Deno.pid}`);
+  if (held.has(partial)) throw new PareError(`${out} is being written already`);
+  let firstMade: string | undefined;
+  try {
+    firstMade = mkdirSync(dirname(target), { recursive: true });
+    // One of our name can only be left from a process that was killed and had our number.
+    rmSync(partial, { recursive: true, force: true });
+    mkdirSync(partial);
+  } catch (error) {
+    removeMade(firstMade, dirname(target));
+    throw systemError("write", out, error);
+  }
+  held.add(partial);
+
+  return {
+    partial,
+    commit() {
+      const old = join(dirname(target), `.${basename(target)}.replaced-${Deno.pid}`);
+      try {
+        const replaces = existsSync(target);
+        if (replaces) {
+          refuseOccupied(out, target, force); // it may have been filled since
+          rmSync(old, { recursive: true, force: true });
+          renameSync(target, old);
+        }
+        try {
+          renameSync(partial, target);
+        } catch (error) {
+          if (replaces) renameSync(old, target);
+          throw error;
+        }
+        held.delete(partial);
+        if (replaces) rmSync(old, { recursive: true, force: true });
+      } catch (error) {
+        throw systemError("write", out, error);
+      }
+    },
+    abort() {
+      if (!held.delete(partial)) return;
+      rmSync(partial, { recursive: true, force: true });
+      removeMade(firstMade, dirname(target));
+    },
+  };
+}
+
+/** The path without links and dots; of one that is not there yet, as far as it is. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT" || dirname(path) === path) throw systemError("write", path, error);
+    if (isLink(path)) throw new PareError(`cannot write ${path}: it is a link to nothing`);
+    return join(realPath(dirname(path)), basename(path));
+  }
+}
+
+function isLink(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+}
+
+/** Whether `path` is `directory` or lies in it; both without links. */
+function within(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(directory.endsWith(sep) ? directory : directory + sep);
+}
+
+function refuseOverlap(out: string, target: string, source: string, input: string): void {
+  if (target === source) throw new PareError(`the output ${out} is the input; name another directory`);
+  if (within(target, source)) throw new PareError(`the output ${out} lies inside the input ${input}`);
+  if (within(source, target)) throw new PareError(`the output ${out} contains the input ${input}`);
+}
+
+function refuseOccupied(out: string, target: string, force: boolean): void {
+  const found = statSync(target, { throwIfNoEntry: false });
+  if (!found) return;
+  if (!found.isDirectory()) throw new PareError(`the output ${out} exists and is not a directory`);
+  if (found.dev !== statSync(dirname(target)).dev) {
+    throw new PareError(`the output ${out} is a mount point and cannot be renamed; name a directory inside it`);
+  }
+  if (!force && readdirSync(target).length > 0) {
+    throw new PareError(`the output ${out} exists and is not empty; --force replaces it`);
+  }
+}
+
+/** Removes the parents that were made, from `parent` up to `firstMade`, as long as they are empty. */
+function removeMade(firstMade: string | undefined, parent: string): void {
+  if (firstMade === undefined) return;
+  for (let path = parent; within(path, firstMade); path = dirname(path)) {
+    if (readdirSync(path).length > 0) return; // someone else's by now
+    rmdirSync(path);
+  }
+}

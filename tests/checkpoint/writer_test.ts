@@ -1,0 +1,247 @@
+/**
+ * What a written checkpoint is: byte for byte the one it was made from, but for the tensors that were given; and what
+ * is left behind by a writer that could not finish: nothing.
+ */
+import { assertEquals, assertRejects } from "@std/assert";
+import { openDirectory } from "../../src/checkpoint/directory.ts";
+import { createWriter } from "../../src/checkpoint/writer.ts";
+import { PareError } from "../../src/errors.ts";
+import { copyDirectory, FIXTURES, names, snapshot, temporary } from "./folders.ts";
+
+for (const model of ["Austen-700K", "tiny-llama3", "tiny-mistral", "tiny-qwen2", "tiny-qwen3"]) {
+  Deno.test(`a copy of ${model} with nothing changed has the same files, byte for byte`, async () => {
+    using folder = temporary();
+    await using checkpoint = await openDirectory(`${FIXTURES}/${model}`);
+    await using writer = await createWriter(checkpoint, `${folder.path}/out`);
+    await writer.finish();
+    assertEquals(snapshot(`${folder.path}/out`), snapshot(`${FIXTURES}/${model}`));
+    assertEquals(names(folder.path), ["out"]);
+  });
+}
+
+Deno.test("only the given tensors change, whatever their order", async () => {
+  using folder = temporary();
+  await using checkpoint = await openDirectory(`${FIXTURES}/tiny-mistral`);
+  const order = [
+    "model.layers.2.mlp.down_proj.weight",
+    "model.embed_tokens.weight",
+    "model.layers.0.mlp.up_proj.weight",
+  ];
+  {
+    await using writer = await createWriter(checkpoint, `${folder.path}/out`);
+    await Promise.all(order.map((name) => writer.write(name, new Uint8Array(checkpoint.tensors.get(name)!.bytes))));
+    await writer.finish();
+  }
+  await using copy = await openDirectory(`${folder.path}/out`);
+  assertEquals([...copy.headers], [...checkpoint.headers]);
+  const before = await checkpoint.read([...checkpoint.tensors.keys()]);
+  const after = await copy.read([...copy.tensors.keys()]);
+  for (const [name, bytes] of after) {
+    assertEquals(bytes, order.includes(name) ? new Uint8Array(bytes.length) : before.get(name), name);
+  }
+});
+
+Deno.test("weights in other formats and subdirectories stay behind, licence and tokenizer go along", async () => {
+  using folder = temporary();
+  copyDirectory(`${FIXTURES}/tiny-qwen2`, `${folder.path}/in`);
+  for (const extra of ["LICENSE", "tokenizer.model", "merges.txt"]) {
+    Deno.writeTextFileSync(`${folder.path}/in/${extra}`, extra);
+  }
+  for (const weights of ["pytorch_model.bin", "model.gguf", "pytorch_model.bin.index.json", "extra.safetensors"]) {
+    Deno.writeTextFileSync(`${folder.path}/in/${weights}`, "");
+  }
+  Deno.mkdirSync(`${folder.path}/in/onnx`);
+  await using checkpoint = await openDirectory(`${folder.path}/in`);
+  await using writer = await createWriter(checkpoint, `${folder.path}/out`);
+  await writer.finish();
+  assertEquals(names(`${folder.path}/out`), [
+    "LICENSE",
+    "config.json",
+    "merges.txt",
+    "model.safetensors",
+    "tokenizer.model",
+  ]);
+  assertEquals(checkpoint.omitted, [
+    "extra.safetensors",
+    "model.gguf",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+  ]);
+});
+
+Deno.test("a writer that is not finished leaves nothing, nor the parents that it made", async () => {
+  using folder = temporary();
+  await using checkpoint = await openDirectory(`${FIXTURES}/tiny-qwen2`);
+  {
+    await using writer = await createWriter(checkpoint, `${folder.path}/new/deep/out`);
+    await writer.write("model.norm.weight", new Uint8Array(128));
+    assertEquals(names(`${folder.path}/new/deep`), [`.out.partial-${Deno.pid}`]);
+  }
+  assertEquals(names(folder.path), []);
+});
+
+Deno.test("an abort while tensors are written and while finish copies leaves nothing", async () => {
+  using folder = temporary();
+  await using checkpoint = await openDirectory(`${FIXTURES}/Austen-700K`);
+  for (const begin of ["write", "finish"] as const) {
+    await using writer = await createWriter(checkpoint, `${folder.path}/out`);
+    const busy = begin === "finish" ? writer.finish() : writer.write("model.norm.weight", new Uint8Array(192));
+    writer.abort();
+    assertEquals(names(folder.path), []);
+    await busy.catch((error) =>
+      assertEquals([error.name, error.message], ["AbortError", `the writer of ${folder.path}/out is aborted`])
+    );
+    await assertRejects(() => writer.finish(), DOMException, "is aborted");
+  }
+  assertEquals(names(folder.path), []);
+});
+
+Deno.test("an output that holds something is replaced by force, and only at the end", async () => {
+  using folder = temporary();
+  const out = `${folder.path}/out`;
+  Deno.mkdirSync(out);
+  Deno.writeTextFileSync(`${out}/mine`, "precious");
+  await using checkpoint = await openDirectory(`${FIXTURES}/tiny-qwen2`);
+  await assertRejects(
+    () => createWriter(checkpoint, out),
+    PareError,
+    `the output ${out} exists and is not empty; --force replaces it`,
+  );
+  {
+    await using _unfinished = await createWriter(checkpoint, out, { force: true });
+  }
+  assertEquals(names(out), ["mine"]);
+  await using writer = await createWriter(checkpoint, out, { force: true });
+  assertEquals(names(out), ["mine"]);
+  await writer.finish();
+  assertEquals(snapshot(out), snapshot(`${FIXTURES}/tiny-qwen2`));
+  assertEquals(names(folder.path), ["out"]);
+});
+
+Deno.test("an empty output directory is taken, and a name that is filled meanwhile is not", async () => {
+  using folder = temporary();
+  const out = `${folder.path}/out`;
+  Deno.mkdirSync(out);
+  await using checkpoint = await openDirectory(`${FIXTURES}/tiny-qwen2`);
+  {
+    await using writer = await createWriter(checkpoint, out);
+    Deno.writeTextFileSync(`${out}/late`, "");
+    await assertRejects(() => writer.finish(), PareError, `the output ${out} exists and is not empty`);
+  }
+  assertEquals([names(folder.path), names(out)], [["out"], ["late"]]);
+  Deno.removeSync(`${out}/late`);
+  await using writer = await createWriter(checkpoint, out);
+  await writer.finish();
+  assertEquals(snapshot(out), snapshot(`${FIXTURES}/tiny-qwen2`));
+});
+
+Deno.test("the output is never the input, inside it, or around it, by whatever road", async () => {
+  using folder = temporary();
+  const input = `${folder.path}/models/in`;
+  Deno.mkdirSync(`${folder.path}/models`);
+  copyDirectory(`${FIXTURES}/tiny-qwen2`, input);
+  Deno.symlinkSync(input, `${folder.path}/link`);
+  await using checkpoint = await openDirectory(input);
+  const before = snapshot(input);
+  for (
+    const [out, reason] of [
+      [input, "is the input"],
+      [`${input}/`, "is the input"],
+      [`${input}/../in/.`, "is the input"],
+      [`${folder.path}/link`, "is the input"],
+      [`${input}/out`, "lies inside the input"],
+      [`${folder.path}/link/new/out`, "lies inside the input"],
+      [`${folder.path}/models`, "contains the input"],
+      [`${folder.path}/models/../`, "contains the input"],
+      ["/", "contains the input"],
+    ]
+  ) {
+    await assertRejects(() => createWriter(checkpoint, out, { force: true }), PareError, `the output ${out} ${reason}`);
+  }
+  assertEquals(snapshot(input), before);
+  assertEquals(names(folder.path), ["link", "models"]);
+});
+
+Deno.test("a shard that is only linked to counts as the input", async () => {
+  using folder = temporary();
+  copyDirectory(`${FIXTURES}/tiny-qwen2`, `${folder.path}/in`);
+  Deno.mkdirSync(`${folder.path}/blobs`);
+  Deno.renameSync(`${folder.path}/in/model.safetensors`, `${folder.path}/blobs/1234`);
+  Deno.symlinkSync(`${folder.path}/blobs/1234`, `${folder.path}/in/model.safetensors`);
+  await using checkpoint = await openDirectory(`${folder.path}/in`);
+  await assertRejects(
+    () => createWriter(checkpoint, `${folder.path}/blobs`, { force: true }),
+    PareError,
+    `the output ${folder.path}/blobs contains the input ${folder.path}/in/model.safetensors`,
+  );
+  await using writer = await createWriter(checkpoint, `${folder.path}/out`);
+  await writer.finish();
+  assertEquals(snapshot(`${folder.path}/out`), snapshot(`${FIXTURES}/tiny-qwen2`));
+});
+
+Deno.test("a file, a link to nothing and a place below a file are refused as outputs", async () => {
+  using folder = temporary();
+  await using checkpoint = await openDirectory(`${FIXTURES}/tiny-qwen2`);
+  const file = `${folder.path}/file`;
+  Deno.writeTextFileSync(file, "");
+  Deno.symlinkSync(`${folder.path}/nowhere`, `${folder.path}/dangling`);
+  for (
+    const [out, message] of [
+      [file, `the output ${file} exists and is not a directory`],
+      [`${file}/out`, `cannot write ${file}/out: a part of the path is not a directory`],
+      [`${folder.path}/dangling`, `cannot write ${folder.path}/dangling: it is a link to nothing`],
+      [`/proc/out`, `cannot write /proc/out: no such file or directory`],
+    ]
+  ) await assertRejects(() => createWriter(checkpoint, out, { force: true }), PareError, message);
+  assertEquals(names(folder.path), ["dangling", "file"]);
+});
+
+Deno.test("two writers of one output: the second is refused", async () => {
+  using folder = temporary();
+  await using checkpoint = await openDirectory(`${FIXTURES}/tiny-qwen2`);
+  await using writer = await createWriter(checkpoint, `${folder.path}/out`);
+  await assertRejects(() => createWriter(checkpoint, `${folder.path}/out`), PareError, "is being written already");
+  await writer.finish();
+  assertEquals(names(folder.path), ["out"]);
+});
+
+/** A file system of 256 KiB, where the one who runs the tests may mount one. */
+function tinyDisk(path: string): boolean {
+  Deno.mkdirSync(path);
+  const mount = (command: string, ...args: string[]) => {
+    try {
+      return new Deno.Command(command, { args, stderr: "null" }).outputSync().success;
+    } catch {
+      return false; // no such command on this system
+    }
+  };
+  return mount("mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", path);
+}
+
+Deno.test("a full disk is one line, and what was written is gone", async (t) => {
+  using folder = temporary();
+  const disk = `${folder.path}/disk`;
+  const mounted = tinyDisk(disk);
+  await t.step({
+    name: "on a file system of 256 KiB (needs the right to mount one)",
+    ignore: !mounted,
+    fn: async () => {
+      try {
+        await using checkpoint = await openDirectory(`${FIXTURES}/tiny-llama3`);
+        const message = `cannot write ${disk}/new/out: the disk is full`;
+        {
+          await using writer = await createWriter(checkpoint, `${disk}/new/out`);
+          await assertRejects(() => writer.finish(), PareError, message);
+        }
+        assertEquals(names(disk), []);
+        await assertRejects(
+          () => createWriter(checkpoint, disk),
+          PareError,
+          `the output ${disk} is a mount point and cannot be renamed; name a directory inside it`,
+        );
+      } finally {
+        new Deno.Command("umount", { args: [disk] }).outputSync();
+      }
+    },
+  });
+});
