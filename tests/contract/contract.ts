@@ -4,7 +4,7 @@
  * after it; after every claim its live tensors must be as many as before, so that leaks fail where they happen.
  */
 import { assertEquals, fail } from "@std/assert";
-import type { Backend, Mask, Tensor } from "../../src/backend/backend.ts";
+import type { Backend, Mask, Selection, Tensor } from "../../src/backend/backend.ts";
 import { decode, type Matrix } from "./matrices.ts";
 import { SUBJECTS } from "./subjects.ts";
 
@@ -92,5 +92,26 @@ export async function assertMasks(backend: Backend, expected: readonly ExpectedM
     const stride = Math.ceil(cols / 32) * 4, bit = Math.log2((found[at] ^ want[at]) & -(found[at] ^ want[at]));
     const place = `row ${Math.floor(at / stride)}, column ${at % stride * 8 + bit}`;
     fail(`${what}, ${place}: expected ${want[at] >> bit & 1}, found ${found[at] >> bit & 1}`);
+  });
+}
+
+/** The indices (row-major) that selections of these scores remove. */
+export async function removedBy(
+  backend: Backend,
+  scores: Matrix,
+  selections: readonly Selection[],
+): Promise<Set<number>[]> {
+  using scope = new DisposableStack();
+  const held = scope.use(hold(backend, scores)), { rows, cols } = scores, stride = Math.ceil(cols / 32);
+  const masks = await backend.read(
+    ...selections.map((selection) => scope.use(backend.selectSmallest(held, selection))),
+  );
+  return masks.map((bytes) => {
+    const words = new Uint32Array(bytes.buffer), removed = new Set<number>();
+    for (let at = 0; at < rows * cols; at++) {
+      const j = at % cols;
+      if (words[Math.floor(at / cols) * stride + (j >> 5)] >>> (j & 31) & 1) removed.add(at);
+    }
+    return removed;
   });
 }

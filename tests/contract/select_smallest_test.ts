@@ -1,0 +1,173 @@
+/** Claims about `selectSmallest`: exact by every group and rule, ties to the lower index, against a plain sort. */
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import type { Backend, Selection } from "../../src/backend/backend.ts";
+import { assertMasks, contract, type ExpectedMask, hold, removedBy } from "./contract.ts";
+import { type Draw, draw, edge, generator, type Matrix, matrix, SPREAD, STEPS } from "./matrices.ts";
+import { groups, smallest } from "./selection.ts";
+
+/** One row, one column, rows about a word and about a tile, a last run that is shorter. */
+const SHAPES = [[1, 1], [1, 2], [2, 1], [1, 31], [1, 4099], [257, 1], [3, 33], [5, 64], [7, 65], [33, 127], [65, 193]];
+
+/** Sparsities whose products are whole, just under whole, and neither; 0.29 * 100 is 28.999999999999996 in f64. */
+const SPARSITIES = [0, 0.001, 0.25, 0.29, 1 / 3, 0.5, 0.7, 0.999];
+
+/** Scores of each kind: distinct, ties everywhere, all equal, the edges of f32, rising, falling. */
+const KINDS: Readonly<Record<string, Draw>> = {
+  "spread": (random) => Math.abs(SPREAD(random)),
+  "steps": (random) => Math.abs(STEPS(random)),
+  "equal": () => 0.75,
+  "zero": () => 0,
+  "edges": (random) => Math.abs(edge("F32")(random)),
+  "subnormal": (random) => Math.floor(random() * 40) * 2 ** -149,
+  "one bit": (random) => 1 + Math.floor(random() * 3) * 2 ** -23,
+};
+
+async function check(backend: Backend, scores: Matrix, selections: readonly Selection[], kind = ""): Promise<void> {
+  using scope = new DisposableStack();
+  const { rows, cols } = scores, held = scope.use(hold(backend, scores));
+  const expected = selections.map((selection): ExpectedMask => {
+    const removed = smallest(scores.values, rows, cols, selection);
+    return {
+      what: `${kind} ${rows} x ${cols} ${JSON.stringify(selection)}`,
+      held: scope.use(backend.selectSmallest(held, selection)),
+      removes: (i, j) => removed.has(i * cols + j),
+    };
+  });
+  await assertMasks(backend, expected);
+}
+
+contract("selectSmallest", (claim) => {
+  for (const rule of ["count", "threshold"] as const) {
+    claim(
+      `by ${rule} is what a plain sort gives, for every group, shape, sparsity and kind of score`,
+      async (backend) => {
+        for (const [kind, each] of Object.entries(KINDS)) {
+          for (const [seed, [rows, cols]] of SHAPES.entries()) {
+            const among = [...new Set([1, 2, 5, rows].filter((group) => group <= rows)), "column" as const];
+            const random = generator(seed + 1);
+            // Every group with three of the sparsities: all of them over the shapes and kinds.
+            const selections = among.flatMap((group) =>
+              [0, 1, 2].map((): Selection => ({
+                group,
+                rule,
+                sparsity: SPARSITIES[Math.floor(random() * SPARSITIES.length)],
+              }))
+            );
+            await check(backend, draw(seed, rows, cols, "F32", each), selections, kind);
+          }
+        }
+      },
+    );
+  }
+
+  claim("takes every sparsity by every group, on ties", async (backend) => {
+    const scores = draw(5, 13, 100, "F32", KINDS.steps);
+    const selections = SPARSITIES.flatMap((sparsity) =>
+      ([1, 4, 13, "column"] as const).flatMap((group) =>
+        (["count", "threshold"] as const).map((rule): Selection => ({ group, sparsity, rule }))
+      )
+    );
+    await check(backend, scores, selections);
+  });
+
+  claim("takes a whole matrix of 300 x 1031 as one group, spread and tied", async (backend) => {
+    for (const kind of ["spread", "steps", "one bit"]) {
+      const scores = draw(6, 300, 1031, "F32", KINDS[kind]);
+      await check(backend, scores, [{ group: 300, sparsity: 0.5, rule: "count" }, {
+        group: 300,
+        sparsity: 0.6,
+        rule: "threshold",
+      }], kind);
+    }
+  });
+
+  /** Scores of few values, so that ties are the rule, and a selection. */
+  const scenes = fc.record({
+    rows: fc.integer({ min: 1, max: 9 }),
+    cols: fc.integer({ min: 1, max: 70 }),
+    seed: fc.nat(2 ** 31),
+    levels: fc.constantFrom(1, 2, 5, 1000),
+    sparsity: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+    column: fc.boolean(),
+    group: fc.nat(8),
+  }).map(({ rows, cols, seed, levels, sparsity, column, group }) => ({
+    scores: draw(seed, rows, cols, "F32", (random) => Math.floor(random() * levels) / 8),
+    group: column ? "column" as const : 1 + group % rows,
+    sparsity,
+  }));
+
+  claim("by count removes exactly floor(size * sparsity) of every group", async (backend) => {
+    await fc.assert(
+      fc.asyncProperty(scenes, async ({ scores, group, sparsity }) => {
+        const [removed] = await removedBy(backend, scores, [{ group, sparsity, rule: "count" }]);
+        for (const members of groups(scores.rows, scores.cols, group)) {
+          assertEquals(members.filter((at) => removed.has(at)).length, Math.floor(members.length * sparsity));
+        }
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  claim("grows with the sparsity: what goes at less goes at more", async (backend) => {
+    await fc.assert(
+      fc.asyncProperty(
+        scenes,
+        fc.constantFrom("count" as const, "threshold" as const),
+        async ({ scores, group, sparsity }, rule) => {
+          const [less, more] = await removedBy(backend, scores, [{ group, sparsity: sparsity / 2, rule }, {
+            group,
+            sparsity,
+            rule,
+          }]);
+          assert(less.isSubsetOf(more));
+        },
+      ),
+      { numRuns: 20 },
+    );
+  });
+
+  claim("by threshold does not depend on the order of the columns", async (backend) => {
+    await fc.assert(
+      fc.asyncProperty(scenes, async ({ scores, sparsity }) => {
+        const { rows, cols, values } = scores;
+        const mirrored = matrix(
+          rows,
+          cols,
+          "F32",
+          values.map((_, at) => values[at - at % cols + cols - 1 - at % cols]),
+        );
+        const selection: Selection = { group: 1, sparsity, rule: "threshold" };
+        const [[one], [two]] = [
+          await removedBy(backend, scores, [selection]),
+          await removedBy(backend, mirrored, [selection]),
+        ];
+        assertEquals(new Set([...two].map((at) => at - at % cols + cols - 1 - at % cols)), one);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  claim("by count removes the same scores in any order of the columns", async (backend) => {
+    await fc.assert(
+      fc.asyncProperty(scenes, async ({ scores, sparsity }) => {
+        const { rows, cols, values } = scores;
+        const mirrored = matrix(
+          rows,
+          cols,
+          "F32",
+          values.map((_, at) => values[at - at % cols + cols - 1 - at % cols]),
+        );
+        const selection: Selection = { group: 1, sparsity, rule: "count" };
+        const [[one], [two]] = [
+          await removedBy(backend, scores, [selection]),
+          await removedBy(backend, mirrored, [selection]),
+        ];
+        const sorted = (removed: Set<number>, from: Matrix) =>
+          [...removed].map((at) => from.values[at]).sort((a, b) => a - b);
+        assertEquals(sorted(two, mirrored), sorted(one, scores));
+      }),
+      { numRuns: 20 },
+    );
+  });
+});

@@ -1,0 +1,72 @@
+/**
+ * What the selections must remove, by a plain sort of every group and algorithms.md's own words. Slow and obvious: the
+ * judge of every mask in this suite. Scores are never negative, so a number sort is a total order; `sort` is stable,
+ * hence ties go to the lower index.
+ */
+import type { Selection } from "../../src/backend/backend.ts";
+
+/** Indices into the matrix, row-major, group by group. */
+export function groups(rows: number, cols: number, group: number | "column"): number[][] {
+  if (group === "column") {
+    return Array.from({ length: cols }, (_, j) => Array.from({ length: rows }, (_, i) => i * cols + j));
+  }
+  return Array.from({ length: Math.ceil(rows / group) }, (_, run) => {
+    const first = run * group, end = Math.min(rows, first + group);
+    return Array.from({ length: (end - first) * cols }, (_, at) => first * cols + at);
+  });
+}
+
+/** The indices that a selection removes. */
+export function smallest(scores: ArrayLike<number>, rows: number, cols: number, selection: Selection): Set<number> {
+  const removed = new Set<number>();
+  for (const members of groups(rows, cols, selection.group)) {
+    const ascending = members.toSorted((a, b) => scores[a] - scores[b]),
+      count = Math.floor(members.length * selection.sparsity);
+    if (selection.sparsity === 0) continue;
+    if (selection.rule === "count") ascending.slice(0, count).forEach((at) => removed.add(at));
+    else members.filter((at) => scores[at] <= scores[ascending[count]]).forEach((at) => removed.add(at));
+  }
+  return removed;
+}
+
+/** The indices that n:m removes: the `m - n` smallest of every `m` neighbours of a row. */
+export function smallestOfGroups(
+  scores: ArrayLike<number>,
+  rows: number,
+  cols: number,
+  n: number,
+  m: number,
+): Set<number> {
+  const removed = new Set<number>();
+  for (let first = 0; first < rows * cols; first += m) {
+    const members = Array.from({ length: m }, (_, k) => first + k);
+    members.sort((a, b) => scores[a] - scores[b]).slice(0, m - n).forEach((at) => removed.add(at));
+  }
+  return removed;
+}
+
+/** The indices that Wanda's variant removes: algorithms.md, "Wanda's variant", word for word. */
+export function cumulative(scores: ArrayLike<number>, rows: number, cols: number, sparsity: number): Set<number> {
+  const lines = Array.from({ length: rows }, (_, i) => {
+    const row = Array.from({ length: cols }, (_, j) => scores[i * cols + j]);
+    const ascending = row.toSorted((a, b) => a - b);
+    let sum = 0;
+    const running = ascending.map((score) => Math.fround(sum += score));
+    return { row, ascending, running, total: Math.fround(sum) };
+  });
+  const removedAt = (alpha: number): Set<number> => {
+    const removed = new Set<number>();
+    lines.forEach(({ row, ascending, running, total }, i) => {
+      const limit = Math.fround(Math.fround(alpha) * total), count = running.filter((sum) => sum <= limit).length;
+      row.forEach((score, j) => count > 0 && score <= ascending[count - 1] && removed.add(i * cols + j));
+    });
+    return removed;
+  };
+  let low = 0, high = 0.8, alpha = 0.4, removed = removedAt(alpha);
+  while (Math.abs(removed.size / (rows * cols) - sparsity) > 0.001 && high - low >= 0.001) {
+    if (removed.size / (rows * cols) > sparsity) [high, alpha] = [alpha, (alpha + low) / 2];
+    else [low, alpha] = [alpha, (alpha + high) / 2];
+    removed = removedAt(alpha);
+  }
+  return removed;
+}
