@@ -1,0 +1,50 @@
+/**
+ * The rooms of the house as data: where each stands and what it may import. The same table, with what each room is
+ * for, is in `.github/CONTRIBUTING.md`; a change to one is a change to both.
+ */
+
+/** A part of the source with doors of its own. */
+export interface Room {
+  readonly name: string;
+  /** What its files match; the first room that matches a file has it. */
+  readonly files: RegExp;
+  /** Rooms that it may import, `name (types)` for their types only. Its own files are always allowed. */
+  readonly imports: readonly string[];
+}
+
+const EVERYTHING = [
+  "cli",
+  "checkpoint",
+  "model",
+  "text",
+  "method",
+  "stream",
+  "backend",
+  "open",
+  "errors",
+];
+
+/** Every room of the project, tests apart: those may import anything. */
+export const ROOMS: readonly Room[] = [
+  { name: "scripts", files: /^scripts\//, imports: ["mod", ...EVERYTHING] },
+  { name: "mod", files: /^src\/mod\.ts$/, imports: EVERYTHING },
+  { name: "errors", files: /^src\/errors\.ts$/, imports: [] },
+  { name: "cli", files: /^src\/cli\//, imports: ["errors"] },
+  { name: "checkpoint", files: /^src\/checkpoint\//, imports: ["errors", "backend"] },
+  { name: "text", files: /^src\/text\//, imports: ["errors", "checkpoint"] },
+  { name: "model", files: /^src\/model\//, imports: ["errors", "backend", "checkpoint (types)"] },
+  { name: "method", files: /^src\/method\//, imports: ["errors", "backend"] },
+  {
+    name: "stream",
+    files: /^src\/stream\//,
+    imports: ["errors", "model", "method", "text", "checkpoint", "backend"],
+  },
+  { name: "run", files: /^src\/run\//, imports: ["errors", "checkpoint (types)"] },
+  { name: "server", files: /^src\/server\//, imports: ["run"] },
+  { name: "webgpu", files: /^src\/backend\/webgpu\//, imports: ["errors", "backend", "wgsl"] },
+  { name: "wasm", files: /^src\/backend\/wasm\//, imports: ["errors", "backend", "kernels"] },
+  { name: "open", files: /^src\/backend\/open\.ts$/, imports: ["errors", "backend", "webgpu", "wasm"] },
+  { name: "backend", files: /^src\/backend\/[^/]+\.ts$/, imports: ["errors"] },
+  { name: "wgsl", files: /^wgsl\//, imports: [] },
+  { name: "kernels", files: /^kernels\/pkg\//, imports: [] },
+];

@@ -1,0 +1,26 @@
+/** Sizes, times and counts as a person reads them. */
+import { assertEquals } from "@std/assert";
+import { showBytes, showCount, showSeconds } from "../../src/cli/units.ts";
+
+Deno.test("bytes have three digits and a binary unit", () => {
+  assertEquals(showBytes(0), "0 B");
+  assertEquals(showBytes(999), "999 B");
+  assertEquals(showBytes(1000), "0.98 KiB");
+  assertEquals(showBytes(1536), "1.50 KiB");
+  assertEquals(showBytes(1024 ** 2 * 412), "412 MiB");
+  assertEquals(showBytes(1024 ** 4 * 5000), "5000 TiB");
+});
+
+Deno.test("seconds are shown in the unit that a person would choose", () => {
+  assertEquals(showSeconds(0.0123), "12.3 ms");
+  assertEquals(showSeconds(0.9999), "1.00 s");
+  assertEquals(showSeconds(59.97), "1 min 0 s");
+  assertEquals(showSeconds(75.4), "1 min 15 s");
+  assertEquals(showSeconds(3700), "1 h 2 min");
+  assertEquals(showSeconds(7199), "2 h 0 min");
+});
+
+Deno.test("counts are grouped by thousands", () => {
+  assertEquals(showCount(999), "999");
+  assertEquals(showCount(1234567.4), "1,234,567");
+});
