@@ -1,0 +1,70 @@
+/** A dense pass through all blocks of a model, one block's weights at a time; what perplexity and logits share. */
+import type { Backend } from "../backend/backend.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { Block, forwardBlock, uploadAngles } from "../model/block.ts";
+import { parseConfig, type Shape } from "../model/config.ts";
+import { checkTensors } from "../model/tensors.ts";
+import { batches, Pace, type Sequences } from "./batches.ts";
+import { embed } from "./ends.ts";
+import { type HiddenStates, openHiddenStates, type SpoolOptions } from "./hidden.ts";
+import { Meter, type OnProgress } from "./progress.ts";
+import { checkTokens } from "./tokens.ts";
+
+/** What {@linkcode forward} takes. */
+export interface ForwardOptions {
+  /** The model. */
+  readonly checkpoint: Checkpoint;
+  /** Where it is computed. */
+  readonly backend: Backend;
+  /** How hidden states are held. */
+  readonly spool?: SpoolOptions;
+  /** Told of every batch that is done. */
+  readonly onProgress?: OnProgress;
+  /** Stops the pass between two batches. */
+  readonly signal?: AbortSignal;
+}
+
+/** Hidden states after the last block, before the last norm. */
+export interface Forwarded extends AsyncDisposable {
+  /** The model's shape. */
+  readonly shape: Shape;
+  /** The sequences, batch by batch. */
+  readonly parts: readonly Sequences[];
+  /** The states of each batch. */
+  readonly hidden: HiddenStates;
+  /** Bounds the queue of what follows. */
+  readonly pace: Pace;
+}
+
+/**
+ * Runs sequences through every block of a model.
+ * @throws PareError if the checkpoint is not the model that its config says, or the tokens do not suit it.
+ */
+export async function forward(sequences: Sequences, options: ForwardOptions): Promise<Forwarded> {
+  const { checkpoint, backend, signal } = options;
+  const shape = parseConfig(checkpoint.config, checkpoint.path);
+  checkTensors(shape, checkpoint);
+  checkTokens(shape, sequences);
+  const parts = batches(sequences), pace = new Pace(() => backend.read(), signal);
+  const meter = new Meter(shape.blocks, sequences.ids.length, options.onProgress);
+  await using stack = new AsyncDisposableStack();
+  const hidden = stack.use(await openHiddenStates(backend, sequences.ids.length * shape.hidden * 4, options.spool));
+  using angles = uploadAngles(backend, shape, sequences.length);
+  for (const [i, part] of parts.entries()) await hidden.store(i, await embed(backend, checkpoint, shape, part));
+  let next = Block.read(checkpoint, shape, 0);
+  for (let index = 0; index < shape.blocks; index++) {
+    using block = Block.upload(backend, checkpoint, shape, index, await next);
+    if (index + 1 < shape.blocks) {
+      next = Block.read(checkpoint, shape, index + 1);
+      next.catch(() => {});
+    }
+    for (const [i, part] of parts.entries()) {
+      using lent = await hidden.load(i);
+      await hidden.store(i, forwardBlock(backend, block, lent.tensor, angles));
+      await pace.step();
+      meter.step("forward", index, part.ids.length);
+    }
+  }
+  const kept = stack.move();
+  return { shape, parts, hidden, pace, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}

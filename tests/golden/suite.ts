@@ -1,0 +1,217 @@
+/**
+ * The comparison with the published code, for any model that golden results exist of: masks from given statistics bit for
+ * bit, the statistics of the dense network, and the pipeline end to end. What agreement can be asked for, and why no more,
+ * is measured in the golden runs themselves (their `rounding_sensitivity`).
+ */
+import { assert, assertEquals, assertLess, assertLessOrEqual } from "@std/assert";
+import type { Backend, Mask, Tensor } from "../../src/backend/backend.ts";
+import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
+import { openDirectory } from "../../src/checkpoint/directory.ts";
+import { findMethod, makeRequest, parsePattern, type Request } from "../../src/method/mod.ts";
+import { evaluate } from "../../src/stream/evaluate.ts";
+import { logits } from "../../src/stream/logits.ts";
+import { prune } from "../../src/stream/prune.ts";
+import { fromFloats, toFloats } from "../reference/floats.ts";
+import { GoldenFile } from "./files.ts";
+
+/** Single precision against another order of sums: the golden run against itself differs by 3e-6 (its README). */
+const STATISTIC_TOLERANCE = 1e-5;
+/** The part's own target for logits in f32. */
+const LOGIT_TOLERANCE = 1e-4;
+
+/** How closely an end-to-end run must agree. */
+export interface Agreement {
+  /** Least share of equal mask bits of any linear of a block. */
+  readonly masks: (block: number) => number;
+  /** Largest relative difference of a pruned model's perplexity; undefined: 3 times the golden run's sensitivity. */
+  readonly perplexity?: number;
+}
+
+/** A golden model and where it stands. */
+export interface GoldenModel {
+  readonly name: string;
+  readonly model: string;
+  readonly golden: string;
+  readonly agreement: Agreement;
+  /** Runs to repeat end to end; all by default. */
+  readonly endToEnd?: readonly string[];
+}
+
+interface Results {
+  dense: { ppl: number };
+  runs: Record<string, { method: string; pattern: string; ppl: number; rounding_sensitivity?: { ppl: number } }>;
+}
+
+/** What a golden run's name asks for; `undefined` for methods that Pare does not have. */
+function requestOf(method: string, pattern: string): { method: ReturnType<typeof findMethod>; request: Request } | undefined {
+  if (method === "sparsegpt") return undefined;
+  const found = findMethod(method === "wanda_variant" ? "wanda" : method);
+  const options = pattern.includes(":") ? { pattern: parsePattern(pattern) } : { sparsity: Number(pattern) };
+  return { method: found, request: makeRequest(found, { ...options, variant: method === "wanda_variant" }) };
+}
+
+/** A golden mask's bit: 1 = the pruned weight is not zero. */
+const kept = (bits: Uint8Array, element: number): number => bits[element >> 3] >> (element & 7) & 1;
+
+/** Which elements stand in an n:m group whose n-th and next score are equal: there the published choice is arbitrary. */
+function tiedElements(scores: Float32Array, n: number, m: number): (element: number) => boolean {
+  const tied = new Uint8Array(scores.length / m);
+  for (let group = 0; group < tied.length; group++) {
+    const sorted = scores.slice(group * m, group * m + m).sort();
+    tied[group] = Number(sorted[m - n - 1] === sorted[m - n]);
+  }
+  return (element) => tied[Math.floor(element / m)] === 1;
+}
+
+/** A checkpoint in which some tensors are replaced: a pruned model without writing it. */
+function overlay(checkpoint: Checkpoint, weights: ReadonlyMap<string, Uint8Array<ArrayBuffer>>): Checkpoint {
+  const read: Checkpoint["read"] = async (names) =>
+    new Map([...await checkpoint.read(names)].map(([name, bytes]) => [name, weights.get(name) ?? bytes]));
+  return new Proxy(checkpoint, {
+    get(target, key) {
+      const value = key === "read" ? read : Reflect.get(target, key);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+async function maskOf(backend: Backend, weight: Tensor, statistic: Float32Array<ArrayBuffer> | undefined, run: NonNullable<ReturnType<typeof requestOf>>) {
+  using stat = statistic && backend.upload(new Uint8Array(statistic.buffer), 1, weight.cols, "F32");
+  using scores = backend.score(weight, stat ? { kind: "activation", statistic: stat } : { kind: "magnitude" });
+  run.method.prune(backend, { name: "", weight }, stat, run.request);
+  const [pruned, score] = await backend.read(weight, scores);
+  return { pruned, scores: new Float32Array(score.buffer) };
+}
+
+/** Declares the tests of a golden model on a backend. */
+export function goldenSuite(subject: GoldenModel, backendName: string, open: () => Promise<Backend>): void {
+  const { model, golden, agreement } = subject, title = `${subject.name} on ${backendName}`;
+  const results: Results = JSON.parse(Deno.readTextFileSync(`${golden}/results.json`));
+  const runs = Object.entries(results.runs).flatMap(([name, run]) => {
+    const asked = requestOf(run.method, run.pattern);
+    return asked ? [{ name, ...run, ...asked }] : [];
+  });
+  const file = (run: { name: string }) => new GoldenFile(`${golden}/${run.name.replace(":", "_")}.safetensors`);
+
+  for (const run of runs) {
+    Deno.test(`${title}: ${run.name} masks follow from the golden statistic bit for bit`, async () => {
+      await using backend = await open();
+      await using checkpoint = await openDirectory(model);
+      const masks = file(run);
+      let compared = 0;
+      for (const name of masks.names.filter((name) => name.endsWith(".weight"))) {
+        const { dtype, shape: [rows, cols] } = checkpoint.tensors.get(name)!;
+        const dense = (await checkpoint.read([name])).get(name)!;
+        using weight = backend.upload(dense, rows, cols, dtype);
+        const linear = name.slice(0, -".weight".length), row = `${linear}.scaler_row`;
+        const statistic = masks.has(row) ? masks.floats(row) : undefined;
+        // The published code prunes a shorter last group whatever its width; Pare refuses.
+        if (run.request.pattern && cols % run.request.pattern.m) continue;
+        const { pruned, scores } = await maskOf(backend, weight, statistic, run);
+        const bits = masks.bytes(name), values = toFloats(pruned, dtype), { pattern } = run.request;
+        const tied = pattern ? tiedElements(scores, pattern.n, pattern.m) : () => false;
+        let different = 0;
+        for (let i = 0; i < values.length; i++) {
+          // Among tied groups take the published choice, so that the perplexities compare the same network.
+          if (tied(i)) values[i] = kept(bits, i) ? dense[i] : 0;
+          else different += Number(Number(values[i] !== 0) !== kept(bits, i));
+        }
+        weights.set(name, fromFloats(values, dtype));
+        assertEquals(different, 0, `${linear}: ${different} of ${values.length} bits differ`);
+        compared++;
+      }
+      assert(compared > 0, "no mask was compared");
+    });
+  }
+
+  Deno.test(`${title}: the dense network's statistics agree to ${STATISTIC_TOLERANCE}`, async () => {
+    await using backend = await open();
+    await using checkpoint = await openDirectory(model);
+    const wanda = findMethod("wanda"), expected = new GoldenFile(`${golden}/dense-statistics.safetensors`);
+    const found = new Map<string, Float32Array>();
+    await prune({
+      checkpoint,
+      backend,
+      method: wanda,
+      request: makeRequest(wanda, { sparsity: 0 }),
+      calibration: new GoldenFile(`${golden}/tokens.safetensors`).tokens("calibration"),
+      write: () => Promise.resolve(),
+      onStatistic: (linear, statistic) => void found.set(linear, statistic),
+    });
+    for (const name of expected.names) {
+      const linear = name.slice(0, -".scaler_row".length), want = expected.floats(name), got = found.get(linear)!;
+      const largest = want.reduce((most, value, j) => Math.max(most, Math.abs(got[j] - value) / value), 0);
+      assertLess(largest, STATISTIC_TOLERANCE, `${linear}: largest relative difference`);
+    }
+    assertEquals(backend.live, 0);
+  });
+
+  Deno.test(`${title}: logits agree with transformers to ${LOGIT_TOLERANCE} of the largest`, async () => {
+    await using backend = await open();
+    await using checkpoint = await openDirectory(model);
+    const expected = new GoldenFile(`${golden}/dense-logits.safetensors`);
+    const ids = new Uint32Array(expected.bytes("tokens").buffer), want = expected.floats("logits");
+    const got = await logits({ ids, sequences: 1, length: ids.length }, { checkpoint, backend });
+    assertLess(largestDifference(want, got), LOGIT_TOLERANCE);
+  });
+
+  Deno.test(`${title}: the dense perplexity agrees to 0.01 %`, async () => {
+    await using backend = await open();
+    await using checkpoint = await openDirectory(model);
+    const windows = new GoldenFile(`${golden}/tokens.safetensors`).tokens("evaluation");
+    const { perplexity } = await evaluate(windows, { checkpoint, backend });
+    assertLess(Math.abs(perplexity / results.dense.ppl - 1), 1e-4);
+    assertEquals(backend.live, 0);
+  });
+
+  for (const run of runs.filter(({ name }) => !subject.endToEnd || subject.endToEnd.includes(name))) {
+    // stories260K's down projection, 172 wide, has no whole groups of 8.
+    Deno.test(`${title}: ${run.name} end to end`, async () => {
+      await using backend = await open();
+      await using checkpoint = await openDirectory(model);
+      const tokens = new GoldenFile(`${golden}/tokens.safetensors`), masks = file(run);
+      const weights = new Map<string, Uint8Array<ArrayBuffer>>();
+      await prune({
+        checkpoint,
+        backend,
+        method: run.method,
+        request: run.request,
+        calibration: tokens.tokens("calibration"),
+        write: (name, bytes) => Promise.resolve(void weights.set(name, bytes)),
+      });
+      for (const name of masks.names.filter((name) => name.endsWith(".weight"))) {
+        const block = Number(name.split(".")[2]), bits = masks.bytes(name);
+        const { dtype } = checkpoint.tensors.get(name)!, { pattern } = run.request;
+        const values = toFloats(weights.get(name)!, dtype);
+        const dense = toFloats((await checkpoint.read([name])).get(name)!, dtype);
+        const tied = pattern && run.method.name === "magnitude"
+          ? tiedElements(dense.map(Math.abs), pattern.n, pattern.m)
+          : () => false;
+        let different = 0;
+        for (let i = 0; i < values.length; i++) {
+          // Among tied groups take the published choice, so that the perplexities compare the same network.
+          if (tied(i)) values[i] = kept(bits, i) ? dense[i] : 0;
+          else different += Number(Number(values[i] !== 0) !== kept(bits, i));
+        }
+        weights.set(name, fromFloats(values, dtype));
+        assertLessOrEqual(different / values.length, 1 - agreement.masks(block), `${name}: share of mask bits that differ`);
+      }
+      const windows = tokens.tokens("evaluation");
+      const { perplexity } = await evaluate(windows, { checkpoint: overlay(checkpoint, weights), backend });
+      const sensitivity = run.rounding_sensitivity && Math.abs(run.rounding_sensitivity.ppl / run.ppl - 1);
+      const allowed = agreement.perplexity ?? 3 * sensitivity!;
+      assertLessOrEqual(Math.abs(perplexity / run.ppl - 1), allowed, `perplexity ${perplexity}, golden ${run.ppl}`);
+      assertEquals(backend.live, 0);
+    });
+  }
+}
+
+/** `max |want - got| / max |want|`. */
+export function largestDifference(want: Float32Array, got: Float32Array): number {
+  let difference = 0, size = 0;
+  for (let i = 0; i < want.length; i++) {
+    difference = Math.max(difference, Math.abs(want[i] - got[i]));
+    size = Math.max(size, Math.abs(want[i]));
+  }
+  return difference / size;
+}
