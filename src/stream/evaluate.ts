@@ -15,6 +15,8 @@ export interface Evaluation {
   readonly perplexity: number;
   /** Mean loss of every window, nats per token. */
   readonly losses: readonly number[];
+  /** The share of zeros among the weights of all linears of all blocks. */
+  readonly sparsity: number;
 }
 
 /** A state of {@linkcode Backend.crossEntropy} as the mean loss of each window. */
@@ -62,7 +64,7 @@ export async function evaluate(windows: Sequences, options: ForwardOptions): Pro
     const losses = (await backend.read(...states)).flatMap((bytes) =>
       windowLosses(new Float32Array(bytes.buffer), windows.length)
     );
-    return { perplexity: Math.exp(losses.reduce((a, b) => a + b) / losses.length), losses };
+    return { perplexity: Math.exp(losses.reduce((a, b) => a + b) / losses.length), losses, sparsity: end.sparsity };
   } finally {
     for (const state of states) state[Symbol.dispose]();
   }

@@ -3,12 +3,13 @@ import type { Backend } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { Block, forwardBlock, uploadAngles } from "../model/block.ts";
 import { parseConfig, type Shape } from "../model/config.ts";
-import { checkTensors } from "../model/tensors.ts";
+import { checkTensors, linearName, LINEARS } from "../model/tensors.ts";
 import { batches, Pace, type Sequences } from "./batches.ts";
 import { embed } from "./ends.ts";
 import { type HiddenStates, openHiddenStates, type SpoolOptions } from "./hidden.ts";
 import { Meter, type OnProgress } from "./progress.ts";
 import { checkTokens } from "./tokens.ts";
+import { countZeros } from "./zeros.ts";
 
 /** What {@linkcode forward} takes. */
 export interface ForwardOptions {
@@ -34,6 +35,8 @@ export interface Forwarded extends AsyncDisposable {
   readonly hidden: HiddenStates;
   /** Bounds the queue of what follows. */
   readonly pace: Pace;
+  /** The share of zeros among the weights of all linears of all blocks. */
+  readonly sparsity: number;
 }
 
 /**
@@ -51,9 +54,11 @@ export async function forward(sequences: Sequences, options: ForwardOptions): Pr
   const hidden = stack.use(await openHiddenStates(backend, sequences.ids.length * shape.hidden * 4, options.spool));
   using angles = uploadAngles(backend, shape, sequences.length);
   for (const [i, part] of parts.entries()) await hidden.store(i, await embed(backend, checkpoint, shape, part));
+  let zeros = 0, weights = 0;
   let next = Block.read(checkpoint, shape, 0);
   for (let index = 0; index < shape.blocks; index++) {
-    using block = Block.upload(backend, checkpoint, shape, index, await next);
+    const bytes = await next;
+    using block = Block.upload(backend, checkpoint, shape, index, bytes);
     if (index + 1 < shape.blocks) {
       next = Block.read(checkpoint, shape, index + 1);
       next.catch(() => {});
@@ -64,7 +69,12 @@ export async function forward(sequences: Sequences, options: ForwardOptions): Pr
       await pace.step();
       meter.step("forward", index, part.ids.length);
     }
+    for (const linear of LINEARS) {
+      const { rows, cols, dtype } = block.get(`${linear}.weight`);
+      zeros += countZeros(bytes.get(`${linearName(index, linear)}.weight`)!, dtype);
+      weights += rows * cols;
+    }
   }
   const kept = stack.move();
-  return { shape, parts, hidden, pace, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return { shape, parts, hidden, pace, sparsity: zeros / weights, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }

@@ -242,7 +242,7 @@ export class ReferenceBackend implements Backend {
   merge(sums: Sums, other: Sums): void {
     expect("merge: columns", sums.cols, other.cols);
     const a = values(sums), b = values(other), n = sums.cols;
-    for (let j = 0; j < n; j++) this.#store(sums, j, a[j] + a[n + j] + b[j] + b[n + j]);
+    for (let j = 0; j < n; j++) this.#store(sums, j, (a[j] + a[n + j]) + (b[j] + b[n + j]));
   }
 
   finish(sums: Sums, scale: number): Tensor {

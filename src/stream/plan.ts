@@ -1,0 +1,89 @@
+/**
+ * What a pruning run will take, told before it starts: bytes to read, room for hidden states, peak memory, time. The
+ * time is work divided by the rate of a short trial on the backend itself.
+ */
+import { type Backend, BYTES } from "../backend/backend.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { Shape } from "../model/config.ts";
+import { blockTensors, type LinearName, linearName, LINEARS, linearShape } from "../model/tensors.ts";
+import { BATCH_TOKENS, type Sequences } from "./batches.ts";
+import { SPOOL_ABOVE, type SpoolOptions } from "./hidden.ts";
+import type { Targets } from "./target.ts";
+
+/** See the file's head. */
+export interface Plan {
+  /** Linears to prune. */
+  readonly linears: number;
+  /** Weights of these linears. */
+  readonly weights: number;
+  /** Bytes of the blocks that are read. */
+  readonly readBytes: number;
+  /** Bytes of all hidden states; 0 without calibration. */
+  readonly hiddenBytes: number;
+  /** Whether the hidden states go to a file. */
+  readonly spooled: boolean;
+  /** Estimate of the process's peak memory, bytes. */
+  readonly peakBytes: number;
+  /** Floating-point operations of the linears and of attention. */
+  readonly flops: number;
+  /** Estimate of the time, seconds. */
+  readonly seconds: number;
+}
+
+/** What Deno with its loaded modules and one worker each core holds before any model, measured: 110 to 130 MB. */
+const PROCESS_BYTES = 130e6;
+
+/** Floating-point operations of one token in one block: two for each weight, and attention to half the sequence. */
+function tokenFlops(shape: Shape, length: number, linears: readonly LinearName[]): number {
+  const weights = linears.map((linear) => linearShape(shape, linear)).reduce(
+    (sum, [rows, cols]) => sum + rows * cols,
+    0,
+  );
+  return 2 * weights + 2 * shape.heads * shape.headDim * (length + 1);
+}
+
+/** Seconds of a trial, and the side of its square matrices: a quarter of a second on the slowest backend measured. */
+const TRIAL_SIDE = 768;
+
+/** Floating-point operations per second of a backend in a linear of moderate size. */
+async function measureRate(backend: Backend): Promise<number> {
+  using x = backend.allocate(TRIAL_SIDE, TRIAL_SIDE);
+  using weight = backend.allocate(TRIAL_SIDE, TRIAL_SIDE);
+  const trial = async () => {
+    using _result = backend.linear(x, weight);
+    await backend.read();
+  };
+  await trial(); // the first call compiles or warms up
+  const start = performance.now();
+  await trial();
+  return 2 * TRIAL_SIDE ** 3 / (performance.now() - start) * 1000;
+}
+
+/** Plans a run of {@linkcode prune}. */
+export async function planPrune(
+  backend: Backend,
+  checkpoint: Checkpoint,
+  shape: Shape,
+  targets: Targets,
+  calibration?: Sequences,
+  spool: SpoolOptions = {},
+): Promise<Plan> {
+  const shapes = [...targets.values()].flat().map((linear) => linearShape(shape, linear));
+  const weights = shapes.reduce((sum, [rows, cols]) => sum + rows * cols, 0), last = Math.max(...targets.keys());
+  const blockBytes = [...blockTensors(shape).keys()]
+    .reduce((sum, name) => sum + checkpoint.tensors.get(linearName(0, name))!.bytes, 0);
+  const readBytes = blockBytes * (calibration ? last + 1 : targets.size);
+
+  const tokens = calibration?.ids.length ?? 0, hiddenBytes = tokens * shape.hidden * BYTES.F32;
+  const spooled = hiddenBytes > 0 && (hiddenBytes > SPOOL_ABOVE || spool.always === true);
+  const batchTokens = calibration ? Math.min(tokens, Math.max(BATCH_TOKENS, calibration.length)) : 0;
+  const activations = batchTokens * (4 * shape.hidden + 3 * shape.intermediate) * BYTES.F32;
+  // This block on the backend, its pruned bytes on their way out, the next block on its way in.
+  const peakBytes = PROCESS_BYTES + 3 * blockBytes + activations + (spooled ? 0 : hiddenBytes);
+
+  const observed = LINEARS.filter((linear) => linear !== "mlp.down_proj"), length = calibration?.length ?? 0;
+  const flops = tokens *
+    (targets.size * tokenFlops(shape, length, observed) + last * tokenFlops(shape, length, LINEARS));
+  const seconds = calibration ? flops / await measureRate(backend) : 0;
+  return { linears: shapes.length, weights, readBytes, hiddenBytes, spooled, peakBytes, flops, seconds };
+}
