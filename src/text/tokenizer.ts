@@ -4,6 +4,7 @@
  * piece has one, and a cut that keeps the library's merge queue short on texts of megabytes. It knows no corpus.
  */
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
+import { parseObject } from "../checkpoint/json.ts";
 import { PareError } from "../errors.ts";
 
 /** Text to token ids and back. */
@@ -23,7 +24,14 @@ const SPACE = "\u2581";
 /** The parts of `tokenizer.json` that this file looks at. */
 interface TokenizerJson {
   model?: { type?: string; vocab?: Record<string, number>; merges?: unknown[]; ignore_merges?: boolean };
-  pre_tokenizer?: { type?: string; split?: boolean } | null;
+  pre_tokenizer?: {
+    type?: string;
+    split?: boolean;
+    use_regex?: boolean;
+    individual_digits?: boolean;
+    add_prefix_space?: boolean;
+    pretokenizers?: PreTokenizer[];
+  } | null;
   added_tokens?: unknown[];
 }
 
@@ -41,11 +49,14 @@ export async function loadTokenizer(
     throw new PareError(`${name}: no tokenizer.json; text can be read only with one (token ids can be given instead)`);
   }
   const configText = await readText("tokenizer_config.json");
-  const json = parseObject(text, `${name}: tokenizer.json`) as TokenizerJson;
-  const config = configText === undefined ? {} : parseObject(configText, `${name}: tokenizer_config.json`);
+  const parse = (text: string, file: string) => parseObject(new TextEncoder().encode(text), `${name}: ${file}`);
+  const json = parse(text, "tokenizer.json") as TokenizerJson;
+  const config = configText === undefined ? {} : parse(configText, "tokenizer_config.json");
   let tokenizer: HuggingFaceTokenizer;
   try {
-    tokenizer = new HuggingFaceTokenizer(withShortWords({ ...json, added_tokens: json.added_tokens ?? [] }), config);
+    const pre_tokenizer = json.pre_tokenizer ? withUnicodeClasses(json.pre_tokenizer) : null;
+    const mended = withShortWords({ ...json, pre_tokenizer, added_tokens: json.added_tokens ?? [] });
+    tokenizer = new HuggingFaceTokenizer(mended, config);
   } catch (error) {
     throw new PareError(`${name}: tokenizer.json: expected a tokenizer, found ${(error as Error).message}`);
   }
@@ -65,6 +76,26 @@ export async function loadTokenizer(
   };
 }
 
+/** A step of `tokenizer.json` that cuts a text into words. */
+type PreTokenizer = NonNullable<TokenizerJson["pre_tokenizer"]>;
+
+/** GPT-2's words (Radford et al., 2019): what a `ByteLevel` step cuts unless told not to. */
+const GPT2_WORDS = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`;
+
+/**
+ * Writes out two steps whose characters the library takes as JavaScript does and the original (Rust) as Unicode does:
+ * `ByteLevel`'s white space (JavaScript's has U+FEFF and lacks U+0085) and `Digits` (which has ½ and Ⅷ). In a `Split`
+ * the library follows Unicode.
+ */
+function withUnicodeClasses(step: PreTokenizer): PreTokenizer {
+  const split = (Regex: string) => ({ type: "Split", pattern: { Regex }, behavior: "Isolated", invert: false });
+  if (step.type === "Sequence") return { ...step, pretokenizers: step.pretokenizers?.map(withUnicodeClasses) };
+  if (step.type === "Digits") return split(step.individual_digits ? String.raw`\p{N}` : String.raw`\p{N}+`);
+  // A prefix space would have to come before the cut.
+  if (step.type !== "ByteLevel" || step.use_regex === false || step.add_prefix_space) return step;
+  return { type: "Sequence", pretokenizers: [split(GPT2_WORDS), { ...step, use_regex: false }] };
+}
+
 /**
  * Where a BPE tokenizer takes a whole text as one word (SentencePiece's way), cuts it before every run of spaces, so
  * that the merge queue holds a word and not a novel and repeated words are looked up. No id changes: a merge across
@@ -79,17 +110,4 @@ function withShortWords(json: TokenizerJson): TokenizerJson {
   const words = { type: "Split", pattern: { Regex: `${SPACE}*[^${SPACE}]+|${SPACE}+` }, invert: true };
   const pre_tokenizer = before == null ? words : { type: "Sequence", pretokenizers: [before, words] };
   return { ...json, pre_tokenizer };
-}
-
-function parseObject(text: string, what: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new PareError(`${what}: expected JSON: ${(error as Error).message}`);
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new PareError(`${what}: expected a JSON object, found ${JSON.stringify(value)?.slice(0, 40)}`);
-  }
-  return value as Record<string, unknown>;
 }

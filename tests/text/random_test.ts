@@ -28,6 +28,18 @@ for (const vector of golden.vectors as Vector[]) {
     const drawn = vector.randint_0_to_1000_plus_37k.map((_, k) => growing.randint(0, 1000 + 37 * k));
     assertEquals(drawn, vector.randint_0_to_1000_plus_37k);
   });
+
+  Deno.test(`seed ${vector.seed} rejects the documents and draws the places that get_c4 does`, () => {
+    const random = new Random(vector.seed);
+    for (const sample of vector.get_c4_interleaved) {
+      const rejected = [];
+      let document = random.randint(0, 356316);
+      const tokens = () => 1 + (document * 7919) % 4000; // the golden file's made-up corpus
+      for (; tokens() <= 2048; document = random.randint(0, 356316)) rejected.push(document);
+      const offset = random.randint(0, tokens() - 2048 - 1);
+      assertEquals({ rejected, document, document_tokens: tokens(), offset }, sample);
+    }
+  });
 }
 
 Deno.test("a negative seed is its absolute value, as in CPython", () => {

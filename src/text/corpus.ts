@@ -1,0 +1,74 @@
+/**
+ * What a corpus is and where it lies: the word or path that a user writes, told apart, and the whole texts among them,
+ * read. What is drawn or cut from a corpus is in `calibration.ts` and `windows.ts`; JSONL has its own file.
+ */
+import { createHash } from "node:crypto";
+import { fileURLToPath } from "node:url";
+import { decodeText } from "../checkpoint/json.ts";
+import { openFile } from "../checkpoint/file.ts";
+import { PareError } from "../errors.ts";
+
+/** A corpus as the user named it. */
+export type CorpusName =
+  /** The published code's shard of C4, from the Hub. */
+  | { readonly kind: "c4" }
+  /** WikiText-2 raw: from the Hub, or a local file in the raw format (`wikitext2:<path>`). */
+  | { readonly kind: "wikitext2"; readonly path?: string }
+  /** The chapters of Austen that come with Pare. */
+  | { readonly kind: "sample" }
+  /** A plain text file, taken as one text. */
+  | { readonly kind: "text"; readonly path: string }
+  /** Documents, one JSON object with `text` a line; gzip if it ends in `.gz`. */
+  | { readonly kind: "jsonl"; readonly path: string }
+  /** A safetensors file of token ids. */
+  | { readonly kind: "tokens"; readonly path: string };
+
+/** A whole text in memory. */
+export interface Text {
+  readonly text: string;
+  /** SHA-256 of the corpus's bytes, in hexadecimal. */
+  readonly sha256: string;
+}
+
+/** What the sample is called in reports. */
+export const SAMPLE_DESCRIPTION = "sample (Pride and Prejudice, chapters 1 to 20)";
+
+/** The words that name a corpus; anything else is a path. */
+const WORDS = ["c4", "wikitext2", "sample"] as const;
+
+/**
+ * Tells what a corpus is by its name: a word, `wikitext2:<path>`, or a path, by its ending. No file is opened. A file
+ * whose name is one of the words is reached as `./c4`.
+ */
+export function parseCorpus(name: string): CorpusName {
+  const word = WORDS.find((each) => each === name);
+  if (word !== undefined) return { kind: word };
+  if (name.startsWith("wikitext2:")) return { kind: "wikitext2", path: name.slice("wikitext2:".length) };
+  if (/\.safetensors$/i.test(name)) return { kind: "tokens", path: name };
+  if (/\.(jsonl|ndjson|json)(\.gz)?$/i.test(name)) return { kind: "jsonl", path: name };
+  return { kind: "text", path: name };
+}
+
+/**
+ * Reads a whole text file.
+ * @throws PareError if there is no such file, if it is no UTF-8, or if it is too long to be one text (half a gigabyte).
+ */
+export async function readText(path: string): Promise<Text> {
+  await using file = await openFile(path).catch((error) => {
+    // A word misspelt looks like a path.
+    if (!(error instanceof PareError) || /[./\\]/.test(path)) throw error;
+    throw new PareError(`${error.message}; the corpora with a name are ${WORDS.join(", ")}`);
+  });
+  const bytes = await file.read(0, file.size);
+  return { text: decodeText(bytes, path), sha256: sha256(bytes) };
+}
+
+/** The text that comes with Pare, for a first try with no network: 200 kB of Jane Austen (1813, public domain). */
+export function readSample(): Promise<Text> {
+  return readText(fileURLToPath(new URL("./sample/austen-pride-and-prejudice-1-20.txt", import.meta.url)));
+}
+
+/** SHA-256 in hexadecimal. */
+export function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}

@@ -1,0 +1,106 @@
+/**
+ * Evaluation windows: a corpus as one stream of tokens, cut into windows of equal length without overlap, the rest
+ * dropped, as published perplexities are measured (`eval_ppl_wikitext` of locuslab/wanda). Every number that comes of
+ * them stands beside their length, their count and the corpus's SHA-256.
+ */
+import { openFile } from "../checkpoint/file.ts";
+import type { HubProgress } from "../checkpoint/hub.ts";
+import { PareError } from "../errors.ts";
+import { DEFAULT_SEQLEN } from "./calibration.ts";
+import { parseCorpus, readSample, readText, SAMPLE_DESCRIPTION, sha256, type Text } from "./corpus.ts";
+import { readDocuments } from "./jsonl.ts";
+import { checkVocabulary, readTokens } from "./token_file.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+import { wikitext2 } from "./wikitext.ts";
+
+/** How a corpus is cut, and for whom. */
+export interface WindowOptions {
+  /** Gives the model's tokenizer; called only where there is text to read. */
+  readonly tokenizer: () => Promise<Tokenizer>;
+  /** How many ids the model has. */
+  readonly vocabulary: number;
+  /** Tokens of a window: `defaultSeqlen` unless given; of a file of token ids a row of it. */
+  readonly seqlen?: number;
+  /** What text is cut into if `seqlen` is not given: 2048, or the model's limit if that is less. */
+  readonly defaultSeqlen?: number;
+  /** At most so many windows, the first ones; all unless given. */
+  readonly windows?: number;
+  /** Whether the text gets the tokenizer's special tokens, as in the published code; true unless given. */
+  readonly special?: boolean;
+  /** Told how a download goes on. */
+  readonly onProgress?: HubProgress;
+}
+
+/** Windows of token ids, one after another. */
+export interface Windows {
+  /** Row-major, windows x length. */
+  readonly ids: Uint32Array<ArrayBuffer>;
+  readonly windows: number;
+  /** Tokens of a window. */
+  readonly length: number;
+  /** What was cut, for the report. */
+  readonly description: string;
+  /** SHA-256 of the corpus's bytes, in hexadecimal (WikiText-2: of its raw file; JSONL: unzipped). */
+  readonly sha256: string;
+}
+
+/** A corpus as one stream. `length` is set where the corpus is cut already. */
+interface Stream {
+  readonly ids: Uint32Array<ArrayBuffer>;
+  readonly length?: number;
+  readonly description: string;
+  readonly sha256: string;
+}
+
+/**
+ * The evaluation windows of a corpus: `wikitext2` (its test split), `wikitext2:<raw file>`, `sample`, or the path of a
+ * text file, a JSONL file (documents joined by two newlines), or a safetensors file (I32 `evaluation`, windows x
+ * tokens: one stream, cut anew if `seqlen` is given).
+ * @throws PareError if the corpus cannot be read or fetched, has less than one window, or has an id that the model does
+ * not know.
+ */
+export async function evaluationWindows(corpus: string, options: WindowOptions): Promise<Windows> {
+  const { ids: stream, description, sha256, ...cut } = await openStream(corpus, options);
+  const length = options.seqlen ?? cut.length ?? options.defaultSeqlen ?? DEFAULT_SEQLEN;
+  const windows = Math.min(Math.floor(stream.length / length), options.windows ?? Infinity);
+  if (windows === 0) {
+    throw new PareError(`evaluation ${description}: found ${stream.length} tokens, needed ${length} for one window`);
+  }
+  const ids = stream.slice(0, windows * length);
+  checkVocabulary(ids, options.vocabulary, `evaluation ${description}`);
+  return { ids, windows, length, description, sha256 };
+}
+
+async function openStream(corpus: string, options: WindowOptions): Promise<Stream> {
+  const name = parseCorpus(corpus);
+  switch (name.kind) {
+    case "c4":
+      throw new PareError("evaluation: c4 is for calibration; expected wikitext2, sample or the path of a file");
+    case "tokens": {
+      const { ids, length } = await readTokens(name.path, "evaluation");
+      await using file = await openFile(name.path);
+      return { ids, length, description: name.path, sha256: sha256(await file.read(0, file.size)) };
+    }
+    case "wikitext2": {
+      const { path } = name;
+      const text = await wikitext2("test", { path, onProgress: options.onProgress });
+      return await tokenized(text, path ?? "wikitext2 (test)", options);
+    }
+    case "sample":
+      return await tokenized(await readSample(), SAMPLE_DESCRIPTION, options);
+    case "text":
+      return await tokenized(await readText(name.path), name.path, options);
+    case "jsonl": {
+      const { texts, sha256 } = await readDocuments(name.path, () => true);
+      return await tokenized({ text: [...texts.values()].join("\n\n"), sha256 }, name.path, options);
+    }
+  }
+}
+
+async function tokenized(
+  { text, sha256 }: Text,
+  description: string,
+  { tokenizer, special = true }: WindowOptions,
+): Promise<Stream> {
+  return { ids: (await tokenizer()).encode(text, { special }), description, sha256 };
+}

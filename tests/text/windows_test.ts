@@ -1,0 +1,92 @@
+/** Windows are the published code's: one stream, no overlap, the rest dropped. */
+import { assertEquals, assertRejects } from "@std/assert";
+import { PareError } from "../../src/errors.ts";
+import { evaluationWindows } from "../../src/text/windows.ts";
+import { rawRows } from "../../src/text/wikitext.ts";
+import { AUSTEN, exists, goldenTokens, HELDOUT, SHARED, SMOLLM2, STORIES, tokenizerOf } from "./models.ts";
+
+const austen = { tokenizer: () => tokenizerOf(AUSTEN), vocabulary: 1024 };
+const AUSTEN_TOKENS = new URL("../golden/Austen-700K/tokens.safetensors", import.meta.url).pathname;
+
+Deno.test("a text file gives the golden windows of Austen-700K", async () => {
+  const golden = await goldenTokens("Austen-700K", "evaluation");
+  const cut = await evaluationWindows(HELDOUT, { ...austen, seqlen: 256, windows: 64 });
+  assertEquals([cut.windows, cut.length], [golden.sequences, golden.length]);
+  assertEquals(cut.ids, golden.ids);
+  // sha256sum tests/fixtures/data/austen-heldout.txt
+  assertEquals(cut.sha256, "333774136d2b0cbef2a349770f0b2607f60961ab6eaa5c49da924e8f19efdaec");
+  // 16969 tokens: 66 whole windows, the rest dropped.
+  assertEquals((await evaluationWindows(HELDOUT, { ...austen, seqlen: 256 })).windows, 66);
+});
+
+Deno.test("a file of token ids keeps its own windows, or is one stream that is cut anew", async () => {
+  const golden = await goldenTokens("Austen-700K", "evaluation");
+  const noTokenizer = { tokenizer: () => Promise.reject(new Error("no tokenizer is needed")), vocabulary: 1024 };
+  const own = await evaluationWindows(AUSTEN_TOKENS, { ...noTokenizer, defaultSeqlen: 128 });
+  assertEquals([own.windows, own.length, own.ids], [64, 256, golden.ids]);
+  const anew = await evaluationWindows(AUSTEN_TOKENS, { ...noTokenizer, seqlen: 100, windows: 1000 });
+  assertEquals([anew.windows, anew.length], [163, 100]);
+  assertEquals(anew.ids, golden.ids.subarray(0, 16300));
+  await assertRejects(
+    () => evaluationWindows(AUSTEN_TOKENS, { ...noTokenizer, vocabulary: 1000 }),
+    PareError,
+    "the model's vocabulary has 1000 ids",
+  );
+});
+
+Deno.test("JSONL documents are joined by an empty line, and the text's special tokens can be left out", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${directory}/a.jsonl`, '{"text":"It is a truth"}\n{"text":"universally acknowledged"}\n');
+    await Deno.writeTextFile(`${directory}/a.txt`, "It is a truth\n\nuniversally acknowledged");
+    const options = { ...austen, seqlen: 4, special: false };
+    const [jsonl, text] = [
+      await evaluationWindows(`${directory}/a.jsonl`, options),
+      await evaluationWindows(`${directory}/a.txt`, options),
+    ];
+    assertEquals(jsonl.ids, text.ids);
+    await assertRejects(
+      () => evaluationWindows(`${directory}/a.txt`, { ...austen, seqlen: 100 }),
+      PareError,
+      "needed 100 for one window",
+    );
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("a raw file's rows are those of the usual data set", () => {
+  assertEquals(rawRows(" \n = Title = \n\n text \n"), ["", " = Title = \n", "", " text \n"]);
+});
+
+Deno.test("c4 is not for evaluation", async () => {
+  await assertRejects(() => evaluationWindows("c4", austen), PareError, "c4 is for calibration");
+});
+
+Deno.test({
+  name: "a text without BOS gives the golden windows of stories260K",
+  ignore: !exists(SHARED),
+  fn: async () => {
+    const golden = await goldenTokens("stories260K", "evaluation");
+    const options = {
+      tokenizer: () => tokenizerOf(STORIES),
+      vocabulary: 512,
+      special: false,
+      seqlen: 256,
+      windows: 32,
+    };
+    assertEquals((await evaluationWindows(`${SHARED}/data/tinystories.txt`, options)).ids, golden.ids);
+  },
+});
+
+Deno.test({
+  name: "wikitext2:<raw file> gives the golden windows of SmolLM2, and the raw file's well-known SHA-256",
+  ignore: !exists(SHARED) || !exists(`${SMOLLM2}/tokenizer.json`),
+  fn: async () => {
+    const golden = await goldenTokens("SmolLM2-135M-Instruct", "evaluation");
+    const options = { tokenizer: () => tokenizerOf(SMOLLM2), vocabulary: 49152, seqlen: 512, windows: 16 };
+    const cut = await evaluationWindows(`wikitext2:${SHARED}/data/wikitext2-test.raw.txt`, options);
+    assertEquals(cut.ids, golden.ids);
+    assertEquals(cut.sha256, "173c87a53759e0201f33e0ccf978e510c2042d7f2cb78229d9a50d79b9e7dd08"); // ../shared/README.md
+  },
+});
