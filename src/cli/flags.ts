@@ -79,7 +79,7 @@ export function text<D = undefined>(
 }
 
 /** A flag whose value is one of a few words. */
-export function choice<const C extends string, D = undefined>(
+export function choice<const C extends string, const D extends C | undefined = undefined>(
   choices: readonly C[],
   spec: Spec & { readonly fallback?: D },
 ): Flag<C | D> {
@@ -148,7 +148,6 @@ export function parse<F extends Flags>(command: Command<F>, args: readonly strin
   const spellings = (name: string) => [spelling(name), ...flags[name].aliases ?? []];
   const ofKind = (kind: Flag<unknown>["kind"][]) =>
     names.filter((name) => kind.includes(flags[name].kind)).map(spelling);
-  const operands: string[] = [];
 
   const given: Record<string, unknown> = parseArgs(joinNegatives(args), {
     boolean: ofKind(["toggle"]),
@@ -157,14 +156,13 @@ export function parse<F extends Flags>(command: Command<F>, args: readonly strin
     alias: Object.fromEntries(names.map((name) => [spelling(name), [...flags[name].aliases ?? []]])),
     unknown: (arg, key) => {
       if (key !== undefined) throw unknownFlag(arg, names.flatMap(spellings));
-      operands.push(arg);
-      return false;
     },
   });
   if (given.help) return "help";
+  const operands = [...given._ as string[]];
 
   const values: Record<string, unknown> = {};
-  for (const name of names) {
+  for (const name of [...Object.keys(command.flags), "json"]) {
     const flag = flags[name];
     const found = name === command.operand && operands.length > 0
       ? [operands.shift()!]
@@ -210,7 +208,7 @@ function unknownFlag(arg: string, spellings: readonly string[]): PareError {
   const name = arg.replace(/^-+/, "").replace(/=.*$/s, "");
   const nearest = spellings.find((spelling) => name.length > 1 && spelling.startsWith(name)) ??
     closest(name, spellings);
-  const alike = nearest.startsWith(name) || distance(name, nearest) <= name.length / 2;
+  const alike = nearest.startsWith(name) || distance(name, nearest) <= Math.max(2, name.length / 2);
   return new PareError(
     `unknown flag ${arg.replace(/=.*$/s, "")}${alike ? `: did you mean --${nearest}?` : "; --help lists the flags"}`,
   );

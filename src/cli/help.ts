@@ -14,7 +14,7 @@ export function helpText<F extends Flags>(command: Command<F>): string {
     name === command.operand ? `<${flag.placeholder}>` : written(name, flag)
   );
   return [
-    `deno task ${command.name}: ${command.summary}`,
+    wrap(`deno task ${command.name}: ${command.summary}`, 0),
     "",
     `Usage: deno task ${command.name} ${[...needed, "[flags]"].join(" ")}`,
     "",

@@ -95,8 +95,8 @@ export class Terminal {
 
   /** Shows how far the work has come: with the time left, the rate and the peak memory. The first call starts the clock. */
   progress(position: Position): void {
-    const { now, terminal } = this.#screen;
-    const time = now();
+    const { terminal } = this.#screen;
+    const time = this.#screen.now();
     const { done, total, label } = position;
     this.#start ??= { time, done };
     const last = done >= total;
