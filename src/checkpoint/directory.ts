@@ -5,15 +5,13 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { BYTES, type Dtype } from "../backend/backend.ts";
 import { PareError } from "../errors.ts";
-import type { Checkpoint, TensorInfo } from "./checkpoint.ts";
+import { assemble, type Shard } from "./assemble.ts";
+import type { Checkpoint } from "./checkpoint.ts";
 import { openFile } from "./file.ts";
-import { allFinite } from "./finite.ts";
-import { decodeText, parseObject } from "./json.ts";
+import { parseObject } from "./json.ts";
 import { quote } from "./quote.ts";
 import { readSafetensors } from "./safetensors.ts";
-import { coalesce, locateRows, pieces } from "./ranges.ts";
 import { isSideFile, LARGEST_SIDE_FILE } from "./side_files.ts";
 import type { Source } from "./source.ts";
 import { systemError } from "./system_error.ts";
@@ -34,72 +32,23 @@ export async function openDirectory(path: string): Promise<Checkpoint> {
   const config = parseObject(await readWhole(join(path, "config.json")), join(path, "config.json"));
 
   await using opened = new AsyncDisposableStack();
-  const sources = new Map<string, Source>();
-  const headers = new Map<string, Uint8Array<ArrayBuffer>>();
-  const tensors = new Map<string, TensorInfo>();
+  const shards = new Map<string, Shard>();
   const index = omitted.includes(SINGLE) ? undefined : await readIndex(path, beside, omitted);
-  for (const shard of index ? [...new Set(index.values())].sort() : [SINGLE]) {
-    const source = opened.use(await openShard(path, shard));
-    const { header, entries } = await readSafetensors(source);
-    sources.set(shard, source);
-    headers.set(shard, header);
-    for (const entry of entries.values()) addTensor(tensors, entry, shard, join(path, shard));
+  for (const name of index ? [...new Set(index.values())].sort() : [SINGLE]) {
+    const source = opened.use(await openShard(path, name));
+    shards.set(name, { source, ...await readSafetensors(source) });
   }
-  if (index) compare(index, tensors, path);
-  const close = opened.move();
-
-  const find = (name: string): TensorInfo => {
-    const found = tensors.get(name);
-    if (!found) throw new PareError(`${path} has no tensor ${quote(name)}`);
-    return found;
-  };
-  const finite = (bytes: Uint8Array<ArrayBuffer>, { name, dtype, shard }: TensorInfo): Uint8Array<ArrayBuffer> => {
-    if (allFinite(bytes, dtype)) return bytes;
-    throw new PareError(`${join(path, shard)}: tensor ${quote(name)} holds NaN or Inf`);
-  };
-
-  return {
+  if (index) compare(index, shards, path);
+  const checkpoint = assemble(shards, {
     path,
-    sources: [...headers.keys(), ...files].map((file) => join(path, file)),
     config,
-    tensors,
-    headers,
+    sources: [...shards.keys(), ...files].map((file) => join(path, file)),
     files,
-    omitted: omitted.filter((file) => !headers.has(file)),
-    async read(names) {
-      const found = new Map<string, Uint8Array<ArrayBuffer>>();
-      await Promise.all(
-        coalesce(names.map(find)).map(async ({ shard, offset, bytes, parts }) => {
-          const range = await sources.get(shard)!.read(offset, bytes);
-          for (const info of parts) {
-            const begin = info.offset - offset;
-            found.set(info.name, finite(range.subarray(begin, begin + info.bytes), info));
-          }
-        }),
-      );
-      return found;
-    },
-    async readRows(name, firstRow, rows) {
-      const info = find(name);
-      const { offset, bytes } = locateRows(info, firstRow, rows);
-      return finite(await sources.get(info.shard)!.read(info.offset + offset, bytes), info);
-    },
-    async *stream(name) {
-      const info = find(name);
-      for (const [offset, bytes] of pieces(info.bytes)) {
-        yield await sources.get(info.shard)!.read(info.offset + offset, bytes);
-      }
-    },
-    async readFile(file) {
-      return beside.has(file) ? await readWhole(join(path, file)) : undefined;
-    },
-    async readText(file) {
-      return beside.has(file) ? decodeText(await readWhole(join(path, file)), join(path, file)) : undefined;
-    },
-    async [Symbol.asyncDispose]() {
-      await close.disposeAsync();
-    },
-  };
+    omitted: omitted.filter((file) => !shards.has(file)),
+    readFile: async (file) => beside.has(file) ? await readWhole(join(path, file)) : undefined,
+  });
+  opened.move(); // the checkpoint closes them
+  return checkpoint;
 }
 
 /** What lies in the directory: files that belong to a copy of the model, and other files. */
@@ -150,42 +99,19 @@ async function openShard(path: string, shard: string): Promise<Source> {
   return await openFile(join(path, shard));
 }
 
-/** Adds a tensor of a shard, if a model can hold it. */
-function addTensor(
-  tensors: Map<string, TensorInfo>,
-  entry: { name: string; dtype: string; shape: readonly number[]; offset: number; bytes: number },
-  shard: string,
-  file: string,
-): void {
-  const { name, dtype } = entry;
-  if (!isDtype(dtype)) {
-    throw new PareError(`${file}: tensor ${quote(name)} is ${dtype}; Pare reads ${Object.keys(BYTES).join(", ")}`);
-  }
-  const other = tensors.get(name);
-  if (other) throw new PareError(`${file}: tensor ${quote(name)} is in ${quote(other.shard)} as well`);
-  tensors.set(name, { ...entry, dtype, shard });
-}
-
-function isDtype(dtype: string): dtype is Dtype {
-  return Object.hasOwn(BYTES, dtype);
-}
-
 /** Index and shards must name the same tensors, in the same places. */
-function compare(
-  index: ReadonlyMap<string, string>,
-  tensors: ReadonlyMap<string, TensorInfo>,
-  path: string,
-): void {
+function compare(index: ReadonlyMap<string, string>, shards: ReadonlyMap<string, Shard>, path: string): void {
   const file = join(path, INDEX);
   for (const [name, shard] of index) {
-    const found = tensors.get(name)?.shard;
-    if (found !== shard) {
-      const where = found === undefined ? "no shard has it" : `it is in ${quote(found)}`;
-      throw new PareError(`${file}: tensor ${quote(name)} is said to be in ${quote(shard)}, but ${where}`);
-    }
+    if (shards.get(shard)!.entries.has(name)) continue;
+    const other = [...shards].find(([, { entries }]) => entries.has(name))?.[0];
+    const where = other === undefined ? "no shard has it" : `it is in ${quote(other)}`;
+    throw new PareError(`${file}: tensor ${quote(name)} is said to be in ${quote(shard)}, but ${where}`);
   }
-  for (const [name, { shard }] of tensors) {
-    if (!index.has(name)) throw new PareError(`${file} does not name tensor ${quote(name)} of ${quote(shard)}`);
+  for (const [shard, { entries }] of shards) {
+    for (const name of entries.keys()) {
+      if (!index.has(name)) throw new PareError(`${file} does not name tensor ${quote(name)} of ${quote(shard)}`);
+    }
   }
 }
 
