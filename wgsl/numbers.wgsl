@@ -1,0 +1,41 @@
+// How a checkpoint's numbers lie in 32-bit words: shared by the shaders that read weights. F32 fills a word, F16 and
+// BF16 share one, the lower column in the lower half. Everything is integer work on bits, since a device may flush a
+// subnormal number as soon as it is a float. A storage type is one of the constants below, given as an override.
+
+const F32 = 0u;
+const F16 = 1u;
+const BF16 = 2u;
+
+// The word that holds number `i`.
+fn word_of(i: u32, stored: u32) -> u32 {
+  if (stored == F32) {
+    return i;
+  }
+  return i >> 1u;
+}
+
+// Number `i`, that `word` holds, as the bits of an f32.
+fn bits_of(word: u32, i: u32, stored: u32) -> u32 {
+  if (stored == F32) {
+    return word;
+  }
+  let half = (word >> ((i & 1u) * 16u)) & 0xffffu;
+  if (stored == BF16) {
+    return half << 16u;
+  }
+  let sign = (half & 0x8000u) << 16u;
+  let magnitude = half & 0x7fffu;
+  if (magnitude >= 0x7c00u) { // infinity and NaN
+    return sign | 0x7f800000u | (magnitude << 13u);
+  }
+  if (magnitude >= 0x0400u) { // normal: the exponent's bias grows from 15 to 127
+    return sign | ((magnitude << 13u) + 0x38000000u);
+  }
+  // Subnormal in F16 is normal in f32: an integer times 2^-24, exactly.
+  return sign | bitcast<u32>(f32(magnitude) * 0x1p-24f);
+}
+
+// Number `i`, that `word` holds, as an f32.
+fn number_of(word: u32, i: u32, stored: u32) -> f32 {
+  return bitcast<f32>(bits_of(word, i, stored));
+}
