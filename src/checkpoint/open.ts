@@ -1,0 +1,46 @@
+/**
+ * Any checkpoint, by whatever the user calls it: a directory, a GGUF file, or the id of a repository on the Hub, which
+ * is fetched first. What lies here goes before what the Hub has under the same name.
+ */
+import { open, stat } from "node:fs/promises";
+import { PareError } from "../errors.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { openDirectory } from "./directory.ts";
+import { openGguf } from "./gguf.ts";
+import { isGguf } from "./gguf/header.ts";
+import { fetchFromHub, type HubOptions, isHubId } from "./hub.ts";
+import { systemCode, systemError } from "./system_error.ts";
+
+/** How to open a checkpoint; all of it concerns one from the Hub. */
+export type OpenOptions = HubOptions;
+
+/**
+ * Opens the checkpoint that `reference` names.
+ * @throws PareError if there is nothing of that name, it is no model, or it is damaged.
+ */
+export async function openCheckpoint(reference: string, options: OpenOptions = {}): Promise<Checkpoint> {
+  const found = await stat(reference).catch((error) => {
+    if (systemCode(error) !== "ENOENT") throw systemError("read", reference, error);
+  });
+  if (found?.isDirectory()) return await openDirectory(reference);
+  if (found) {
+    if (found.isFile() && isGguf(await firstBytes(reference))) return await openGguf(reference);
+    throw new PareError(
+      `${reference} is no model: a directory with config.json and safetensors, or a GGUF file, was expected`,
+    );
+  }
+  if (isHubId(reference)) return await openDirectory(await fetchFromHub(reference, options));
+  throw new PareError(`cannot read ${reference}: no such file or directory`);
+}
+
+/** Enough of a file to know its kind. */
+async function firstBytes(path: string): Promise<Uint8Array> {
+  const bytes = new Uint8Array(4);
+  try {
+    await using file = await open(path, "r");
+    await file.read(bytes, 0, bytes.length, 0);
+  } catch (error) {
+    throw systemError("read", path, error);
+  }
+  return bytes;
+}
