@@ -19,9 +19,8 @@ export function parseObject(bytes: Uint8Array, name: string): Record<string, unk
     throw new PareError(`${name} is not JSON: ${oneLine(error.message)}`);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new PareError(
-      `${name}: a JSON object was expected, found ${Array.isArray(value) ? "an array" : typeof value}`,
-    );
+    const found = value === null ? "null" : Array.isArray(value) ? "an array" : `a ${typeof value}`;
+    throw new PareError(`${name}: a JSON object was expected, found ${found}`);
   }
   return value as Record<string, unknown>;
 }
