@@ -3,6 +3,7 @@ struct Params {
   rows: u32, // of x and out, here
   inputs: u32,
   outputs: u32, // rows of this tile of W
+  weight_row: u32, // where its rows begin in the tile
   x_row: u32,
   out_row: u32,
   out_cols: u32,
@@ -24,7 +25,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   }
   var sum = 0.0;
   let xr = (params.x_row + id.y) * params.inputs;
-  let wr = id.x * params.inputs;
+  let wr = (params.weight_row + id.x) * params.inputs;
   for (var k = 0u; k < params.inputs; k++) {
     let n = wr + k;
     sum += x[xr + k] * number_of(weight[word_of(n, WEIGHT)], n, WEIGHT);

@@ -20,7 +20,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let begin = (params.first + group.x) * params.cols;
   var sum = 0.0;
   for (var j = lane; j < params.cols; j += THREADS) {
-    sum += x[begin + j] * x[begin + j];
+    sum += x[begin + j] / f32(params.cols) * x[begin + j]; // the mean stays in range where the sum would not
   }
   parts[lane] = sum;
   workgroupBarrier();
@@ -28,7 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var i = 0u; i < THREADS; i++) {
     sum += parts[i];
   }
-  let scale = 1.0 / sqrt(sum / f32(params.cols) + params.epsilon);
+  let scale = 1.0 / sqrt(sum + params.epsilon);
   for (var j = lane; j < params.cols; j += THREADS) {
     out[begin + j] = x[begin + j] * scale * number_of(gain[word_of(j, GAIN)], j, GAIN);
   }

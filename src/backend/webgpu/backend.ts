@@ -121,7 +121,7 @@ export class WebgpuBackend implements Backend {
 
   attention(q: Tensor, k: Tensor, v: Tensor, shape: AttentionShape): Tensor {
     const { length, heads, kvHeads } = shape;
-    expectMultiple("heads, with the kvHeads given", kvHeads, heads);
+    if (heads % kvHeads !== 0) throw new RangeError(`kvHeads: expected a divisor of ${heads} heads, found ${kvHeads}`);
     expectMultiple("columns of q, with the heads given", heads, q.cols);
     expectMultiple("rows of q", length, q.rows);
     expect("rows of k", q.rows, k.rows);

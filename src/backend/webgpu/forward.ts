@@ -165,7 +165,7 @@ export function attention(
   const headDim = q.cols / heads;
   const perPair = 2 * heads * headDim; // multiply-adds of a query row and a key
   const most = Math.max(THREADS, Math.floor(WORK_PER_DISPATCH / (perPair * length)));
-  const mostKeys = Math.max(THREADS, Math.floor(WORK_PER_DISPATCH / (perPair * most)));
+  const mostKeys = most > THREADS ? Infinity : Math.max(THREADS, Math.floor(WORK_PER_DISPATCH / (perPair * THREADS)));
   for (const run of runsOf([q, out, state], most)) {
     const firstSequence = Math.floor(run.first / length);
     const sequences = Math.ceil((run.first + run.rows) / length) - firstSequence;

@@ -199,11 +199,11 @@ export function selectCumulative(device: Device, scores: TiledTensor, sparsity: 
       work: rows * cols,
     });
   }
-  const near = (removed: number) => Math.abs(removed / size - sparsity) <= BISECTION.near;
+  const excess = (removed: number) => removed / size - sparsity;
   let fewest = Math.max(0, Math.floor(size * (sparsity - BISECTION.near)) - 1);
-  while (fewest < size && !near(fewest)) fewest++;
+  while (excess(fewest) < -BISECTION.near) fewest++;
   let most = Math.min(size, Math.ceil(size * (sparsity + BISECTION.near)) + 1);
-  while (most > 0 && !near(most)) most--;
+  while (excess(most) > BISECTION.near) most--;
   for (let level = 0; level < depth; level++) {
     for (const { first, rows } of runsOf([scores, totals, limits], WORKGROUPS)) {
       device.dispatch({
