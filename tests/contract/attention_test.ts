@@ -1,6 +1,6 @@
 /** Claims about `attention`: causal, grouped heads, sequences apart. */
 import { assertEquals } from "@std/assert";
-import type { AttentionShape } from "../../src/backend/backend.ts";
+import type { AttentionShape, Backend } from "../../src/backend/backend.ts";
 import { assertHeld, contract, type Expected, hold } from "./contract.ts";
 import { DIVISION, exponential, gamma, underflow, UNIT } from "./bounds.ts";
 import { type Draw, draw, type Matrix, matrix, NORMAL } from "./matrices.ts";
@@ -76,7 +76,7 @@ function attended([q, k, v]: Matrix[], { length, heads, kvHeads, headDim }: Case
 }
 
 contract("attention", (claim) => {
-  const check = (each: Draw) => async (backend: Parameters<typeof hold>[0]): Promise<void> => {
+  const check = (each: Draw) => async (backend: Backend): Promise<void> => {
     using scope = new DisposableStack();
     const expected = CASES.map((shape, seed): Expected => {
       const all = inputs(seed, shape, each), [q, k, v] = all.map((one) => scope.use(hold(backend, one)));

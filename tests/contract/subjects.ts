@@ -3,6 +3,7 @@
  * A new one is one more line here.
  */
 import type { Backend } from "../../src/backend/backend.ts";
+import { openWebgpu, type WebgpuOptions } from "../../src/backend/webgpu/mod.ts";
 import { ReferenceBackend } from "../reference/backend.ts";
 
 /** A backend to be opened for one test. */
@@ -10,10 +11,26 @@ export interface Subject {
   readonly name: string;
   /** True where it cannot run here. */
   readonly ignore?: boolean;
+  /** Columns of a long row (an odd number), where the subject cannot hold the usual one. */
+  readonly long?: number;
+  /** Subjects with the same word here must give the same bytes for the same calls. */
+  readonly agrees?: string;
   open(): Promise<Backend>;
 }
+
+/** Set by `deno task test` where no adapter could be had: the shaders are then skipped, and counted as such. */
+const noWebgpu = Deno.env.get("PARE_NO_WEBGPU") === "1";
+
+const webgpu = (name: string, options?: WebgpuOptions, rest: Partial<Subject> = {}): Subject => ({
+  name: `webgpu${name}`,
+  ignore: noWebgpu,
+  open: () => openWebgpu(options),
+  ...rest,
+});
 
 /** Every backend under test. */
 export const SUBJECTS: readonly Subject[] = [
   { name: "reference", open: () => Promise.resolve(new ReferenceBackend()) },
+  webgpu(""),
+  webgpu(", bindings of 4096 bytes", { bindingLimit: 4096 }, { long: 1021 }),
 ];

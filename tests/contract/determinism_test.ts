@@ -1,0 +1,78 @@
+/**
+ * The claim of determinism: the same calls give the same bytes, run again, on a fresh backend, and on every subject that
+ * says it `agrees` (one worker or two). The program here calls every operation, at sizes that are worth splitting.
+ */
+import { assertEquals } from "@std/assert";
+import type { Backend, Mask, Tensor } from "../../src/backend/backend.ts";
+import { hold } from "./contract.ts";
+import { type Draw, draw, NORMAL } from "./matrices.ts";
+import { SUBJECTS } from "./subjects.ts";
+
+/** Results of every operation, by its name. */
+async function everything(backend: Backend): Promise<Map<string, Uint8Array>> {
+  using scope = new DisposableStack();
+  const results: [string, Tensor | Mask][] = [];
+  const keep = <T extends Tensor | Mask>(operation: string, one: T): T => {
+    results.push([operation, scope.use(one)]);
+    return one;
+  };
+  const held = (
+    seed: number,
+    rows: number,
+    cols: number,
+    dtype: Tensor["dtype"] = "F32",
+    each: Draw = NORMAL,
+  ): Tensor => scope.use(hold(backend, draw(seed, rows, cols, dtype, each)));
+  const tokens = 3 * 67, headDim = 40, heads = 6, kvHeads = 2, width = 240, shape = { length: 67, heads, kvHeads };
+  const ids = Uint32Array.from({ length: tokens }, (_, t) => t * 31 % 301);
+
+  const x = keep("embed", backend.allocate(tokens, width));
+  const table = held(1, 301, width, "F16");
+  backend.embed(x, ids, table, 0);
+  const normed = keep("rmsNorm", backend.rmsNorm(x, held(2, 1, width, "BF16"), 1e-5));
+  const q = keep(
+    "linear",
+    backend.linear(normed, held(3, heads * headDim, width, "BF16"), held(4, 1, heads * headDim)),
+  );
+  const k = keep("linear narrow", backend.linear(normed, held(5, kvHeads * headDim, width, "F16")));
+  const v = keep("linear F32", backend.linear(normed, held(6, kvHeads * headDim, width)));
+  const angles = held(7, shape.length, headDim);
+  const mixed = keep(
+    "attention",
+    backend.attention(keep("rotate", backend.rotate(q, angles)), backend.rotate(k, angles), v, shape),
+  );
+  const sum = keep("add", backend.add(x, mixed));
+  const gated = keep("swiglu", backend.swiglu(sum, mixed));
+  const state = keep("crossEntropy", backend.allocate(tokens, 3));
+  backend.crossEntropy(state, gated, table, 0, ids, true);
+  const sums = keep("addSquares", backend.allocate(2, width)), other = keep("merge", backend.allocate(2, width));
+  for (const each of [sum, mixed, gated]) backend.addSquares(sums, each);
+  backend.merge(other, sums);
+  backend.merge(other, sums);
+  const statistic = keep("finish", backend.finish(sums, 1 / 3));
+  const weight = keep("apply", held(8, 131, width, "F16"));
+  const scores = keep("score", backend.score(weight, { kind: "activation", statistic }));
+  keep("selectSmallest row", backend.selectSmallest(scores, { group: 1, sparsity: 0.5, rule: "count" }));
+  keep("selectSmallest column", backend.selectSmallest(scores, { group: "column", sparsity: 0.5, rule: "count" }));
+  keep("selectSmallest layer", backend.selectSmallest(scores, { group: 131, sparsity: 0.5, rule: "threshold" }));
+  keep("selectCumulative", backend.selectCumulative(scores, 0.5));
+  backend.apply(weight, keep("selectGroups", backend.selectGroups(scores, 2, 4)));
+  const bytes = await backend.read(...results.map(([, one]) => one));
+  return new Map(results.map(([operation], i) => [operation, bytes[i]]));
+}
+
+for (const { name, ignore, open, agrees } of SUBJECTS) {
+  Deno.test({
+    name: `the same calls give the same bytes on ${name}`,
+    ignore,
+    async fn() {
+      await using backend = await open();
+      const first = await everything(backend);
+      assertEquals(await everything(backend), first, "run again");
+      for (const other of SUBJECTS.filter((subject) => subject.name === name || agrees && subject.agrees === agrees)) {
+        await using fresh = await other.open();
+        assertEquals(await everything(fresh), first, `fresh ${other.name}`);
+      }
+    },
+  });
+}
