@@ -1,3 +1,187 @@
-/** Stub being written. */
-export type HubProgress = (progress: { file: string; received: number; size: number }) => void;
-export function fetchDatasetFile(_r: string, _p: string, _o: { onProgress?: HubProgress } = {}): Promise<string> { return Promise.reject(new Error("not yet")); }
+/**
+ * Models and data sets from the Hugging Face Hub, into the cache that all its tools share (`hub/cache.ts`). The Hub's
+ * API is asked through `@huggingface/hub`; its own downloads neither resume nor verify, so the bytes come by
+ * `hub/download.ts`. What is in the cache is used as it is and no network is asked: a branch that has moved on is seen
+ * under its new commit's hash, or once its file in `refs/` is gone.
+ */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { datasetInfo, listFiles, modelInfo, pathsInfo } from "@huggingface/hub";
+import { PareError } from "../errors.ts";
+import { exists, RepositoryCache } from "./hub/cache.ts";
+import { HubClient } from "./hub/client.ts";
+import { download, type HubProgress } from "./hub/download.ts";
+import {
+  checkRevision,
+  COMMIT,
+  type ListedFile,
+  type RemoteFile,
+  remoteFile,
+  type Repository,
+  repository,
+} from "./hub/repository.ts";
+import { parseObject } from "./json.ts";
+import { quote } from "./quote.ts";
+
+export type { HubProgress } from "./hub/download.ts";
+export { isHubId } from "./hub/repository.ts";
+
+/** Which version, from where. */
+export interface HubOptions {
+  /** A branch, a tag or a commit; `main` unless given. */
+  readonly revision?: string;
+  /** The Hub's address; `HF_ENDPOINT`, or the public one, unless given. */
+  readonly endpoint?: string;
+  /** Told how every file's download goes on. */
+  readonly onProgress?: HubProgress;
+}
+
+const CONFIG = "config.json", TOKENIZER = "tokenizer.json";
+const SINGLE = "model.safetensors", INDEX = "model.safetensors.index.json";
+
+/** What makes a model beside its weights: configuration, tokenizer, chat template, licence, model card. */
+const BESIDE = new RegExp(
+  "^(?:(?:config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template)" +
+    "\\.json|tokenizer\\.model|merges\\.txt|chat_template\\.jinja|(?:LICEN[CS]E|NOTICE|USE_POLICY|README)[\\w.-]*)$",
+);
+
+/**
+ * Fetches a model, unless it is here already.
+ * @param id `owner/name`.
+ * @returns The directory of its files: config.json, weights in safetensors, tokenizer, licence.
+ * @throws PareError if the id is none, if the Hub cannot be reached, has no such model or does not show it, if the model
+ * has no safetensors, if a file came damaged, or if the disk cannot take it.
+ */
+export async function fetchFromHub(id: string, options: HubOptions = {}): Promise<string> {
+  const wanted = repository("model", id);
+  const revision = checkRevision(options.revision ?? "main");
+  const cache = new RepositoryCache(wanted);
+  const cached = await cache.commit(revision);
+  if (cached !== undefined && await isWhole(cache, cached)) return cache.snapshot(cached);
+
+  const client = await HubClient.open(wanted, options.endpoint);
+  const commit = await askCommit(client, revision);
+  const listed = await askFiles(client, commit);
+  const take = async (name: string) => {
+    const file = listed.get(name);
+    if (!file) throw new PareError(`model ${id} on the Hub has no ${name}${name === SINGLE ? others(listed) : ""}`);
+    await bring(client, cache, commit, remoteFile(file), options.onProgress);
+  };
+  await take(CONFIG);
+  for (const name of listed.keys()) if (BESIDE.test(name) && name !== CONFIG) await take(name);
+  if (!listed.has(TOKENIZER)) await cache.noteAbsent(commit, TOKENIZER);
+  if (!listed.has(SINGLE) && listed.has(INDEX)) await take(INDEX);
+  for (const name of await weightFiles(cache.snapshot(commit))) await take(name);
+  await cache.noteCommit(revision, commit);
+  return cache.snapshot(commit);
+}
+
+/**
+ * Fetches one file of a data set, unless it is here already.
+ * @param id `owner/name`.
+ * @param path Within the data set.
+ * @returns The file's path on this disk.
+ * @throws PareError as {@linkcode fetchFromHub}.
+ */
+export async function fetchDatasetFile(id: string, path: string, options: HubOptions = {}): Promise<string> {
+  const wanted = repository("dataset", id);
+  const revision = checkRevision(options.revision ?? "main");
+  const cache = new RepositoryCache(wanted);
+  const cached = await cache.commit(revision);
+  if (cached !== undefined && await cache.has(cached, path)) return join(cache.snapshot(cached), path);
+
+  const client = await HubClient.open(wanted, options.endpoint);
+  const commit = await askCommit(client, revision);
+  const found = await ask(client, () => pathsInfo({ ...about(client), paths: [path], revision: commit }));
+  const info = found.find((each) => each.path === path && each.type === "file");
+  if (!info) throw new PareError(`data set ${id} on the Hub has no file ${path}`);
+  await bring(client, cache, commit, remoteFile(info), options.onProgress);
+  await cache.noteCommit(revision, commit);
+  return join(cache.snapshot(commit), path);
+}
+
+/** Whether a snapshot holds all that a model needs. Its links lead to verified files only. */
+async function isWhole(cache: RepositoryCache, commit: string): Promise<boolean> {
+  if (!await cache.has(commit, CONFIG)) return false;
+  if (!await cache.has(commit, TOKENIZER) && !await cache.lacks(commit, TOKENIZER)) return false;
+  for (const name of await weightFiles(cache.snapshot(commit))) if (!await cache.has(commit, name)) return false;
+  return true;
+}
+
+/** The files that hold a snapshot's weights, by its index if it has one. */
+async function weightFiles(snapshot: string): Promise<string[]> {
+  const path = join(snapshot, INDEX);
+  if (await exists(join(snapshot, SINGLE)) || !await exists(path)) return [SINGLE];
+  const { weight_map } = parseObject(await readFile(path), path);
+  const names = [...new Set(Object.values(weight_map ?? {}))];
+  const odd = names.find((name) => !/^[\w-][\w.-]*\.safetensors$/.test(String(name)));
+  if (names.length === 0 || odd !== undefined) {
+    throw new PareError(`${path}: expected names of shards under weight_map, found ${quote(String(odd))}`);
+  }
+  return names.map(String).sort();
+}
+
+/** Fetches a file into the cache and links it into its snapshot. */
+async function bring(
+  client: HubClient,
+  cache: RepositoryCache,
+  commit: string,
+  file: RemoteFile,
+  onProgress?: HubProgress,
+): Promise<void> {
+  if (await cache.has(commit, file.path)) return;
+  const blob = cache.blob(file.digest);
+  await cache.locked(file.digest, async () => {
+    if (!await exists(blob)) await download(client, commit, file, blob, onProgress);
+  });
+  await cache.link(commit, file.path, file.digest);
+}
+
+/** What `@huggingface/hub` wants to know for every question. */
+function about({ repository: { type, id }, endpoint, fetch }: HubClient) {
+  const repo: { type: Repository["type"]; name: string } = { type, name: id };
+  return { repo, name: id, hubUrl: endpoint, fetch };
+}
+
+/** The commit that a revision is at. */
+async function askCommit(client: HubClient, revision: string): Promise<string> {
+  const question = { ...about(client), revision, additionalFields: ["sha" as const] };
+  const { sha } = await ask(
+    client,
+    () => client.repository.type === "model" ? modelInfo(question) : datasetInfo(question),
+  );
+  if (typeof sha !== "string" || !COMMIT.test(sha)) {
+    throw new PareError(
+      `the Hub at ${client.endpoint} gave no commit for ${client.repository.id}, but ${quote(String(sha))}`,
+    );
+  }
+  return sha;
+}
+
+/** The files in a model's uppermost folder, as the Hub lists them. */
+async function askFiles(client: HubClient, commit: string): Promise<Map<string, ListedFile>> {
+  const files = new Map<string, ListedFile>();
+  await ask(client, async () => {
+    for await (const entry of listFiles({ ...about(client), revision: commit })) {
+      if (entry.type === "file") files.set(entry.path, entry);
+    }
+  });
+  return files;
+}
+
+/** Puts a question to the Hub's API; an answer that is not the API's is the endpoint's fault. */
+async function ask<T>(client: HubClient, question: () => Promise<T>): Promise<T> {
+  try {
+    return await question();
+  } catch (error) {
+    if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
+    throw new PareError(`${client.endpoint} does not answer as the Hub does (${error.message})`, { cause: error });
+  }
+}
+
+/** What a model without safetensors has instead. */
+function others(listed: ReadonlyMap<string, ListedFile>): string {
+  const weights = [...listed.keys()].filter((name) => /\.(bin|pth|gguf|safetensors)$/.test(name)).slice(0, 3);
+  const gguf = weights.some((name) => name.endsWith(".gguf")) ? "; fetch its GGUF file and give that" : "";
+  return weights.length > 0 ? ` (it has ${weights.join(", ")})${gguf}` : "";
+}

@@ -1,0 +1,110 @@
+/**
+ * The Hub's cache on this disk, in the layout that every Hugging Face tool shares, so that what one has fetched the
+ * others find:
+ * ```
+ * models--owner--name/blobs/<digest>              the bytes, once
+ *                     snapshots/<commit>/<path>   links to blobs
+ *                     refs/<branch>               the commit that a branch was at
+ *                     .no_exist/<commit>/<path>   files that are known not to be there
+ * .locks/models--owner--name/<digest>.lock        held while a blob is written
+ * ```
+ * What is in a snapshot was verified when it came; it is not read again.
+ */
+import { copyFile, mkdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
+import { getHFHubCachePath, getRepoFolderName } from "@huggingface/hub";
+import { systemCode, systemError } from "../system_error.ts";
+import { COMMIT, type Repository } from "./repository.ts";
+
+/** One repository's part of the cache. */
+export class RepositoryCache {
+  readonly #folder: string;
+  readonly #locks: string;
+
+  /** Makes nothing yet. `HF_HUB_CACHE` and `HF_HOME` are read now. */
+  constructor({ type, id }: Repository) {
+    const root = getHFHubCachePath();
+    const name = getRepoFolderName({ type, name: id });
+    this.#folder = join(root, name);
+    this.#locks = join(root, ".locks", name);
+  }
+
+  /** The directory of a commit's files. */
+  snapshot(commit: string): string {
+    return join(this.#folder, "snapshots", commit);
+  }
+
+  /** Where a blob lies, or will. */
+  blob(digest: string): string {
+    return join(this.#folder, "blobs", digest);
+  }
+
+  /** The commit that a revision was at when it was last fetched whole; undefined if it never was. */
+  async commit(revision: string): Promise<string | undefined> {
+    if (COMMIT.test(revision)) return revision;
+    const commit = (await readFile(join(this.#folder, "refs", revision), "utf8").catch(() => "")).trim();
+    return COMMIT.test(commit) ? commit : undefined;
+  }
+
+  /** Whether a file of a commit is here. */
+  has(commit: string, path: string): Promise<boolean> {
+    return exists(join(this.snapshot(commit), path));
+  }
+
+  /** Whether a file is known not to belong to a commit. */
+  lacks(commit: string, path: string): Promise<boolean> {
+    return exists(join(this.#folder, ".no_exist", commit, path));
+  }
+
+  /** Notes that a file does not belong to a commit. */
+  async noteAbsent(commit: string, path: string): Promise<void> {
+    await this.#write(join(this.#folder, ".no_exist", commit, path), "");
+  }
+
+  /** Notes which commit a revision is at. Done last: until then the one before counts. */
+  async noteCommit(revision: string, commit: string): Promise<void> {
+    if (revision !== commit) await this.#write(join(this.#folder, "refs", revision), commit);
+  }
+
+  /** Puts a blob into a snapshot that lacks it: as a link, or as a copy where the file system has none. */
+  async link(commit: string, path: string, digest: string): Promise<void> {
+    const [blob, target] = [this.blob(digest), join(this.snapshot(commit), path)];
+    await writing(target, async () => {
+      await rm(target, { force: true }); // a link to nothing
+      await symlink(relative(dirname(target), blob), target).catch(async (error) => {
+        if (systemCode(error) !== "EEXIST") await copyFile(blob, target); // else another process was faster
+      });
+    });
+  }
+
+  /**
+   * Runs `work` while no other process (nor another Hugging Face tool) writes the same blob.
+   * @throws PareError if the cache cannot be written.
+   */
+  async locked<T>(digest: string, work: () => Promise<T>): Promise<T> {
+    const path = join(this.#locks, `${digest}.lock`);
+    await this.#write(path, "");
+    using file = await Deno.open(path, { write: true });
+    await file.lock(true);
+    return await writing(this.blob(digest), work); // closing the file unlocks it
+  }
+
+  async #write(path: string, text: string): Promise<void> {
+    await writing(path, () => writeFile(path, text));
+  }
+}
+
+/** Runs what writes `path`, its folder made. */
+async function writing<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    return await work();
+  } catch (error) {
+    throw systemError("write", path, error);
+  }
+}
+
+/** Whether a file is there; a link to nothing is not. */
+export function exists(path: string): Promise<boolean> {
+  return stat(path).then(() => true, () => false);
+}

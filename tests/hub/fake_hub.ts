@@ -1,0 +1,207 @@
+/**
+ * A Hub on loopback: real HTTP, with the parts of the Hub's interface that a client meets (revision, tree with pages,
+ * paths-info, resolve), small files from the Hub itself, large ones by a redirect to a second origin, as its CDN is. It
+ * keeps a log, and can misbehave in the ways that networks and servers do.
+ */
+import { createHash } from "node:crypto";
+
+/** The commit that every repository here is at. */
+export const COMMIT = "0123456789abcdef0123456789abcdef01234567";
+
+/** Entries in a page of the tree: few, so that there is more than one page. */
+const PAGE = 3;
+
+/** A file of a repository. */
+interface HubFile {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Large files are kept apart and named by SHA-256. */
+  readonly large: boolean;
+  /** What the server says its bytes hash to. */
+  digest: string;
+}
+
+/** A request as it came. */
+export interface Seen {
+  readonly method: string;
+  /** "hub" or "cdn". */
+  readonly origin: string;
+  readonly path: string;
+  readonly range: string | null;
+  readonly token: string | null;
+}
+
+/** How the server misbehaves; each is used up as it happens. */
+export interface Faults {
+  /** Bytes after which the connection of a download is cut, one number for each of the next downloads. */
+  cuts: number[];
+  /** Bytes after which the next downloads go silent. */
+  stalls: number[];
+  /** How many requests are answered by 503. */
+  unavailable: number;
+  /** Whether ranges are ignored. */
+  noRanges: boolean;
+  /** Status and headers instead of any answer about files. */
+  refusal?: { status: number; headers?: HeadersInit };
+}
+
+/** The two servers, until disposed. */
+export class FakeHub implements AsyncDisposable {
+  readonly seen: Seen[] = [];
+  readonly faults: Faults = { cuts: [], stalls: [], unavailable: 0, noRanges: false };
+  readonly #files = new Map<string, Map<string, HubFile>>();
+  readonly #hub = this.#serve("hub", (request, url) => this.#answer(request, url));
+  readonly #cdn = this.#serve("cdn", (request, url) => this.#send(request, this.#blob(url.pathname.slice(1))));
+
+  /** The address for `HF_ENDPOINT`. */
+  readonly endpoint = `http://127.0.0.1:${this.#hub.addr.port}`;
+
+  /** Puts a file into a repository such as `models/owner/name`. */
+  put(repository: string, path: string, bytes: Uint8Array<ArrayBuffer> | string, large = path.endsWith("s")): HubFile {
+    const content = typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes;
+    const hash = large ? createHash("sha256") : createHash("sha1").update(`blob ${content.length}\0`);
+    const file = { bytes: content, large, digest: hash.update(content).digest("hex") };
+    const files = this.#files.get(repository) ?? new Map();
+    this.#files.set(repository, files.set(path, file));
+    return file;
+  }
+
+  /** The downloads that were asked for, with their ranges. */
+  downloads(): string[] {
+    const downloads = this.seen.filter(({ path, origin }) => origin === "cdn" || path.includes("/resolve/"));
+    return downloads.map(({ origin, path, range }) => `${origin} ${path.split("/").at(-1)} ${range ?? "whole"}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stalled.abort();
+    await this.#hub.shutdown(); // twice does no harm
+    await this.#cdn.shutdown();
+  }
+
+  readonly #stalled = new AbortController();
+
+  #serve(origin: string, answer: (request: Request, url: URL) => Response | Promise<Response>) {
+    return Deno.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      onListen() {},
+      onError: () => new Response(null, { status: 500 }),
+    }, (request) => {
+      const url = new URL(request.url);
+      const { method, headers } = request;
+      this.seen.push({
+        method,
+        origin,
+        path: url.pathname,
+        range: headers.get("Range"),
+        token: headers.get("Authorization"),
+      });
+      if (this.faults.unavailable > 0) {
+        this.faults.unavailable--;
+        return new Response("try later", { status: 503 });
+      }
+      return answer(request, url);
+    });
+  }
+
+  async #answer(request: Request, url: URL): Promise<Response> {
+    const { refusal } = this.faults;
+    if (refusal) return new Response("no", refusal);
+    const [, api, kind, owner, name, what, revision] = url.pathname.match(
+      /^\/(api\/)?(?:(models|datasets)\/)?([^/]+)\/([^/]+)\/(revision|tree|paths-info|resolve)\/([^/]+)/,
+    ) ?? [];
+    const repository = `${kind ?? "models"}/${owner}/${name}`;
+    const files = this.#files.get(repository);
+    if (!files) return new Response("no", { status: 404, headers: { "X-Error-Code": "RepoNotFound" } });
+    if (revision !== "main" && revision !== COMMIT) {
+      return new Response("no", { status: 404, headers: { "X-Error-Code": "RevisionNotFound" } });
+    }
+    if (what === "revision") return Response.json({ _id: "1", id: `${owner}/${name}`, sha: COMMIT });
+    const entries = [...files].map(([path, file]) => describe(path, file));
+    if (what === "tree") {
+      const first = Number(url.searchParams.get("cursor") ?? 0);
+      const next = `<${this.endpoint}${url.pathname}?cursor=${first + PAGE}>; rel="next"`;
+      const headers: HeadersInit = first + PAGE < entries.length ? { Link: next } : {};
+      return Response.json(entries.slice(first, first + PAGE), { headers });
+    }
+    if (what === "paths-info") {
+      const { paths } = await request.json();
+      return Response.json(entries.filter(({ path }) => paths.includes(path)));
+    }
+    const path = decodeURIComponent(url.pathname.split(`/resolve/${revision}/`)[1]);
+    const file = files.get(path);
+    if (api || !file) return new Response("no", { status: 404, headers: { "X-Error-Code": "EntryNotFound" } });
+    if (!file.large) return this.#send(request, file.bytes);
+    return Response.redirect(`http://127.0.0.1:${this.#cdn.addr.port}/${file.digest}`, 302);
+  }
+
+  #blob(digest: string): Uint8Array<ArrayBuffer> {
+    for (const files of this.#files.values()) {
+      for (const file of files.values()) if (file.digest === digest) return file.bytes;
+    }
+    throw new Error(`no blob ${digest}`);
+  }
+
+  #send(request: Request, bytes: Uint8Array<ArrayBuffer>): Response {
+    const range = this.faults.noRanges ? null : request.headers.get("Range");
+    const start = Number(range?.match(/^bytes=(\d+)-$/)?.[1] ?? 0);
+    if (start > 0 && start >= bytes.length) return new Response(null, { status: 416 });
+    const rest = bytes.subarray(start);
+    const cut = this.faults.cuts.shift();
+    const stall = cut === undefined ? this.faults.stalls.shift() : undefined;
+    const { signal } = this.#stalled;
+    const body = cut === undefined && stall === undefined ? rest : new ReadableStream<Uint8Array>({
+      async start(controller) {
+        controller.enqueue(rest.subarray(0, cut ?? stall));
+        // The bytes before must be on their way, or the cut would take them along.
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        if (cut !== undefined) controller.error(new Error("cut"));
+        else signal.addEventListener("abort", () => controller.error(new Error("over")));
+      },
+    });
+    const headers: Record<string, string> = { "Content-Length": String(rest.length) };
+    if (range) headers["Content-Range"] = `bytes ${start}-${bytes.length - 1}/${bytes.length}`;
+    return new Response(body, { status: range ? 206 : 200, headers });
+  }
+}
+
+/** A file as the Hub's API lists it. */
+function describe(path: string, { bytes, large, digest }: HubFile) {
+  if (!large) return { type: "file", path, size: bytes.length, oid: digest };
+  const pointer = "f".repeat(40); // the hash of the pointer in git, which no client needs
+  return {
+    type: "file",
+    path,
+    size: bytes.length,
+    oid: pointer,
+    lfs: { oid: digest, size: bytes.length, pointerSize: 130 },
+  };
+}
+
+/** Runs a test with a Hub of its own, an empty cache, and nothing else of the environment. */
+export async function withHub(test: (hub: FakeHub, home: string) => Promise<void>): Promise<void> {
+  const home = await Deno.makeTempDir();
+  const names = ["HF_HOME", "HF_ENDPOINT", "HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"];
+  const before = [...names, "HF_HUB_DOWNLOAD_TIMEOUT"].map((name) => [name, Deno.env.get(name)] as const);
+  await using hub = new FakeHub();
+  for (const [name] of before) Deno.env.delete(name);
+  Deno.env.set("HF_HOME", home);
+  Deno.env.set("HF_ENDPOINT", hub.endpoint);
+  try {
+    await test(hub, home);
+  } finally {
+    for (const [name, value] of before) value === undefined ? Deno.env.delete(name) : Deno.env.set(name, value);
+    await Deno.remove(home, { recursive: true });
+  }
+}
+
+/** All files under a directory, by path, without the locks; links with what they lead to. */
+export async function tree(directory: string, prefix = ""): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name, isDirectory, isSymlink } of Deno.readDir(`${directory}/${prefix}`)) {
+    const path = `${prefix}${name}`;
+    if (name === ".locks") continue;
+    if (isDirectory) found.push(...await tree(directory, `${path}/`));
+    else found.push(isSymlink ? `${path} -> ${await Deno.readLink(`${directory}/${path}`)}` : path);
+  }
+  return found.sort();
+}
