@@ -73,7 +73,7 @@ export function blockTensors(shape: Shape): Map<string, number[]> {
  * Checks that a checkpoint has every tensor of the shape, as its config says.
  * @throws PareError naming the first tensor that is missing or of another shape.
  */
-export function checkTensors(shape: Shape, checkpoint: Checkpoint): void {
+export function checkTensors(shape: Shape, checkpoint: Pick<Checkpoint, "path" | "tensors">): void {
   const expect = (name: string, dimensions: readonly number[]) => {
     const found = checkpoint.tensors.get(name);
     if (!found) throw new PareError(`${checkpoint.path}: no tensor ${name}, which config.json asks for`);

@@ -1,0 +1,163 @@
+/** `deno task inspect`: what a checkpoint holds. Of a damaged one, what can still be read, and what is wrong with it. */
+import type { TensorInfo } from "../src/checkpoint/checkpoint.ts";
+import { describeLinear, type LinearDescription } from "../src/checkpoint/describe.ts";
+import { openCheckpoint } from "../src/checkpoint/open.ts";
+import { type Remains, salvage } from "../src/checkpoint/salvage.ts";
+import { inspectCommand } from "../src/cli/inspect_command.ts";
+import type { Values } from "../src/cli/flags.ts";
+import { type Context, type Outcome, run } from "../src/cli/run.ts";
+import { table } from "../src/cli/table.ts";
+import { showBytes, showCount, showShare } from "../src/cli/units.ts";
+import { PareError } from "../src/errors.ts";
+import { parseConfig, type Shape } from "../src/model/config.ts";
+import { checkTensors, LINEARS } from "../src/model/tensors.ts";
+
+/** Damaged tensors that are named; of a file that was cut in half more would be said than is read. */
+const NAMED = 3;
+
+/** A tensor, what a linear's weight looks like, and why it could not be read if it could not. */
+interface Found extends TensorInfo {
+  readonly description?: LinearDescription;
+  readonly damage?: string;
+}
+
+/** Opens a model, whole or damaged. One of which nothing is left is an error. */
+async function open(model: string, { terminal }: Context): Promise<Remains> {
+  try {
+    const checkpoint = await openCheckpoint(model, {
+      onProgress: ({ file, received, size }) =>
+        terminal.progress({ label: file, done: received, total: size, unit: "bytes" }),
+    });
+    return {
+      path: checkpoint.path,
+      config: checkpoint.config,
+      tensors: checkpoint.tensors,
+      problems: [],
+      readTensor: async (name) => (await checkpoint.read([name])).get(name)!,
+      [Symbol.asyncDispose]: () => checkpoint[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    if (!(error instanceof PareError)) throw error;
+    const remains = await salvage(model).catch(() => undefined);
+    if (!remains?.config && !remains?.tensors.size) throw error;
+    return { ...remains, problems: [...new Set([error.message, ...remains.problems])] };
+  }
+}
+
+/** What the config says, and whether the tensors are those of such a model. */
+function understand({ config, tensors, path }: Remains): { readonly shape?: Shape; readonly problem?: string } {
+  if (!config) return {};
+  let shape: Shape | undefined;
+  try {
+    shape = parseConfig(config, path);
+    checkTensors(shape, { tensors, path });
+    return { shape };
+  } catch (error) {
+    if (!(error instanceof PareError)) throw error;
+    return { shape, problem: error.message };
+  }
+}
+
+function isLinear({ name, shape }: TensorInfo): boolean {
+  return shape.length === 2 && LINEARS.some((linear) => name.endsWith(`.${linear}.weight`));
+}
+
+async function look(model: Remains, info: TensorInfo): Promise<Found> {
+  try {
+    const bytes = await model.readTensor(info.name);
+    return isLinear(info) ? { ...info, description: describeLinear(bytes, info.dtype, info.shape) } : info;
+  } catch (error) {
+    if (!(error instanceof PareError)) throw error;
+    return { ...info, damage: error.message };
+  }
+}
+
+function describeShape(shape: Shape): string {
+  const { family, blocks, hidden, heads, headDim, kvHeads, intermediate, vocabulary, maxLength, tied } = shape;
+  return `${family}: ${blocks} blocks, hidden ${hidden}, ${heads} heads of ${headDim} (${kvHeads} for keys and values), ` +
+    `MLP ${intermediate}, vocabulary ${vocabulary}${tied ? " (tied head)" : ""}, up to ${maxLength} tokens`;
+}
+
+/** Sizes of these tensors in one row. */
+function sizes(label: string, tensors: readonly Found[]): string[] {
+  const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
+  const dtypes = [...new Set(tensors.map(({ dtype }) => dtype))].join(", ");
+  return [label, `${tensors.length}`, dtypes, showBytes(bytes)];
+}
+
+function linearRow({ name, shape, dtype, bytes, description, damage }: Found): string[] {
+  const { zeros, sparsity, pattern } = description ?? {};
+  return [
+    name.replace(/\.weight$/, ""),
+    shape.join(" x "),
+    dtype,
+    showBytes(bytes),
+    zeros === undefined ? "-" : showCount(zeros),
+    sparsity === undefined ? "-" : showShare(sparsity),
+    damage ? "damaged" : pattern ?? "none",
+  ];
+}
+
+async function main({ model }: Values<typeof inspectCommand.flags>, context: Context): Promise<Outcome> {
+  await using remains = await open(model, context);
+  const { shape, problem } = understand(remains);
+  const order = new Intl.Collator("en", { numeric: true });
+  const infos = [...remains.tensors.values()].sort((a, b) => order.compare(a.name, b.name));
+  const tensors: Found[] = [];
+  for (const info of infos) {
+    context.signal.throwIfAborted();
+    tensors.push(await look(remains, info));
+  }
+
+  const linears = tensors.filter(isLinear);
+  const known = linears.flatMap(({ description, shape: [rows, cols] }) =>
+    description ? [{ ...description, weights: rows * cols }] : []
+  );
+  const zeros = known.reduce((sum, linear) => sum + linear.zeros, 0);
+  const weights = known.reduce((sum, linear) => sum + linear.weights, 0);
+  const sparsity = weights ? zeros / weights : 0;
+  const patterns = [...new Set(known.map(({ pattern }) => pattern ?? "none"))];
+  const damaged = tensors.flatMap(({ damage }) => damage ?? []);
+  const problems = [
+    ...remains.problems,
+    ...problem ? [problem] : [],
+    ...damaged.slice(0, NAMED),
+    ...damaged.length > NAMED ? [`${damaged.length - NAMED} more tensors are damaged`] : [],
+  ];
+  const shards = Map.groupBy(tensors, ({ shard }) => shard);
+  return {
+    text: [
+      `${remains.path}: ${shape ? describeShape(shape) : "no usable config.json"}`,
+      table(["", "tensors", "dtype", "size"], [
+        ...[...shards].sort().map(([shard, held]) => sizes(shard, held)),
+        sizes("linears", linears),
+        sizes("all", tensors),
+      ]),
+      table(["linear", "shape", "dtype", "size", "zeros", "sparsity", "pattern"], linears.map(linearRow)),
+      `linears: ${showShare(sparsity)} of ${showCount(weights)} weights are zero; pattern: ${patterns.join(", ")}`,
+    ].join("\n\n"),
+    json: {
+      model: remains.path,
+      shape: shape ?? null,
+      sparsity,
+      tensors: tensors.map(({ name, shape, dtype, bytes, shard, description, damage }) => ({
+        name,
+        shape,
+        dtype,
+        bytes,
+        shard,
+        ...description && {
+          zeros: description.zeros,
+          sparsity: description.sparsity,
+          pattern: description.pattern ?? null,
+          largestGroup: Object.fromEntries(description.largestGroup),
+        },
+        ...damage && { damage },
+      })),
+      problems,
+    },
+    problems,
+  };
+}
+
+if (import.meta.main) await run(inspectCommand, main);
