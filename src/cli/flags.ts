@@ -135,7 +135,7 @@ export function spelling(name: string): string {
 /** The flags that every command has. */
 export const COMMON = {
   json: toggle({ help: "Print one JSON object on stdout instead of text." }),
-  help: toggle({ help: "Show this text." }),
+  help: toggle({ help: "Show this text.", aliases: ["h"] }),
 };
 
 /**
@@ -159,34 +159,31 @@ export function parse<F extends Flags>(command: Command<F>, args: readonly strin
     },
   });
   if (given.help) return "help";
-  const operands = [...given._ as string[]];
-
+  const operands = given._ as string[];
   const values: Record<string, unknown> = {};
   for (const name of [...Object.keys(command.flags), "json"]) {
-    const flag = flags[name];
-    const found = name === command.operand && operands.length > 0
-      ? [operands.shift()!]
-      : [given[spelling(name)] ?? []].flat();
-    const read = (text: unknown) => {
-      if (flag.kind === "toggle") return text;
-      if (text !== "") return flag.read(String(text), `--${spelling(name)}`);
-      if (flag.bare !== undefined) return flag.bare;
-      throw new PareError(`--${spelling(name)} needs a value: ${flag.placeholder ?? "TEXT"}`);
-    };
-    if (found.length > 0) values[name] = flag.kind === "values" ? found.map(read) : read(found.at(-1));
-    else values[name] = flag.absent;
-    if (found.length === 0 && flag.required) {
-      throw new PareError(
-        `--${spelling(name)} is missing: deno task ${command.name} needs it, --help shows an example`,
-      );
-    }
+    const operand = name === command.operand ? operands.shift() : undefined;
+    values[name] = readFlag(name, flags[name], operand ?? given[spelling(name)]);
   }
   if (operands.length > 0) {
-    throw new PareError(
-      `unexpected argument "${operands[0]}": deno task ${command.name} --help shows what is expected`,
-    );
+    throw new PareError(`unexpected argument "${operands[0]}"; --help shows what is expected`);
   }
   return values as Values<F>;
+}
+
+/** The value of one flag from what was given: nothing, a text, texts, or true. */
+function readFlag(name: string, flag: Flag<unknown>, given: unknown): unknown {
+  const spelled = `--${spelling(name)}`;
+  const read = (text: string) => {
+    if (text !== "") return flag.read(text, spelled);
+    if (flag.bare !== undefined) return flag.bare;
+    throw new PareError(`${spelled} needs a value: ${flag.placeholder ?? "TEXT"}`);
+  };
+  if (flag.kind === "toggle") return given === true;
+  if (flag.kind === "values") return (given as string[] | undefined ?? []).map(read);
+  if (given !== undefined) return read(String(given));
+  if (flag.required) throw new PareError(`${spelled} is missing; --help shows an example`);
+  return flag.absent;
 }
 
 /** `--flag -1` as `--flag=-1`: a number with a sign is a value, never a flag. */

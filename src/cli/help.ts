@@ -38,7 +38,9 @@ function entry(name: string, flag: Flag<unknown>): string {
     flag.required ? "needed" : "",
     flag.kind === "values" ? "may be repeated" : "",
     otherwise === undefined ? "" : `default: ${otherwise}`,
-    flag.aliases?.length ? `also ${flag.aliases.map((alias) => `--${alias}`).join(", ")}` : "",
+    flag.aliases?.length
+      ? `also ${flag.aliases.map((alias) => alias.length > 1 ? `--${alias}` : `-${alias}`).join(", ")}`
+      : "",
   ].filter((remark) => remark !== "");
   const head = `  ${written(name, flag)}`;
   const body = wrap(flag.help + (remarks.length ? ` (${remarks.join("; ")})` : ""), INDENT);

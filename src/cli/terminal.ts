@@ -60,7 +60,9 @@ function standardError(): Screen {
   return {
     write: (text) => writeAll(Deno.stderr, text),
     terminal,
-    columns: terminal ? Deno.consoleSize().columns : Infinity,
+    get columns() {
+      return terminal ? Deno.consoleSize().columns : Infinity;
+    },
     color: terminal && !Deno.env.get("NO_COLOR"),
     now: () => performance.now(),
   };
