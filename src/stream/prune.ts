@@ -15,12 +15,12 @@ import { batches, Pace, type Sequences } from "./batches.ts";
 import { embed } from "./ends.ts";
 import { type HiddenStates, openHiddenStates, type SpoolOptions } from "./hidden.ts";
 import { Meter, type OnProgress } from "./progress.ts";
-import { checkPattern, chooseTargets, type TargetOptions } from "./target.ts";
+import { chooseTargets, type Targets } from "./target.ts";
 import { checkTokens } from "./tokens.ts";
 import { countZeros } from "./zeros.ts";
 
 /** What {@linkcode prune} takes. */
-export interface PruneOptions extends TargetOptions {
+export interface PruneOptions {
   /** The model. */
   readonly checkpoint: Checkpoint;
   /** Where it is computed. */
@@ -29,6 +29,8 @@ export interface PruneOptions extends TargetOptions {
   readonly method: Method;
   /** How much of it. */
   readonly request: Request;
+  /** Which linears; all by default. */
+  readonly targets?: Targets;
   /** Calibration sequences; a method that asks for a statistic needs them. */
   readonly calibration?: Sequences;
   /** Takes each pruned weight: its tensor's full name and bytes in the checkpoint's dtype. */
@@ -137,8 +139,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
   const { checkpoint, backend, method, request, calibration, write, onStatistic, signal } = options;
   const shape = parseConfig(checkpoint.config, checkpoint.path);
   checkTensors(shape, checkpoint);
-  const targets = chooseTargets(shape, options);
-  if (request.pattern) checkPattern(shape, targets, request.pattern);
+  const targets = options.targets ?? chooseTargets(shape, request);
   const observes = method.statistic !== "none";
   if (observes && !calibration) throw new TypeError(`prune: ${method.name} needs calibration sequences`);
 

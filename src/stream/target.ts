@@ -1,7 +1,7 @@
 /** Which linears of a model a run prunes: all of them, or those that block numbers and name globs leave. */
 import { globToRegExp } from "./glob.ts";
 import { PareError } from "../errors.ts";
-import type { Pattern } from "../method/method.ts";
+import type { Pattern, Request } from "../method/method.ts";
 import type { Shape } from "../model/config.ts";
 import { type LinearName, linearName, LINEARS, linearShape } from "../model/tensors.ts";
 
@@ -32,10 +32,12 @@ function parseBlocks(text: string, blocks: number): Set<number> {
 }
 
 /**
- * The linears that the options leave.
- * @throws PareError for a glob or block that matches nothing, or if nothing is left.
+ * The linears that the options leave, all of them fit for the request.
+ * @throws PareError for a glob or block that matches nothing, if nothing is left, or if the pattern does not divide the
+ * inputs of a linear.
  */
-export function chooseTargets(shape: Shape, { blocks, include = [], exclude = [] }: TargetOptions): Targets {
+export function chooseTargets(shape: Shape, { pattern }: Request, options: TargetOptions = {}): Targets {
+  const { blocks, include = [], exclude = [] } = options;
   const chosen = blocks === undefined ? undefined : parseBlocks(blocks, shape.blocks);
   const all = Array.from({ length: shape.blocks }, (_, block) => LINEARS.map((linear) => linearName(block, linear)))
     .flat();
@@ -58,14 +60,12 @@ export function chooseTargets(shape: Shape, { blocks, include = [], exclude = []
     if (linears.length) targets.set(block, linears);
   }
   if (!targets.size) throw new PareError("--blocks, --include and --exclude together leave no linear to prune");
+  if (pattern) checkPattern(shape, targets, pattern);
   return targets;
 }
 
-/**
- * Checks that a pattern fits the targets.
- * @throws PareError naming the first linear whose input width is not a multiple of m.
- */
-export function checkPattern(shape: Shape, targets: Targets, { n, m }: Pattern): void {
+/** Names the first linear whose input width is not a multiple of m. */
+function checkPattern(shape: Shape, targets: Targets, { n, m }: Pattern): void {
   for (const [block, linears] of targets) {
     for (const linear of linears) {
       const [, cols] = linearShape(shape, linear);

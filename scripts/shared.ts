@@ -1,0 +1,13 @@
+/** What several commands say or assume in the same way. */
+import type { Terminal } from "../src/cli/terminal.ts";
+import { DEFAULT_SEQLEN, type HubProgress, type Shape } from "../src/mod.ts";
+
+/** 2048, or the model's limit if that is less; never the 131072 that a config may claim. */
+export function defaultSeqlen(shape: Shape): number {
+  return Math.min(DEFAULT_SEQLEN, shape.maxLength);
+}
+
+/** Shows a download as progress. */
+export function downloads(terminal: Terminal): HubProgress {
+  return ({ file, received, size }) => terminal.progress({ label: file, done: received, total: size, unit: "bytes" });
+}

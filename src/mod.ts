@@ -1,0 +1,65 @@
+/**
+ * Pare prunes LLaMA-like language models after training, block by block, on WebGPU or WASM. What the commands are made
+ * of is here for other programs too.
+ *
+ * Prune half of a model's weights with Wanda, and see what it cost:
+ * ```ts
+ * import {
+ *   calibrationSequences, createWriter, evaluate, evaluationWindows, findMethod, loadTokenizer, makeRequest,
+ *   openBackend, openCheckpoint, prune,
+ * } from "./mod.ts";
+ *
+ * const out = await Deno.makeTempDir();
+ * await using backend = await openBackend("wasm");
+ * await using checkpoint = await openCheckpoint("tests/fixtures/models/Austen-700K");
+ * const tokenizer = () => loadTokenizer((file) => checkpoint.readText(file), checkpoint.path);
+ * const text = { tokenizer, vocabulary: 1024, seqlen: 256 };
+ *
+ * const method = findMethod("wanda");
+ * await using writer = await createWriter(checkpoint, `${out}/pruned`);
+ * await prune({
+ *   checkpoint, backend, method,
+ *   request: makeRequest(method, { sparsity: 0.5 }),
+ *   calibration: await calibrationSequences("sample", { ...text, samples: 8 }),
+ *   write: (name, bytes) => writer.write(name, bytes),
+ * });
+ * await writer.finish();
+ *
+ * const { ids, windows, length } = await evaluationWindows("tests/fixtures/data/austen-heldout.txt", { ...text, windows: 8 });
+ * await using pruned = await openCheckpoint(`${out}/pruned`);
+ * const { perplexity } = await evaluate({ ids, sequences: windows, length }, { checkpoint: pruned, backend });
+ * console.log(perplexity); // about 30; the dense model has 18
+ * await Deno.remove(out, { recursive: true });
+ * ```
+ * @module
+ */
+export { PareError } from "./errors.ts";
+export * from "./backend/backend.ts";
+export { type BackendChoice, type BackendOptions, openBackend } from "./backend/open.ts";
+export type { Checkpoint, TensorInfo } from "./checkpoint/checkpoint.ts";
+export type { HubProgress } from "./checkpoint/hub.ts";
+export { openCheckpoint, type OpenOptions } from "./checkpoint/open.ts";
+export type { Source } from "./checkpoint/source.ts";
+export { type CheckpointWriter, createWriter, type WriterOptions } from "./checkpoint/writer.ts";
+export * from "./method/mod.ts";
+export { parseConfig, type RopeScaling, type Shape } from "./model/config.ts";
+export { type LinearName, LINEARS } from "./model/tensors.ts";
+export type { Sequences } from "./stream/batches.ts";
+export { evaluate, type Evaluation } from "./stream/evaluate.ts";
+export type { ForwardOptions } from "./stream/forward.ts";
+export { generate, type Sampling } from "./stream/generate.ts";
+export type { SpoolOptions } from "./stream/hidden.ts";
+export { logits } from "./stream/logits.ts";
+export { type Plan, planPrune } from "./stream/plan.ts";
+export type { OnProgress, Phase, Progress } from "./stream/progress.ts";
+export { type LinearReport, prune, type PruneOptions } from "./stream/prune.ts";
+export { chooseTargets, type TargetOptions, type Targets } from "./stream/target.ts";
+export {
+  type Calibration,
+  type CalibrationOptions,
+  calibrationSequences,
+  DEFAULT_SAMPLES,
+  DEFAULT_SEQLEN,
+} from "./text/calibration.ts";
+export { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
+export { evaluationWindows, type WindowOptions, type Windows } from "./text/windows.ts";
