@@ -1,6 +1,5 @@
 /** Claims about `apply`: removed weights become positive zero in their own dtype, all other bits stay. */
-import { assertEquals } from "@std/assert";
-import { contract, hold } from "./contract.ts";
+import { assertSameBytes, contract, hold } from "./contract.ts";
 import { draw, DTYPES, edge, NORMAL, STEPS } from "./matrices.ts";
 import { smallest } from "./selection.ts";
 import { BYTES } from "../../src/backend/backend.ts";
@@ -24,7 +23,7 @@ contract("apply", (claim) => {
         })
       );
       const found = await backend.read(...cases.map(({ held }) => held));
-      cases.forEach(({ bytes, what }, i) => assertEquals(found[i], bytes, what));
+      cases.forEach(({ bytes, what }, i) => assertSameBytes(found[i], bytes, what));
     });
   }
 
@@ -37,7 +36,7 @@ contract("apply", (claim) => {
       const [once] = await backend.read(weight);
       backend.apply(weight, mask);
       const [twice] = await backend.read(weight);
-      assertEquals(twice, once, dtype);
+      assertSameBytes(twice, once, dtype);
     }
   });
 
@@ -49,6 +48,6 @@ contract("apply", (claim) => {
     using again = backend.score(weight, { kind: "magnitude" });
     using second = backend.selectSmallest(again, { group: 1, sparsity: 0.5, rule: "count" });
     const [one, two] = await backend.read(mask, second);
-    assertEquals(two, one);
+    assertSameBytes(two, one, "mask");
   });
 });

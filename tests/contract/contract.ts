@@ -68,6 +68,13 @@ export async function assertHeld(backend: Backend, expected: readonly Expected[]
   });
 }
 
+/** Holds bytes against bytes and names the first that differs. */
+export function assertSameBytes(found: Uint8Array, want: Uint8Array, what: string): void {
+  assertEquals(found.length, want.length, `${what}: bytes`);
+  const at = found.findIndex((byte, i) => byte !== want[i]);
+  if (at >= 0) fail(`${what}, byte ${at} of ${want.length}: expected ${want[at]}, found ${found[at]}`);
+}
+
 /** The bytes of a mask that removes what `removes` says. */
 export function maskBytes(rows: number, cols: number, removes: (row: number, col: number) => boolean): Uint8Array {
   const stride = Math.ceil(cols / 32), words = new Uint32Array(rows * stride);
