@@ -246,7 +246,7 @@ Deno.test("a Hub out of reach is an error that says what to do instead", () =>
     const error = await assertRejects(() => fetchFromHub("pare/model", { endpoint: closed }), PareError);
     assertMatch(
       (error as PareError).message,
-      /^cannot reach the Hub at http:\/\/127.0.0.1:\d+ for model pare\/model \(.*refused.*\); without a network, give the directory of a model$/,
+      /^cannot reach the Hub at http:\/\/127.0.0.1:\d+ for model pare\/model \(.*refused.*\); without a network, give the directory of a model on this machine$/,
     );
     await assertRejects(
       () => fetchFromHub("pare/model", { endpoint: "hub" }),

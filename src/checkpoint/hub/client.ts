@@ -94,7 +94,7 @@ export class HubClient {
   #unreachable(cause: unknown): PareError {
     const { type, id } = this.repository;
     const instead = type === "model"
-      ? "without a network, give the directory of a model"
+      ? "without a network, give the directory of a model on this machine"
       : "without a network, give a text or JSONL file, or sample";
     return new PareError(
       `cannot reach the Hub at ${this.endpoint} for ${type} ${id} (${describe(cause)}); ${instead}`,
@@ -141,10 +141,12 @@ export function isNetworkError(error: unknown): boolean {
     error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.UnexpectedEof;
 }
 
-/** What went wrong with the network, innermost, in one line. */
+/** What went wrong with the network, innermost, in one line, without the long address of the request. */
 export function describe(error: unknown): string {
   const { message, cause } = error as Error;
-  return cause instanceof Error ? describe(cause) : message.replace(/\s+/g, " ");
+  return cause instanceof Error
+    ? describe(cause)
+    : message.replace(/^error sending request for url \(\S*\): /, "").replace(/\s+/g, " ");
 }
 
 /** The token of the environment, or the one that `hf auth login` left. */
