@@ -58,6 +58,9 @@ const NUMBERS = [
 ];
 const [BOOLEAN, STRING, ARRAY] = [7, 8, 9];
 
+/** Bytes of the shortest text or array: its length. */
+const SHORTEST = 8;
+
 /** Thrown when the window ends before the header does. */
 const MORE = Symbol("a larger window is needed");
 
@@ -95,18 +98,22 @@ class Cursor {
     return new PareError(`${this.file}: ${what}`);
   }
 
+  /** Makes sure that `count` more bytes are there. */
+  expect(count: number, what: string): void {
+    const end = this.at + count;
+    if (end > this.size) {
+      throw this.wrong(`truncated: ${what} needs ${count} bytes at ${this.at}, the file has ${this.size}`);
+    }
+    if (end <= this.bytes.length) return;
+    if (!this.whole) throw MORE;
+    throw this.wrong(`its header is longer than ${LONGEST_HEADER} bytes, the most that is read`);
+  }
+
   /** Steps over `count` bytes and gives where they begin. */
   skip(count: number, what: string): number {
-    const at = this.at;
-    if (at + count > this.size) {
-      throw this.wrong(`truncated: ${what} needs ${count} bytes at ${at}, the file has ${this.size}`);
-    }
-    if (at + count > this.bytes.length) {
-      if (!this.whole) throw MORE;
-      throw this.wrong(`its header is longer than ${LONGEST_HEADER} bytes, the most that is read`);
-    }
+    this.expect(count, what);
     this.at += count;
-    return at;
+    return this.at - count;
   }
 
   uint32(what: string): number {
@@ -147,6 +154,7 @@ class Cursor {
     const inner = this.uint32(what);
     const count = this.uint64(what);
     if (inner !== STRING && inner !== ARRAY) return this.numbers(inner, count, what);
+    this.expect(count * SHORTEST, what);
     const values: Value[] = [];
     for (let i = 0; i < count; i++) values.push(this.value(inner, what, depth + 1));
     return values;
