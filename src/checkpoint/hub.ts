@@ -62,15 +62,17 @@ export async function fetchFromHub(id: string, options: HubOptions = {}): Promis
   const client = await HubClient.open(wanted, options.endpoint);
   const commit = await askCommit(client, revision);
   const listed = await askFiles(client, commit);
+  const weights = listed.has(SINGLE) ? SINGLE : INDEX;
+  if (!listed.has(weights)) throw new PareError(`model ${id} on the Hub has no ${SINGLE}${others(listed)}`);
   const take = async (name: string) => {
     const file = listed.get(name);
-    if (!file) throw new PareError(`model ${id} on the Hub has no ${name}${name === SINGLE ? others(listed) : ""}`);
+    if (!file) throw new PareError(`model ${id} on the Hub has no ${name}`);
     await bring(client, cache, commit, remoteFile(file), options.onProgress);
   };
   await take(CONFIG);
-  for (const name of listed.keys()) if (BESIDE.test(name) && name !== CONFIG) await take(name);
+  for (const name of listed.keys()) if (BESIDE.test(name)) await take(name);
   if (!listed.has(TOKENIZER)) await cache.noteAbsent(commit, TOKENIZER);
-  if (!listed.has(SINGLE) && listed.has(INDEX)) await take(INDEX);
+  await take(weights);
   for (const name of await weightFiles(cache.snapshot(commit))) await take(name);
   await cache.noteCommit(revision, commit);
   return cache.snapshot(commit);
@@ -182,6 +184,6 @@ async function ask<T>(client: HubClient, question: () => Promise<T>): Promise<T>
 /** What a model without safetensors has instead. */
 function others(listed: ReadonlyMap<string, ListedFile>): string {
   const weights = [...listed.keys()].filter((name) => /\.(bin|pth|gguf|safetensors)$/.test(name)).slice(0, 3);
-  const gguf = weights.some((name) => name.endsWith(".gguf")) ? "; fetch its GGUF file and give that" : "";
-  return weights.length > 0 ? ` (it has ${weights.join(", ")})${gguf}` : "";
+  const instead = weights.some((name) => name.endsWith(".gguf")) ? "; fetch its GGUF file and give that" : "";
+  return weights.length > 0 ? ` (it has ${weights.map(quote).join(", ")})${instead}` : "";
 }

@@ -232,10 +232,16 @@ Deno.test("what the Hub refuses is said as it is", () =>
     await assertRejects(
       fetched,
       PareError,
-      "model pare/refused on the Hub has no model.safetensors (it has pytorch_model.bin)",
+      'model pare/refused on the Hub has no model.safetensors (it has "pytorch_model.bin")',
     );
     hub.put("models/pare/gguf", "model.Q4_0.gguf", "GGUF");
-    await assertRejects(() => fetchFromHub("pare/gguf"), PareError, "model pare/gguf on the Hub has no config.json");
+    await assertRejects(() => fetchFromHub("pare/gguf"), PareError, "fetch its GGUF file and give that");
+    hub.put("models/pare/weights", "model.safetensors", "0");
+    await assertRejects(
+      () => fetchFromHub("pare/weights"),
+      PareError,
+      "model pare/weights on the Hub has no config.json",
+    );
   }));
 
 Deno.test("a Hub out of reach is an error that says what to do instead", () =>
@@ -294,6 +300,7 @@ Deno.test("names that would lead out of the cache are refused, from users and fr
     );
     hub.put("models/pare/evil", "../../../../evil.safetensors", "evil");
     await assertRejects(() => fetchFromHub("pare/evil"), PareError, "expected names of shards under weight_map");
+    hub.put("models/pare/odd", "model.safetensors", "0");
     hub.put("models/pare/odd", "config.json", "{}").digest = "../../../../evil";
     await assertRejects(() => fetchFromHub("pare/odd"), PareError, "without a size and checksum that can be used");
     assertEquals((await tree(home)).filter((path) => path.includes("evil") && !path.includes("pare--evil")), []);

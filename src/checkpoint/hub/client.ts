@@ -96,12 +96,8 @@ export class HubClient {
     const instead = type === "model"
       ? "without a network, give the directory of a model on this machine"
       : "without a network, give a text or JSONL file, or sample";
-    return new PareError(
-      `cannot reach the Hub at ${this.endpoint} for ${type} ${id} (${describe(cause)}); ${instead}`,
-      {
-        cause,
-      },
-    );
+    const found = `cannot reach the Hub at ${this.endpoint} for ${type} ${id} (${describe(cause)})`;
+    return new PareError(`${found}; ${instead}`, { cause });
   }
 
   #refused(response: Response): PareError {

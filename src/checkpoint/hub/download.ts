@@ -80,9 +80,11 @@ async function transfer(client: HubClient, url: string, arrival: Arrival, report
       throw new TypeError("the server has no such range"); // it is asked for all of it next
     }
     for await (const bytes of response.body) {
-      alive();
+      clearTimeout(timer); // a slow disk is not a silent server
       await arrival.add(bytes);
       report();
+      if (arrival.received === arrival.size) break;
+      alive();
     }
     if (arrival.received < arrival.size) throw new TypeError("the connection ended early");
   } finally {
@@ -118,9 +120,9 @@ class Arrival {
     this.received = 0;
   }
 
-  /** Appends bytes; a server that sends too many is not listened to. */
-  async add(bytes: Uint8Array): Promise<void> {
-    if (this.received + bytes.length > this.size) bytes = bytes.subarray(0, this.size - this.received);
+  /** Appends bytes, as far as they belong to the file. */
+  async add(more: Uint8Array): Promise<void> {
+    const bytes = more.subarray(0, this.size - this.received);
     this.#hash.update(bytes);
     for (let written = 0; written < bytes.length;) {
       written += (await this.handle.write(bytes, written, bytes.length - written)).bytesWritten;
