@@ -13,6 +13,7 @@ import type {
   Sums,
   Tensor,
 } from "../../src/backend/backend.ts";
+import * as shapes from "../../src/backend/shapes.ts";
 import { fromFloats, toFloats } from "./floats.ts";
 
 class Matrix implements Tensor {
@@ -57,11 +58,6 @@ class Bits implements Mask {
   }
 }
 
-/** Checks a shape at the call. */
-function expect(what: string, expected: number, found: number): void {
-  if (expected !== found) throw new RangeError(`${what}: expected ${expected}, found ${found}`);
-}
-
 const values = (tensor: Tensor): Float32Array => (tensor as Matrix).values;
 
 /** The indices of the smallest scores that a group loses, by a plain stable sort. */
@@ -84,8 +80,8 @@ export class ReferenceBackend implements Backend {
   }
 
   upload(bytes: Uint8Array, rows: number, cols: number, dtype: Dtype): Tensor {
+    shapes.upload(bytes, rows, cols, dtype);
     const floats = toFloats(bytes, dtype);
-    expect("upload: numbers", rows * cols, floats.length);
     return new Matrix(this, rows, cols, dtype, floats);
   }
 
@@ -106,8 +102,7 @@ export class ReferenceBackend implements Backend {
   }
 
   embed(out: Tensor, ids: Uint32Array, table: Tensor, firstRow: number): void {
-    expect("embed: ids", out.rows, ids.length);
-    expect("embed: columns", out.cols, table.cols);
+    shapes.embed(out, ids, table);
     const { cols } = table, to = values(out), from = values(table);
     ids.forEach((id, t) => {
       const row = id - firstRow;
@@ -116,8 +111,7 @@ export class ReferenceBackend implements Backend {
   }
 
   linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
-    expect("linear: columns of x", weight.cols, x.cols);
-    if (bias) expect("linear: columns of the bias", weight.rows, bias.cols);
+    shapes.linear(x, weight, bias);
     const a = values(x), w = values(weight), b = bias && values(bias), depth = x.cols;
     return this.#fill(x.rows, weight.rows, (t, i) => {
       let sum = b ? b[i] : 0;
@@ -127,8 +121,8 @@ export class ReferenceBackend implements Backend {
   }
 
   rmsNorm(x: Tensor, gain: Tensor, epsilon: number): Tensor {
+    shapes.rmsNorm(x, gain);
     const n = gain.cols, a = values(x), g = values(gain);
-    expect("rmsNorm: columns of x beyond whole runs of the gain", 0, x.cols % n);
     const out = new Float32Array(a.length);
     for (let start = 0; start < a.length; start += n) {
       let squares = 0;
@@ -140,8 +134,8 @@ export class ReferenceBackend implements Backend {
   }
 
   rotate(x: Tensor, angles: Tensor): Tensor {
+    shapes.rotate(x, angles);
     const d = angles.cols, half = d / 2, a = values(x), angle = values(angles);
-    expect("rotate: columns of x beyond whole heads", 0, x.cols % d);
     return this.#fill(x.rows, x.cols, (t, j) => {
       const at = (t % angles.rows) * d, i = j % d, k = i % half;
       const cos = angle[at + k], sin = angle[at + half + k], here = a[t * x.cols + j];
@@ -149,13 +143,10 @@ export class ReferenceBackend implements Backend {
     });
   }
 
-  attention(q: Tensor, k: Tensor, v: Tensor, { length, heads, kvHeads }: AttentionShape): Tensor {
+  attention(q: Tensor, k: Tensor, v: Tensor, shape: AttentionShape): Tensor {
+    shapes.attention(q, k, v, shape);
+    const { length, heads, kvHeads } = shape;
     const d = q.cols / heads, shared = heads / kvHeads;
-    expect("attention: rows of q beyond whole sequences", 0, q.rows % length);
-    expect("attention: columns of k", kvHeads * d, k.cols);
-    expect("attention: columns of v", kvHeads * d, v.cols);
-    expect("attention: rows of k", q.rows, k.rows);
-    expect("attention: rows of v", q.rows, v.rows);
     const a = values(q), b = values(k), c = values(v), out = new Float32Array(a.length);
     for (let t = 0; t < q.rows; t++) {
       const first = t - t % length;
@@ -180,8 +171,7 @@ export class ReferenceBackend implements Backend {
   }
 
   swiglu(gate: Tensor, up: Tensor): Tensor {
-    expect("swiglu: rows", gate.rows, up.rows);
-    expect("swiglu: columns", gate.cols, up.cols);
+    shapes.elementwise("swiglu", gate, up);
     const g = values(gate), u = values(up);
     return this.#fill(gate.rows, gate.cols, (i, j) => {
       const at = i * gate.cols + j;
@@ -190,8 +180,7 @@ export class ReferenceBackend implements Backend {
   }
 
   add(x: Tensor, y: Tensor): Tensor {
-    expect("add: rows", x.rows, y.rows);
-    expect("add: columns", x.cols, y.cols);
+    shapes.elementwise("add", x, y);
     const a = values(x), b = values(y);
     return this.#fill(x.rows, x.cols, (i, j) => a[i * x.cols + j] + b[i * x.cols + j]);
   }
@@ -204,10 +193,7 @@ export class ReferenceBackend implements Backend {
     targets: Uint32Array,
     start: boolean,
   ): void {
-    expect("crossEntropy: rows of the state", hidden.rows, state.rows);
-    expect("crossEntropy: columns of the state", 3, state.cols);
-    expect("crossEntropy: columns of the head", hidden.cols, head.cols);
-    expect("crossEntropy: targets", hidden.rows, targets.length);
+    shapes.crossEntropy(state, hidden, head, targets);
     using logits = this.linear(hidden, head);
     const l = values(logits), s = values(state);
     for (let t = 0; t < hidden.rows; t++) {
@@ -230,7 +216,7 @@ export class ReferenceBackend implements Backend {
   }
 
   addSquares(sums: Sums, x: Tensor): void {
-    expect("addSquares: columns of x", sums.cols, x.cols);
+    shapes.addSquares(sums, x);
     const a = values(x), s = values(sums);
     for (let j = 0; j < x.cols; j++) {
       let sum = s[j] + s[x.cols + j];
@@ -240,22 +226,23 @@ export class ReferenceBackend implements Backend {
   }
 
   merge(sums: Sums, other: Sums): void {
-    expect("merge: columns", sums.cols, other.cols);
+    shapes.merge(sums, other);
     const a = values(sums), b = values(other), n = sums.cols;
     for (let j = 0; j < n; j++) this.#store(sums, j, (a[j] + a[n + j]) + (b[j] + b[n + j]));
   }
 
   finish(sums: Sums, scale: number): Tensor {
+    shapes.finish(sums);
     const s = values(sums);
     return this.#fill(1, sums.cols, (_, j) => scale * (s[j] + s[sums.cols + j]));
   }
 
   score(weight: Tensor, formula: Formula): Tensor {
+    shapes.score(weight, formula);
     const w = values(weight);
     if (formula.kind === "magnitude") {
       return this.#fill(weight.rows, weight.cols, (i, j) => Math.abs(w[i * weight.cols + j]));
     }
-    expect("score: columns of the statistic", weight.cols, formula.statistic.cols);
     const stat = values(formula.statistic);
     return this.#fill(
       weight.rows,
@@ -264,7 +251,9 @@ export class ReferenceBackend implements Backend {
     );
   }
 
-  selectSmallest(scores: Tensor, { group, sparsity, rule }: Selection): Mask {
+  selectSmallest(scores: Tensor, selection: Selection): Mask {
+    shapes.selectSmallest(scores, selection);
+    const { group, sparsity, rule } = selection;
     const { rows, cols } = scores, s = values(scores), mask = new Bits(this, rows, cols);
     if (group === "column") {
       for (let j = 0; j < cols; j++) {
@@ -281,8 +270,8 @@ export class ReferenceBackend implements Backend {
   }
 
   selectGroups(scores: Tensor, n: number, m: number): Mask {
+    shapes.selectGroups(scores, n, m);
     const { rows, cols } = scores, s = values(scores), mask = new Bits(this, rows, cols);
-    expect("selectGroups: columns beyond whole groups", 0, cols % m);
     for (let i = 0; i < rows; i++) {
       for (let j = 0; j < cols; j += m) {
         const group = [...s.subarray(i * cols + j, i * cols + j + m)];
@@ -294,6 +283,7 @@ export class ReferenceBackend implements Backend {
   }
 
   selectCumulative(scores: Tensor, sparsity: number): Mask {
+    shapes.selectCumulative(scores, sparsity);
     const { rows, cols } = scores, s = values(scores);
     const sorted = Array.from({ length: rows }, (_, i) => s.slice(i * cols, (i + 1) * cols).sort());
     const running = sorted.map((row) => {
@@ -328,8 +318,7 @@ export class ReferenceBackend implements Backend {
   }
 
   apply(weight: Tensor, mask: Mask): void {
-    expect("apply: rows of the mask", weight.rows, mask.rows);
-    expect("apply: columns of the mask", weight.cols, mask.cols);
+    shapes.apply(weight, mask);
     const w = values(weight), bits = mask as Bits;
     for (let i = 0; i < weight.rows; i++) {
       for (let j = 0; j < weight.cols; j++) if (bits.removes(i, j)) w[i * weight.cols + j] = 0;

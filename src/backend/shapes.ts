@@ -1,0 +1,148 @@
+/**
+ * The shapes that each operation of a {@linkcode Backend} takes, checked in one place for every realisation. Each
+ * function throws a `RangeError` that says what was expected and what was found; a realisation calls it first.
+ */
+import {
+  type AttentionShape,
+  BYTES,
+  type Dtype,
+  type Formula,
+  type Mask,
+  type Selection,
+  type Tensor,
+} from "./backend.ts";
+
+/** Throws unless what was found is what was expected. */
+function expect(what: string, expected: number | string, found: number | string): void {
+  if (expected !== found) throw new RangeError(`${what}: expected ${expected}, found ${found}`);
+}
+
+function expectMultiple(what: string, unit: number, found: number): void {
+  if (!(unit > 0 && found % unit === 0)) {
+    throw new RangeError(`${what}: expected a multiple of ${unit}, found ${found}`);
+  }
+}
+
+function expectShape(what: string, rows: number, cols: number, found: { rows: number; cols: number }): void {
+  expect(what, `${rows} x ${cols}`, `${found.rows} x ${found.cols}`);
+}
+
+function expectFloats(what: string, ...tensors: readonly Tensor[]): void {
+  for (const { dtype } of tensors) expect(`${what}: dtype`, "F32", dtype);
+}
+
+function expectSparsity(what: string, sparsity: number): void {
+  if (!(sparsity >= 0 && sparsity < 1)) {
+    throw new RangeError(`${what}: sparsity: expected 0 to below 1, found ${sparsity}`);
+  }
+}
+
+/** See {@linkcode Backend.upload}. */
+export function upload(bytes: Uint8Array, rows: number, cols: number, dtype: Dtype): void {
+  expect(`upload: bytes of ${rows} x ${cols} ${dtype}`, rows * cols * BYTES[dtype], bytes.length);
+}
+
+/** See {@linkcode Backend.embed}. */
+export function embed(out: Tensor, ids: Uint32Array, table: Tensor): void {
+  expectFloats("embed: out", out);
+  expectShape("embed: out", ids.length, table.cols, out);
+}
+
+/** See {@linkcode Backend.linear}. */
+export function linear(x: Tensor, weight: Tensor, bias?: Tensor): void {
+  expectFloats("linear: x", x);
+  expect("linear: columns of x", weight.cols, x.cols);
+  if (bias) expectShape("linear: bias", 1, weight.rows, bias);
+}
+
+/** See {@linkcode Backend.rmsNorm}. */
+export function rmsNorm(x: Tensor, gain: Tensor): void {
+  expectFloats("rmsNorm: x", x);
+  expect("rmsNorm: rows of the gain", 1, gain.rows);
+  expectMultiple("rmsNorm: columns of x", gain.cols, x.cols);
+}
+
+/** See {@linkcode Backend.rotate}. */
+export function rotate(x: Tensor, angles: Tensor): void {
+  expectFloats("rotate", x, angles);
+  expectMultiple("rotate: width of a head", 2, angles.cols);
+  expectMultiple("rotate: columns of x", angles.cols, x.cols);
+}
+
+/** See {@linkcode Backend.attention}. */
+export function attention(q: Tensor, k: Tensor, v: Tensor, { length, heads, kvHeads }: AttentionShape): void {
+  expectFloats("attention", q, k, v);
+  expectMultiple("attention: heads", kvHeads, heads);
+  expectMultiple("attention: columns of q", heads, q.cols);
+  expectMultiple("attention: rows of q", length, q.rows);
+  expectShape("attention: k", q.rows, q.cols / heads * kvHeads, k);
+  expectShape("attention: v", q.rows, q.cols / heads * kvHeads, v);
+}
+
+/** See {@linkcode Backend.swiglu} and {@linkcode Backend.add}. */
+export function elementwise(what: string, x: Tensor, y: Tensor): void {
+  expectFloats(what, x, y);
+  expectShape(`${what}: the second`, x.rows, x.cols, y);
+}
+
+/** See {@linkcode Backend.crossEntropy}. */
+export function crossEntropy(state: Tensor, hidden: Tensor, head: Tensor, targets: Uint32Array): void {
+  expectFloats("crossEntropy: state and hidden", state, hidden);
+  expectShape("crossEntropy: state", hidden.rows, 3, state);
+  expect("crossEntropy: columns of the head", hidden.cols, head.cols);
+  expect("crossEntropy: targets", hidden.rows, targets.length);
+}
+
+/** See {@linkcode Backend.addSquares}. */
+export function addSquares(sums: Tensor, x: Tensor): void {
+  expectFloats("addSquares", sums, x);
+  expectShape("addSquares: sums", 2, x.cols, sums);
+}
+
+/** See {@linkcode Backend.merge}. */
+export function merge(sums: Tensor, other: Tensor): void {
+  finish(sums);
+  elementwise("merge", sums, other);
+}
+
+/** See {@linkcode Backend.finish}. */
+export function finish(sums: Tensor): void {
+  expectFloats("sums", sums);
+  expect("sums: rows", 2, sums.rows);
+}
+
+/** See {@linkcode Backend.score}. */
+export function score(weight: Tensor, formula: Formula): void {
+  if (formula.kind === "magnitude") return;
+  expectFloats("score: statistic", formula.statistic);
+  expectShape("score: statistic", 1, weight.cols, formula.statistic);
+}
+
+/** See {@linkcode Backend.selectSmallest}. */
+export function selectSmallest(scores: Tensor, { group, sparsity }: Selection): void {
+  expectFloats("selectSmallest: scores", scores);
+  expectSparsity("selectSmallest", sparsity);
+  if (group !== "column" && !(Number.isInteger(group) && group >= 1)) {
+    throw new RangeError(`selectSmallest: rows of a group: expected a whole number from 1 on, found ${group}`);
+  }
+}
+
+/** See {@linkcode Backend.selectGroups}. */
+export function selectGroups(scores: Tensor, n: number, m: number): void {
+  expectFloats("selectGroups: scores", scores);
+  expectMultiple("selectGroups: columns of the scores", m, scores.cols);
+  if (!(Number.isInteger(n) && n >= 0 && n <= m)) {
+    throw new RangeError(`selectGroups: n: expected 0 to ${m}, found ${n}`);
+  }
+}
+
+/** See {@linkcode Backend.selectCumulative}. */
+export function selectCumulative(scores: Tensor, sparsity: number): void {
+  expectFloats("selectCumulative: scores", scores);
+  expectSparsity("selectCumulative", sparsity);
+}
+
+/** See {@linkcode Backend.apply}. */
+export function apply(weight: Tensor, mask: Mask): void {
+  expectShape("apply: mask", weight.rows, weight.cols, mask);
+}
