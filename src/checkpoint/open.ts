@@ -29,8 +29,13 @@ export async function openCheckpoint(reference: string, options: OpenOptions = {
       `${reference} is no model: a directory with config.json and safetensors, or a GGUF file, was expected`,
     );
   }
-  if (isHubId(reference)) return await openDirectory(await fetchFromHub(reference, options));
-  throw new PareError(`cannot read ${reference}: no such file or directory`);
+  const nothing = `cannot read ${reference}: no such file or directory`;
+  if (!isHubId(reference)) throw new PareError(nothing);
+  const fetched = await fetchFromHub(reference, options).catch((error) => {
+    // It may have been meant for a path.
+    throw error instanceof PareError ? new PareError(`${nothing}; as a Hub id: ${error.message}`) : error;
+  });
+  return await openDirectory(fetched);
 }
 
 /** Enough of a file to know its kind. */

@@ -205,6 +205,23 @@ Deno.test("two writers of one output: the second is refused", async () => {
   assertEquals(names(folder.path), ["out"]);
 });
 
+for (const [signal, code, left] of [["SIGINT", 130, 0], ["SIGKILL", 137, 1]] as const) {
+  const what = left === 0 ? "nothing" : "no output, only what has the name of a partial one";
+  Deno.test(`a program that gets ${signal} while it writes leaves ${what}`, async () => {
+    using folder = temporary();
+    const program = new URL("interrupted.ts", import.meta.url).pathname;
+    const args = ["run", "-A", program, `${FIXTURES}/Austen-700K`, `${folder.path}/new/out`];
+    const child = new Deno.Command(Deno.execPath(), { args, stdout: "piped" }).spawn();
+    for await (const _line of child.stdout.pipeThrough(new TextDecoderStream())) break; // it has begun
+    child.kill(signal);
+    assertEquals((await child.status).code, code);
+    assertEquals(
+      left === 0 ? names(folder.path) : names(`${folder.path}/new`),
+      left === 0 ? [] : [`.out.partial-${child.pid}`],
+    );
+  });
+}
+
 /** A file system of 256 KiB, where the one who runs the tests may mount one. */
 function tinyDisk(path: string): boolean {
   Deno.mkdirSync(path);
@@ -218,7 +235,7 @@ function tinyDisk(path: string): boolean {
   return mount("mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", path);
 }
 
-Deno.test("a full disk is one line, and what was written is gone", async (t) => {
+Deno.test("a full or read-only disk is one line, and what was written is gone", async (t) => {
   using folder = temporary();
   const disk = `${folder.path}/disk`;
   const mounted = tinyDisk(disk);
@@ -234,6 +251,12 @@ Deno.test("a full disk is one line, and what was written is gone", async (t) => 
           await assertRejects(() => writer.finish(), PareError, message);
         }
         assertEquals(names(disk), []);
+        new Deno.Command("mount", { args: ["-o", "remount,ro", disk] }).outputSync();
+        await assertRejects(
+          () => createWriter(checkpoint, `${disk}/new/out`),
+          PareError,
+          `cannot write ${disk}/new/out: the file system is read-only`,
+        );
         await assertRejects(
           () => createWriter(checkpoint, disk),
           PareError,
