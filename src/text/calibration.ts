@@ -4,10 +4,8 @@
  * made from a file of token ids.
  */
 import { fetchDatasetFile, type HubProgress } from "../checkpoint/hub.ts";
-import { PareError } from "../errors.ts";
-import { parseCorpus, readSample, readText, SAMPLE_DESCRIPTION, sha256, type Text } from "./corpus.ts";
-import { drawFromDocuments } from "./documents.ts";
-import { Random } from "./random.ts";
+import { type CorpusName, describeCorpus, parseCorpus, readSample, readText, sha256 } from "./corpus.ts";
+import { type Draw, drawFromDocuments, drawFromText } from "./draw.ts";
 import { checkVocabulary, readTokens, type TokenMatrix } from "./token_file.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { wikitext2 } from "./wikitext.ts";
@@ -55,64 +53,35 @@ export interface Calibration extends TokenMatrix {
  * @throws PareError if the corpus cannot be read or fetched, is too short, or has an id that the model does not know.
  */
 export async function calibrationSequences(corpus: string, options: CalibrationOptions): Promise<Calibration> {
-  const { matrix, description } = await draw(corpus, options);
+  const name = parseCorpus(corpus);
+  const description = describeCorpus(name, "train");
+  const matrix = name.kind === "tokens"
+    ? first(await readTokens(name.path, "calibration"), options.samples, options.seqlen)
+    : await draw(name, options);
   checkVocabulary(matrix.ids, options.vocabulary, `calibration ${description}`);
   return { ...matrix, description, sha256: sha256(new Uint8Array(matrix.ids.buffer)) };
 }
 
-async function draw(
-  corpus: string,
-  options: CalibrationOptions,
-): Promise<{ matrix: TokenMatrix; description: string }> {
-  const { special = true, seed = 0, samples = DEFAULT_SAMPLES, onProgress } = options;
+async function draw(name: Exclude<CorpusName, { kind: "tokens" }>, options: CalibrationOptions): Promise<TokenMatrix> {
+  const { samples = DEFAULT_SAMPLES, seed = 0, special = true, onProgress } = options;
   const length = options.seqlen ?? options.defaultSeqlen ?? DEFAULT_SEQLEN;
-  const name = parseCorpus(corpus);
-  if (name.kind === "tokens") {
-    const all = await readTokens(name.path, "calibration");
-    return { matrix: first(all, options.samples, options.seqlen), description: name.path };
-  }
   const tokenizer = await options.tokenizer();
-  const encode = (text: string) => tokenizer.encode(text, { special });
-  const random = new Random(seed);
-  const fromText = ({ text }: Text, description: string) => {
-    const ids = drawFromText(encode(text), { samples, length, random, description });
-    return { matrix: { ids, sequences: samples, length }, description };
-  };
-  switch (name.kind) {
-    case "sample":
-      return fromText(await readSample(), SAMPLE_DESCRIPTION);
-    case "text":
-      return fromText(await readText(name.path), name.path);
-    case "wikitext2":
-      return fromText(await wikitext2("train", { path: name.path, onProgress }), name.path ?? "wikitext2 (train)");
-    case "c4":
-    case "jsonl": {
-      const path = name.kind === "jsonl" ? name.path : await fetchDatasetFile(C4_REPOSITORY, C4_FILE, { onProgress });
-      const ids = await drawFromDocuments(path, { samples, length, seed, encode });
-      return {
-        matrix: { ids, sequences: samples, length },
-        description: name.kind === "c4" ? `c4 (${C4_FILE})` : path,
-      };
+  const how: Draw = { samples, length, seed, encode: (text) => tokenizer.encode(text, { special }) };
+  const fromCorpus = async () => {
+    switch (name.kind) {
+      case "sample":
+        return drawFromText((await readSample()).text, "the sample", how);
+      case "text":
+        return drawFromText((await readText(name.path)).text, name.path, how);
+      case "wikitext2":
+        return drawFromText((await wikitext2("train", { path: name.path, onProgress })).text, "wikitext2", how);
+      case "jsonl":
+        return await drawFromDocuments(name.path, how);
+      case "c4":
+        return await drawFromDocuments(await fetchDatasetFile(C4_REPOSITORY, C4_FILE, { onProgress }), how);
     }
-  }
-}
-
-/** Sequences that begin anywhere in one stream of tokens; they may overlap (`get_wikitext2`). */
-function drawFromText(
-  tokens: Uint32Array,
-  { samples, length, random, description }: { samples: number; length: number; random: Random; description: string },
-): Uint32Array<ArrayBuffer> {
-  if (tokens.length <= length) {
-    throw new PareError(
-      `calibration ${description}: found ${tokens.length} tokens, needed ${length + 1} for sequences of ${length}`,
-    );
-  }
-  const ids = new Uint32Array(samples * length);
-  for (let sample = 0; sample < samples; sample++) {
-    const start = random.randint(0, tokens.length - length - 1);
-    ids.set(tokens.subarray(start, start + length), sample * length);
-  }
-  return ids;
+  };
+  return { ids: await fromCorpus(), sequences: samples, length };
 }
 
 /** The first `samples` rows of a matrix and the first `length` ids of each, as far as there are so many. */

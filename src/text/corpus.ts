@@ -25,13 +25,11 @@ export type CorpusName =
 
 /** A whole text in memory. */
 export interface Text {
+  /** All of it. */
   readonly text: string;
   /** SHA-256 of the corpus's bytes, in hexadecimal. */
   readonly sha256: string;
 }
-
-/** What the sample is called in reports. */
-export const SAMPLE_DESCRIPTION = "sample (Pride and Prejudice, chapters 1 to 20)";
 
 /** The words that name a corpus; anything else is a path. */
 const WORDS = ["c4", "wikitext2", "sample"] as const;
@@ -47,6 +45,20 @@ export function parseCorpus(name: string): CorpusName {
   if (/\.safetensors$/i.test(name)) return { kind: "tokens", path: name };
   if (/\.(jsonl|ndjson|json)(\.gz)?$/i.test(name)) return { kind: "jsonl", path: name };
   return { kind: "text", path: name };
+}
+
+/** What a corpus is called in reports; `split` is the part of WikiText-2 that is meant. */
+export function describeCorpus(name: CorpusName, split: "test" | "train"): string {
+  switch (name.kind) {
+    case "c4":
+      return "c4 (English, first training shard)";
+    case "sample":
+      return "sample (Pride and Prejudice, chapters 1 to 20)";
+    case "wikitext2":
+      return name.path ?? `wikitext2 (${split})`;
+    default:
+      return name.path;
+  }
 }
 
 /**

@@ -8,8 +8,11 @@ import { PareError } from "../errors.ts";
 
 /** A matrix of token ids, row-major. */
 export interface TokenMatrix {
+  /** The ids, `sequences` x `length`. */
   readonly ids: Uint32Array<ArrayBuffer>;
+  /** Rows. */
   readonly sequences: number;
+  /** Tokens of a row. */
   readonly length: number;
 }
 

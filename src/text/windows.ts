@@ -7,7 +7,7 @@ import { openFile } from "../checkpoint/file.ts";
 import type { HubProgress } from "../checkpoint/hub.ts";
 import { PareError } from "../errors.ts";
 import { DEFAULT_SEQLEN } from "./calibration.ts";
-import { parseCorpus, readSample, readText, SAMPLE_DESCRIPTION, sha256, type Text } from "./corpus.ts";
+import { type CorpusName, describeCorpus, parseCorpus, readSample, readText, sha256, type Text } from "./corpus.ts";
 import { readDocuments } from "./jsonl.ts";
 import { checkVocabulary, readTokens } from "./token_file.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -35,6 +35,7 @@ export interface WindowOptions {
 export interface Windows {
   /** Row-major, windows x length. */
   readonly ids: Uint32Array<ArrayBuffer>;
+  /** How many. */
   readonly windows: number;
   /** Tokens of a window. */
   readonly length: number;
@@ -44,13 +45,8 @@ export interface Windows {
   readonly sha256: string;
 }
 
-/** A corpus as one stream. `length` is set where the corpus is cut already. */
-interface Stream {
-  readonly ids: Uint32Array<ArrayBuffer>;
-  readonly length?: number;
-  readonly description: string;
-  readonly sha256: string;
-}
+/** A corpus as one stream of ids. `length` is set where it is cut already. */
+type Stream = Pick<Windows, "ids" | "sha256"> & { readonly length?: number };
 
 /**
  * The evaluation windows of a corpus: `wikitext2` (its test split), `wikitext2:<raw file>`, `sample`, or the path of a
@@ -60,47 +56,46 @@ interface Stream {
  * not know.
  */
 export async function evaluationWindows(corpus: string, options: WindowOptions): Promise<Windows> {
-  const { ids: stream, description, sha256, ...cut } = await openStream(corpus, options);
+  const name = parseCorpus(corpus);
+  const description = describeCorpus(name, "test");
+  const { ids: stream, sha256, ...cut } = await openStream(name, options);
   const length = options.seqlen ?? cut.length ?? options.defaultSeqlen ?? DEFAULT_SEQLEN;
+  if (length < 2) throw new PareError(`windows of ${length} token predict nothing; expected a length of 2 or more`);
   const windows = Math.min(Math.floor(stream.length / length), options.windows ?? Infinity);
   if (windows === 0) {
-    throw new PareError(`evaluation ${description}: found ${stream.length} tokens, needed ${length} for one window`);
+    throw new PareError(
+      `evaluation text too short: found ${stream.length} tokens in ${description}, needed ${length} for one window`,
+    );
   }
   const ids = stream.slice(0, windows * length);
   checkVocabulary(ids, options.vocabulary, `evaluation ${description}`);
   return { ids, windows, length, description, sha256 };
 }
 
-async function openStream(corpus: string, options: WindowOptions): Promise<Stream> {
-  const name = parseCorpus(corpus);
-  switch (name.kind) {
-    case "c4":
-      throw new PareError("evaluation: c4 is for calibration; expected wikitext2, sample or the path of a file");
-    case "tokens": {
-      const { ids, length } = await readTokens(name.path, "evaluation");
-      await using file = await openFile(name.path);
-      return { ids, length, description: name.path, sha256: sha256(await file.read(0, file.size)) };
-    }
-    case "wikitext2": {
-      const { path } = name;
-      const text = await wikitext2("test", { path, onProgress: options.onProgress });
-      return await tokenized(text, path ?? "wikitext2 (test)", options);
-    }
-    case "sample":
-      return await tokenized(await readSample(), SAMPLE_DESCRIPTION, options);
-    case "text":
-      return await tokenized(await readText(name.path), name.path, options);
-    case "jsonl": {
-      const { texts, sha256 } = await readDocuments(name.path, () => true);
-      return await tokenized({ text: [...texts.values()].join("\n\n"), sha256 }, name.path, options);
-    }
+async function openStream(name: CorpusName, options: WindowOptions): Promise<Stream> {
+  if (name.kind === "tokens") {
+    const { ids, length } = await readTokens(name.path, "evaluation");
+    await using file = await openFile(name.path);
+    return { ids, length, sha256: sha256(await file.read(0, file.size)) };
   }
+  const { text, sha256: digest } = await openText(name, options.onProgress);
+  const tokenizer = await options.tokenizer();
+  return { ids: tokenizer.encode(text, { special: options.special ?? true }), sha256: digest };
 }
 
-async function tokenized(
-  { text, sha256 }: Text,
-  description: string,
-  { tokenizer, special = true }: WindowOptions,
-): Promise<Stream> {
-  return { ids: (await tokenizer()).encode(text, { special }), description, sha256 };
+async function openText(name: Exclude<CorpusName, { kind: "tokens" }>, onProgress?: HubProgress): Promise<Text> {
+  switch (name.kind) {
+    case "c4":
+      throw new PareError("c4 is for calibration; expected wikitext2, sample or the path of a file");
+    case "wikitext2":
+      return await wikitext2("test", { path: name.path, onProgress });
+    case "sample":
+      return await readSample();
+    case "text":
+      return await readText(name.path);
+    case "jsonl": {
+      const { texts, sha256 } = await readDocuments(name.path, () => true);
+      return { text: [...texts.values()].join("\n\n"), sha256 };
+    }
+  }
 }

@@ -37,7 +37,7 @@ Deno.test("c4 is fetched once, and drawn from as get_c4 draws", () =>
       const start = random.randint(0, document.length - 31);
       assertEquals(BYTES.decode(drawn.ids.subarray(sample * 30, sample * 30 + 30)), document.slice(start, start + 30));
     }
-    assertEquals(drawn.description, `c4 (${C4})`);
+    assertEquals(drawn.description, "c4 (English, first training shard)");
     const path = `${home}/hub/datasets--allenai--c4/snapshots/${COMMIT}/${C4}`;
     assertEquals(await Deno.readLink(path), `../../../blobs/${createHash("sha256").update(shard).digest("hex")}`);
 

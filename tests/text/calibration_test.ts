@@ -4,7 +4,7 @@ import { gzipSync } from "node:zlib";
 import { safetensorsHeader } from "../../src/checkpoint/safetensors.ts";
 import { PareError } from "../../src/errors.ts";
 import { calibrationSequences } from "../../src/text/calibration.ts";
-import { drawFromDocuments } from "../../src/text/documents.ts";
+import { drawFromDocuments } from "../../src/text/draw.ts";
 import { Random } from "../../src/text/random.ts";
 import type { Tokenizer } from "../../src/text/tokenizer.ts";
 import { AUSTEN, exists, goldenTokens, HELDOUT, SHARED, SMOLLM2, textOf, tokenizerOf } from "./models.ts";
@@ -177,7 +177,7 @@ Deno.test("a corpus that is missing, too short, or no text is a clear error", ()
     await Deno.writeTextFile(path, "0123456789");
     const drawn = (corpus: string, seqlen = 10) =>
       calibrationSequences(corpus, { ...bytes, samples: 1, seqlen, special: false });
-    await assertRejects(() => drawn(path), PareError, "found 10 tokens, needed 11 for sequences of 10");
+    await assertRejects(() => drawn(path), PareError, `found 10 tokens in ${path}, needed 11 for sequences of 10`);
     assertEquals((await drawn(path, 9)).ids, BYTES.encode("012345678", { special: false }));
     await assertRejects(() => drawn(`${directory}/none.txt`), PareError, "no such file");
     await assertRejects(

@@ -48,7 +48,7 @@ Deno.test("JSONL documents are joined by an empty line, and the text's special t
     await assertRejects(
       () => evaluationWindows(`${directory}/a.txt`, { ...austen, seqlen: 100 }),
       PareError,
-      "needed 100 for one window",
+      `found 20 tokens in ${directory}/a.txt, needed 100 for one window`,
     );
   } finally {
     await Deno.remove(directory, { recursive: true });

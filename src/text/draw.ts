@@ -1,7 +1,8 @@
 /**
- * Sequences out of documents, as the published code's `get_c4` draws them: documents at random until one is longer than
- * a sequence, then a place in it. That asks for documents in no order, and a shard of C4 is a gzip stream of 800 MB
- * that can be read only from its beginning.
+ * Sequences drawn at random, as the published code draws them (`get_wikitext2` and `get_c4` of locuslab/wanda). Out of
+ * one text that is a line of code. Out of documents it is: documents at random until one is longer than a sequence, then
+ * a place in it. That asks for documents in no order, and a shard of C4 is a gzip stream of 800 MB that can be read only
+ * from its beginning.
  *
  * The way out: every draw, of a document or of a place, takes whole 32-bit outputs of the generator. So whichever
  * documents turn out to be long enough, the ones that the next `n` outputs can name are known beforehand: those that
@@ -18,23 +19,48 @@ import { bitLength, Random } from "./random.ts";
 const LOOK_AHEAD = 8192;
 
 /** What is drawn. */
-export interface DocumentDraw {
+export interface Draw {
+  /** Sequences. */
   readonly samples: number;
   /** Tokens of a sequence. */
   readonly length: number;
+  /** Of CPython's generator. */
   readonly seed: number;
-  /** The token ids of one document. */
+  /** The token ids of a text. */
   readonly encode: (text: string) => Uint32Array;
 }
 
 /**
- * Draws `samples` sequences of `length` ids, row-major, from a JSONL file.
+ * Draws sequences that begin anywhere in one text; they may overlap.
+ * @returns The ids, `samples` x `length`, row-major.
+ * @throws PareError if the text, called `name`, has not more than `length` tokens.
+ */
+export function drawFromText(text: string, name: string, draw: Draw): Uint32Array<ArrayBuffer> {
+  const { samples, length, seed, encode } = draw;
+  const random = new Random(seed);
+  const tokens = encode(text);
+  if (tokens.length <= length) {
+    throw new PareError(
+      `calibration text too short: found ${tokens.length} tokens in ${name}, needed ${
+        length + 1
+      } for sequences of ${length}`,
+    );
+  }
+  const ids = new Uint32Array(samples * length);
+  for (let sample = 0; sample < samples; sample++) {
+    const start = random.randint(0, tokens.length - length - 1);
+    ids.set(tokens.subarray(start, start + length), sample * length);
+  }
+  return ids;
+}
+
+/**
+ * Draws sequences out of the documents of a JSONL file.
+ * @returns The ids, `samples` x `length`, row-major.
  * @throws PareError as `readDocuments`, or if no document has more than `length` tokens.
  */
-export async function drawFromDocuments(
-  path: string,
-  { samples, length, seed, encode }: DocumentDraw,
-): Promise<Uint32Array<ArrayBuffer>> {
+export async function drawFromDocuments(path: string, draw: Draw): Promise<Uint32Array<ArrayBuffer>> {
+  const { samples, length, seed, encode } = draw;
   const { count } = await readDocuments(path, () => false);
   const short = new Set<number>();
   let longest = 0;
