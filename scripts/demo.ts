@@ -21,8 +21,8 @@ import {
   makeRequest,
   openBackend,
   openCheckpoint,
-  parseConfig,
   prune,
+  readShape,
 } from "../src/mod.ts";
 
 const FIXTURES = new URL("../tests/fixtures/", import.meta.url).pathname;
@@ -40,7 +40,7 @@ async function examine(
   backend: Backend,
 ): Promise<{ perplexity: number; sparsity: number; paragraph: string; windows: number }> {
   await using checkpoint = await openCheckpoint(path);
-  const { vocabulary } = parseConfig(checkpoint.config, path);
+  const { vocabulary } = readShape(checkpoint);
   const tokenizer = await loadTokenizer((file) => checkpoint.readText(file), path);
   const { ids, windows, length } = await evaluationWindows(HELD_OUT, {
     tokenizer: () => Promise.resolve(tokenizer),
@@ -54,7 +54,7 @@ async function examine(
 
 async function pruneInto(out: string, name: string, backend: Backend): Promise<void> {
   await using checkpoint = await openCheckpoint(MODEL);
-  const { vocabulary } = parseConfig(checkpoint.config, MODEL);
+  const { vocabulary } = readShape(checkpoint);
   const method = findMethod(name);
   const calibration = await calibrationSequences("sample", {
     tokenizer: () => loadTokenizer((file) => checkpoint.readText(file), MODEL),

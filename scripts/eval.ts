@@ -12,7 +12,7 @@ import {
   openBackend,
   openCheckpoint,
   PareError,
-  parseConfig,
+  readShape,
 } from "../src/mod.ts";
 import { defaultSeqlen, downloads } from "./shared.ts";
 
@@ -20,7 +20,7 @@ async function main(values: Values<typeof evalCommand.flags>, { terminal, signal
   const start = performance.now();
   if (values.corpus && values.tokens) throw new PareError("--corpus and --tokens exclude each other");
   await using checkpoint = await openCheckpoint(values.model, { onProgress: downloads(terminal) });
-  const shape = parseConfig(checkpoint.config, checkpoint.path);
+  const shape = readShape(checkpoint);
   const windows = await evaluationWindows(values.tokens ?? values.corpus ?? "wikitext2", {
     tokenizer: () => loadTokenizer((file) => checkpoint.readText(file), checkpoint.path),
     vocabulary: shape.vocabulary,

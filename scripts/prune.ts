@@ -17,12 +17,12 @@ import {
   makeRequest,
   openBackend,
   openCheckpoint,
-  parseConfig,
   parseGroup,
   parsePattern,
   type Plan,
   planPrune,
   prune,
+  readShape,
   type Shape,
 } from "../src/mod.ts";
 import { defaultSeqlen, downloads } from "./shared.ts";
@@ -75,7 +75,7 @@ async function main(given: Parameters<typeof settle>[0], context: Context): Prom
     variant: values.variant,
   });
   await using checkpoint = await openCheckpoint(values.model, { onProgress: downloads(terminal) });
-  const shape = parseConfig(checkpoint.config, checkpoint.path);
+  const shape = readShape(checkpoint);
   const targets = chooseTargets(shape, request, values);
   // Taken before the work begins: what is wrong with the output should not be found out after an hour.
   await using writer = values.dryRun ? undefined : await createWriter(checkpoint, values.out!, { force: values.force });

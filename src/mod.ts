@@ -43,7 +43,7 @@ export type { Source } from "./checkpoint/source.ts";
 export { type CheckpointWriter, createWriter, type WriterOptions } from "./checkpoint/writer.ts";
 export * from "./method/mod.ts";
 export { parseConfig, type RopeScaling, type Shape } from "./model/config.ts";
-export { type LinearName, LINEARS } from "./model/tensors.ts";
+export { type LinearName, LINEARS, readShape } from "./model/tensors.ts";
 export type { Sequences } from "./stream/batches.ts";
 export { evaluate, type Evaluation } from "./stream/evaluate.ts";
 export type { ForwardOptions } from "./stream/forward.ts";

@@ -135,13 +135,11 @@ function ropeScaling(rope: Rope, maxLength: number, fail: (what: string) => neve
     return typeof value === "number" ? value : fail(`rope type "${kind}" needs a number "${key}"`);
   };
   if (kind === "linear") return { kind, factor: need("factor") };
-  return {
-    kind: "llama3",
-    factor: need("factor"),
-    lowFrequencyFactor: need("low_freq_factor"),
-    highFrequencyFactor: need("high_freq_factor"),
-    originalLength: rope.original_max_position_embeddings ?? maxLength,
-  };
+  const factor = need("factor"), low = need("low_freq_factor"), high = need("high_freq_factor");
+  // Between the two is the ramp; without one its slope is a division by zero.
+  if (low >= high) fail(`rope type "llama3": expected low_freq_factor < high_freq_factor, found ${low} and ${high}`);
+  const originalLength = rope.original_max_position_embeddings ?? maxLength;
+  return { kind: "llama3", factor, lowFrequencyFactor: low, highFrequencyFactor: high, originalLength };
 }
 
 /**
@@ -154,13 +152,10 @@ export function parseConfig(config: Readonly<Record<string, unknown>>, name: str
   const fail = (what: string): never => {
     throw new PareError(`${name}: config.json: ${what}`);
   };
-  const family = FAMILIES[String(config.model_type)];
-  if (typeof config.model_type !== "string") {
-    fail(`expected a "model_type", one of ${Object.keys(FAMILIES).join(", ")}`);
-  }
-  if (!Object.hasOwn(FAMILIES, String(config.model_type))) {
-    fail(`the family "${config.model_type}" is not known; known are ${Object.keys(FAMILIES).join(", ")}`);
-  }
+  const { model_type: type } = config, families = Object.keys(FAMILIES).join(", ");
+  if (typeof type !== "string") return fail(`expected a "model_type", one of ${families}`);
+  if (!Object.hasOwn(FAMILIES, type)) return fail(`the family "${type}" is not known; known are ${families}`);
+  const family = FAMILIES[type];
   const parsed = ConfigSchema.safeParse(config);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;

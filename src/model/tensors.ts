@@ -4,7 +4,7 @@
  */
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { PareError } from "../errors.ts";
-import type { Shape } from "./config.ts";
+import { parseConfig, type Shape } from "./config.ts";
 
 /** The seven linears of a block, in the order of the forward pass; what pruning prunes. */
 export const LINEARS = [
@@ -92,4 +92,14 @@ export function checkTensors(shape: Shape, checkpoint: Pick<Checkpoint, "path" |
   for (let block = 0; block < shape.blocks; block++) {
     for (const [name, dimensions] of tensors) expect(linearName(block, name), dimensions);
   }
+}
+
+/**
+ * The shape of a checkpoint that is what its config says.
+ * @throws PareError as {@linkcode parseConfig} and {@linkcode checkTensors}.
+ */
+export function readShape(checkpoint: Pick<Checkpoint, "path" | "config" | "tensors">): Shape {
+  const shape = parseConfig(checkpoint.config, checkpoint.path);
+  checkTensors(shape, checkpoint);
+  return shape;
 }

@@ -2,8 +2,8 @@
 import type { Backend } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { Block, forwardBlock, uploadAngles } from "../model/block.ts";
-import { parseConfig, type Shape } from "../model/config.ts";
-import { checkTensors, linearName, LINEARS } from "../model/tensors.ts";
+import type { Shape } from "../model/config.ts";
+import { linearName, LINEARS, readShape } from "../model/tensors.ts";
 import { batches, Pace, type Sequences } from "./batches.ts";
 import { embed } from "./ends.ts";
 import { type HiddenStates, openHiddenStates, type SpoolOptions } from "./hidden.ts";
@@ -45,8 +45,7 @@ export interface Forwarded extends AsyncDisposable {
  */
 export async function forward(sequences: Sequences, options: ForwardOptions): Promise<Forwarded> {
   const { checkpoint, backend, signal } = options;
-  const shape = parseConfig(checkpoint.config, checkpoint.path);
-  checkTensors(shape, checkpoint);
+  const shape = readShape(checkpoint);
   checkTokens(shape, sequences);
   const parts = batches(sequences), pace = new Pace(() => backend.read(), signal);
   const meter = new Meter(shape.blocks, sequences.ids.length, options.onProgress);

@@ -6,8 +6,7 @@
 import type { Tensor } from "../backend/backend.ts";
 import { PareError } from "../errors.ts";
 import { Block, forwardBlock, uploadAngles } from "../model/block.ts";
-import { parseConfig } from "../model/config.ts";
-import { checkTensors, headName } from "../model/tensors.ts";
+import { headName, readShape } from "../model/tensors.ts";
 import { Random } from "../text/random.ts";
 import { embed, finalNorm } from "./ends.ts";
 import type { ForwardOptions } from "./forward.ts";
@@ -40,8 +39,7 @@ function draw(logits: Float32Array, { temperature, topK }: Sampling, random: Ran
  * @throws PareError if prompt and new tokens together are longer than the model's limit.
  */
 export async function generate(prompt: Uint32Array, sampling: Sampling, options: ForwardOptions): Promise<Uint32Array> {
-  const { checkpoint, backend } = options, shape = parseConfig(checkpoint.config, checkpoint.path);
-  checkTensors(shape, checkpoint);
+  const { checkpoint, backend } = options, shape = readShape(checkpoint);
   if (!prompt.length) throw new PareError("the prompt is empty: expected at least one token");
   const ids = new Uint32Array(prompt.length + sampling.tokens), context = { ids, sequences: 1, length: ids.length };
   ids.set(prompt);

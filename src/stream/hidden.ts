@@ -110,7 +110,10 @@ export async function openHiddenStates(
   if (bytes <= SPOOL_ABOVE && !spool.always) return new Resident();
   try {
     const path = await Deno.makeTempFile({ dir: spool.directory, prefix: ".pare-hidden-" });
-    return new Spooled(backend, path, await Deno.open(path, { read: true, write: true }));
+    const file = await Deno.open(path, { read: true, write: true });
+    // The open file outlives its name, and no end of the process can leave it behind. Windows keeps it until it is closed.
+    await Deno.remove(path).catch(() => {});
+    return new Spooled(backend, path, file);
   } catch (error) {
     throw new PareError(
       `cannot make a spool file in ${spool.directory ?? "the temporary folder"}: ${(error as Error).message}`,

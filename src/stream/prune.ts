@@ -7,10 +7,11 @@
  */
 import type { Backend, Sums, Tensor } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { PareError } from "../errors.ts";
 import type { Method, Request } from "../method/method.ts";
 import { Block, forwardBlock, observeBlock, uploadAngles } from "../model/block.ts";
-import { parseConfig } from "../model/config.ts";
-import { checkTensors, type LinearName, linearName } from "../model/tensors.ts";
+import type { Shape } from "../model/config.ts";
+import { type LinearName, linearName, readShape } from "../model/tensors.ts";
 import { batches, Pace, type Sequences } from "./batches.ts";
 import { embed } from "./ends.ts";
 import { type HiddenStates, openHiddenStates, type SpoolOptions } from "./hidden.ts";
@@ -39,7 +40,7 @@ export interface PruneOptions {
   readonly spool?: SpoolOptions;
   /** Told of every batch that is done. */
   readonly onProgress?: OnProgress;
-  /** Told of every statistic: the linear's full name, and F32 of its input width. Costs a read for each. */
+  /** Told of every statistic: the linear's full name, and F32 of its input width. */
   readonly onStatistic?: (linear: string, statistic: Float32Array) => void;
   /** Stops the pass between two batches. */
   readonly signal?: AbortSignal;
@@ -60,6 +61,8 @@ export interface LinearReport {
 /** Statistics of one block's inputs, by the linears that share them. */
 class Statistics implements Disposable {
   readonly #sums = new Map<LinearName, Sums>();
+  /** What {@linkcode Statistics.finish} gave, in the order of its calls. */
+  readonly finished: Tensor[] = [];
   constructor(readonly backend: Backend, readonly targets: readonly LinearName[]) {}
 
   /** An observer for {@linkcode observeBlock}: linears that share an input share its sums. */
@@ -76,11 +79,13 @@ class Statistics implements Disposable {
 
   /** The mean over sequences of the column sums of squares. */
   finish(linear: LinearName, sequences: number): Tensor {
-    return this.backend.finish(this.#sums.get(linear)!, 1 / sequences);
+    const statistic = this.backend.finish(this.#sums.get(linear)!, 1 / sequences);
+    this.finished.push(statistic);
+    return statistic;
   }
 
   [Symbol.dispose](): void {
-    for (const sums of this.#sums.values()) sums[Symbol.dispose]();
+    for (const tensor of [...this.#sums.values(), ...this.finished]) tensor[Symbol.dispose]();
   }
 }
 
@@ -94,6 +99,20 @@ class Stream implements AsyncDisposable {
     readonly pace: Pace,
     readonly meter: Meter,
   ) {}
+
+  /** @param passes Tokens will go through a block this many times in all. */
+  static async open(options: PruneOptions, shape: Shape, calibration: Sequences, passes: number): Promise<Stream> {
+    const { checkpoint, backend, spool, signal } = options, parts = batches(calibration);
+    checkTokens(shape, calibration);
+    await using opened = new AsyncDisposableStack();
+    const hidden = opened.use(await openHiddenStates(backend, calibration.ids.length * shape.hidden * 4, spool));
+    for (const [i, part] of parts.entries()) await hidden.store(i, await embed(backend, checkpoint, shape, part));
+    opened.move(); // the stream disposes of them
+    const angles = uploadAngles(backend, shape, calibration.length);
+    const pace = new Pace(() => backend.read(), signal);
+    const meter = new Meter(passes, calibration.ids.length, options.onProgress, shape.blocks);
+    return new Stream(backend, parts, hidden, angles, pace, meter);
+  }
 
   async observe(block: Block, statistics: Statistics): Promise<void> {
     for (const [i, part] of this.parts.entries()) {
@@ -119,27 +138,15 @@ class Stream implements AsyncDisposable {
   }
 }
 
-async function openStream(options: PruneOptions, calibration: Sequences, passes: number): Promise<Stream> {
-  const { checkpoint, backend, spool, signal } = options, shape = parseConfig(checkpoint.config, checkpoint.path);
-  checkTokens(shape, calibration);
-  const hidden = await openHiddenStates(backend, calibration.ids.length * shape.hidden * 4, spool);
-  const meter = new Meter(passes, calibration.ids.length, options.onProgress, shape.blocks);
-  const angles = uploadAngles(backend, shape, calibration.length);
-  const parts = batches(calibration), pace = new Pace(() => backend.read(), signal);
-  for (const [i, part] of parts.entries()) await hidden.store(i, await embed(backend, checkpoint, shape, part));
-  return new Stream(backend, parts, hidden, angles, pace, meter);
-}
-
 /**
  * Prunes the linears of a model, block after block, and hands each pruned weight to `write`.
  * @returns A report of every pruned linear, in the order of the forward pass.
- * @throws PareError for a checkpoint, calibration or request that does not fit; then nothing more is written.
+ * @throws PareError for a checkpoint, calibration or request that does not fit, or activations that overflow; then
+ * nothing more is written.
  */
 export async function prune(options: PruneOptions): Promise<LinearReport[]> {
   const { checkpoint, backend, method, request, calibration, write, onStatistic, signal } = options;
-  const shape = parseConfig(checkpoint.config, checkpoint.path);
-  checkTensors(shape, checkpoint);
-  const targets = options.targets ?? chooseTargets(shape, request);
+  const shape = readShape(checkpoint), targets = options.targets ?? chooseTargets(shape, request);
   const observes = method.statistic !== "none";
   if (observes && !calibration) throw new TypeError(`prune: ${method.name} needs calibration sequences`);
 
@@ -147,42 +154,54 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
   const last = Math.max(...targets.keys());
   const path = Array.from({ length: last + 1 }, (_, block) => block).filter((block) => observes || targets.has(block));
   // Every block of the path is observed if it is a target, and propagated if it is not the last.
-  await using stream = observes ? await openStream(options, calibration!, targets.size + last) : undefined;
+  await using stream = observes ? await Stream.open(options, shape, calibration!, targets.size + last) : undefined;
 
   const reports: LinearReport[] = [];
   let saving = Promise.resolve();
-  let next = Block.read(checkpoint, shape, path[0]);
+  // However this function is left, nothing is written after it.
+  await using _ = { [Symbol.asyncDispose]: () => saving.catch(() => {}) };
+  const read = (step: number) => unlessDropped(Block.read(checkpoint, shape, path[step]));
+  let next = read(0);
   for (const [step, index] of path.entries()) {
     signal?.throwIfAborted();
     using block = Block.upload(backend, checkpoint, shape, index, await next);
-    if (step + 1 < path.length) {
-      next = Block.read(checkpoint, shape, path[step + 1]);
-      next.catch(() => {});
-    }
+    if (step + 1 < path.length) next = read(step + 1);
     const linears = targets.get(index) ?? [];
     using statistics = new Statistics(backend, linears);
     if (linears.length) await stream?.observe(block, statistics);
     for (const linear of linears) {
-      const name = linearName(index, linear), weight = block.get(`${linear}.weight`);
-      using statistic = stream && statistics.finish(linear, calibration!.sequences);
-      method.prune(backend, { name, weight }, statistic, request);
-      if (statistic && onStatistic) onStatistic(name, new Float32Array((await backend.read(statistic))[0].buffer));
+      const weight = block.get(`${linear}.weight`);
+      const statistic = stream && statistics.finish(linear, calibration!.sequences);
+      method.prune(backend, { name: linearName(index, linear), weight }, statistic, request);
     }
     const weights = linears.map((linear) => block.get(`${linear}.weight`));
-    const pruned = backend.read(...weights);
-    pruned.catch(() => {});
+    const pruned = unlessDropped(backend.read(...weights, ...statistics.finished));
     if (index < last) await stream?.propagate(block);
     // The next block's operations queue behind this read while the bytes are on their way to the disk.
     await saving;
-    saving = pruned.then(async (results) => {
-      for (const [i, bytes] of results.entries()) {
-        const { rows, cols, dtype } = weights[i], name = linearName(index, linears[i]);
+    saving = unlessDropped(pruned.then(async (results) => {
+      for (const [i, { rows, cols, dtype }] of weights.entries()) {
+        const name = linearName(index, linears[i]), bytes = results[i], statistic = results[weights.length + i];
+        if (statistic) checkStatistic(name, new Float32Array(statistic.buffer), onStatistic);
         reports.push({ name, rows, cols, zeros: countZeros(bytes, dtype) });
         await write(`${name}.weight`, bytes);
       }
-    });
-    saving.catch(() => {});
+    }));
   }
   await saving;
   return reports;
+}
+
+/** A statistic that is no number would end as a mask that means nothing. */
+function checkStatistic(linear: string, statistic: Float32Array, tell: PruneOptions["onStatistic"]): void {
+  if (!statistic.every(Number.isFinite)) {
+    throw new PareError(`${linear}: the model's activations overflow: its inputs' squares sum to NaN or Inf`);
+  }
+  tell?.(linear, statistic);
+}
+
+/** The same promise; that it fails is no news if nobody waits for it any more. */
+function unlessDropped<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
 }
