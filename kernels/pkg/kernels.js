@@ -1,0 +1,536 @@
+/* @ts-self-types="./kernels.d.ts" */
+
+/**
+ * `x + y`.
+ * @param {number} team
+ * @param {number} x
+ * @param {number} y
+ * @param {number} n
+ * @param {number} out
+ */
+export function add(team, x, y, n, out) {
+    wasm.add(team, x, y, n, out);
+}
+
+/**
+ * `sums[j] += sum over the rows of x[t, j]²`.
+ * @param {number} team
+ * @param {number} sums
+ * @param {number} x
+ * @param {number} rows
+ * @param {number} cols
+ */
+export function add_squares(team, sums, x, rows, cols) {
+    wasm.add_squares(team, sums, x, rows, cols);
+}
+
+/**
+ * Sets the weights (rows x cols) whose bit is 1 to +0.
+ * @param {number} team
+ * @param {number} weight
+ * @param {number} dtype
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} mask
+ */
+export function apply(team, weight, dtype, rows, cols, mask) {
+    wasm.apply(team, weight, dtype, rows, cols, mask);
+}
+
+/**
+ * `out` (tokens x heads * dim) from q of the same shape and the packed K and V. A chunk is eight queries of a head.
+ * @param {number} team
+ * @param {number} q
+ * @param {number} packed
+ * @param {number} sequences
+ * @param {number} length
+ * @param {number} heads
+ * @param {number} kv_heads
+ * @param {number} dim
+ * @param {number} out
+ * @param {number} scratch
+ */
+export function attention(team, q, packed, sequences, length, heads, kv_heads, dim, out, scratch) {
+    wasm.attention(team, q, packed, sequences, length, heads, kv_heads, dim, out, scratch);
+}
+
+/**
+ * f32 of scratch for each worker: a panel of queries, their scores, their output.
+ * @param {number} length
+ * @param {number} dim
+ * @returns {number}
+ */
+export function attention_scratch(length, dim) {
+    const ret = wasm.attention_scratch(length, dim);
+    return ret >>> 0;
+}
+
+/**
+ * u32 of scratch for each worker that [`select_columns`] needs.
+ * @param {number} rows
+ * @returns {number}
+ */
+export function columns_scratch(rows) {
+    const ret = wasm.columns_scratch(rows);
+    return ret >>> 0;
+}
+
+/**
+ * Counts one digit of the `n` scores.
+ * @param {number} team
+ * @param {number} scores
+ * @param {number} n
+ * @param {number} k
+ * @param {number} digit
+ * @param {number} histograms
+ */
+export function count_digit(team, scores, n, k, digit, histograms) {
+    wasm.count_digit(team, scores, n, k, digit, histograms);
+}
+
+/**
+ * Counts in every run of `run` rows the scores that equal the one at the cut.
+ * @param {number} team
+ * @param {number} scores
+ * @param {number} n
+ * @param {number} run
+ * @param {number} k
+ * @param {number} histograms
+ * @param {number} ties
+ */
+export function count_ties(team, scores, n, run, k, histograms, ties) {
+    wasm.count_ties(team, scores, n, run, k, histograms, ties);
+}
+
+/**
+ * Takes the vocabulary's rows `first..first + outs`, packed, into the state of every token.
+ * @param {number} team
+ * @param {number} hidden
+ * @param {number} tokens
+ * @param {number} depth
+ * @param {number} panels
+ * @param {number} first
+ * @param {number} outs
+ * @param {number} targets
+ * @param {number} state
+ * @param {boolean} start
+ * @param {number} scratch
+ */
+export function cross_entropy(team, hidden, tokens, depth, panels, first, outs, targets, state, start, scratch) {
+    wasm.cross_entropy(team, hidden, tokens, depth, panels, first, outs, targets, state, start, scratch);
+}
+
+/**
+ * f32 of scratch for each worker.
+ * @returns {number}
+ */
+export function cross_entropy_scratch() {
+    const ret = wasm.cross_entropy_scratch();
+    return ret >>> 0;
+}
+
+/**
+ * One step of the search: `thresholds` of the rows (everything below falls) and, in `counts[step]`, how many fall.
+ * @param {number} team
+ * @param {number} sorted
+ * @param {number} sums
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} sparsity
+ * @param {number} step
+ * @param {number} counts
+ * @param {number} thresholds
+ */
+export function cumulative_step(team, sorted, sums, rows, cols, sparsity, step, counts, thresholds) {
+    wasm.cumulative_step(team, sorted, sums, rows, cols, sparsity, step, counts, thresholds);
+}
+
+/**
+ * Row `t` of `out` becomes row `ids[t] - first` of the table, if the table's `rows` have it.
+ * @param {number} team
+ * @param {number} ids
+ * @param {number} tokens
+ * @param {number} table
+ * @param {number} dtype
+ * @param {number} first
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} out
+ */
+export function embed(team, ids, tokens, table, dtype, first, rows, cols, out) {
+    wasm.embed(team, ids, tokens, table, dtype, first, rows, cols, out);
+}
+
+/**
+ * `out = scale * sums`, rounded once.
+ * @param {number} team
+ * @param {number} sums
+ * @param {number} cols
+ * @param {number} scale
+ * @param {number} out
+ */
+export function finish(team, sums, cols, scale, out) {
+    wasm.finish(team, sums, cols, scale, out);
+}
+
+/**
+ * u32 of the histograms.
+ * @returns {number}
+ */
+export function histogram_counts() {
+    const ret = wasm.histogram_counts();
+    return ret >>> 0;
+}
+
+/**
+ * Columns `first..first + outs` of y (tokens x `stride`) from the packed slice of the weight. `bias` (1 x stride) is
+ * null if there is none. `scratch` holds [`SCRATCH`] f32 for each worker.
+ * @param {number} team
+ * @param {number} x
+ * @param {number} tokens
+ * @param {number} depth
+ * @param {number} panels
+ * @param {number} first
+ * @param {number} outs
+ * @param {number} bias
+ * @param {number} bias_dtype
+ * @param {number} y
+ * @param {number} stride
+ * @param {number} scratch
+ */
+export function linear(team, x, tokens, depth, panels, first, outs, bias, bias_dtype, y, stride, scratch) {
+    wasm.linear(team, x, tokens, depth, panels, first, outs, bias, bias_dtype, y, stride, scratch);
+}
+
+/**
+ * f32 of scratch for each worker that [`linear`] needs.
+ * @returns {number}
+ */
+export function linear_scratch() {
+    const ret = wasm.linear_scratch();
+    return ret >>> 0;
+}
+
+/**
+ * The mask of the thresholds.
+ * @param {number} team
+ * @param {number} scores
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} thresholds
+ * @param {number} mask
+ */
+export function mark_cumulative(team, scores, rows, cols, thresholds, mask) {
+    wasm.mark_cumulative(team, scores, rows, cols, thresholds, mask);
+}
+
+/**
+ * The mask of the group's rows; `run` as for [`count_ties`], a whole number of rows.
+ * @param {number} team
+ * @param {number} scores
+ * @param {number} n
+ * @param {number} run
+ * @param {number} cols
+ * @param {number} k
+ * @param {boolean} whole_ties
+ * @param {number} histograms
+ * @param {number} ties
+ * @param {number} mask
+ */
+export function mark_long(team, scores, n, run, cols, k, whole_ties, histograms, ties, mask) {
+    wasm.mark_long(team, scores, n, run, cols, k, whole_ties, histograms, ties, mask);
+}
+
+/**
+ * `sums += other`.
+ * @param {number} team
+ * @param {number} sums
+ * @param {number} other
+ * @param {number} cols
+ */
+export function merge(team, sums, other, cols) {
+    wasm.merge(team, sums, other, cols);
+}
+
+/**
+ * Packs K and V (tokens x kv_heads * dim) of whole sequences into `packed`.
+ * @param {number} team
+ * @param {number} k
+ * @param {number} v
+ * @param {number} sequences
+ * @param {number} length
+ * @param {number} kv_heads
+ * @param {number} dim
+ * @param {number} packed
+ */
+export function pack_keys_values(team, k, v, sequences, length, kv_heads, dim, packed) {
+    wasm.pack_keys_values(team, k, v, sequences, length, kv_heads, dim, packed);
+}
+
+/**
+ * Packs rows `first..first + rows` of the weight (rows of `depth` numbers) into `panels`.
+ * @param {number} team
+ * @param {number} weight
+ * @param {number} dtype
+ * @param {number} depth
+ * @param {number} first
+ * @param {number} rows
+ * @param {number} panels
+ */
+export function pack_slice(team, weight, dtype, depth, first, rows, panels) {
+    wasm.pack_slice(team, weight, dtype, depth, first, rows, panels);
+}
+
+/**
+ * f32 of packed K and V for each sequence and kv head.
+ * @param {number} length
+ * @param {number} dim
+ * @returns {number}
+ */
+export function packed_floats(length, dim) {
+    const ret = wasm.packed_floats(length, dim);
+    return ret >>> 0;
+}
+
+/**
+ * `runs` runs of `size` numbers, each normalised and multiplied by the gain.
+ * @param {number} team
+ * @param {number} x
+ * @param {number} runs
+ * @param {number} size
+ * @param {number} gain
+ * @param {number} dtype
+ * @param {number} epsilon
+ * @param {number} out
+ */
+export function rms_norm(team, x, runs, size, gain, dtype, epsilon, out) {
+    wasm.rms_norm(team, x, runs, size, gain, dtype, epsilon, out);
+}
+
+/**
+ * `angles` is length x dim: of a position the cosines of the dim/2 frequencies, then their sines.
+ * @param {number} team
+ * @param {number} x
+ * @param {number} tokens
+ * @param {number} heads
+ * @param {number} dim
+ * @param {number} angles
+ * @param {number} length
+ * @param {number} out
+ */
+export function rotate(team, x, tokens, heads, dim, angles, length, out) {
+    wasm.rotate(team, x, tokens, heads, dim, angles, length, out);
+}
+
+/**
+ * Scores of a weight (rows x cols); `statistic` (1 x cols) is null for the magnitude alone.
+ * @param {number} team
+ * @param {number} weight
+ * @param {number} dtype
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} statistic
+ * @param {number} out
+ */
+export function score(team, weight, dtype, rows, cols, statistic, out) {
+    wasm.score(team, weight, dtype, rows, cols, statistic, out);
+}
+
+/**
+ * Every column on its own: the `k` smallest fall.
+ * @param {number} team
+ * @param {number} scores
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} k
+ * @param {boolean} whole_ties
+ * @param {number} mask
+ * @param {number} scratch
+ */
+export function select_columns(team, scores, rows, cols, k, whole_ties, mask, scratch) {
+    wasm.select_columns(team, scores, rows, cols, k, whole_ties, mask, scratch);
+}
+
+/**
+ * `remove` = m - n. m divides cols.
+ * @param {number} team
+ * @param {number} scores
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} remove
+ * @param {number} m
+ * @param {number} mask
+ */
+export function select_groups(team, scores, rows, cols, remove, m, mask) {
+    wasm.select_groups(team, scores, rows, cols, remove, m, mask);
+}
+
+/**
+ * Every run of `group` rows on its own: the `k` smallest of each fall, `last_k` of the last (which may be shorter).
+ * @param {number} team
+ * @param {number} scores
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} group
+ * @param {number} k
+ * @param {number} last_k
+ * @param {boolean} whole_ties
+ * @param {number} mask
+ */
+export function select_rows(team, scores, rows, cols, group, k, last_k, whole_ties, mask) {
+    wasm.select_rows(team, scores, rows, cols, group, k, last_k, whole_ties, mask);
+}
+
+/**
+ * Sorts a copy of every row, and sums it.
+ * @param {number} team
+ * @param {number} scores
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} sorted
+ * @param {number} sums
+ */
+export function sort_rows(team, scores, rows, cols, sorted, sums) {
+    wasm.sort_rows(team, scores, rows, cols, sorted, sums);
+}
+
+/**
+ * `silu(gate) * up = gate / (1 + e^-gate) * up`.
+ * @param {number} team
+ * @param {number} gate
+ * @param {number} up
+ * @param {number} n
+ * @param {number} out
+ */
+export function swiglu(team, gate, up, n, out) {
+    wasm.swiglu(team, gate, up, n, out);
+}
+
+/**
+ * `n` bytes of 0.
+ * @param {number} team
+ * @param {number} out
+ * @param {number} n
+ */
+export function zero(team, out, n) {
+    wasm.zero(team, out, n);
+}
+function __wbg_get_imports(memory) {
+    const import0 = {
+        __proto__: null,
+        __wbindgen_init_externref_table: function() {
+            const table = wasm.__wbindgen_externrefs;
+            const offset = table.grow(4);
+            table.set(0, undefined);
+            table.set(offset + 0, undefined);
+            table.set(offset + 1, null);
+            table.set(offset + 2, true);
+            table.set(offset + 3, false);
+        },
+        memory: memory || new WebAssembly.Memory({initial:18,maximum:65536,shared:true}),
+    };
+    return {
+        __proto__: null,
+        "./kernels_bg.js": import0,
+    };
+}
+
+let wasmModule, wasmInstance, wasm;
+function __wbg_finalize_init(instance, module, thread_stack_size) {
+    wasmInstance = instance;
+    wasm = instance.exports;
+    wasmModule = module;
+    if (typeof thread_stack_size !== 'undefined' && (typeof thread_stack_size !== 'number' || thread_stack_size === 0 || thread_stack_size % 65536 !== 0)) {
+        throw new Error('invalid stack size');
+    }
+
+    wasm.__wbindgen_start(thread_stack_size);
+    return wasm;
+}
+
+async function __wbg_load(module, imports) {
+    if (typeof Response === 'function' && module instanceof Response) {
+        if (!module.ok) {
+            throw new Error(`failed to fetch Wasm: ${module.status} ${module.statusText} fetching '${module.url}'`);
+        }
+
+        if (typeof WebAssembly.instantiateStreaming === 'function') {
+            try {
+                return await WebAssembly.instantiateStreaming(module, imports);
+            } catch (e) {
+                const validResponse = expectedResponseType(module.type);
+
+                if (validResponse && module.headers.get('Content-Type') !== 'application/wasm') {
+                    console.warn("`WebAssembly.instantiateStreaming` failed because your server does not serve Wasm with `application/wasm` MIME type. Falling back to `WebAssembly.instantiate` which is slower. Original error:\n", e);
+
+                } else { throw e; }
+            }
+        }
+
+        const bytes = await module.arrayBuffer();
+        return await WebAssembly.instantiate(bytes, imports);
+    } else {
+        const instance = await WebAssembly.instantiate(module, imports);
+
+        if (instance instanceof WebAssembly.Instance) {
+            return { instance, module };
+        } else {
+            return instance;
+        }
+    }
+
+    function expectedResponseType(type) {
+        switch (type) {
+            case 'basic': case 'cors': case 'default': return true;
+        }
+        return false;
+    }
+}
+
+function initSync(module, memory) {
+    if (wasm !== undefined) return wasm;
+
+    let thread_stack_size
+    if (module !== undefined) {
+        if (Object.getPrototypeOf(module) === Object.prototype) {
+            ({module, memory, thread_stack_size} = module)
+        } else {
+            console.warn('using deprecated parameters for `initSync()`; pass a single object instead')
+        }
+    }
+
+    const imports = __wbg_get_imports(memory);
+    if (!(module instanceof WebAssembly.Module)) {
+        module = new WebAssembly.Module(module);
+    }
+    const instance = new WebAssembly.Instance(module, imports);
+    return __wbg_finalize_init(instance, module, thread_stack_size);
+}
+
+async function __wbg_init(module_or_path, memory) {
+    if (wasm !== undefined) return wasm;
+
+    let thread_stack_size
+    if (module_or_path !== undefined) {
+        if (Object.getPrototypeOf(module_or_path) === Object.prototype) {
+            ({module_or_path, memory, thread_stack_size} = module_or_path)
+        } else {
+            console.warn('using deprecated parameters for the initialization function; pass a single object instead')
+        }
+    }
+
+    if (module_or_path === undefined) {
+        module_or_path = new URL('kernels_bg.wasm', import.meta.url);
+    }
+    const imports = __wbg_get_imports(memory);
+
+    if (typeof module_or_path === 'string' || (typeof Request === 'function' && module_or_path instanceof Request) || (typeof URL === 'function' && module_or_path instanceof URL)) {
+        module_or_path = fetch(module_or_path);
+    }
+
+    const { instance, module } = await __wbg_load(await module_or_path, imports);
+
+    return __wbg_finalize_init(instance, module, thread_stack_size);
+}
+
+export { initSync, __wbg_init as default };

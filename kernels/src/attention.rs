@@ -1,0 +1,243 @@
+//! Causal softmax attention, fused: the scores of a panel of queries live in private scratch and are gone when its
+//! output is written. Everything is computed transposed, keys down and queries across, so that eight queries fill two
+//! registers and a softmax over the keys needs no shuffles:
+//!
+//! ```text
+//!   scores  [keys x 8 queries] = K panel (6 keys) x Q panel (8 queries), depth headDim
+//!   softmax over the keys, lane by lane; keys after the query count 0
+//!   output  [dims x 8 queries] = V panel (6 dims) x scores, depth keys
+//! ```
+//!
+//! K and V of every sequence and kv head are packed first, in a command of their own; the heads of a group share them.
+//!
+//! ```text
+//!   packed, for each (sequence, kv head):   K: ceil(length / 6) panels of headDim x 6
+//!                                           V: ceil(headDim / 6) panels of length x 6
+//! ```
+
+use crate::dtype::Single;
+use crate::exp::exp_small;
+use crate::pack;
+use crate::simd::F32x4;
+use crate::team::Team;
+use crate::tile::{self, COLS, ROWS};
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// Keys of a packing chunk: some panels at once.
+const PACKED_KEYS: usize = 16 * ROWS;
+/// Keys between two updates of the output: a panel of V and the scores, 14 floats a key, in 32 KiB.
+const DEPTH: usize = 384;
+
+/// f32 of the packed K of one head of one sequence.
+const fn key_floats(length: usize, dim: usize) -> usize {
+    length.next_multiple_of(ROWS) * dim
+}
+
+/// The same of V, which lies behind it.
+const fn value_floats(length: usize, dim: usize) -> usize {
+    dim.next_multiple_of(ROWS) * length
+}
+
+/// f32 of packed K and V for each sequence and kv head.
+#[wasm_bindgen]
+pub fn packed_floats(length: usize, dim: usize) -> usize {
+    key_floats(length, dim) + value_floats(length, dim)
+}
+
+/// Packs K and V (tokens x kv_heads * dim) of whole sequences into `packed`.
+#[wasm_bindgen]
+pub unsafe fn pack_keys_values(
+    team: *const Team,
+    k: *const f32,
+    v: *const f32,
+    sequences: usize,
+    length: usize,
+    kv_heads: usize,
+    dim: usize,
+    packed: *mut f32,
+) {
+    let stride = kv_heads * dim;
+    let parts = length.div_ceil(PACKED_KEYS);
+    for chunk in (*team).chunks(sequences * kv_heads * parts) {
+        let (pair, part) = (chunk / parts, chunk % parts);
+        let (sequence, head) = (pair / kv_heads, pair % kv_heads);
+        let keys = packed.add(pair * packed_floats(length, dim));
+        let values = keys.add(key_floats(length, dim));
+        let first = sequence * length * stride + head * dim;
+        let from = part * PACKED_KEYS;
+        let to = length.min(from + PACKED_KEYS);
+        for key in (from..to).step_by(ROWS) {
+            let rows = ROWS.min(length - key);
+            pack::panel::<Single, ROWS>(k as *const u8, first + key * stride, stride, rows, dim, keys.add(key * dim));
+        }
+        for d in (0..dim).step_by(ROWS) {
+            let cols = ROWS.min(dim - d);
+            for key in from..to {
+                let row = values.add(d * length + key * ROWS);
+                let source = v.add(first + key * stride + d);
+                for i in 0..ROWS {
+                    *row.add(i) = if i < cols { *source.add(i) } else { 0.0 };
+                }
+            }
+        }
+    }
+}
+
+/// f32 of scratch for each worker: a panel of queries, their scores, their output.
+#[wasm_bindgen]
+pub fn attention_scratch(length: usize, dim: usize) -> usize {
+    (dim + length.next_multiple_of(ROWS) + dim.next_multiple_of(ROWS)) * COLS
+}
+
+/// `out` (tokens x heads * dim) from q of the same shape and the packed K and V. A chunk is eight queries of a head.
+#[wasm_bindgen]
+pub unsafe fn attention(
+    team: *const Team,
+    q: *const f32,
+    packed: *const f32,
+    sequences: usize,
+    length: usize,
+    heads: usize,
+    kv_heads: usize,
+    dim: usize,
+    out: *mut f32,
+    scratch: *mut f32,
+) {
+    let team = &*team;
+    let stride = heads * dim;
+    let queries = scratch.add(team.worker * attention_scratch(length, dim));
+    let scores = queries.add(dim * COLS);
+    let output = scores.add(length.next_multiple_of(ROWS) * COLS);
+    let scale = F32x4::splat((1.0 / (dim as f64).sqrt()) as f32);
+    let panels = length.div_ceil(COLS);
+    for chunk in team.chunks(sequences * heads * panels) {
+        let (pair, panel) = (chunk / panels, chunk % panels);
+        let (sequence, head) = (pair / heads, pair % heads);
+        let kv_pair = sequence * kv_heads + head * kv_heads / heads;
+        let keys = packed.add(kv_pair * packed_floats(length, dim));
+        let values = keys.add(key_floats(length, dim));
+        let query = panel * COLS;
+        let count = COLS.min(length - query);
+        let seen = query + count;
+        let first = (sequence * length + query) * stride + head * dim;
+
+        pack::panel::<Single, COLS>(q as *const u8, first, stride, count, dim, queries);
+        for i in (0..dim * COLS).step_by(4) {
+            F32x4::load(queries.add(i)).mul(scale).store(queries.add(i));
+        }
+        for key in (0..seen).step_by(ROWS) {
+            tile::whole(dim, keys.add(key * dim), queries, scores.add(key * COLS), COLS, false);
+        }
+        let sums = softmax(scores, query, seen);
+        for d in (0..dim).step_by(ROWS) {
+            for key in (0..seen).step_by(DEPTH) {
+                tile::whole(
+                    DEPTH.min(seen - key),
+                    values.add(d * length + key * ROWS),
+                    scores.add(key * COLS),
+                    output.add(d * COLS),
+                    COLS,
+                    key > 0,
+                );
+            }
+        }
+        for (i, sum) in sums.iter().enumerate().take(count) {
+            let scale = 1.0 / sum;
+            for d in 0..dim {
+                *out.add(first + i * stride + d) = *output.add(d * COLS + i) * scale;
+            }
+        }
+    }
+}
+
+/// Turns scores [seen x 8] into e^(score - largest) of each query, those of later keys into 0; gives the sums. Query
+/// `i` of the panel is token `query + i`, and sees the keys up to itself.
+#[inline(never)]
+unsafe fn softmax(scores: *mut f32, query: usize, seen: usize) -> [f32; COLS] {
+    let row = |key: usize| scores.add(key * COLS);
+    for key in query..seen {
+        for i in 0..key - query {
+            *row(key).add(i) = f32::NEG_INFINITY;
+        }
+    }
+    let mut largest = [F32x4::splat(f32::NEG_INFINITY); 2];
+    for key in 0..seen {
+        largest[0] = largest[0].max(F32x4::load(row(key)));
+        largest[1] = largest[1].max(F32x4::load(row(key).add(4)));
+    }
+    let mut sums = [F32x4::splat(0.0); 2];
+    for key in 0..seen {
+        for half in 0..2 {
+            let at = row(key).add(half * 4);
+            let e = exp_small(F32x4::load(at).sub(largest[half]));
+            e.store(at);
+            sums[half] = sums[half].add(e);
+        }
+    }
+    let mut all = [0.0; COLS];
+    sums[0].store(all.as_mut_ptr());
+    sums[1].store(all.as_mut_ptr().add(4));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oracle::numbers;
+    use crate::team::alone;
+
+    fn check(sequences: usize, length: usize, heads: usize, kv_heads: usize, dim: usize) {
+        let tokens = sequences * length;
+        let q = numbers(tokens * heads * dim, 1);
+        let k = numbers(tokens * kv_heads * dim, 2);
+        let v = numbers(tokens * kv_heads * dim, 3);
+        let mut packed = vec![0f32; sequences * kv_heads * packed_floats(length, dim)];
+        let mut scratch = vec![0f32; attention_scratch(length, dim)];
+        let mut out = vec![f32::NAN; q.len()];
+        unsafe {
+            let (k, v, p) = (k.as_ptr(), v.as_ptr(), packed.as_mut_ptr());
+            alone(|team| pack_keys_values(team, k, v, sequences, length, kv_heads, dim, p));
+            let (q, o, s) = (q.as_ptr(), out.as_mut_ptr(), scratch.as_mut_ptr());
+            alone(|team| attention(team, q, p, sequences, length, heads, kv_heads, dim, o, s));
+        }
+        for t in 0..tokens {
+            for h in 0..heads {
+                let kv = h * kv_heads / heads;
+                let start = t - t % length;
+                let dot = |key: usize| -> f64 {
+                    (0..dim)
+                        .map(|d| q[(t * heads + h) * dim + d] as f64 * k[(key * kv_heads + kv) * dim + d] as f64)
+                        .sum::<f64>()
+                        / (dim as f64).sqrt()
+                };
+                let scores: Vec<f64> = (start..=t).map(dot).collect();
+                let largest = scores.iter().cloned().fold(f64::NEG_INFINITY, f64::max);
+                let weights: Vec<f64> = scores.iter().map(|s| (s - largest).exp()).collect();
+                let sum: f64 = weights.iter().sum();
+                for d in 0..dim {
+                    let expected: f64 = (start..=t)
+                        .map(|key| weights[key - start] * v[(key * kv_heads + kv) * dim + d] as f64)
+                        .sum::<f64>()
+                        / sum;
+                    let found = out[(t * heads + h) * dim + d] as f64;
+                    // Scores err by dim roundings, the average by as many again as there are keys; |v| <= 1.
+                    let bound = (2 * dim + length + 8) as f64 * 2f64.powi(-24);
+                    assert!((found - expected).abs() <= bound, "[{t}, {h}, {d}]: {found}, not {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn attention_is_a_causal_average_at_every_edge() {
+        check(2, 1, 2, 1, 4);
+        check(3, 7, 4, 2, 6);
+        check(2, 17, 6, 3, 16);
+        check(1, 13, 3, 1, 10);
+    }
+
+    #[test]
+    fn attention_over_more_keys_than_one_run() {
+        check(1, 401, 1, 1, 8);
+    }
+}

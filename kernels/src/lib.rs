@@ -1,0 +1,33 @@
+//! Pare's operations on the CPU, compiled to WebAssembly: one file for each. Every worker has an instance of this
+//! module, all instances share one memory, and each exported function is a command that the workers run together
+//! (`team.rs`). `src/backend/wasm/` holds the other half: it owns the memory, checks shapes and sends the commands.
+//!
+//! Arguments are offsets in that memory and sizes. Nothing here allocates, keeps a state or checks an argument: an
+//! export is safe to call exactly if its offsets are allocations of the sizes that its comment gives, which is what
+//! `src/backend/wasm/` promises; so no export repeats it in a section on safety.
+#![allow(clippy::missing_safety_doc, clippy::too_many_arguments)]
+
+pub mod apply;
+pub mod attention;
+pub mod cross_entropy;
+mod cut;
+pub mod dtype;
+pub mod elementwise;
+pub mod embed;
+mod exp;
+mod gemm;
+pub mod linear;
+#[cfg(test)]
+mod oracle;
+mod pack;
+pub mod rms_norm;
+pub mod rotate;
+pub mod score;
+pub mod select_cumulative;
+pub mod select_groups;
+pub mod select_long;
+pub mod select_smallest;
+mod simd;
+pub mod sums;
+pub mod team;
+mod tile;

@@ -1,0 +1,310 @@
+//! Four f32, and four u32, in one register: WebAssembly's `v128` in the built module, plain arrays where `cargo test`
+//! runs. Only what the kernels use is here, and both realisations round alike, except that `madd` is fused where the
+//! engine fuses it.
+
+#[cfg(target_arch = "wasm32")]
+mod lanes {
+    use core::arch::wasm32::*;
+
+    #[derive(Clone, Copy)]
+    pub struct F32x4(v128);
+    #[derive(Clone, Copy)]
+    pub struct U32x4(v128);
+
+    impl F32x4 {
+        #[inline(always)]
+        pub fn splat(x: f32) -> Self {
+            Self(f32x4_splat(x))
+        }
+        /// # Safety
+        /// Four f32 can be read at `p`.
+        #[inline(always)]
+        pub unsafe fn load(p: *const f32) -> Self {
+            Self(v128_load(p as *const v128))
+        }
+        /// All lanes from one f32 in memory.
+        /// # Safety
+        /// One f32 can be read at `p`.
+        #[inline(always)]
+        pub unsafe fn load_splat(p: *const f32) -> Self {
+            Self(v128_load32_splat(p as *const u32))
+        }
+        /// # Safety
+        /// Four f32 can be written at `p`.
+        #[inline(always)]
+        pub unsafe fn store(self, p: *mut f32) {
+            v128_store(p as *mut v128, self.0)
+        }
+        /// Writes the two lower lanes.
+        /// # Safety
+        /// Two f32 can be written at `p`.
+        #[inline(always)]
+        pub unsafe fn store_low(self, p: *mut f32) {
+            v128_store64_lane::<0>(self.0, p as *mut u64)
+        }
+        /// `self * y + z`.
+        #[inline(always)]
+        pub fn madd(self, y: Self, z: Self) -> Self {
+            #[cfg(target_feature = "relaxed-simd")]
+            return Self(f32x4_relaxed_madd(self.0, y.0, z.0));
+            #[cfg(not(target_feature = "relaxed-simd"))]
+            return Self(f32x4_add(f32x4_mul(self.0, y.0), z.0));
+        }
+        #[inline(always)]
+        pub fn add(self, y: Self) -> Self {
+            Self(f32x4_add(self.0, y.0))
+        }
+        #[inline(always)]
+        pub fn sub(self, y: Self) -> Self {
+            Self(f32x4_sub(self.0, y.0))
+        }
+        #[inline(always)]
+        pub fn mul(self, y: Self) -> Self {
+            Self(f32x4_mul(self.0, y.0))
+        }
+        #[inline(always)]
+        pub fn div(self, y: Self) -> Self {
+            Self(f32x4_div(self.0, y.0))
+        }
+        /// The larger of each lane; no lane is NaN.
+        #[inline(always)]
+        pub fn max(self, y: Self) -> Self {
+            Self(f32x4_pmax(self.0, y.0))
+        }
+        /// The smaller of each lane; no lane is NaN.
+        #[inline(always)]
+        pub fn min(self, y: Self) -> Self {
+            Self(f32x4_pmin(self.0, y.0))
+        }
+        /// All ones where `self > y`, else 0.
+        #[inline(always)]
+        pub fn above(self, y: Self) -> U32x4 {
+            U32x4(f32x4_gt(self.0, y.0))
+        }
+        #[inline(always)]
+        pub fn sqrt(self) -> Self {
+            Self(f32x4_sqrt(self.0))
+        }
+        #[inline(always)]
+        pub fn abs(self) -> Self {
+            Self(f32x4_abs(self.0))
+        }
+        #[inline(always)]
+        pub fn bits(self) -> U32x4 {
+            U32x4(self.0)
+        }
+        #[inline(always)]
+        pub fn to_array(self) -> [f32; 4] {
+            // SAFETY: both are 16 bytes of plain numbers.
+            unsafe { core::mem::transmute(self.0) }
+        }
+        /// The columns of the matrix whose rows are `r`.
+        #[inline(always)]
+        pub fn transpose(r: [Self; 4]) -> [Self; 4] {
+            let low = i32x4_shuffle::<0, 4, 1, 5>(r[0].0, r[1].0);
+            let high = i32x4_shuffle::<2, 6, 3, 7>(r[0].0, r[1].0);
+            let low2 = i32x4_shuffle::<0, 4, 1, 5>(r[2].0, r[3].0);
+            let high2 = i32x4_shuffle::<2, 6, 3, 7>(r[2].0, r[3].0);
+            [
+                Self(i64x2_shuffle::<0, 2>(low, low2)),
+                Self(i64x2_shuffle::<1, 3>(low, low2)),
+                Self(i64x2_shuffle::<0, 2>(high, high2)),
+                Self(i64x2_shuffle::<1, 3>(high, high2)),
+            ]
+        }
+    }
+
+    impl U32x4 {
+        #[inline(always)]
+        pub fn splat(x: u32) -> Self {
+            Self(u32x4_splat(x))
+        }
+        /// # Safety
+        /// Four u32 can be read at `p`.
+        #[inline(always)]
+        pub unsafe fn load(p: *const u32) -> Self {
+            Self(v128_load(p as *const v128))
+        }
+        /// Four u16, widened.
+        /// # Safety
+        /// Four u16 can be read at `p`.
+        #[inline(always)]
+        pub unsafe fn load_u16(p: *const u16) -> Self {
+            Self(u32x4_load_extend_u16x4(p))
+        }
+        #[inline(always)]
+        pub fn add(self, y: Self) -> Self {
+            Self(i32x4_add(self.0, y.0))
+        }
+        #[inline(always)]
+        pub fn sub(self, y: Self) -> Self {
+            Self(i32x4_sub(self.0, y.0))
+        }
+        #[inline(always)]
+        pub fn and(self, y: Self) -> Self {
+            Self(v128_and(self.0, y.0))
+        }
+        #[inline(always)]
+        pub fn or(self, y: Self) -> Self {
+            Self(v128_or(self.0, y.0))
+        }
+        #[inline(always)]
+        pub fn shl(self, bits: u32) -> Self {
+            Self(u32x4_shl(self.0, bits))
+        }
+        /// All ones where `self < y`, else 0; both below 2^31.
+        #[inline(always)]
+        pub fn less(self, y: Self) -> Self {
+            Self(i32x4_lt(self.0, y.0))
+        }
+        #[inline(always)]
+        pub fn equal(self, y: Self) -> Self {
+            Self(i32x4_eq(self.0, y.0))
+        }
+        /// Bit `i` is the sign bit of lane `i`.
+        #[inline(always)]
+        pub fn sign_bits(self) -> u32 {
+            i32x4_bitmask(self.0) as u32
+        }
+        #[inline(always)]
+        pub fn floats(self) -> F32x4 {
+            F32x4(self.0)
+        }
+        #[inline(always)]
+        pub fn to_array(self) -> [u32; 4] {
+            // SAFETY: both are 16 bytes of plain numbers.
+            unsafe { core::mem::transmute(self.0) }
+        }
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+mod lanes {
+    use core::array::from_fn;
+
+    #[derive(Clone, Copy)]
+    pub struct F32x4([f32; 4]);
+    #[derive(Clone, Copy)]
+    pub struct U32x4([u32; 4]);
+
+    /// # Safety
+    /// As the operation of the same name above, one and all.
+    #[allow(clippy::missing_safety_doc)]
+    impl F32x4 {
+        pub fn splat(x: f32) -> Self {
+            Self([x; 4])
+        }
+        pub unsafe fn load(p: *const f32) -> Self {
+            Self((p as *const [f32; 4]).read_unaligned())
+        }
+        pub unsafe fn load_splat(p: *const f32) -> Self {
+            Self([*p; 4])
+        }
+        pub unsafe fn store(self, p: *mut f32) {
+            (p as *mut [f32; 4]).write_unaligned(self.0)
+        }
+        pub unsafe fn store_low(self, p: *mut f32) {
+            (p as *mut [f32; 2]).write_unaligned([self.0[0], self.0[1]])
+        }
+        pub fn madd(self, y: Self, z: Self) -> Self {
+            Self(from_fn(|i| self.0[i].mul_add(y.0[i], z.0[i])))
+        }
+        pub fn add(self, y: Self) -> Self {
+            Self(from_fn(|i| self.0[i] + y.0[i]))
+        }
+        pub fn sub(self, y: Self) -> Self {
+            Self(from_fn(|i| self.0[i] - y.0[i]))
+        }
+        pub fn mul(self, y: Self) -> Self {
+            Self(from_fn(|i| self.0[i] * y.0[i]))
+        }
+        pub fn div(self, y: Self) -> Self {
+            Self(from_fn(|i| self.0[i] / y.0[i]))
+        }
+        pub fn max(self, y: Self) -> Self {
+            Self(from_fn(|i| self.0[i].max(y.0[i])))
+        }
+        pub fn min(self, y: Self) -> Self {
+            Self(from_fn(|i| self.0[i].min(y.0[i])))
+        }
+        pub fn above(self, y: Self) -> U32x4 {
+            U32x4(from_fn(|i| if self.0[i] > y.0[i] { u32::MAX } else { 0 }))
+        }
+        pub fn sqrt(self) -> Self {
+            Self(self.0.map(f32::sqrt))
+        }
+        pub fn abs(self) -> Self {
+            Self(self.0.map(f32::abs))
+        }
+        pub fn bits(self) -> U32x4 {
+            U32x4(self.0.map(f32::to_bits))
+        }
+        pub fn to_array(self) -> [f32; 4] {
+            self.0
+        }
+        pub fn transpose(r: [Self; 4]) -> [Self; 4] {
+            from_fn(|i| Self(from_fn(|j| r[j].0[i])))
+        }
+    }
+
+    #[allow(clippy::missing_safety_doc)]
+    impl U32x4 {
+        pub fn splat(x: u32) -> Self {
+            Self([x; 4])
+        }
+        pub unsafe fn load(p: *const u32) -> Self {
+            Self((p as *const [u32; 4]).read_unaligned())
+        }
+        pub unsafe fn load_u16(p: *const u16) -> Self {
+            Self((p as *const [u16; 4]).read_unaligned().map(u32::from))
+        }
+        pub fn add(self, y: Self) -> Self {
+            Self(from_fn(|i| self.0[i].wrapping_add(y.0[i])))
+        }
+        pub fn sub(self, y: Self) -> Self {
+            Self(from_fn(|i| self.0[i].wrapping_sub(y.0[i])))
+        }
+        pub fn and(self, y: Self) -> Self {
+            Self(from_fn(|i| self.0[i] & y.0[i]))
+        }
+        pub fn or(self, y: Self) -> Self {
+            Self(from_fn(|i| self.0[i] | y.0[i]))
+        }
+        pub fn shl(self, bits: u32) -> Self {
+            Self(self.0.map(|x| x << bits))
+        }
+        pub fn less(self, y: Self) -> Self {
+            Self(from_fn(|i| if (self.0[i] as i32) < y.0[i] as i32 { u32::MAX } else { 0 }))
+        }
+        pub fn equal(self, y: Self) -> Self {
+            Self(from_fn(|i| if self.0[i] == y.0[i] { u32::MAX } else { 0 }))
+        }
+        pub fn sign_bits(self) -> u32 {
+            (0..4).map(|i| (self.0[i] >> 31) << i).sum()
+        }
+        pub fn floats(self) -> F32x4 {
+            F32x4(self.0.map(f32::from_bits))
+        }
+        pub fn to_array(self) -> [u32; 4] {
+            self.0
+        }
+    }
+}
+
+pub use lanes::{F32x4, U32x4};
+
+impl F32x4 {
+    /// The largest lane.
+    #[inline(always)]
+    pub fn largest(self) -> f32 {
+        let [a, b, c, d] = self.to_array();
+        a.max(b).max(c.max(d))
+    }
+
+    /// The sum of the lanes, always in the same order.
+    #[inline(always)]
+    pub fn sum(self) -> f32 {
+        let [a, b, c, d] = self.to_array();
+        (a + b) + (c + d)
+    }
+}

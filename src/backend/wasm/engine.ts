@@ -1,0 +1,136 @@
+/**
+ * What the operations are made of: a piece of memory, a command for the workers, a check of an argument. The operations
+ * themselves stand in `forward.ts`, `observe.ts` and `prune.ts`.
+ */
+import { BYTES, type Dtype, type Mask, type Tensor } from "../backend.ts";
+import type { Heap } from "./heap.ts";
+import type { Kernel, KernelArguments, Team } from "./team.ts";
+import { type Held, WasmMask, WasmTensor } from "./tensor.ts";
+
+/**
+ * Memory that may lie free but not yet idle before an upload waits for it instead of growing the memory: a few blocks
+ * of activations. It bounds what a caller who never reads can make this backend take.
+ */
+const SLACK = 64 * 2 ** 20;
+
+/** The memory and the workers of one backend. */
+export class Engine {
+  /** Tensors and masks not yet disposed. */
+  live = 0;
+
+  constructor(
+    readonly memory: WebAssembly.Memory,
+    readonly heap: Heap,
+    readonly team: Team,
+    readonly workers: number,
+  ) {}
+
+  /** A tensor whose content is whatever was there: the output of a command. */
+  tensor(rows: number, cols: number, dtype: Dtype = "F32"): WasmTensor {
+    const bytes = shaped(rows, cols) * BYTES[dtype];
+    return this.#counted(new WasmTensor(rows, cols, dtype, this.#queued(bytes), bytes, this.#free));
+  }
+
+  /** A mask, likewise. */
+  mask(rows: number, cols: number): WasmMask {
+    const bytes = rows * maskWords(cols) * 4;
+    return this.#counted(new WasmMask(rows, cols, this.#queued(bytes), bytes, this.#free));
+  }
+
+  /** A tensor of these bytes, written now. */
+  upload(bytes: Uint8Array, rows: number, cols: number, dtype: Dtype): WasmTensor {
+    const expected = shaped(rows, cols) * BYTES[dtype];
+    expect(
+      bytes.byteLength === expected,
+      "upload",
+      `${expected} bytes of ${rows} x ${cols} ${dtype}`,
+      bytes.byteLength,
+    );
+    return this.#counted(new WasmTensor(rows, cols, dtype, this.#written(bytes), expected, this.#free));
+  }
+
+  /** Room for the time of the commands that `use` queues. */
+  scratch(bytes: number, use: (offset: number) => void): void {
+    const offset = this.#queued(bytes);
+    use(offset);
+    this.heap.free(offset, bytes, this.team.queued);
+  }
+
+  /** The same, holding these numbers. */
+  withNumbers(numbers: Uint32Array, use: (offset: number) => void): void {
+    const offset = this.#written(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength));
+    use(offset);
+    this.heap.free(offset, numbers.byteLength, this.team.queued);
+  }
+
+  /** Queues a kernel; see `Team.run`. */
+  run<K extends Kernel>(operation: string, kernel: K, ...args: KernelArguments<K>): void {
+    this.team.run(operation, kernel, ...args);
+  }
+
+  #counted<T extends Held>(held: T): T {
+    this.live++;
+    return held;
+  }
+
+  readonly #free = (held: Held): void => {
+    this.live--;
+    this.heap.free(held.offset, held.bytes, this.team.queued);
+  };
+
+  /** Bytes for commands that are queued from now on. */
+  #queued(bytes: number): number {
+    return this.heap.reuse(bytes, Infinity) ?? this.heap.grow(bytes, Infinity);
+  }
+
+  /** Bytes that no command uses, written at once. */
+  #written(bytes: Uint8Array): number {
+    const { heap, team } = this;
+    const size = bytes.byteLength;
+    let offset = heap.reuse(size, team.done);
+    if (offset === undefined && heap.size - heap.used + size > SLACK) {
+      team.settle();
+      offset = heap.reuse(size, team.done);
+    }
+    offset ??= heap.grow(size, team.done);
+    new Uint8Array(this.memory.buffer, offset, size).set(bytes);
+    return offset;
+  }
+}
+
+/** 32-bit words of a row of a mask. */
+export function maskWords(cols: number): number {
+  return Math.ceil(cols / 32);
+}
+
+/** @throws RangeError if an argument of an operation is not as expected. */
+export function expect(holds: boolean, operation: string, expected: string, found: unknown): asserts holds {
+  if (!holds) throw new RangeError(`${operation}: expected ${expected}, found ${found}`);
+}
+
+/** The tensor as this backend's own. @throws RangeError if it is not, if it is disposed, or if its dtype differs. */
+export function own(operation: string, name: string, tensor: Tensor, dtype?: Dtype): WasmTensor {
+  expect(tensor instanceof WasmTensor, operation, `${name} to be a tensor of the WASM backend`, typeof tensor);
+  expect(!tensor.disposed, operation, `${name} to be held`, "it disposed");
+  expect(!dtype || tensor.dtype === dtype, operation, `${name} to be ${dtype}`, tensor.dtype);
+  return tensor;
+}
+
+/** The same for a mask. */
+export function ownMask(operation: string, name: string, mask: Mask): WasmMask {
+  expect(mask instanceof WasmMask, operation, `${name} to be a mask of the WASM backend`, typeof mask);
+  expect(!mask.disposed, operation, `${name} to be held`, "it disposed");
+  return mask;
+}
+
+/** @throws RangeError if a tensor or mask has another shape. */
+export function expectShape(operation: string, name: string, held: Tensor | Mask, rows: number, cols: number): void {
+  const right = held.rows === rows && held.cols === cols;
+  expect(right, operation, `${name} to be ${rows} x ${cols}`, `${held.rows} x ${held.cols}`);
+}
+
+function shaped(rows: number, cols: number): number {
+  const right = Number.isInteger(rows) && Number.isInteger(cols) && rows > 0 && cols > 0;
+  expect(right, "a shape", "positive whole numbers", `${rows} x ${cols}`);
+  return rows * cols;
+}

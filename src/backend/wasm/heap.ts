@@ -1,0 +1,121 @@
+/**
+ * Who owns which bytes of the shared memory. The memory can grow but never shrink, so what matters is to grow it
+ * seldom: freed bytes are handed out again at once, smallest fitting span first, and neighbours become one.
+ *
+ * A span may be free for the queue but not yet idle: commands that still use it are under way. The output of a later
+ * command may have it (the queue runs in order), bytes that the main thread writes at once may not. Therefore each
+ * free span remembers the last command that may touch it.
+ */
+import { PareError } from "../../errors.ts";
+
+/** Bytes of a WebAssembly page. */
+const PAGE = 65536;
+/** Every allocation begins on a cache line. */
+const ALIGNMENT = 64;
+/** What a 32-bit memory can address: 65536 pages. */
+export const MOST_PAGES = 65536;
+
+interface Span {
+  offset: number;
+  bytes: number;
+  /** The last command that may use these bytes. */
+  busyUntil: number;
+}
+
+/** The allocator of one shared memory. Kernels allocate nothing; their stacks are pages of their own. */
+export class Heap {
+  /** Free spans by offset; no two touch. */
+  readonly #free: Span[] = [];
+  readonly #memory: WebAssembly.Memory;
+  #used = 0;
+  #size = 0;
+
+  constructor(memory: WebAssembly.Memory) {
+    this.#memory = memory;
+  }
+
+  /** Bytes handed out now. */
+  get used(): number {
+    return this.#used;
+  }
+
+  /** Bytes ever taken from the memory: used and free. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The offset of `bytes` free bytes that no command after `done` uses; undefined if the memory would have to grow. */
+  reuse(bytes: number, done: number): number | undefined {
+    bytes = rounded(bytes);
+    let best: Span | undefined;
+    for (const span of this.#free) {
+      if (span.bytes >= bytes && span.busyUntil <= done && !(best && best.bytes <= span.bytes)) best = span;
+    }
+    return best && this.#take(best, bytes);
+  }
+
+  /**
+   * The offset of `bytes` bytes at the memory's end, from the free span there, if it is idle, and new pages.
+   * @throws PareError if the memory has no room for them.
+   */
+  grow(bytes: number, done: number): number {
+    bytes = rounded(bytes);
+    const end = this.#memory.buffer.byteLength;
+    const last = this.#free.at(-1);
+    const tail = last && last.offset + last.bytes === end && last.busyUntil <= done ? last.bytes : 0;
+    const pages = Math.ceil((bytes - tail) / PAGE);
+    let offset: number;
+    try {
+      offset = this.#memory.grow(pages) * PAGE;
+    } catch {
+      throw new PareError(
+        `WASM memory: ${mib(bytes)} more were needed beside ${mib(this.#used)} in use, but ` +
+          `${mib(MOST_PAGES * PAGE)} is the most; expected smaller batches or a smaller block`,
+      );
+    }
+    this.#size += pages * PAGE;
+    this.#insert({ offset, bytes: pages * PAGE, busyUntil: 0 }, done);
+    const span = this.#free.find((span) => span.offset + span.bytes === offset + pages * PAGE)!;
+    return this.#take(span, bytes);
+  }
+
+  /** Takes back what `reuse` or `grow` gave; commands up to `lastCommand` may still use it. */
+  free(offset: number, bytes: number, lastCommand: number): void {
+    bytes = rounded(bytes);
+    this.#used -= bytes;
+    this.#insert({ offset, bytes, busyUntil: lastCommand });
+  }
+
+  #take(span: Span, bytes: number): number {
+    const { offset } = span;
+    span.offset += bytes;
+    span.bytes -= bytes;
+    if (span.bytes === 0) this.#free.splice(this.#free.indexOf(span), 1);
+    this.#used += bytes;
+    return offset;
+  }
+
+  /** Adds a span and joins it with its neighbours: all of them, or those that are idle after `done`. */
+  #insert(span: Span, done = Infinity): void {
+    let at = this.#free.findIndex(({ offset }) => offset > span.offset);
+    if (at < 0) at = this.#free.length;
+    this.#free.splice(at, 0, span);
+    for (const left of [at, at - 1]) {
+      const [a, b] = [this.#free[left], this.#free[left + 1]];
+      if (!a || !b || a.offset + a.bytes !== b.offset || Math.max(a.busyUntil, b.busyUntil) > done) continue;
+      this.#free.splice(left, 2, {
+        offset: a.offset,
+        bytes: a.bytes + b.bytes,
+        busyUntil: Math.max(a.busyUntil, b.busyUntil),
+      });
+    }
+  }
+}
+
+function rounded(bytes: number): number {
+  return Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
+}
+
+function mib(bytes: number): string {
+  return `${Math.ceil(bytes / 2 ** 20)} MiB`;
+}

@@ -1,0 +1,160 @@
+/**
+ * The WASM backend: the kernels of `kernels/` on all cores. One memory is shared by the main thread, which keeps the
+ * books and uploads, and by the workers, which compute; nothing is ever copied between them.
+ *
+ * ```text
+ *   an operation ──▶ shapes checked, output from the heap ──▶ commands ──▶ every worker, in order
+ *   (forward, observe, prune)        (heap.ts)                (team.ts)    (worker.ts, kernels/src)
+ * ```
+ */
+import { initSync } from "../../../kernels/pkg/kernels.js";
+import type { AttentionShape, Backend, Dtype, Formula, Mask, Selection, Sums, Tensor } from "../backend.ts";
+import { controlBytes } from "./control.ts";
+import { Engine, expect, own, ownMask } from "./engine.ts";
+import * as forward from "./forward.ts";
+import { Heap, MOST_PAGES } from "./heap.ts";
+import { loadModule } from "./module.ts";
+import * as observe from "./observe.ts";
+import * as prune from "./prune.ts";
+import { Team } from "./team.ts";
+import { WasmMask } from "./tensor.ts";
+
+/** Pages that the memory begins with: the module's own data and the first stack, about 1.1 MiB, need 18. */
+const FIRST_PAGES = 32;
+/** Bytes of each further thread's stack; kernels keep little on it. */
+const STACK = 2 ** 20;
+
+/** What the WASM backend can be told. */
+export interface WasmOptions {
+  /** How many threads compute; all cores if not given. */
+  readonly workers?: number;
+}
+
+/**
+ * Opens the WASM backend. It needs permission to read the worker's file, and none else.
+ * @throws PareError if a worker cannot start.
+ * @throws RangeError if `workers` is not a whole number from 1 on.
+ */
+export async function openWasm(options: WasmOptions = {}): Promise<Backend> {
+  const workers = options.workers ?? Math.max(1, navigator.hardwareConcurrency);
+  expect(Number.isInteger(workers) && workers > 0, "openWasm", "1 worker or more", workers);
+  const { module, level } = await loadModule();
+  const memory = new WebAssembly.Memory({ initial: FIRST_PAGES, maximum: MOST_PAGES, shared: true });
+  // The main thread computes nothing with its own instance; it asks the kernels how much scratch they need.
+  initSync({ module, memory, thread_stack_size: STACK });
+  const heap = new Heap(memory);
+  const controlOffset = heap.grow(controlBytes(workers), 0);
+  const control = new Int32Array(memory.buffer, controlOffset, controlBytes(workers) / 4);
+  const team = await Team.start(workers, control, { module, memory, stackBytes: STACK, controlOffset });
+  return new Wasm(new Engine(memory, heap, team, workers), `${workers} x ${level}`);
+}
+
+class Wasm implements Backend {
+  readonly name = "wasm";
+  readonly #engine: Engine;
+
+  constructor(engine: Engine, readonly description: string) {
+    this.#engine = engine;
+  }
+
+  get live(): number {
+    return this.#engine.live;
+  }
+
+  allocate(rows: number, cols: number, dtype: Dtype = "F32"): Tensor {
+    const tensor = this.#engine.tensor(rows, cols, dtype);
+    this.#engine.run("allocate", "zero", tensor.offset, tensor.bytes);
+    return tensor;
+  }
+
+  upload(bytes: Uint8Array, rows: number, cols: number, dtype: Dtype): Tensor {
+    return this.#engine.upload(bytes, rows, cols, dtype);
+  }
+
+  read(...held: (Tensor | Mask)[]): Promise<Uint8Array<ArrayBuffer>[]> {
+    const pieces = held.map((one) =>
+      one instanceof WasmMask ? ownMask("read", "mask", one) : own("read", "tensor", one as Tensor)
+    );
+    return this.#engine.team.fence(pieces);
+  }
+
+  embed(out: Tensor, ids: Uint32Array, table: Tensor, firstRow: number): void {
+    forward.embed(this.#engine, out, ids, table, firstRow);
+  }
+
+  linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
+    return forward.linear(this.#engine, x, weight, bias);
+  }
+
+  rmsNorm(x: Tensor, gain: Tensor, epsilon: number): Tensor {
+    return forward.rmsNorm(this.#engine, x, gain, epsilon);
+  }
+
+  rotate(x: Tensor, angles: Tensor): Tensor {
+    return forward.rotate(this.#engine, x, angles);
+  }
+
+  attention(q: Tensor, k: Tensor, v: Tensor, shape: AttentionShape): Tensor {
+    return forward.attention(this.#engine, q, k, v, shape);
+  }
+
+  swiglu(gate: Tensor, up: Tensor): Tensor {
+    return forward.swiglu(this.#engine, gate, up);
+  }
+
+  add(x: Tensor, y: Tensor): Tensor {
+    return forward.add(this.#engine, x, y);
+  }
+
+  crossEntropy(
+    state: Tensor,
+    hidden: Tensor,
+    head: Tensor,
+    firstRow: number,
+    targets: Uint32Array,
+    start: boolean,
+  ): void {
+    forward.crossEntropy(this.#engine, state, hidden, head, firstRow, targets, start);
+  }
+
+  addSquares(sums: Sums, x: Tensor): void {
+    observe.addSquares(this.#engine, sums, x);
+  }
+
+  merge(sums: Sums, other: Sums): void {
+    observe.merge(this.#engine, sums, other);
+  }
+
+  finish(sums: Sums, scale: number): Tensor {
+    return observe.finish(this.#engine, sums, scale);
+  }
+
+  score(weight: Tensor, formula: Formula): Tensor {
+    return prune.score(this.#engine, weight, formula);
+  }
+
+  selectSmallest(scores: Tensor, selection: Selection): Mask {
+    return prune.selectSmallest(this.#engine, scores, selection);
+  }
+
+  selectGroups(scores: Tensor, n: number, m: number): Mask {
+    return prune.selectGroups(this.#engine, scores, n, m);
+  }
+
+  selectCumulative(scores: Tensor, sparsity: number): Mask {
+    return prune.selectCumulative(this.#engine, scores, sparsity);
+  }
+
+  apply(weight: Tensor, mask: Mask): void {
+    prune.apply(this.#engine, weight, mask);
+  }
+
+  async seconds(): Promise<Record<string, number>> {
+    await this.#engine.team.fence([]);
+    return { ...this.#engine.team.seconds };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#engine.team[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,52 @@
+/** Tensors and masks as this backend holds them: a piece of the shared memory with a shape. */
+import type { Dtype, Mask, Tensor } from "../backend.ts";
+
+/** The numbers of the dtypes in `kernels/src/dtype.rs`. */
+export const DTYPES: Readonly<Record<Dtype, number>> = { F32: 0, F16: 1, BF16: 2 };
+
+/** Something with a shape that lies in the shared memory. */
+export abstract class Held {
+  #free: ((held: Held) => void) | undefined;
+
+  constructor(
+    readonly rows: number,
+    readonly cols: number,
+    readonly offset: number,
+    readonly bytes: number,
+    free: (held: Held) => void,
+  ) {
+    this.#free = free;
+  }
+
+  /** Whether its owner has let go of it. */
+  get disposed(): boolean {
+    return !this.#free;
+  }
+
+  [Symbol.dispose](): void {
+    this.#free?.(this);
+    this.#free = undefined;
+  }
+}
+
+/** A tensor in the shared memory. */
+export class WasmTensor extends Held implements Tensor {
+  constructor(
+    rows: number,
+    cols: number,
+    readonly dtype: Dtype,
+    offset: number,
+    bytes: number,
+    free: (held: Held) => void,
+  ) {
+    super(rows, cols, offset, bytes, free);
+  }
+
+  /** The dtype as the kernels number it. */
+  get code(): number {
+    return DTYPES[this.dtype];
+  }
+}
+
+/** A mask in the shared memory. */
+export class WasmMask extends Held implements Mask {}
