@@ -1,7 +1,17 @@
 /** The backends that golden results are compared on. */
 import type { Backend } from "../../src/backend/backend.ts";
-import { ReferenceBackend } from "../reference/backend.ts";
+import { openWasm } from "../../src/backend/wasm/mod.ts";
+import { openWebgpu } from "../../src/backend/webgpu/mod.ts";
 
-export const BACKENDS: ReadonlyMap<string, () => Promise<Backend>> = new Map([
-  ["reference", () => Promise.resolve(new ReferenceBackend())],
-]);
+/** A backend to compare on. */
+export interface GoldenBackend {
+  readonly name: string;
+  readonly ignore: boolean;
+  readonly open: () => Promise<Backend>;
+}
+
+/** WebGPU is left out, and counted as skipped, where `deno task test` could find no adapter. */
+export const BACKENDS: readonly GoldenBackend[] = [
+  { name: "wasm", ignore: false, open: () => openWasm() },
+  { name: "webgpu", ignore: Deno.env.get("PARE_NO_WEBGPU") === "1", open: () => openWebgpu() },
+];

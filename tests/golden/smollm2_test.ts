@@ -1,0 +1,14 @@
+/** SmolLM2-135M-Instruct against the published code, where the gate has it. */
+import { SHARED, SMOLLM2 } from "./shared.ts";
+import { goldenSuite } from "./suite.ts";
+
+if (SHARED && SMOLLM2) {
+  goldenSuite({
+    name: "SmolLM2-135M-Instruct",
+    model: SMOLLM2,
+    golden: `${SHARED}/golden/SmolLM2-135M-Instruct`,
+    // The pruned network is chaotic: one pair swapped by rounding in block 3 grows to 0.3 % of block 29's bits and to 1 %
+    // of the perplexity in the golden run itself.
+    agreement: { masks: (block) => block < 2 ? 0.9999 : 0.99, chaotic: true },
+  });
+}

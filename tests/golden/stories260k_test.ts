@@ -1,0 +1,13 @@
+/** stories260K (F32, trained on TinyStories) against the published code, where the gate has it. */
+import { SHARED } from "./shared.ts";
+import { goldenSuite } from "./suite.ts";
+
+if (SHARED) {
+  goldenSuite({
+    name: "stories260K",
+    model: `${SHARED}/models/stories260K`,
+    golden: `${SHARED}/golden/stories260K`,
+    // As for Austen-700K: nothing differs in the golden run repeated.
+    agreement: { masks: () => 0.9999 },
+  });
+}
