@@ -14,6 +14,7 @@ import type { Source } from "./source.ts";
 
 /** A safetensors file that can be read, and what its header says. */
 export interface Shard extends Pick<Safetensors, "entries" | "header"> {
+  /** The whole file, its header too. */
   readonly source: Source;
 }
 

@@ -6,7 +6,9 @@ import type { Dtype } from "../backend/backend.ts";
 
 /** Where a tensor stands and what it is. */
 export interface TensorInfo {
+  /** As in the file: `model.layers.0.mlp.up_proj.weight`. */
   readonly name: string;
+  /** How its numbers are stored. */
   readonly dtype: Dtype;
   /** As in the file: `[out, in]` for a linear, `[n]` for a norm. */
   readonly shape: readonly number[];

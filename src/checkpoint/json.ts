@@ -27,7 +27,7 @@ export function parseObject(bytes: Uint8Array, name: string): Record<string, unk
 
 /**
  * UTF-8 as text.
- * @throws PareError if it is not UTF-8, or longer than a string can be.
+ * @throws PareError if it is not UTF-8.
  */
 export function decodeText(bytes: Uint8Array, name: string): string {
   try {

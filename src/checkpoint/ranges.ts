@@ -15,9 +15,13 @@ export const PIECE = 8 << 20;
 
 /** A run of bytes of one shard, and the tensors in it. */
 export interface Range {
+  /** The shard's file name. */
   readonly shard: string;
+  /** First byte, counted from the start of the shard. */
   readonly offset: number;
+  /** How many there are. */
   bytes: number;
+  /** The tensors, by their offset. */
   readonly parts: TensorInfo[];
 }
 

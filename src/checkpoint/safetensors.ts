@@ -30,9 +30,11 @@ const DEEPEST_HEADER = 3;
 
 /** One tensor of a safetensors file. */
 export interface Entry {
+  /** Any text; it stands in the file once. */
   readonly name: string;
   /** As the file spells it: `F16`, `I32`, … */
   readonly dtype: string;
+  /** Dimensions, rows first; none for a single number. */
   readonly shape: readonly number[];
   /** First byte, counted from the start of the file. */
   readonly offset: number;

@@ -1,7 +1,7 @@
 /**
  * Which files beside the weights belong to a copy of a model: config.json, generation_config.json, the tokenizer's, the
  * licence, the model card. Weights do not: the shards are written anew, and unpruned weights in another format beside
- * pruned ones would only mislead. Subdirectories (`onnx/`, `original/`) do not either.
+ * pruned ones would only mislead. Subdirectories (`onnx/`, `original/`) do not either, nor hidden files (`.git*`, `.env`).
  */
 
 /** Larger files are left out. The largest tokenizer.json of a known model has 35 MB. */
@@ -13,5 +13,5 @@ const WEIGHTS =
 
 /** Whether a file of this name goes along with a copy of the model. */
 export function isSideFile(name: string): boolean {
-  return !WEIGHTS.test(name);
+  return !WEIGHTS.test(name) && !name.startsWith(".");
 }

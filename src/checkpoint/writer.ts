@@ -15,7 +15,8 @@ const LARGEST_WRITE = 1 << 30;
 /** Writes one checkpoint. Disposed of unfinished, it leaves nothing behind. */
 export interface CheckpointWriter extends AsyncDisposable {
   /**
-   * Writes a tensor's new bytes, in the dtype that it had. They may be reused when the promise settles.
+   * Writes a tensor's new bytes, in the dtype that it had. They may be reused when the promise settles; several may be
+   * under way at once, and all must have settled before `finish`.
    * @throws PareError if the disk is full or fails.
    * @throws RangeError if there is no such tensor, or it has another number of bytes.
    */
@@ -58,8 +59,9 @@ export async function createWriter(
     place.abort();
   };
   const close = async (): Promise<void> => {
-    for (const handle of handles.values()) await handle.close();
+    const opened = [...handles.values()];
     handles.clear();
+    for (const handle of opened) await handle.close();
   };
   /** Takes one step; the first that fails takes everything with it. */
   const attempt = async (step: () => Promise<void>): Promise<void> => {
@@ -69,6 +71,7 @@ export async function createWriter(
     } catch (error) {
       refuseUnlessOpen(); // aborted meanwhile: that its files are gone is no error of the disk
       abort();
+      await close();
       throw systemError("write", outDir, error);
     }
   };
@@ -103,9 +106,9 @@ export async function createWriter(
         for (const file of checkpoint.files) {
           const bytes = await checkpoint.readFile(file);
           if (!bytes) continue;
-          const handle = await open(join(place.partial, file), "w");
-          handles.set(file, handle);
+          await using handle = await open(join(place.partial, file), "w");
           await writeAll(handle, bytes, 0);
+          await handle.sync();
         }
         for (const handle of handles.values()) await handle.sync();
         await close();

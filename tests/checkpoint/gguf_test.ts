@@ -203,6 +203,36 @@ Deno.test("a tokenizer that is not known is no obstacle until it is asked for", 
   });
 });
 
+Deno.test("each pre-tokenizer that has a name here cuts digits and contractions as it should", async () => {
+  const pieces = ["1", "2", "3", "4", "5", "12", "123", "45", "12345", "'", "V", "E", "'V", "'VE", "\ufeff"];
+  const merges = ["1 2", "12 3", "4 5", "123 45", "' V", "'V E"];
+  for (
+    const [pre, digits, contraction] of [
+      ["gpt-2", ["12345"], ["'", "V", "E"]],
+      ["smollm", ["1", "2", "3", "4", "5"], ["'", "V", "E"]],
+      ["llama-bpe", ["123", "45"], ["'VE"]],
+      ["qwen2", ["1", "2", "3", "4", "5"], ["'VE"]],
+    ] as const
+  ) {
+    const metadata: Record<string, Typed> = {
+      ...TINY,
+      "tokenizer.ggml.pre": ["string", pre],
+      "tokenizer.ggml.tokens": ["strings", pieces],
+      "tokenizer.ggml.token_type": ["i32s", pieces.map(() => 1)],
+      "tokenizer.ggml.merges": ["strings", merges],
+    };
+    await opened(metadata, TINY_TENSORS, async (checkpoint) => {
+      const tokenizer = await loadTokenizer((file) => checkpoint.readText(file), "m");
+      const encode = (text: string) => [...tokenizer.encode(text, { special: false })].map((id) => pieces[id]);
+      assertEquals([pre, encode("12345"), encode("'VE")], [pre, digits, contraction]);
+      // LLaMA 3 begins every text with BOS, which is piece 0 here, though the file does not say so.
+      assertEquals(tokenizer.encode("2", { special: true }).length, pre === "llama-bpe" ? 2 : 1);
+      const { model } = JSON.parse((await checkpoint.readText("tokenizer.json"))!);
+      assertEquals(model.vocab["\ufeff"], 14);
+    });
+  }
+});
+
 Deno.test("a SentencePiece tokenizer merges by score, falls back to bytes and begins with BOS", async () => {
   const bytes = Array.from({ length: 256 }, (_, i) => `<0x${i.toString(16).toUpperCase().padStart(2, "0")}>`);
   const pieces = ["<unk>", "<s>", "</s>", ...bytes, "▁", "a", "b", "c", "bc", "ab", "▁ab", "▁abc"];

@@ -51,6 +51,7 @@ Deno.test("weights in other formats and subdirectories stay behind, licence and 
     Deno.writeTextFileSync(`${folder.path}/in/${weights}`, "");
   }
   Deno.mkdirSync(`${folder.path}/in/onnx`);
+  Deno.writeTextFileSync(`${folder.path}/in/.env`, "secret");
   await using checkpoint = await openDirectory(`${folder.path}/in`);
   await using writer = await createWriter(checkpoint, `${folder.path}/out`);
   await writer.finish();
@@ -62,6 +63,7 @@ Deno.test("weights in other formats and subdirectories stay behind, licence and 
     "tokenizer.model",
   ]);
   assertEquals(checkpoint.omitted, [
+    ".env",
     "extra.safetensors",
     "model.gguf",
     "pytorch_model.bin",

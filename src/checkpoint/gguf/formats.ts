@@ -5,11 +5,15 @@
  * the next. Storing into a `Float32Array` rounds too, and f64 arithmetic on two f32 rounds once.
  */
 
-/** A stored run of bytes under the three views that the formats need; it begins at a multiple of four. */
+/** A stored run of bytes under the views that the formats need; it begins at a multiple of four. */
 export interface Stored {
+  /** Scales of a few bits, and packed weights. */
   readonly bytes: Uint8Array;
+  /** Weights or scales of a signed byte. */
   readonly signed: Int8Array;
+  /** Scales; every block is of an even number of bytes. */
   readonly halves: Float16Array;
+  /** For weights that are numbers already. */
   readonly buffer: ArrayBuffer;
 }
 
@@ -26,6 +30,7 @@ export function stored(bytes: Uint8Array<ArrayBuffer>): Stored {
 
 /** One way to store weights. */
 export interface Format {
+  /** GGML's name of it. */
   readonly name: string;
   /** Weights of a block. */
   readonly weights: number;

@@ -34,6 +34,7 @@ export type Value = string | number | boolean | ArrayLike<number> | readonly Val
 
 /** One tensor as GGUF has it. */
 export interface GgufTensor {
+  /** llama.cpp's name: `blk.0.ffn_up.weight`. */
   readonly name: string;
   /** Number of its format in `formats.ts`. */
   readonly format: number;
@@ -47,7 +48,9 @@ export interface GgufTensor {
 
 /** A GGUF header that was read and found true. */
 export interface GgufHeader {
+  /** By key: `llama.block_count`. */
   readonly metadata: ReadonlyMap<string, Value>;
+  /** In the order of the header. */
   readonly tensors: readonly GgufTensor[];
 }
 
@@ -83,7 +86,7 @@ export async function readGgufHeader(source: Source): Promise<GgufHeader> {
 class Cursor {
   at = 0;
   readonly #view: DataView;
-  readonly #text = new TextDecoder("utf-8", { fatal: true });
+  readonly #text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }); // a piece may be a BOM
 
   constructor(
     readonly bytes: Uint8Array<ArrayBuffer>,

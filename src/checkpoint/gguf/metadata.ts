@@ -5,7 +5,7 @@ import type { Value } from "./header.ts";
 
 /** Typed access to the metadata. Each getter throws a PareError naming file and key if the value is of another kind. */
 export class Metadata {
-  /** @param file what to call the file in an error. */
+  /** Over these values; `file` is what errors call the file. */
   constructor(readonly values: ReadonlyMap<string, Value>, readonly file: string) {}
 
   /** The error for something that is wrong with the file. */

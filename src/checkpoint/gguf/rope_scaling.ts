@@ -13,6 +13,7 @@ const LLAMA3 = { low_freq_factor: 1, high_freq_factor: 4, original_max_position_
 const TOLERANCE = 1e-5;
 
 /**
+ * `rope_scaling` as transformers 4 has it; null if positions are not scaled.
  * @param factors of `rope_freqs.weight`, if the file has it.
  * @throws PareError for a scaling that is none, linear, or LLaMA 3.1's.
  */

@@ -14,6 +14,7 @@ import type { GgufTensor } from "./header.ts";
 
 /** A tensor of the file, and what it is to become. */
 export interface Renamed {
+  /** As the file has it. */
   readonly tensor: GgufTensor;
   /** Its Hugging Face name. */
   readonly name: string;

@@ -8,7 +8,9 @@ import type { Metadata } from "./metadata.ts";
 
 /** The two files, as JSON values. */
 export interface TokenizerFiles {
+  /** `tokenizer.json`. */
   readonly tokenizer: Record<string, unknown>;
+  /** `tokenizer_config.json`. */
   readonly config: Record<string, unknown>;
 }
 
