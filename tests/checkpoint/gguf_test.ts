@@ -1,4 +1,5 @@
 /** A GGUF file as a checkpoint: names, the order of rows, config and tokenizer; and what is said of one that lies. */
+import { existsSync } from "node:fs";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import { openDirectory } from "../../src/checkpoint/directory.ts";
@@ -258,6 +259,40 @@ Deno.test("a SentencePiece tokenizer merges by score, falls back to bytes and be
       assertEquals(tokenizer.decode([1, id("▁ab"), id("<0xC3>"), id("<0xA9>")]), "abé");
     },
   );
+});
+
+/** A tokenizer that transformers made of a SentencePiece model; its text, too, is other people's. */
+const STORIES = new URL("../../../shared/models/stories260K/tokenizer.json", import.meta.url).pathname;
+const STORIES_TEXT = new URL("../../../shared/data/tinystories.txt", import.meta.url).pathname;
+
+Deno.test({
+  name: "the pieces and scores of stories260K give the ids that its own tokenizer.json gives (../shared)",
+  ignore: !existsSync(STORIES),
+  fn: async () => {
+    const text = Deno.readTextFileSync(STORIES);
+    const vocabulary = Object.entries<number>(JSON.parse(text).model.vocab);
+    const pieces = vocabulary.sort(([, a], [, b]) => a - b).map(([piece]) => piece);
+    const first = 3 + 256; // after the special tokens and the bytes; SentencePiece scores its BPE pieces 0, -1, -2, …
+    const metadata: Record<string, Typed> = {
+      ...without("tokenizer.ggml.merges"),
+      "tokenizer.ggml.model": ["string", "llama"],
+      "tokenizer.ggml.tokens": ["strings", pieces],
+      "tokenizer.ggml.scores": ["f32s", pieces.map((_, id) => id < first ? 0 : first - id)],
+      "tokenizer.ggml.token_type": ["i32s", pieces.map((_, id) => id === 0 ? 2 : id < 3 ? 3 : id < first ? 6 : 1)],
+      "tokenizer.ggml.bos_token_id": ["u32", 1],
+    };
+    await opened(metadata, TINY_TENSORS, async (checkpoint) => {
+      const ours = await loadTokenizer((file) => checkpoint.readText(file), "ours");
+      const theirs = await loadTokenizer(
+        (file) => Promise.resolve(file === "tokenizer.json" ? text : undefined),
+        "theirs",
+      );
+      const stories = Deno.readTextFileSync(STORIES_TEXT).slice(0, 50_000) + " naïve ☃";
+      const ids = ours.encode(stories, { special: true });
+      assertEquals(ids, theirs.encode(stories, { special: true }));
+      assertEquals(ours.decode(ids), theirs.decode(ids));
+    });
+  },
 });
 
 /** What is said of a file. */
