@@ -91,7 +91,7 @@ function withUnicodeClasses(step: PreTokenizer): PreTokenizer {
   const split = (Regex: string) => ({ type: "Split", pattern: { Regex }, behavior: "Isolated", invert: false });
   if (step.type === "Sequence") return { ...step, pretokenizers: step.pretokenizers?.map(withUnicodeClasses) };
   if (step.type === "Digits") return split(step.individual_digits ? String.raw`\p{N}` : String.raw`\p{N}+`);
-  // A prefix space would have to come before the cut.
+  // With a prefix space, which would have to come before the cut, it stays; no model of Pare's families has one.
   if (step.type !== "ByteLevel" || step.use_regex === false || step.add_prefix_space) return step;
   return { type: "Sequence", pretokenizers: [split(GPT2_WORDS), { ...step, use_regex: false }] };
 }

@@ -10,7 +10,7 @@ import { loadTokenizer, type Tokenizer } from "../../src/text/tokenizer.ts";
 const ROOT = new URL("../../", import.meta.url).pathname;
 
 /** Where the data lies that has other people's licences. */
-export const SHARED = `${ROOT}../shared`;
+export const SHARED = Deno.env.get("PARE_SHARED") ?? `${ROOT}../shared`;
 
 /** A model that the repository carries. */
 export const AUSTEN = `${ROOT}tests/fixtures/models/Austen-700K`;
