@@ -1,0 +1,182 @@
+/** What a `config.json` is understood as, and what is refused, in which words. */
+import { assertEquals, assertInstanceOf, assertMatch, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { PareError } from "../../src/errors.ts";
+import { parseConfig } from "../../src/model/config.ts";
+import { PUBLISHED, SMALLEST } from "./configs.ts";
+
+/** The message with which a change to the smallest config is refused, without the model's name. */
+function refusal(change: Readonly<Record<string, unknown>>): string {
+  const { message } = assertThrows(() => parseConfig({ ...SMALLEST, ...change }, "m"), PareError);
+  const [, rest] = /^m: config\.json: ([^\n]+)$/.exec(message) ?? [];
+  return rest;
+}
+
+for (const [name, { four, five, shape }] of Object.entries(PUBLISHED)) {
+  Deno.test(`${name} is understood, and the same as transformers 4 and 5 write it`, () => {
+    const understood = parseConfig(four, name);
+    assertEquals(parseConfig(five, name), understood);
+    const shown = Object.fromEntries(
+      Object.keys(shape).map((key) => [key, understood[key as keyof typeof understood]]),
+    );
+    assertEquals(shown, { ...shape });
+    const { hidden, blocks, heads, intermediate, vocabulary } = understood;
+    assertEquals(
+      [hidden, blocks, heads, intermediate, vocabulary],
+      ["hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size"]
+        .map((key) => four[key] as number),
+    );
+  });
+}
+
+Deno.test("what a LLaMA's config leaves out is as transformers' LlamaConfig has it", () => {
+  assertEquals(parseConfig(SMALLEST, "m"), {
+    family: "llama",
+    hidden: 64,
+    blocks: 2,
+    heads: 4,
+    kvHeads: 4,
+    headDim: 16,
+    intermediate: 96,
+    vocabulary: 128,
+    maxLength: 2048,
+    epsilon: 1e-6,
+    tied: false,
+    ropeBase: 10000,
+    ropeScaling: { kind: "none" },
+    biased: [],
+    headNorm: false,
+  });
+});
+
+Deno.test("null means the same as nothing where transformers writes it", () => {
+  const nulls = { num_key_value_heads: null, head_dim: null, rope_scaling: null, sliding_window: null };
+  assertEquals(parseConfig({ ...SMALLEST, ...nulls }, "m"), parseConfig(SMALLEST, "m"));
+});
+
+Deno.test("attention_bias and mlp_bias of a LLaMA give its linears a bias", () => {
+  assertEquals(parseConfig({ ...SMALLEST, attention_bias: true }, "m").biased, [
+    "self_attn.q_proj",
+    "self_attn.k_proj",
+    "self_attn.v_proj",
+    "self_attn.o_proj",
+  ]);
+  assertEquals(parseConfig({ ...SMALLEST, mlp_bias: true }, "m").biased, [
+    "mlp.gate_proj",
+    "mlp.up_proj",
+    "mlp.down_proj",
+  ]);
+});
+
+Deno.test("a sliding window limits the length where the family attends no further", () => {
+  const long = { max_position_embeddings: 32768, sliding_window: 4096 };
+  const limit = (change: Record<string, unknown>) => parseConfig({ ...SMALLEST, ...long, ...change }, "m").maxLength;
+  assertEquals(limit({ model_type: "mistral" }), 4096);
+  assertEquals(limit({ model_type: "mistral", sliding_window: null }), 32768);
+  assertEquals(limit({ model_type: "mistral", sliding_window: 65536 }), 32768);
+  for (const model_type of ["qwen2", "qwen3"]) {
+    assertEquals(limit({ model_type, use_sliding_window: true }), 4096);
+    assertEquals(limit({ model_type, use_sliding_window: false }), 32768);
+  }
+  assertEquals(limit({ model_type: "llama" }), 32768);
+});
+
+Deno.test("llama3 scaling without an original length takes the model's own", () => {
+  const rope_scaling = { rope_type: "llama3", factor: 8, low_freq_factor: 1, high_freq_factor: 4 };
+  const { ropeScaling } = parseConfig({ ...SMALLEST, rope_scaling, max_position_embeddings: 512 }, "m");
+  assertEquals(ropeScaling.kind === "llama3" && ropeScaling.originalLength, 512);
+});
+
+Deno.test("a family that is not known is named, with those that are", () => {
+  const known = "llama, mistral, qwen2, qwen3";
+  assertEquals(refusal({ model_type: "gpt2" }), `the family "gpt2" is not known; known are ${known}`);
+  for (const model_type of ["constructor", "__proto__", "toString", ""]) {
+    assertEquals(refusal({ model_type }), `the family "${model_type}" is not known; known are ${known}`);
+  }
+  for (const model_type of [undefined, null, 1, {}, JSON.parse('{"toString": 1, "valueOf": 1}')]) {
+    assertEquals(refusal({ model_type }), `expected a "model_type", one of ${known}`);
+  }
+});
+
+Deno.test("what the forward pass does not have is refused by name", () => {
+  const known = "known are default, linear, llama3";
+  for (const key of ["rope_scaling", "rope_parameters"]) {
+    assertEquals(refusal({ [key]: { rope_type: "yarn", factor: 4 } }), `rope type "yarn" is not known; ${known}`);
+    assertEquals(refusal({ [key]: { type: "dynamic", factor: 2 } }), `rope type "dynamic" is not known; ${known}`);
+    assertEquals(refusal({ [key]: { rope_type: "linear" } }), 'rope type "linear" needs a number "factor"');
+    const partial = { rope_type: "default", partial_rotary_factor: 0.5 };
+    assertEquals(refusal({ [key]: partial }), "a partial rotary embedding is not known");
+  }
+  assertEquals(
+    refusal({ rope_scaling: { rope_type: "llama3", factor: 8, low_freq_factor: 1 } }),
+    'rope type "llama3" needs a number "high_freq_factor"',
+  );
+  assertEquals(
+    refusal({ rope_scaling: { rope_type: "llama3", factor: 8, low_freq_factor: 4, high_freq_factor: 4 } }),
+    'rope type "llama3": expected low_freq_factor < high_freq_factor, found 4 and 4',
+  );
+  assertEquals(refusal({ partial_rotary_factor: 0.25 }), "a partial rotary embedding is not known");
+  assertEquals(refusal({ hidden_act: "gelu" }), 'the activation "gelu" is not known; known is silu');
+});
+
+Deno.test("heads that do not add up are refused", () => {
+  assertEquals(refusal({ num_attention_heads: 7 }), `expected an even head width, found ${64 / 7}`);
+  assertEquals(refusal({ head_dim: 15 }), "expected an even head width, found 15");
+  assertEquals(refusal({ num_key_value_heads: 3 }), "4 heads cannot share 3 key-value heads evenly");
+  assertEquals(refusal({ num_key_value_heads: 8 }), "4 heads cannot share 8 key-value heads evenly");
+});
+
+for (const key of Object.keys(SMALLEST).filter((key) => key !== "model_type")) {
+  Deno.test(`"${key}" must be there, a whole number, and of this world`, () => {
+    for (const value of [undefined, null, 0, -1, 1.5, "64", [64], NaN, Infinity, 1e9, 2 ** 53]) {
+      assertMatch(refusal({ [key]: value }), new RegExp(`^"${key}": `), `${value}`);
+    }
+  });
+}
+
+/** Any JSON, or a value that a config may hold in one of its places. */
+const anything = fc.oneof(
+  fc.jsonValue(),
+  fc.constantFrom(null, 0, -1, 1e300, 2 ** 24, "", "silu", "llama3", "linear", true, [], {}),
+);
+
+Deno.test("any JSON object is understood or refused in one line, never worse", () => {
+  const scaling = fc.record({
+    rope_type: fc.oneof(fc.constantFrom("default", "linear", "llama3"), anything),
+    type: anything,
+    rope_theta: anything,
+    factor: anything,
+    low_freq_factor: anything,
+    high_freq_factor: anything,
+    original_max_position_embeddings: anything,
+  }, { requiredKeys: [] });
+  const changes = fc.record({
+    model_type: fc.oneof(fc.constantFrom("llama", "mistral", "qwen2", "qwen3"), anything),
+    ...Object.fromEntries(
+      [
+        ...["hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "vocab_size"],
+        ...["intermediate_size", "max_position_embeddings", "rms_norm_eps", "hidden_act", "tie_word_embeddings"],
+        ...["attention_bias", "mlp_bias", "sliding_window", "use_sliding_window", "rope_theta"],
+      ].map((key) => [key, anything]),
+    ),
+    rope_scaling: fc.oneof(scaling, anything),
+    rope_parameters: fc.oneof(scaling, anything),
+  }, { requiredKeys: [] });
+  const config = fc.oneof(
+    changes.map((change) => ({ ...SMALLEST, ...change })),
+    fc.jsonValue().map((value) => Object(value)),
+  );
+  fc.assert(
+    fc.property(config, (config) => {
+      try {
+        const shape = parseConfig(config, "m");
+        const numbers = Object.values(shape).filter((value) => typeof value === "number");
+        return numbers.every((value) => Number.isFinite(value) && value > 0);
+      } catch (error) {
+        assertInstanceOf(error, PareError);
+        return true;
+      }
+    }),
+    { numRuns: 3000 },
+  );
+});

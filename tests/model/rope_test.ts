@@ -1,0 +1,96 @@
+/** Rotary frequencies and angles against their formulas in f64. */
+import { assertEquals, assertLessOrEqual } from "@std/assert";
+import fc from "fast-check";
+import type { RopeScaling } from "../../src/model/config.ts";
+import { parseConfig } from "../../src/model/config.ts";
+import { frequencies, rotaryAngles } from "../../src/model/rope.ts";
+import { SMALLEST } from "./configs.ts";
+
+/** Half a unit in the last place of an f32, relative. */
+const HALF_ULP = 2 ** -24;
+/** Roundings between the base and a scaled frequency, the exponent's counted `ln(base)` times (see the test). */
+const ROUNDINGS = 10;
+
+interface Rotary {
+  readonly headDim: number;
+  readonly ropeBase: number;
+  readonly ropeScaling: RopeScaling;
+}
+
+const shapeOf = (rotary: Rotary) => ({ ...parseConfig(SMALLEST, "m"), ...rotary });
+
+/** `base^(-2j/d)` (RoFormer, section 3.2.2), divided by the factor if positions are. */
+function plain({ headDim, ropeBase, ropeScaling }: Rotary): number[] {
+  const divisor = ropeScaling.kind === "linear" ? ropeScaling.factor : 1;
+  return Array.from({ length: headDim / 2 }, (_, j) => ropeBase ** (-2 * j / headDim) / divisor);
+}
+
+/**
+ * LLaMA 3.1's rule as its published code states it: by wavelength, keep what turns `high` times or more within the
+ * original length, divide what turns less than `low` times, and interpolate linearly in the number of turns between.
+ */
+function llama3(rotary: Rotary): number[] {
+  const { ropeScaling: scaling } = rotary;
+  if (scaling.kind !== "llama3") throw new TypeError("llama3 only");
+  const { factor, lowFrequencyFactor: low, highFrequencyFactor: high, originalLength } = scaling;
+  return plain(rotary).map((frequency) => {
+    const turns = originalLength * frequency / (2 * Math.PI);
+    const kept = Math.min(1, Math.max(0, (turns - low) / (high - low)));
+    return frequency * kept + frequency / factor * (1 - kept);
+  });
+}
+
+const rotary = fc.record({
+  headDim: fc.integer({ min: 1, max: 128 }).map((half) => 2 * half),
+  ropeBase: fc.constantFrom(10000, 500000, 1e6, 1e7),
+});
+const factor = fc.double({ min: 1, max: 64, noNaN: true });
+
+Deno.test("frequencies are base^(-2j/d), and divided by the factor where positions are scaled linearly", () => {
+  fc.assert(fc.property(rotary, fc.option(factor), (rotary, factor) => {
+    const ropeScaling: RopeScaling = factor === null ? { kind: "none" } : { kind: "linear", factor };
+    const got = frequencies(shapeOf({ ...rotary, ropeScaling })), want = plain({ ...rotary, ropeScaling });
+    assertEquals(got.length, want.length);
+    // The rounded exponent is off by HALF_ULP of at most 1, which `base^x` multiplies by ln(base) (16 for the largest).
+    const bound = (ROUNDINGS + Math.log(rotary.ropeBase)) * HALF_ULP;
+    for (const [j, frequency] of want.entries()) assertLessOrEqual(Math.abs(got[j] / frequency - 1), bound);
+  }));
+});
+
+Deno.test("llama3 scaling keeps short wavelengths, divides long ones, and ramps between", () => {
+  const scalings = fc.record({
+    kind: fc.constant("llama3" as const),
+    factor,
+    lowFrequencyFactor: fc.constantFrom(1, 2),
+    highFrequencyFactor: fc.constantFrom(4, 8),
+    originalLength: fc.constantFrom(32, 2048, 8192),
+  });
+  fc.assert(fc.property(rotary, scalings, (rotary, ropeScaling) => {
+    const all = { ...rotary, ropeScaling }, got = frequencies(shapeOf(all)), want = llama3(all);
+    // On the ramp an error of the number of turns is divided by `high - low`: at least 2, of at most 8 turns, times the
+    // factor, since the frequency may be that much smaller than the kept share of it.
+    const bound = (ROUNDINGS + Math.log(rotary.ropeBase)) * (1 + 4 * ropeScaling.factor) * HALF_ULP;
+    for (const [j, frequency] of want.entries()) assertLessOrEqual(Math.abs(got[j] / frequency - 1), bound);
+  }));
+});
+
+Deno.test("a position's row is the cosines of its angles, then their sines", () => {
+  const length = 2048, rotary: Rotary = { headDim: 64, ropeBase: 10000, ropeScaling: { kind: "none" } };
+  const table = rotaryAngles(shapeOf(rotary), length), rates = plain(rotary), half = 32;
+  assertEquals(table.length, length * 64);
+  for (const position of [0, 1, 2, 63, 1023, 2047]) {
+    for (let j = 0; j < half; j++) {
+      const angle = position * rates[j], at = position * 64 + j;
+      // The angle is rounded to f32, and carries its frequency's error.
+      const bound = (angle * (ROUNDINGS + Math.log(10000)) + 1) * HALF_ULP;
+      assertLessOrEqual(Math.abs(table[at] - Math.cos(angle)), bound);
+      assertLessOrEqual(Math.abs(table[at + half] - Math.sin(angle)), bound);
+    }
+  }
+});
+
+Deno.test("frequencies are transformers' own f32 numbers", () => {
+  // torch: 1 / 10000 ** (torch.arange(0, 8, 2).float() / 8), printed with 9 digits.
+  const rotary: Rotary = { headDim: 8, ropeBase: 10000, ropeScaling: { kind: "none" } };
+  assertEquals([...frequencies(shapeOf(rotary))], [1, 0.1, 0.01, 0.001].map(Math.fround));
+});
