@@ -1,5 +1,9 @@
 /** GGUF files for the tests, written out byte by byte from the format's description. */
 
+import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
+import { openGguf } from "../../src/checkpoint/gguf.ts";
+import { temporary } from "./folders.ts";
+
 /** A value of the metadata with its type. */
 export type Typed =
   | readonly ["u32" | "i32" | "f32" | "u64" | "bool", number]
@@ -140,3 +144,20 @@ export const TINY_TENSORS: readonly TensorBytes[] = [
   counting("blk.0.ffn_up.weight", [12, 8], 900),
   counting("blk.0.ffn_down.weight", [8, 12], 1000),
 ];
+
+/** The metadata of {@linkcode TINY} without one key. */
+export function without(key: string): Record<string, Typed> {
+  return Object.fromEntries(Object.entries(TINY).filter(([each]) => each !== key));
+}
+
+/** Opens a file of these parts and hands the checkpoint on. */
+export async function opened<T>(
+  metadata: Readonly<Record<string, Typed>>,
+  tensors: readonly TensorBytes[],
+  use: (checkpoint: Checkpoint, folder: string) => Promise<T>,
+): Promise<T> {
+  using folder = temporary();
+  Deno.writeFileSync(`${folder.path}/m.gguf`, ggufFile(metadata, tensors));
+  await using checkpoint = await openGguf(`${folder.path}/m.gguf`);
+  return await use(checkpoint, folder.path);
+}
