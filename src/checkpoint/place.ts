@@ -15,6 +15,7 @@ import {
   statSync,
 } from "node:fs";
 import { basename, dirname, join, resolve, sep } from "node:path";
+import process from "node:process";
 import { PareError } from "../errors.ts";
 import { systemCode, systemError } from "./system_error.ts";
 
@@ -44,8 +45,12 @@ export function reserve(out: string, inputs: readonly string[], force: boolean):
   const target = realPath(resolve(out));
   for (const input of inputs) refuseOverlap(out, target, realPath(resolve(input)), input);
   refuseOccupied(out, target, force);
+  if (within(realPath(process.cwd()), target)) {
+    // Whoever stands in a directory that is replaced goes on standing in the old one, and sees nothing.
+    throw new PareError(`the output ${out} is or holds the current directory; name another directory`);
+  }
 
-  const partial = join(dirname(target), `.${basename(target)}.partial-${Deno.pid}`);
+  const partial = join(dirname(target), `.${basename(target)}.partial-${process.pid}`);
   if (held.has(partial)) throw new PareError(`${out} is being written already`);
   let firstMade: string | undefined;
   try {
@@ -62,7 +67,7 @@ export function reserve(out: string, inputs: readonly string[], force: boolean):
   return {
     partial,
     commit() {
-      const old = join(dirname(target), `.${basename(target)}.replaced-${Deno.pid}`);
+      const old = join(dirname(target), `.${basename(target)}.replaced-${process.pid}`);
       try {
         const replaces = existsSync(target);
         if (replaces) {

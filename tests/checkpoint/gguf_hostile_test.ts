@@ -107,6 +107,10 @@ Deno.test("a file that lies is refused in one line", async () => {
       `m.gguf: tensor "blk.0.ffn_gate_exps.weight" is none of a llama model's`,
     ],
     [
+      ggufFile(TINY, [...TINY_TENSORS, counting("blk.00.attn_q.weight", [8, 8])]),
+      `m.gguf: tensor "blk.00.attn_q.weight" is none of a llama model's`,
+    ],
+    [
       ggufFile(TINY, [...TINY_TENSORS, TINY_TENSORS[0]]),
       `m.gguf: tensor "token_embd.weight" stands in the header twice`,
     ],

@@ -74,9 +74,10 @@ Deno.test("a SentencePiece tokenizer merges by score, falls back to bytes and be
   );
 });
 
-/** A tokenizer that transformers made of a SentencePiece model; its text, too, is other people's. */
-const STORIES = new URL("../../../shared/models/stories260K/tokenizer.json", import.meta.url).pathname;
-const STORIES_TEXT = new URL("../../../shared/data/tinystories.txt", import.meta.url).pathname;
+/** A tokenizer that transformers made of a SentencePiece model, and a text; both are other people's. */
+const SHARED = Deno.env.get("PARE_SHARED") ?? new URL("../../../shared", import.meta.url).pathname;
+const STORIES = `${SHARED}/models/stories260K/tokenizer.json`;
+const STORIES_TEXT = `${SHARED}/data/tinystories.txt`;
 
 Deno.test({
   name: "the pieces and scores of stories260K give the ids that its own tokenizer.json gives (../shared)",

@@ -198,6 +198,20 @@ Deno.test("a file, a link to nothing and a place below a file are refused as out
   assertEquals(names(folder.path), ["dangling", "file"]);
 });
 
+Deno.test("the current directory is no output, empty or not", async () => {
+  using folder = temporary();
+  await using checkpoint = await openDirectory(`${FIXTURES}/tiny-qwen2`);
+  const here = Deno.cwd();
+  Deno.chdir(folder.path);
+  try {
+    const message = "the output . is or holds the current directory; name another directory";
+    await assertRejects(() => createWriter(checkpoint, "."), PareError, message);
+  } finally {
+    Deno.chdir(here);
+  }
+  assertEquals(names(folder.path), []);
+});
+
 Deno.test("two writers of one output: the second is refused", async () => {
   using folder = temporary();
   await using checkpoint = await openDirectory(`${FIXTURES}/tiny-qwen2`);

@@ -69,12 +69,12 @@ export function rename(tensors: readonly GgufTensor[], metadata: Metadata): Rena
     attn_k: metadata.number(`${family}.attention.head_count_kv`, heads),
   };
   return tensors.filter(({ name }) => name !== ROPE_FACTORS).map((tensor) => {
-    const [, block, kind, suffix] = /^(?:blk\.(\d{1,9})\.)?(\w+)\.(weight|bias)$/.exec(tensor.name) ?? [];
+    const [, block, kind, suffix] = /^(?:blk\.(0|[1-9]\d{0,8})\.)?(\w+)\.(weight|bias)$/.exec(tensor.name) ?? [];
     const names = block === undefined ? ENDS : BLOCK;
     if (kind === undefined || !Object.hasOwn(names, kind)) {
       throw metadata.wrong(`tensor ${quote(tensor.name)} is none of a ${family} model's`);
     }
-    const name = `${block === undefined ? "" : `model.layers.${Number(block)}.`}${names[kind]}.${suffix}`;
+    const name = `${block === undefined ? "" : `model.layers.${block}.`}${names[kind]}.${suffix}`;
     if (!interleaved || block === undefined || !Object.hasOwn(headsOf, kind)) return { tensor, name };
     const headRows = tensor.shape[0] / headsOf[kind];
     if (!Number.isInteger(headRows) || headRows % 2 !== 0) {
