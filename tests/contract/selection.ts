@@ -62,9 +62,11 @@ export function cumulative(scores: ArrayLike<number>, rows: number, cols: number
     });
     return removed;
   };
+  // The published code holds the share of the removed and its distance from the sparsity in f32.
+  const excess = (): number => Math.fround(Math.fround(removed.size / (rows * cols)) - Math.fround(sparsity));
   let low = 0, high = 0.8, alpha = 0.4, removed = removedAt(alpha);
-  while (Math.abs(removed.size / (rows * cols) - sparsity) > 0.001 && high - low >= 0.001) {
-    if (removed.size / (rows * cols) > sparsity) [high, alpha] = [alpha, (alpha + low) / 2];
+  while (Math.abs(excess()) > Math.fround(0.001) && high - low >= 0.001) {
+    if (excess() > 0) [high, alpha] = [alpha, (alpha + low) / 2];
     else [low, alpha] = [alpha, (alpha + high) / 2];
     removed = removedAt(alpha);
   }

@@ -304,12 +304,14 @@ export class ReferenceBackend implements Backend {
     const share = (mask: Bits): number => {
       let removed = 0;
       for (let i = 0; i < rows; i++) for (let j = 0; j < cols; j++) removed += Number(mask.removes(i, j));
-      return removed / (rows * cols);
+      return Math.fround(removed / (rows * cols));
     };
+    // The published code holds the sparsity and its distance in f32.
+    const wanted = Math.fround(sparsity), near = Math.fround(0.001);
     let low = 0, high = 0.8, alpha = 0.4;
     let mask = at(alpha);
-    while (Math.abs(share(mask) - sparsity) > 0.001 && high - low >= 0.001) {
-      if (share(mask) > sparsity) [high, alpha] = [alpha, (alpha + low) / 2];
+    while (Math.abs(Math.fround(share(mask) - wanted)) > near && high - low >= 0.001) {
+      if (share(mask) > wanted) [high, alpha] = [alpha, (alpha + low) / 2];
       else [low, alpha] = [alpha, (alpha + high) / 2];
       mask[Symbol.dispose]();
       mask = at(alpha);

@@ -179,6 +179,17 @@ function alphaTree(): { alphas: Float32Array<ArrayBuffer>; depth: number } {
   return { alphas: Float32Array.from([0, ...levels.flat().map(({ alpha }) => alpha)]), depth: levels.length };
 }
 
+/** The least count up to `size` of which something holds that holds of every larger one; `size + 1` if there is none. */
+function leastCount(size: number, holds: (count: number) => boolean): number {
+  let low = 0, high = size + 1;
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if (holds(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
 /** See {@linkcode Backend.selectCumulative}. */
 export function selectCumulative(device: Device, scores: TiledTensor, sparsity: number): TiledMask {
   const { rows, cols } = scores;
@@ -199,11 +210,11 @@ export function selectCumulative(device: Device, scores: TiledTensor, sparsity: 
       work: rows * cols,
     });
   }
-  const excess = (removed: number) => removed / size - sparsity;
-  let fewest = Math.max(0, Math.floor(size * (sparsity - BISECTION.near)) - 1);
-  while (excess(fewest) < -BISECTION.near) fewest++;
-  let most = Math.min(size, Math.ceil(size * (sparsity + BISECTION.near)) + 1);
-  while (excess(most) > BISECTION.near) most--;
+  // As the published code has it, in f32: how far the share of the removed is from the sparsity. It grows with `removed`.
+  const { fround } = Math, near = fround(BISECTION.near);
+  const excess = (removed: number) => fround(fround(fround(removed) / fround(size)) - fround(sparsity));
+  const fewest = leastCount(size, (removed) => excess(removed) >= -near);
+  const most = leastCount(size, (removed) => excess(removed) > near) - 1;
   for (let level = 0; level < depth; level++) {
     for (const { first, rows } of runsOf([scores, totals, limits], WORKGROUPS)) {
       device.dispatch({
