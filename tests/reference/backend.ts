@@ -16,7 +16,8 @@ import type {
 import * as shapes from "../../src/backend/shapes.ts";
 import { fromFloats, toFloats } from "./floats.ts";
 
-class Matrix implements Tensor {
+/** A tensor of the reference backend: its values, widened. */
+export class Matrix implements Tensor {
   #owner: ReferenceBackend;
   #alive = true;
   constructor(
@@ -35,7 +36,8 @@ class Matrix implements Tensor {
   }
 }
 
-class Bits implements Mask {
+/** A mask of the reference backend. */
+export class Bits implements Mask {
   #owner: ReferenceBackend;
   #alive = true;
   readonly stride: number;
@@ -58,10 +60,11 @@ class Bits implements Mask {
   }
 }
 
-const values = (tensor: Tensor): Float32Array => (tensor as Matrix).values;
+/** The values of a reference tensor. */
+export const values = (tensor: Tensor): Float32Array => (tensor as Matrix).values;
 
 /** The indices of the smallest scores that a group loses, by a plain stable sort. */
-function smallest(scores: number[], sparsity: number, rule: Selection["rule"]): number[] {
+export function smallest(scores: number[], sparsity: number, rule: Selection["rule"]): number[] {
   if (sparsity === 0) return [];
   const order = scores.map((_, i) => i).sort((a, b) => scores[a] - scores[b] || a - b);
   const count = Math.floor(scores.length * sparsity);
