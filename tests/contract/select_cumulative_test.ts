@@ -21,7 +21,7 @@ contract("selectCumulative", (claim) => {
     claim(`is the published bisection on ${kind} scores`, async (backend, long) => {
       using scope = new DisposableStack();
       const expected = shapes(long).flatMap(([rows, cols], seed) =>
-        (kind === "spread" ? [0.2, 0.5, 0.7] : [0.5]).map((sparsity): ExpectedMask => {
+        [0.3, 0.7].map((sparsity): ExpectedMask => {
           const scores = draw(seed, rows, cols, "F32", each);
           const removed = cumulative(scores.values, rows, cols, sparsity);
           const held = scope.use(backend.selectCumulative(scope.use(hold(backend, scores)), sparsity));
@@ -41,14 +41,36 @@ contract("selectCumulative", (claim) => {
     await assertMasks(backend, [{ what: "outlier", held, removes: (i, j) => removed.has(i * 65 + j) }]);
   });
 
-  // Equal steps of about 0.1 all err to the same side: a plain f32 sum of thousands drifts by whole steps.
+  // Equal steps, of which an f32 sum loses 0.45 units every time in its last binade: it drifts by a tenth of a step.
+  // The last score sweeps the limit over a whole step from row to row, so that some rows lie that close to it. Two
+  // fifths of equal steps are two fifths of the sum: the bisection ends at its first alpha, where scores differ a little.
   claim("sums wider than f32", async (backend, long) => {
     using scope = new DisposableStack();
-    const rows = 8, step = (at: number): number => 0.1 + Math.floor(at / long) * 0.013 + at % long * 1e-9;
-    const scores = matrix(rows, long, "F32", Array.from({ length: rows * long }, (_, at) => step(at)));
-    const removed = cumulative(scores.values, rows, long, 0.3);
-    const held = scope.use(backend.selectCumulative(scope.use(hold(backend, scores)), 0.3));
+    const rows = 33, binade = 2 ** Math.floor(Math.log2(long / 10)), unit = binade * 2 ** -23;
+    const step = (Math.round(0.1 / unit) + 0.45) * unit, differ = Math.floor(0.4 * long) - 50;
+    const values = Array.from({ length: rows * long }, (_, at) => {
+      const row = Math.floor(at / long), j = at % long;
+      return j === long - 1
+        ? step * (1.5 + 2.5 * row / rows)
+        : step + Math.min(Math.max(0, j - differ), 100) * 2 ** -27;
+    });
+    const scores = matrix(rows, long, "F32", values), removed = cumulative(scores.values, rows, long, 0.4);
+    const held = scope.use(backend.selectCumulative(scope.use(hold(backend, scores)), 0.4));
     await assertMasks(backend, [{ what: "long rows", held, removes: (i, j) => removed.has(i * long + j) }]);
+  });
+
+  // PyTorch multiplies an f32 tensor by an f32 alpha: 0.4 becomes 0.4000000059604645. Row 0 has a running sum of exactly
+  // that product, one unit above 0.4 times the sum. Row 1 takes a second score at every later alpha of the bisection.
+  claim("takes alpha as f32", async (backend) => {
+    using scope = new DisposableStack();
+    const limit = (total: number): number => Math.fround(Math.fround(0.4) * total);
+    let total = 1001;
+    while (limit(total) === Math.fround(0.4 * total) || Math.fround(total - limit(total)) + limit(total) !== total) {
+      total++;
+    }
+    const scores = matrix(2, 3, "F32", [0, limit(total), total - limit(total), 2000, 2002, 5998]);
+    const held = scope.use(backend.selectCumulative(scope.use(hold(backend, scores)), 0.5));
+    await assertMasks(backend, [{ what: `sum ${total}`, held, removes: (i, j) => j < 2 - i }]);
   });
 
   claim("does not overflow at scores of 1e30", async (backend) => {

@@ -3,6 +3,7 @@
  * A new one is one more line here.
  */
 import type { Backend } from "../../src/backend/backend.ts";
+import { openWasm } from "../../src/backend/wasm/mod.ts";
 import { openWebgpu, type WebgpuOptions } from "../../src/backend/webgpu/mod.ts";
 import { ReferenceBackend } from "../reference/backend.ts";
 
@@ -31,6 +32,8 @@ const webgpu = (name: string, options?: WebgpuOptions, rest: Partial<Subject> = 
 /** Every backend under test. */
 export const SUBJECTS: readonly Subject[] = [
   { name: "reference", open: () => Promise.resolve(new ReferenceBackend()) },
+  { name: "wasm, 1 worker", agrees: "wasm", open: () => openWasm({ workers: 1 }) },
+  { name: "wasm, 2 workers", agrees: "wasm", open: () => openWasm({ workers: 2 }) },
   webgpu(""),
   webgpu(", bindings of 4096 bytes", { bindingLimit: 4096 }, { long: 1021 }),
 ];
