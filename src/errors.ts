@@ -3,5 +3,6 @@
  * expected, in one line; commands print it without a stack and exit with code 2. Any other error is a bug.
  */
 export class PareError extends Error {
+  /** How a stack calls it. */
   override name = "PareError";
 }

@@ -61,5 +61,6 @@ export {
   DEFAULT_SAMPLES,
   DEFAULT_SEQLEN,
 } from "./text/calibration.ts";
+export type { TokenMatrix } from "./text/token_file.ts";
 export { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
 export { evaluationWindows, type WindowOptions, type Windows } from "./text/windows.ts";

@@ -21,8 +21,11 @@ export const BYTES: Readonly<Record<Dtype, number>> = { F32: 4, F16: 2, BF16: 2 
  * still see it. Disposing twice does nothing.
  */
 export interface Tensor extends Disposable {
+  /** Rows: of hidden states the tokens, of a weight the outputs. */
   readonly rows: number;
+  /** Columns: of hidden states the features, of a weight the inputs. */
   readonly cols: number;
+  /** How each number is stored. */
   readonly dtype: Dtype;
 }
 
@@ -31,7 +34,9 @@ export interface Tensor extends Disposable {
  * `j` is bit `j % 32` of word `floor(j / 32)`; unused bits are 0.
  */
 export interface Mask extends Disposable {
+  /** Rows of the weight. */
   readonly rows: number;
+  /** Columns of the weight. */
   readonly cols: number;
 }
 
@@ -78,6 +83,7 @@ export interface AttentionShape {
 
 /** About twenty operations on tensors. Everything numerical in Pare is said with these. */
 export interface Backend extends AsyncDisposable {
+  /** Which realisation it is. */
   readonly name: "webgpu" | "wasm" | "reference";
   /** The adapter, or the number of workers and the SIMD level: for the user's eyes and the run's record. */
   readonly description: string;
@@ -130,7 +136,14 @@ export interface Backend extends AsyncDisposable {
    * is ignored). `head` holds the vocabulary's rows `firstRow ...` (any dtype). The loss of token `t` is
    * `largest + log(sum) - target` once all slices have passed. The logits never exist whole.
    */
-  crossEntropy(state: Tensor, hidden: Tensor, head: Tensor, firstRow: number, targets: Uint32Array, start: boolean): void;
+  crossEntropy(
+    state: Tensor,
+    hidden: Tensor,
+    head: Tensor,
+    firstRow: number,
+    targets: Uint32Array,
+    start: boolean,
+  ): void;
 
   // ── observe ───────────────────────────────────────────────────────────────────────────────────────────────────────
   /** Adds to every column `j` of `sums` the sum over the rows of x of `x[t, j]²`. */
