@@ -18,6 +18,7 @@ const CASES: readonly Case[] = [
   { tokens: 1, width: 7, words: 129, slices: [[0, 129]] },
   { tokens: 33, width: 65, words: 31, slices: [[0, 31]] },
   { tokens: 65, width: 31, words: 1021, slices: [[0, 1021]] },
+  { tokens: 37, width: 17, words: 5003, slices: [[0, 2048], [2048, 5003]] },
   { tokens: 7, width: 129, words: 193, slices: [[0, 64], [64, 65], [65, 193]] },
   { tokens: 5, width: 33, words: 100, slices: [[90, 100], [0, 3], [3, 90]] },
 ];

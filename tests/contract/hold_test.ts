@@ -1,7 +1,7 @@
 /** Claims about what a backend holds: `allocate`, `upload`, `read`, disposing. */
 import { assert, assertEquals, assertGreaterOrEqual } from "@std/assert";
 import { BYTES } from "../../src/backend/backend.ts";
-import { contract, hold } from "./contract.ts";
+import { assertHeld, contract, type Expected, hold } from "./contract.ts";
 import { draw, DTYPES, edge, INTEGERS, NORMAL } from "./matrices.ts";
 
 const shapes = (long: number) => [[1, 1], [1, 2], [3, 1], [5, 7], [1, long], [129, 33]];
@@ -72,6 +72,18 @@ contract("hold", (claim) => {
     assertEquals([mask.rows, mask.cols], [3, 33]);
     assertEquals(await backend.read(mask, held, mask), [new Uint8Array(24), x.bytes, new Uint8Array(24)]);
     assertEquals(await backend.read(), []);
+  });
+
+  // Several times what a backend begins with; each is written, used and freed while the others live.
+  claim("grows: eight tensors of a mebibyte, a sum of each two, all read", async (backend) => {
+    using scope = new DisposableStack();
+    const rows = 512, cols = 512, all = Array.from({ length: 8 }, (_, i) => draw(i + 1, rows, cols, "F32", INTEGERS));
+    const tensors = all.map((one) => scope.use(hold(backend, one)));
+    const sums = tensors.map((one, i) => scope.use(backend.add(one, tensors[(i + 1) % 8])));
+    const expected = sums.map((held, i): Expected => {
+      return { what: `sum ${i}`, held, values: all[i].values.map((value, at) => value + all[(i + 1) % 8].values[at]) };
+    });
+    await assertHeld(backend, expected);
   });
 
   claim("live counts tensors and masks, and disposing twice does nothing", async (backend) => {

@@ -3,6 +3,9 @@ import { assertHeld, contract, type Expected, hold } from "./contract.ts";
 import { gamma, SMALLEST_NORMAL, underflow } from "./bounds.ts";
 import { draw, DTYPES, EDGES, INTEGERS, type Matrix, matrix, NORMAL, SPREAD } from "./matrices.ts";
 
+/** Beyond one block of any blocking, in every dimension. */
+const BLOCKS: readonly [number, number, number] = [261, 1021, 259];
+
 /** Tokens, inputs, outputs: one of each, just under, at and over the usual tiles, and a long inner dimension. */
 const shapes = (long: number): readonly (readonly [number, number, number])[] => [
   [1, 1, 1],
@@ -53,6 +56,14 @@ contract("linear", (claim) => {
       });
       await assertHeld(backend, expected);
     }
+  });
+
+  claim("is exactly x Wᵀ over many blocks in every dimension", async (backend) => {
+    using scope = new DisposableStack();
+    const [tokens, inputs, outputs] = BLOCKS;
+    const x = draw(1, tokens, inputs, "F32", INTEGERS), weight = draw(2, outputs, inputs, "BF16", INTEGERS);
+    const held = scope.use(backend.linear(scope.use(hold(backend, x)), scope.use(hold(backend, weight))));
+    await assertHeld(backend, [{ what: BLOCKS.join(" x "), held, values: product(x, weight).values }]);
   });
 
   claim("adds a bias of any dtype, exactly where f32 is exact", async (backend) => {

@@ -23,11 +23,22 @@ contract("rmsNorm", (claim) => {
   /** Rows, length of the gain, runs in a row. */
   const shapes = (
     long: number,
-  ) => [[1, 1, 1], [1, 7, 1], [3, 65, 1], [193, 64, 1], [2, long, 1], [5, 129, 1], [33, 16, 3], [7, 5, 9], [
-    1,
-    31,
-    33,
-  ]];
+  ) => [
+    [1, 1, 1],
+    [1, 7, 1],
+    [3, 65, 1],
+    [193, 64, 1],
+    [2, long, 1],
+    [long, 7, 1],
+    [5, 129, 1],
+    [33, 16, 3],
+    [7, 5, 9],
+    [
+      1,
+      31,
+      33,
+    ],
+  ];
   const check = (draws: Draw, epsilon: number) => async (backend: Backend, long: number): Promise<void> => {
     using scope = new DisposableStack();
     const expected = DTYPES.flatMap((dtype) =>

@@ -4,7 +4,9 @@ import { assertHeld, contract, type Expected, hold } from "./contract.ts";
 import { gamma, underflow, UNIT } from "./bounds.ts";
 import { decode, draw, INTEGERS, type Matrix, matrix, NORMAL, SPREAD } from "./matrices.ts";
 
-const shapes = (long: number) => [[1, 1], [1, 129], [2, 33], [7, 1], [33, 65], [129, 31], [193, 130], [long, 3]];
+const shapes = (
+  long: number,
+) => [[1, 1], [1, 129], [2, 33], [7, 1], [33, 65], [129, 31], [193, 130], [long, 3], [long, 33]];
 
 /** The sums of squares of the columns. */
 function squares(x: Matrix): Float64Array {

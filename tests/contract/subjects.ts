@@ -19,6 +19,17 @@ export interface Subject {
   open(): Promise<Backend>;
 }
 
+/** Opens the WASM backend as on an engine that refuses relaxed SIMD. */
+async function openPlainSimd(workers: number): Promise<Backend> {
+  const { validate } = WebAssembly;
+  WebAssembly.validate = () => false;
+  try {
+    return await openWasm({ workers });
+  } finally {
+    WebAssembly.validate = validate;
+  }
+}
+
 /** Set by `deno task test` where no adapter could be had: the shaders are then skipped, and counted as such. */
 const noWebgpu = Deno.env.get("PARE_NO_WEBGPU") === "1";
 
@@ -34,6 +45,7 @@ export const SUBJECTS: readonly Subject[] = [
   { name: "reference", open: () => Promise.resolve(new ReferenceBackend()) },
   { name: "wasm, 1 worker", agrees: "wasm", open: () => openWasm({ workers: 1 }) },
   { name: "wasm, 2 workers", agrees: "wasm", open: () => openWasm({ workers: 2 }) },
+  { name: "wasm, plain SIMD", open: () => openPlainSimd(2) },
   webgpu(""),
   webgpu(", bindings of 4096 bytes", { bindingLimit: 4096 }, { long: 1021 }),
 ];
