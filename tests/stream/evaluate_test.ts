@@ -1,0 +1,130 @@
+/** Perplexity against a direct computation from logits, and generation against the same logits. */
+import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
+import { PareError } from "../../src/errors.ts";
+import { evaluate } from "../../src/stream/evaluate.ts";
+import { generate } from "../../src/stream/generate.ts";
+import { logits } from "../../src/stream/logits.ts";
+import { ReferenceBackend } from "../reference/backend.ts";
+import { overlay, watch } from "./checkpoints.ts";
+import { pruned } from "./pruned.ts";
+import { randomTokens } from "./random_model.ts";
+
+const VOCABULARY = 128;
+/** A cross entropy's state and the logits are f32: a few roundings of 2^-24 of logits below 20. */
+const TOLERANCE = 1e-5;
+
+/** Mean loss of every window from all logits: log-sum-exp and means in f64. */
+function directLosses(all: Float32Array, { ids, sequences, length }: ReturnType<typeof randomTokens>): number[] {
+  return Array.from({ length: sequences }, (_, window) => {
+    let sum = 0;
+    for (let t = window * length; t < (window + 1) * length - 1; t++) {
+      const row = all.subarray(t * VOCABULARY, (t + 1) * VOCABULARY);
+      sum += Math.log(row.reduce((total, logit) => total + Math.exp(logit), 0)) - row[ids[t + 1]];
+    }
+    return sum / (length - 1);
+  });
+}
+
+for (
+  const [family, sequences, length] of [
+    ["llama3", 70, 16],
+    ["qwen2", 3, 2],
+    ["qwen3", 1, 2],
+    ["qwen2", 2, 128],
+  ] as const
+) {
+  Deno.test(`tiny-${family}: the perplexity of ${sequences} windows of ${length} tokens is that of its logits`, async () => {
+    await using watched = await watch(`tiny-${family}`);
+    const { checkpoint } = watched,
+      backend = new ReferenceBackend(),
+      windows = randomTokens(sequences, length, VOCABULARY);
+    const { perplexity, losses } = await evaluate(windows, { checkpoint, backend });
+    const direct = directLosses(await logits(windows, { checkpoint, backend }), windows);
+    assertEquals(losses.length, sequences);
+    for (const [i, loss] of losses.entries()) assertLess(Math.abs(loss - direct[i]), TOLERANCE);
+    assertLess(Math.abs(perplexity / Math.exp(direct.reduce((a, b) => a + b) / sequences) - 1), TOLERANCE);
+    assertEquals(backend.live, 0);
+  });
+}
+
+Deno.test("windows are on their own: each has the loss that it has alone", async () => {
+  await using watched = await watch("tiny-llama3");
+  const options = { checkpoint: watched.checkpoint, backend: new ReferenceBackend() },
+    windows = randomTokens(5, 9, 128);
+  const { losses } = await evaluate(windows, options);
+  for (const [i, loss] of losses.entries()) {
+    const alone = { ids: windows.ids.slice(9 * i, 9 * i + 9), sequences: 1, length: 9 };
+    assertEquals((await evaluate(alone, options)).losses, [loss]);
+  }
+});
+
+Deno.test("the last token of a window is predicted, and predicts nothing", async () => {
+  await using watched = await watch("tiny-llama3");
+  const options = { checkpoint: watched.checkpoint, backend: new ReferenceBackend() };
+  const perplexity = async (...ids: number[]) =>
+    (await evaluate({ ids: new Uint32Array(ids), sequences: 1, length: ids.length }, options)).perplexity;
+  const all = await logits({ ids: new Uint32Array([7, 9]), sequences: 1, length: 2 }, options);
+  const share = (id: number) =>
+    Math.exp(all[id]) / all.subarray(0, 128).reduce((sum, logit) => sum + Math.exp(logit), 0);
+  for (const id of [0, 9, 127]) assertLess(Math.abs(await perplexity(7, id) * share(id) - 1), TOLERANCE);
+});
+
+Deno.test("spooled hidden states give the same perplexity to the last bit", async () => {
+  await using watched = await watch("tiny-qwen3");
+  const options = { checkpoint: watched.checkpoint, backend: new ReferenceBackend() },
+    windows = randomTokens(70, 16, 128);
+  assertEquals(await evaluate(windows, { ...options, spool: { always: true } }), await evaluate(windows, options));
+});
+
+Deno.test("sparsity is the share of zeros among the linears' weights", async () => {
+  await using watched = await watch("tiny-llama3");
+  const { checkpoint } = watched, backend = new ReferenceBackend(), windows = randomTokens(1, 2, 128);
+  assertEquals((await evaluate(windows, { checkpoint, backend })).sparsity, 0);
+  const half = await pruned(checkpoint, backend, { name: "magnitude", ask: { pattern: { n: 2, m: 4 } } });
+  assertEquals((await evaluate(windows, { checkpoint: overlay(checkpoint, half.weights), backend })).sparsity, 0.5);
+  const one = await pruned(checkpoint, backend, {
+    name: "magnitude",
+    ask: { pattern: { n: 1, m: 2 } },
+    leave: { include: ["layers.1.mlp.up_proj"] },
+  });
+  const weights = 3 * (2 * 64 * 64 + 2 * 32 * 64 + 3 * 80 * 64);
+  const { sparsity } = await evaluate(windows, { checkpoint: overlay(checkpoint, one.weights), backend });
+  assertEquals(sparsity, 80 * 64 / 2 / weights);
+});
+
+Deno.test("at temperature 0, or of one candidate, the likeliest token is taken every time", async () => {
+  await using watched = await watch("tiny-qwen2");
+  const options = { checkpoint: watched.checkpoint, backend: new ReferenceBackend() },
+    prompt = Uint32Array.of(5, 77, 3);
+  const cold = await generate(prompt, { tokens: 6, temperature: 0, topK: 40, seed: 1 }, options);
+  const single = await generate(prompt, { tokens: 6, temperature: 1, topK: 1, seed: 2 }, options);
+  assertEquals(single, cold);
+  assertEquals(cold.slice(0, 3), prompt);
+  const all = await logits({ ids: cold, sequences: 1, length: cold.length }, options);
+  for (let t = 3; t < cold.length; t++) {
+    const row = all.subarray((t - 1) * VOCABULARY, t * VOCABULARY);
+    assertEquals(cold[t], row.indexOf(row.reduce((a, b) => Math.max(a, b))));
+  }
+});
+
+Deno.test("the same seed writes the same text, another seed another, and nothing stays on the backend", async () => {
+  await using watched = await watch("tiny-qwen2");
+  const backend = new ReferenceBackend(), options = { checkpoint: watched.checkpoint, backend };
+  const write = (seed: number) =>
+    generate(Uint32Array.of(5), { tokens: 12, temperature: 1, topK: 128, seed }, options).then(String);
+  assertEquals(await write(1), await write(1));
+  assert(await write(1) !== await write(2));
+  assertEquals(backend.live, 0);
+});
+
+Deno.test("generation refuses an empty prompt, and a text longer than the model's limit", async () => {
+  await using watched = await watch("tiny-qwen2");
+  const options = { checkpoint: watched.checkpoint, backend: new ReferenceBackend() };
+  const sampling = { tokens: 128, temperature: 0, topK: 1, seed: 0 };
+  await assertRejects(() => generate(new Uint32Array(0), sampling, options), PareError, "the prompt is empty");
+  await assertRejects(
+    () => generate(Uint32Array.of(1), sampling, options),
+    PareError,
+    "sequences of 129 tokens are longer than the model's limit of 128",
+  );
+});

@@ -1,0 +1,58 @@
+/** Hidden states, resident and spooled: what is stored is what is lent, byte for byte, and all of it is given back. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { PareError } from "../../src/errors.ts";
+import { openHiddenStates, SPOOL_ABOVE } from "../../src/stream/hidden.ts";
+import { temporary } from "../checkpoint/folders.ts";
+import { ReferenceBackend } from "../reference/backend.ts";
+
+/** A tensor of these rows whose bytes tell it apart; subnormal, infinite and NaN bit patterns among them. */
+function tensorOf(backend: ReferenceBackend, rows: number, seed: number) {
+  const words = Uint32Array.from({ length: rows * 3 }, (_, i) => Math.imul(seed * 97 + i, 2654435761));
+  const bytes = new Uint8Array(words.buffer);
+  return { bytes, tensor: backend.upload(bytes, rows, 3, "F32") };
+}
+
+for (const always of [false, true]) {
+  const held = always ? "spooled" : "resident";
+  Deno.test(`${held} states come back byte for byte, in any order, and after they were stored anew`, async () => {
+    using folder = temporary();
+    const backend = new ReferenceBackend();
+    {
+      await using hidden = await openHiddenStates(backend, 1000, { always, directory: folder.path });
+      const check = async (expected: Uint8Array[]) => {
+        for (const i of [2, 0, 1, 0]) {
+          using lent = await hidden.load(i);
+          assertEquals([lent.tensor.rows, lent.tensor.cols], [i + 1, 3]);
+          assertEquals((await backend.read(lent.tensor))[0], expected[i]);
+        }
+      };
+      for (const round of [1, 2]) {
+        const states = [0, 1, 2].map((i) => tensorOf(backend, i + 1, 10 * round + i));
+        for (const [i, { tensor }] of states.entries()) await hidden.store(i, tensor);
+        await check(states.map(({ bytes }) => bytes));
+        assertEquals(backend.live, always ? 0 : 3);
+      }
+      // The file has no name any more: whatever ends the process, nothing of it is left.
+      if (Deno.build.os !== "windows") assertEquals([...Deno.readDirSync(folder.path)], []);
+    }
+    assertEquals([backend.live, [...Deno.readDirSync(folder.path)]], [0, []]);
+  });
+}
+
+Deno.test("states beyond the limit are spooled without being asked", async () => {
+  using folder = temporary();
+  const backend = new ReferenceBackend(), spool = { directory: folder.path };
+  for (const [bytes, live] of [[SPOOL_ABOVE, 1], [SPOOL_ABOVE + 1, 0]]) {
+    await using hidden = await openHiddenStates(backend, bytes, spool);
+    await hidden.store(0, tensorOf(backend, 1, 1).tensor);
+    assertEquals(backend.live, live);
+  }
+});
+
+Deno.test("a folder that does not exist, or is a file, is one line that names it", async () => {
+  for (const directory of ["/nowhere/at/all", new URL(import.meta.url).pathname]) {
+    const open = () => openHiddenStates(new ReferenceBackend(), 1, { always: true, directory });
+    const { message } = await assertRejects(open, PareError);
+    assert(message.startsWith(`cannot make a spool file in ${directory}: `) && !message.includes("\n"), message);
+  }
+});

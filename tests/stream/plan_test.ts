@@ -1,0 +1,95 @@
+/** What a plan foretells, beside what a run of the same request then does. */
+import { assertEquals, assertGreater, assertLess } from "@std/assert";
+import { findMethod, makeRequest } from "../../src/method/mod.ts";
+import { readShape } from "../../src/model/tensors.ts";
+import { BATCH_TOKENS } from "../../src/stream/batches.ts";
+import { SPOOL_ABOVE } from "../../src/stream/hidden.ts";
+import { planPrune } from "../../src/stream/plan.ts";
+import { prune } from "../../src/stream/prune.ts";
+import { chooseTargets, type TargetOptions } from "../../src/stream/target.ts";
+import { ReferenceBackend } from "../reference/backend.ts";
+import { watch, type Watched } from "./checkpoints.ts";
+import { randomTokens } from "./random_model.ts";
+
+/** A backend on which no trial is run: its linear takes no time. */
+const QUICK = Object.assign(new ReferenceBackend(), {
+  linear: () => ({ [Symbol.dispose]: () => {} }),
+}) as unknown as ReferenceBackend;
+
+function requested({ checkpoint }: Watched, name: string, leave: TargetOptions) {
+  const method = findMethod(name), request = makeRequest(method, {}), shape = readShape(checkpoint);
+  return { method, request, shape, targets: chooseTargets(shape, request, leave) };
+}
+
+for (
+  const [name, leave] of [
+    ["magnitude", {}],
+    ["magnitude", { blocks: "0,2" }],
+    ["wanda", {}],
+    ["wanda", { blocks: "1" }],
+    ["wanda", { include: ["layers.1.mlp.*"] }],
+  ] as const
+) {
+  Deno.test(`the plan of ${name} ${JSON.stringify(leave)} is what the run reads of blocks, prunes and counts`, async () => {
+    await using watched = await watch("tiny-qwen2");
+    const { method, request, shape, targets } = requested(watched, name, leave), { checkpoint } = watched;
+    const calibration = method.statistic === "none" ? undefined : randomTokens(2, 8, 128);
+    const plan = await planPrune(QUICK, checkpoint, shape, targets, calibration);
+    assertEquals(watched.reads, []);
+
+    const reports = await prune({
+      checkpoint,
+      backend: new ReferenceBackend(),
+      method,
+      request,
+      targets,
+      calibration,
+      write: () => Promise.resolve(),
+    });
+    const { offset, bytes } = checkpoint.tensors.get("model.embed_tokens.weight")!;
+    const ofBlocks = watched.reads.filter((read) => read.offset < offset || read.offset >= offset + bytes);
+    assertEquals(plan.readBytes, ofBlocks.reduce((sum, { length }) => sum + length, 0));
+    assertEquals(plan.linears, reports.length);
+    assertEquals(plan.weights, reports.reduce((sum, { rows, cols }) => sum + rows * cols, 0));
+    assertEquals(plan.hiddenBytes, calibration ? 2 * 8 * 64 * 4 : 0);
+    assertEquals(plan.spooled, false);
+  });
+}
+
+Deno.test("the plan says whether hidden states go to a file, and then they are not in its peak memory", async () => {
+  await using watched = await watch("tiny-qwen2");
+  const { shape, targets } = requested(watched, "wanda", {});
+  const plan = (sequences: number, always = false) =>
+    planPrune(QUICK, watched.checkpoint, shape, targets, randomTokens(sequences, 128, 128), { always });
+  const little = await plan(8), spooled = await plan(8, true);
+  assertEquals([little.spooled, spooled.spooled], [false, true]);
+  assertEquals(little.peakBytes - spooled.peakBytes, little.hiddenBytes);
+  const most = SPOOL_ABOVE / (128 * 64 * 4);
+  assertEquals([(await plan(most)).spooled, (await plan(most + 1)).spooled], [false, true]);
+});
+
+Deno.test("floating-point operations are counted as the pass does them", async () => {
+  await using watched = await watch("tiny-qwen2");
+  const { shape, targets } = requested(watched, "wanda", { blocks: "0-1" });
+  const { flops } = await planPrune(QUICK, watched.checkpoint, shape, targets, randomTokens(3, 10, 128));
+  // tiny-qwen2: hidden 64, 4 heads of 16, 2 kv heads, MLP 96. Attention: scores and mix, each over (t + 1) positions.
+  const attention = 2 * Array.from({ length: 10 }, (_, t) => 2 * 4 * 16 * (t + 1)).reduce((a, b) => a + b);
+  const linears = 2 * 10 * (2 * 64 * 64 + 2 * 32 * 64 + 2 * 96 * 64), down = 2 * 10 * 96 * 64;
+  // Two blocks observed, without the down projection; one propagated.
+  assertEquals(flops, 3 * (3 * (linears + attention) + down));
+});
+
+Deno.test("the estimated time is the work divided by the backend's rate", async () => {
+  await using watched = await watch("tiny-qwen2");
+  const { shape, targets } = requested(watched, "wanda", {}), { checkpoint } = watched;
+  // A backend whose trial (768 cubed) takes 50 ms.
+  const slow = Object.assign(new ReferenceBackend(), {
+    linear: () => ({ [Symbol.dispose]: () => {} }),
+    read: () => new Promise((resolve) => setTimeout(resolve, 50, [])),
+  }) as unknown as ReferenceBackend;
+  const { flops, seconds } = await planPrune(slow, checkpoint, shape, targets, randomTokens(8, BATCH_TOKENS / 8, 128));
+  const rate = flops / seconds;
+  // A timer never comes early, and on a loaded machine it comes late.
+  assertLess(rate, 2 * 768 ** 3 / 0.049);
+  assertGreater(rate, 2 * 768 ** 3 / 1);
+});
