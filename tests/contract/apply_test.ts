@@ -1,5 +1,5 @@
 /** Claims about `apply`: removed weights become positive zero in their own dtype, all other bits stay. */
-import { assertSameBytes, contract, hold } from "./contract.ts";
+import { assertSameBytes, contract } from "./contract.ts";
 import { draw, DTYPES, edge, NORMAL, STEPS } from "./matrices.ts";
 import { smallest } from "./selection.ts";
 import { BYTES } from "../../src/backend/backend.ts";
@@ -8,30 +8,32 @@ const shapes = (long: number) => [[1, 1], [1, 2], [3, 1], [1, 129], [3, 33], [5,
 
 contract("apply", (claim) => {
   for (const [name, each] of [["usual", () => NORMAL], ["tied", () => STEPS], ["edge", edge]] as const) {
-    claim(`zeroes what the mask removes and keeps every other bit of ${name} weights`, async (backend, long) => {
-      using scope = new DisposableStack();
-      const cases = DTYPES.flatMap((dtype) =>
-        shapes(long).map(([rows, cols], seed) => {
-          const weight = draw(seed, rows, cols, dtype, each(dtype)),
-            scores = draw(seed + 9, rows, cols, "F32", (random) => random());
-          const selection = { group: rows, sparsity: 0.5, rule: "count" } as const;
-          const held = scope.use(hold(backend, weight));
-          backend.apply(held, scope.use(backend.selectSmallest(scope.use(hold(backend, scores)), selection)));
-          const bytes = weight.bytes.slice(), size = BYTES[dtype];
-          for (const at of smallest(scores.values, rows, cols, selection)) bytes.fill(0, at * size, (at + 1) * size);
-          return { held, bytes, what: `${rows} x ${cols} ${dtype}` };
-        })
-      );
-      const found = await backend.read(...cases.map(({ held }) => held));
-      cases.forEach(({ bytes, what }, i) => assertSameBytes(found[i], bytes, what));
-    });
+    claim(
+      `zeroes what the mask removes and keeps every other bit of ${name} weights`,
+      async ({ backend, hold, keep, long }) => {
+        const cases = DTYPES.flatMap((dtype) =>
+          shapes(long).map(([rows, cols], seed) => {
+            const weight = draw(seed, rows, cols, dtype, each(dtype)),
+              scores = draw(seed + 9, rows, cols, "F32", (random) => random());
+            const selection = { group: rows, sparsity: 0.5, rule: "count" } as const;
+            const held = hold(weight);
+            backend.apply(held, keep(backend.selectSmallest(hold(scores), selection)));
+            const bytes = weight.bytes.slice(), size = BYTES[dtype];
+            for (const at of smallest(scores.values, rows, cols, selection)) bytes.fill(0, at * size, (at + 1) * size);
+            return { held, bytes, what: `${rows} x ${cols} ${dtype}` };
+          })
+        );
+        const found = await backend.read(...cases.map(({ held }) => held));
+        cases.forEach(({ bytes, what }, i) => assertSameBytes(found[i], bytes, what));
+      },
+    );
   }
 
-  claim("twice is the same as once", async (backend) => {
+  claim("twice is the same as once", async ({ backend, hold, keep }) => {
     for (const dtype of DTYPES) {
-      using weight = hold(backend, draw(1, 31, 67, dtype, NORMAL));
-      using scores = backend.score(weight, { kind: "magnitude" });
-      using mask = backend.selectSmallest(scores, { group: 1, sparsity: 0.6, rule: "count" });
+      const weight = hold(draw(1, 31, 67, dtype, NORMAL));
+      const scores = keep(backend.score(weight, { kind: "magnitude" }));
+      const mask = keep(backend.selectSmallest(scores, { group: 1, sparsity: 0.6, rule: "count" }));
       backend.apply(weight, mask);
       const [once] = await backend.read(weight);
       backend.apply(weight, mask);
@@ -40,13 +42,13 @@ contract("apply", (claim) => {
     }
   });
 
-  claim("leaves zeros that the same selection finds again", async (backend) => {
-    using weight = hold(backend, draw(2, 31, 67, "F16", NORMAL));
-    using scores = backend.score(weight, { kind: "magnitude" });
-    using mask = backend.selectSmallest(scores, { group: 1, sparsity: 0.5, rule: "count" });
+  claim("leaves zeros that the same selection finds again", async ({ backend, hold, keep }) => {
+    const weight = hold(draw(2, 31, 67, "F16", NORMAL));
+    const scores = keep(backend.score(weight, { kind: "magnitude" }));
+    const mask = keep(backend.selectSmallest(scores, { group: 1, sparsity: 0.5, rule: "count" }));
     backend.apply(weight, mask);
-    using again = backend.score(weight, { kind: "magnitude" });
-    using second = backend.selectSmallest(again, { group: 1, sparsity: 0.5, rule: "count" });
+    const again = keep(backend.score(weight, { kind: "magnitude" }));
+    const second = keep(backend.selectSmallest(again, { group: 1, sparsity: 0.5, rule: "count" }));
     const [one, two] = await backend.read(mask, second);
     assertSameBytes(two, one, "mask");
   });

@@ -1,6 +1,6 @@
 /** Claims about `attention`: causal, grouped heads, sequences apart. */
-import type { AttentionShape, Backend } from "../../src/backend/backend.ts";
-import { assertHeld, assertSameBytes, contract, type Expected, hold } from "./contract.ts";
+import type { AttentionShape } from "../../src/backend/backend.ts";
+import { assertHeld, assertSameBytes, contract, type Expected, type Stage } from "./contract.ts";
 import { DIVISION, exponential, gamma, underflow, UNIT } from "./bounds.ts";
 import { type Draw, draw, type Matrix, matrix, NORMAL } from "./matrices.ts";
 
@@ -76,11 +76,10 @@ function attended([q, k, v]: Matrix[], { length, heads, kvHeads, headDim }: Case
 }
 
 contract("attention", (claim) => {
-  const check = (each: Draw) => async (backend: Backend): Promise<void> => {
-    using scope = new DisposableStack();
+  const check = (each: Draw) => async ({ backend, hold, keep }: Stage): Promise<void> => {
     const expected = CASES.map((shape, seed): Expected => {
-      const all = inputs(seed, shape, each), [q, k, v] = all.map((one) => scope.use(hold(backend, one)));
-      const held = scope.use(backend.attention(q, k, v, shape));
+      const all = inputs(seed, shape, each), [q, k, v] = all.map((one) => hold(one));
+      const held = keep(backend.attention(q, k, v, shape));
       const { length, sequences, heads, kvHeads, headDim } = shape;
       const what = `${sequences} x ${length}, heads ${heads}/${kvHeads} of ${headDim}`;
       return { what, held, ...attended(all, shape, underflow(backend)) };
@@ -91,12 +90,11 @@ contract("attention", (claim) => {
   claim("stands sharp scores, where one token takes all", check((random) => 12 * NORMAL(random)));
   claim("is the running mean of v where all scores are equal", check((random) => Math.abs(NORMAL(random)) < 1 ? 0 : 1));
 
-  claim("does not overflow: scores of 1e30 apart, values of 1e30", async (backend) => {
-    using scope = new DisposableStack();
+  claim("does not overflow: scores of 1e30 apart, values of 1e30", async ({ backend, hold, keep }) => {
     const q = matrix(3, 1, "F32", [1e15, 1e15, -1e15]), k = matrix(3, 1, "F32", [-1e15, 1e15, 0]);
     const v = matrix(3, 1, "F32", [1e30, -1e30, 3]);
-    const [a, b, c] = [q, k, v].map((one) => scope.use(hold(backend, one)));
-    const held = scope.use(backend.attention(a, b, c, { length: 3, heads: 1, kvHeads: 1 }));
+    const [a, b, c] = [q, k, v].map((one) => hold(one));
+    const held = keep(backend.attention(a, b, c, { length: 3, heads: 1, kvHeads: 1 }));
     // Each token sees one score far above the rest: tokens 0, 1 and 0.
     const values = [1e30, -1e30, 1e30];
     await assertHeld(backend, [{
@@ -107,9 +105,8 @@ contract("attention", (claim) => {
     }]);
   });
 
-  claim("of a token does not change with what follows it, to the bit", async (backend) => {
+  claim("of a token does not change with what follows it, to the bit", async ({ backend, hold, keep }) => {
     for (const shape of CASES.slice(2)) {
-      using scope = new DisposableStack();
       const { length, sequences, heads, headDim } = shape, width = heads * headDim;
       const cut = Math.ceil(length / 2);
       const outputs = [1, 2].map((seed) => {
@@ -119,8 +116,8 @@ contract("attention", (claim) => {
           const pick = (at: number) => Math.floor(at / same.cols) % length < cut ? same : other;
           return matrix(same.rows, same.cols, "F32", same.values.map((_, at) => pick(at).values[at]));
         });
-        const [q, k, v] = mixed.map((one) => scope.use(hold(backend, one)));
-        return scope.use(backend.attention(q, k, v, shape));
+        const [q, k, v] = mixed.map((one) => hold(one));
+        return keep(backend.attention(q, k, v, shape));
       });
       const [one, two] = await backend.read(...outputs);
       for (let sequence = 0; sequence < sequences; sequence++) {
@@ -130,19 +127,18 @@ contract("attention", (claim) => {
     }
   });
 
-  claim("of a sequence does not change with its neighbours, to the bit", async (backend) => {
-    using scope = new DisposableStack();
+  claim("of a sequence does not change with its neighbours, to the bit", async ({ backend, hold, keep }) => {
     const shape: Case = { length: 37, sequences: 3, heads: 6, kvHeads: 2, headDim: 20 };
     const middle = (row: number): boolean => Math.floor(row / shape.length) === 1;
     const outputs = [1, 2].map((seed) => {
       const [q, k, v] = inputs(3, shape, NORMAL).map((same, i) => {
         const other = inputs(seed, shape, NORMAL)[i];
         const pick = (at: number): Matrix => middle(Math.floor(at / same.cols)) ? same : other;
-        return scope.use(
-          hold(backend, matrix(same.rows, same.cols, "F32", same.values.map((_, at) => pick(at).values[at]))),
+        return keep(
+          hold(matrix(same.rows, same.cols, "F32", same.values.map((_, at) => pick(at).values[at]))),
         );
       });
-      return scope.use(backend.attention(q, k, v, shape));
+      return keep(backend.attention(q, k, v, shape));
     });
     const [one, two] = await backend.read(...outputs), third = one.length / 3;
     assertSameBytes(one.subarray(third, 2 * third), two.subarray(third, 2 * third), "the middle sequence");

@@ -4,30 +4,45 @@
  * after it; after every claim its live tensors must be as many as before, so that leaks fail where they happen.
  */
 import { assertEquals, fail } from "@std/assert";
-import type { Backend, Mask, Selection, Tensor } from "../../src/backend/backend.ts";
+import type { Backend, Mask, Tensor } from "../../src/backend/backend.ts";
 import { decode, type Matrix } from "./matrices.ts";
 import { SUBJECTS } from "./subjects.ts";
 
-/** What a claim does with a backend; `long` is the length of a long row, an odd one. */
-export type Claim = (backend: Backend, long: number) => Promise<void>;
+/** What a claim works with. */
+export interface Stage {
+  readonly backend: Backend;
+  /** The length of a long row, an odd number. */
+  readonly long: number;
+  /** Puts a matrix on the backend until the claim is done. */
+  hold(matrix: Matrix): Tensor;
+  /** Keeps a result until the claim is done. */
+  keep<T extends Disposable>(result: T): T;
+}
 
 /** A long row, unless the subject says otherwise: beyond 4096, where tiles and single passes have ended. */
 const LONG = 4099;
 
 /** Registers the claims about one subject matter, for every backend. */
-export function contract(about: string, claims: (claim: (says: string, body: Claim) => void) => void): void {
-  const all: [says: string, body: Claim][] = [];
+export function contract(
+  about: string,
+  claims: (claim: (says: string, body: (stage: Stage) => Promise<void>) => void) => void,
+): void {
+  const all: [says: string, body: (stage: Stage) => Promise<void>][] = [];
   claims((says, body) => all.push([says, body]));
-  for (const subject of SUBJECTS) {
+  for (const { name, ignore, open, long = LONG } of SUBJECTS) {
     Deno.test({
-      name: `${about} on ${subject.name}`,
-      ignore: subject.ignore,
+      name: `${about} on ${name}`,
+      ignore,
       async fn(t) {
-        await using backend = await subject.open();
+        await using backend = await open();
         for (const [says, body] of all) {
           await t.step(says, async () => {
             const before = backend.live;
-            await body(backend, subject.long ?? LONG);
+            {
+              using scope = new DisposableStack();
+              const keep = <T extends Disposable>(result: T): T => scope.use(result);
+              await body({ backend, long, keep, hold: (matrix) => keep(upload(backend, matrix)) });
+            }
             assertEquals(backend.live, before, "live tensors after the claim");
           });
         }
@@ -36,8 +51,8 @@ export function contract(about: string, claims: (claim: (says: string, body: Cla
   }
 }
 
-/** Puts a matrix on the backend. */
-export function hold(backend: Backend, { bytes, rows, cols, dtype }: Matrix): Tensor {
+/** A matrix on the backend, to be disposed of by the caller. */
+export function upload(backend: Backend, { bytes, rows, cols, dtype }: Matrix): Tensor {
   return backend.upload(bytes, rows, cols, dtype);
 }
 
@@ -102,26 +117,5 @@ export async function assertMasks(backend: Backend, expected: readonly ExpectedM
     const stride = Math.ceil(cols / 32) * 4, bit = Math.log2((found[at] ^ want[at]) & -(found[at] ^ want[at]));
     const place = `row ${Math.floor(at / stride)}, column ${at % stride * 8 + bit}`;
     fail(`${what}, ${place}: expected ${want[at] >> bit & 1}, found ${found[at] >> bit & 1}`);
-  });
-}
-
-/** The indices (row-major) that selections of these scores remove. */
-export async function removedBy(
-  backend: Backend,
-  scores: Matrix,
-  selections: readonly Selection[],
-): Promise<Set<number>[]> {
-  using scope = new DisposableStack();
-  const held = scope.use(hold(backend, scores)), { rows, cols } = scores, stride = Math.ceil(cols / 32);
-  const masks = await backend.read(
-    ...selections.map((selection) => scope.use(backend.selectSmallest(held, selection))),
-  );
-  return masks.map((bytes) => {
-    const words = new Uint32Array(bytes.buffer), removed = new Set<number>();
-    for (let at = 0; at < rows * cols; at++) {
-      const j = at % cols;
-      if (words[Math.floor(at / cols) * stride + (j >> 5)] >>> (j & 31) & 1) removed.add(at);
-    }
-    return removed;
   });
 }

@@ -1,7 +1,6 @@
 /** Claims about `crossEntropy`: the vocabulary whole or in slices, the logits never held. */
 import { assertLessOrEqual } from "@std/assert";
-import type { Backend } from "../../src/backend/backend.ts";
-import { contract, hold } from "./contract.ts";
+import { contract, type Stage } from "./contract.ts";
 import { exponential, gamma, UNIT } from "./bounds.ts";
 import { decode, type Draw, draw, DTYPES, generator, type Matrix, matrix, NORMAL } from "./matrices.ts";
 
@@ -25,18 +24,18 @@ const CASES: readonly Case[] = [
 
 /** Runs a case and holds the three numbers of every token against f64. */
 async function check(
-  backend: Backend,
+  { backend, hold }: Stage,
   { tokens, width, words, slices }: Case,
   head: Matrix,
   hidden: Matrix,
 ): Promise<void> {
   const random = generator(words), targets = Uint32Array.from({ length: tokens }, () => random() * words);
   // What the state held before must not matter.
-  using state = hold(backend, matrix(tokens, 3, "F32", Array(tokens * 3).fill(1e30)));
-  using held = hold(backend, hidden);
+  const state = hold(matrix(tokens, 3, "F32", Array(tokens * 3).fill(1e30)));
+  const held = hold(hidden);
   slices.forEach(([first, end], i) => {
     const rows = head.values.subarray(first * width, end * width);
-    using slice = hold(backend, matrix(end - first, width, head.dtype, rows));
+    const slice = hold(matrix(end - first, width, head.dtype, rows));
     backend.crossEntropy(state, held, slice, first, targets, i === 0);
   });
   const found = decode((await backend.read(state))[0], "F32");
@@ -68,25 +67,25 @@ async function check(
 }
 
 contract("crossEntropy", (claim) => {
-  const all = (each: Draw) => async (backend: Backend): Promise<void> => {
+  const all = (each: Draw) => async (stage: Stage): Promise<void> => {
     for (const dtype of DTYPES) {
       for (const shape of CASES) {
         const hidden = draw(1, shape.tokens, shape.width, "F32", each);
-        await check(backend, shape, draw(2, shape.words, shape.width, dtype, NORMAL), hidden);
+        await check(stage, shape, draw(2, shape.words, shape.width, dtype, NORMAL), hidden);
       }
     }
   };
   claim("gives largest, sum and target of every token, whole and by slices in any order", all(NORMAL));
   claim("stands logits in the hundreds", all((random) => 40 * NORMAL(random)));
 
-  claim("does not overflow at logits of 1e30", async (backend) => {
+  claim("does not overflow at logits of 1e30", async (stage) => {
     const shape: Case = { tokens: 2, width: 2, words: 3, slices: [[0, 1], [1, 3]] };
     const hidden = matrix(2, 2, "F32", [1e30, 1, -1e30, 1]), head = matrix(3, 2, "F16", [1, 0, -1, 0, 0.5, 0.5]);
-    await check(backend, shape, head, hidden);
+    await check(stage, shape, head, hidden);
   });
 
-  claim("gives log(words) where all logits are equal", async (backend) => {
+  claim("gives log(words) where all logits are equal", async (stage) => {
     const shape: Case = { tokens: 3, width: 5, words: 997, slices: [[0, 500], [500, 997]] };
-    await check(backend, shape, draw(3, 997, 5, "BF16", () => 0), draw(4, 3, 5, "F32", NORMAL));
+    await check(stage, shape, draw(3, 997, 5, "BF16", () => 0), draw(4, 3, 5, "F32", NORMAL));
   });
 });

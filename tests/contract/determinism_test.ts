@@ -3,7 +3,7 @@
  * says it `agrees` (one worker or two). The program here calls every operation, at sizes that are worth splitting.
  */
 import type { Backend, Mask, Tensor } from "../../src/backend/backend.ts";
-import { assertSameBytes, hold } from "./contract.ts";
+import { assertSameBytes, upload } from "./contract.ts";
 import { type Draw, draw, NORMAL } from "./matrices.ts";
 import { SUBJECTS } from "./subjects.ts";
 
@@ -21,7 +21,7 @@ async function everything(backend: Backend): Promise<Map<string, Uint8Array>> {
     cols: number,
     dtype: Tensor["dtype"] = "F32",
     each: Draw = NORMAL,
-  ): Tensor => scope.use(hold(backend, draw(seed, rows, cols, dtype, each)));
+  ): Tensor => scope.use(upload(backend, draw(seed, rows, cols, dtype, each)));
   const tokens = 3 * 67, headDim = 40, heads = 6, kvHeads = 2, width = 240, shape = { length: 67, heads, kvHeads };
   const ids = Uint32Array.from({ length: tokens }, (_, t) => t * 31 % 301);
 

@@ -1,34 +1,30 @@
 /** Claims about `add` and `swiglu`. */
-import type { Backend } from "../../src/backend/backend.ts";
-import { assertHeld, contract, type Expected, hold } from "./contract.ts";
+import { assertHeld, contract, type Expected, type Stage } from "./contract.ts";
 import { DIVISION, exponential, SMALLEST_NORMAL, underflow, UNIT } from "./bounds.ts";
 import { type Draw, draw, matrix, NORMAL, SPREAD } from "./matrices.ts";
 
 const shapes = (long: number) => [[1, 1], [1, long], [long, 1], [3, 5], [33, 31], [65, 129]];
 
 contract("add", (claim) => {
-  claim("is the rounded sum of every pair", async (backend, long) => {
-    using scope = new DisposableStack();
+  claim("is the rounded sum of every pair", async ({ backend, hold, keep, long }) => {
     const expected = shapes(long).map(([rows, cols], seed): Expected => {
       const x = draw(seed, rows, cols, "F32", SPREAD), y = draw(seed + 50, rows, cols, "F32", SPREAD);
-      const held = scope.use(backend.add(scope.use(hold(backend, x)), scope.use(hold(backend, y))));
+      const held = keep(backend.add(hold(x), hold(y)));
       return { what: `${rows} x ${cols}`, held, values: x.values.map((value, i) => value + y.values[i]) };
     });
     await assertHeld(backend, expected);
   });
 
-  claim("holds at the edges: 1e30 + 1e30, x - x, zeros of either sign", async (backend) => {
-    using scope = new DisposableStack();
+  claim("holds at the edges: 1e30 + 1e30, x - x, zeros of either sign", async ({ backend, hold, keep }) => {
     const x = matrix(1, 6, "F32", [1e30, 1e30, 0, -0, -0, 2 ** -126]),
       y = matrix(1, 6, "F32", [1e30, -1e30, -0, -0, 1, -(2 ** -126)]);
-    const held = scope.use(backend.add(scope.use(hold(backend, x)), scope.use(hold(backend, y))));
+    const held = keep(backend.add(hold(x), hold(y)));
     await assertHeld(backend, [{ what: "edges", held, values: x.values.map((value, i) => value + y.values[i]) }]);
   });
 
-  claim("of a tensor and itself doubles it and leaves it as it was", async (backend) => {
-    using scope = new DisposableStack();
-    const x = draw(1, 31, 33, "F32", NORMAL), held = scope.use(hold(backend, x));
-    const twice = scope.use(backend.add(held, held));
+  claim("of a tensor and itself doubles it and leaves it as it was", async ({ backend, hold, keep }) => {
+    const x = draw(1, 31, 33, "F32", NORMAL), held = hold(x);
+    const twice = keep(backend.add(held, held));
     await assertHeld(backend, [
       { what: "x + x", held: twice, values: x.values.map((value) => 2 * value) },
       { what: "x", held, values: x.values },
@@ -40,8 +36,7 @@ contract("swiglu", (claim) => {
   // silu(g) = g / (1 + e), e = exp(-g): the error of e counts by its share e / (1 + e) of the denominator, then a sum,
   // a division (or a reciprocal and a product) and the product with `up`. Where 1 / (1 + e) leaves the normal numbers
   // (g < -87) it may come out as zero: that much of |gate * up| may be lost.
-  const check = (draws: Draw) => async (backend: Backend, long: number): Promise<void> => {
-    using scope = new DisposableStack();
+  const check = (draws: Draw) => async ({ backend, hold, keep, long }: Stage): Promise<void> => {
     const expected = shapes(long).map(([rows, cols], seed): Expected => {
       const gate = draw(seed, rows, cols, "F32", draws), up = draw(seed + 50, rows, cols, "F32", NORMAL);
       const values = gate.values.map((g, i) => g / (1 + Math.exp(-g)) * up.values[i]);
@@ -50,7 +45,7 @@ contract("swiglu", (claim) => {
         const relative = share * exponential(Math.min(Math.abs(g), 104)) + DIVISION + 3 * UNIT;
         return relative * Math.abs(value) + SMALLEST_NORMAL * Math.abs(g * up.values[i]) + underflow(backend);
       });
-      const held = scope.use(backend.swiglu(scope.use(hold(backend, gate)), scope.use(hold(backend, up))));
+      const held = keep(backend.swiglu(hold(gate), hold(up)));
       return { what: `${rows} x ${cols}`, held, values, bounds };
     });
     await assertHeld(backend, expected);

@@ -1,5 +1,5 @@
 /** Claims about `linear`: x Wᵀ + b for every storage dtype, at shapes that no tile divides. */
-import { assertHeld, contract, type Expected, hold } from "./contract.ts";
+import { assertHeld, contract, type Expected } from "./contract.ts";
 import { gamma, SMALLEST_NORMAL, underflow } from "./bounds.ts";
 import { draw, DTYPES, EDGES, INTEGERS, type Matrix, matrix, NORMAL, SPREAD } from "./matrices.ts";
 
@@ -45,36 +45,33 @@ function product(x: Matrix, weight: Matrix, bias?: Matrix): { values: Float64Arr
 }
 
 contract("linear", (claim) => {
-  claim("is exactly x Wᵀ where f32 is exact, whatever the shape and dtype", async (backend, long) => {
+  claim("is exactly x Wᵀ where f32 is exact, whatever the shape and dtype", async ({ backend, hold, keep, long }) => {
     for (const dtype of DTYPES) {
-      using scope = new DisposableStack();
       const expected = shapes(long).map(([tokens, inputs, outputs], seed): Expected => {
         const x = draw(seed + 1, tokens, inputs, "F32", INTEGERS),
           weight = draw(seed + 100, outputs, inputs, dtype, INTEGERS);
-        const held = scope.use(backend.linear(scope.use(hold(backend, x)), scope.use(hold(backend, weight))));
+        const held = keep(backend.linear(hold(x), hold(weight)));
         return { what: `${tokens} x ${inputs} by ${outputs} ${dtype}`, held, values: product(x, weight).values };
       });
       await assertHeld(backend, expected);
     }
   });
 
-  claim("is exactly x Wᵀ over many blocks in every dimension", async (backend) => {
-    using scope = new DisposableStack();
+  claim("is exactly x Wᵀ over many blocks in every dimension", async ({ backend, hold, keep }) => {
     const [tokens, inputs, outputs] = BLOCKS;
     const x = draw(1, tokens, inputs, "F32", INTEGERS), weight = draw(2, outputs, inputs, "BF16", INTEGERS);
-    const held = scope.use(backend.linear(scope.use(hold(backend, x)), scope.use(hold(backend, weight))));
+    const held = keep(backend.linear(hold(x), hold(weight)));
     await assertHeld(backend, [{ what: BLOCKS.join(" x "), held, values: product(x, weight).values }]);
   });
 
-  claim("adds a bias of any dtype, exactly where f32 is exact", async (backend) => {
-    using scope = new DisposableStack();
+  claim("adds a bias of any dtype, exactly where f32 is exact", async ({ backend, hold, keep }) => {
     const expected: Expected[] = [];
     for (const [tokens, inputs, outputs] of [[1, 1, 1], [3, 5, 7], [33, 31, 65], [65, 64, 129]]) {
       for (const dtype of DTYPES) {
         const x = draw(1, tokens, inputs, "F32", INTEGERS), weight = draw(2, outputs, inputs, "F16", INTEGERS);
         const bias = draw(3, 1, outputs, dtype, INTEGERS);
-        const [a, w, b] = [x, weight, bias].map((each) => scope.use(hold(backend, each)));
-        const held = scope.use(backend.linear(a, w, b));
+        const [a, w, b] = [x, weight, bias].map((each) => hold(each));
+        const held = keep(backend.linear(a, w, b));
         expected.push({ what: `bias ${dtype}, ${outputs} outputs`, held, values: product(x, weight, bias).values });
       }
     }
@@ -82,19 +79,18 @@ contract("linear", (claim) => {
   });
 
   // |error| <= gamma(K + 2) * sum of magnitudes: K products, K - 1 sums and the bias, in any order (Higham, section 3.1).
-  claim("keeps the rounding of an f32 sum, over six decades of magnitude", async (backend, long) => {
+  claim("keeps the rounding of an f32 sum, over six decades of magnitude", async ({ backend, hold, keep, long }) => {
     for (const draws of [NORMAL, SPREAD]) {
-      using scope = new DisposableStack();
       const expected = DTYPES.flatMap((dtype) =>
         [[5, long, 7], [65, 129, 127], [1, 193, 33]].map(([tokens, inputs, outputs]): Expected => {
           const x = draw(4, tokens, inputs, "F32", draws), weight = draw(5, outputs, inputs, dtype, draws);
           const bias = draw(6, 1, outputs, dtype, draws);
-          const [a, w, b] = [x, weight, bias].map((each) => scope.use(hold(backend, each)));
+          const [a, w, b] = [x, weight, bias].map((each) => hold(each));
           const { values, magnitudes } = product(x, weight, bias);
           const bounds = magnitudes.map((magnitude) => gamma(inputs + 2) * magnitude);
           return {
             what: `${tokens} x ${inputs} by ${outputs} ${dtype}`,
-            held: scope.use(backend.linear(a, w, b)),
+            held: keep(backend.linear(a, w, b)),
             values,
             bounds,
           };
@@ -105,8 +101,7 @@ contract("linear", (claim) => {
   });
 
   // x is a permuted diagonal, so every result is one weight times a power of two: exact, whatever is summed around it.
-  claim("multiplies the edges of every dtype exactly", async (backend) => {
-    using scope = new DisposableStack();
+  claim("multiplies the edges of every dtype exactly", async ({ backend, hold, keep }) => {
     const expected = DTYPES.map((dtype): Expected => {
       const finite = EDGES[dtype].filter((value) => Math.abs(value) < 1e30), size = 37;
       const weight = draw(7, size, size, dtype, (random) => finite[Math.floor(random() * finite.length)]);
@@ -122,7 +117,7 @@ contract("linear", (claim) => {
       const bounds = magnitudes.map((magnitude) => magnitude >= SMALLEST_NORMAL ? 0 : underflow(backend));
       return {
         what: dtype,
-        held: scope.use(backend.linear(scope.use(hold(backend, x)), scope.use(hold(backend, weight)))),
+        held: keep(backend.linear(hold(x), hold(weight))),
         values,
         bounds,
       };
@@ -130,21 +125,22 @@ contract("linear", (claim) => {
     await assertHeld(backend, expected);
   });
 
-  claim("does not overflow where the result does not: 1e30 times 65504, and 1e30 - 1e30", async (backend) => {
-    using scope = new DisposableStack();
-    const x = matrix(3, 2, "F32", [1e30, 1e30, 1e30, -1e30, -1e30, 1e-30]),
-      weight = matrix(2, 2, "F16", [65504, 65504, 1, -1]);
-    const { values, magnitudes } = product(x, weight);
-    const held = scope.use(backend.linear(scope.use(hold(backend, x)), scope.use(hold(backend, weight))));
-    await assertHeld(backend, [{ what: "large", held, values, bounds: magnitudes.map((each) => gamma(4) * each) }]);
-  });
+  claim(
+    "does not overflow where the result does not: 1e30 times 65504, and 1e30 - 1e30",
+    async ({ backend, hold, keep }) => {
+      const x = matrix(3, 2, "F32", [1e30, 1e30, 1e30, -1e30, -1e30, 1e-30]),
+        weight = matrix(2, 2, "F16", [65504, 65504, 1, -1]);
+      const { values, magnitudes } = product(x, weight);
+      const held = keep(backend.linear(hold(x), hold(weight)));
+      await assertHeld(backend, [{ what: "large", held, values, bounds: magnitudes.map((each) => gamma(4) * each) }]);
+    },
+  );
 
-  claim("of a sum of inputs is the sum of the results, exactly where f32 is exact", async (backend) => {
-    using scope = new DisposableStack();
-    const [x, y] = [8, 9].map((seed) => scope.use(hold(backend, draw(seed, 33, 65, "F32", INTEGERS))));
-    const weight = scope.use(hold(backend, draw(10, 31, 65, "BF16", INTEGERS)));
-    const whole = scope.use(backend.linear(scope.use(backend.add(x, y)), weight));
-    const parts = scope.use(backend.add(scope.use(backend.linear(x, weight)), scope.use(backend.linear(y, weight))));
+  claim("of a sum of inputs is the sum of the results, exactly where f32 is exact", async ({ backend, hold, keep }) => {
+    const [x, y] = [8, 9].map((seed) => hold(draw(seed, 33, 65, "F32", INTEGERS)));
+    const weight = hold(draw(10, 31, 65, "BF16", INTEGERS));
+    const whole = keep(backend.linear(keep(backend.add(x, y)), weight));
+    const parts = keep(backend.add(keep(backend.linear(x, weight)), keep(backend.linear(y, weight))));
     const [found] = await backend.read(parts);
     await assertHeld(backend, [{ what: "linearity", held: whole, values: new Float32Array(found.buffer) }]);
   });

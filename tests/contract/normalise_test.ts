@@ -1,7 +1,6 @@
 /** Claims about `rmsNorm`, over whole rows and over heads, and about `rotate`. */
 import { assertEquals, assertLessOrEqual } from "@std/assert";
-import type { Backend } from "../../src/backend/backend.ts";
-import { assertHeld, contract, type Expected, hold } from "./contract.ts";
+import { assertHeld, contract, type Expected, type Stage } from "./contract.ts";
 import { DIVISION, gamma, INVERSE_SQRT, underflow, UNIT } from "./bounds.ts";
 import { decode, type Draw, draw, DTYPES, type Matrix, matrix, NORMAL } from "./matrices.ts";
 
@@ -39,12 +38,11 @@ contract("rmsNorm", (claim) => {
       33,
     ],
   ];
-  const check = (draws: Draw, epsilon: number) => async (backend: Backend, long: number): Promise<void> => {
-    using scope = new DisposableStack();
+  const check = (draws: Draw, epsilon: number) => async ({ backend, hold, keep, long }: Stage): Promise<void> => {
     const expected = DTYPES.flatMap((dtype) =>
       shapes(long).map(([rows, n, runs], seed): Expected => {
         const x = draw(seed, rows, n * runs, "F32", draws), gain = draw(seed + 50, 1, n, dtype, NORMAL);
-        const held = scope.use(backend.rmsNorm(scope.use(hold(backend, x)), scope.use(hold(backend, gain)), epsilon));
+        const held = keep(backend.rmsNorm(hold(x), hold(gain), epsilon));
         const values = normalised(x, gain, epsilon);
         const bounds = values.map((value) => relative(n) * Math.abs(value) + underflow(backend));
         return { what: `${rows} x ${n * runs}, gain ${n} ${dtype}`, held, values, bounds };
@@ -78,41 +76,41 @@ contract("rotate", (claim) => {
   const shapes = [[1, 1, 1, 2], [1, 5, 3, 4], [7, 1, 1, 6], [33, 2, 9, 64], [5, 13, 2, 10], [129, 1, 1, 128]];
 
   // Two products and a sum: gamma(2) of their magnitudes.
-  claim("turns the pairs (j, j + headDim/2) by the angle of the position within the sequence", async (backend) => {
-    using scope = new DisposableStack();
-    const expected = shapes.map(([length, sequences, heads, headDim], seed): Expected => {
-      const x = draw(seed, length * sequences, heads * headDim, "F32", NORMAL), angle = angles(length, headDim);
-      const half = headDim / 2, values = new Float64Array(x.values.length), bounds = values.slice();
-      for (let t = 0; t < x.rows; t++) {
-        for (let pair = 0; pair < heads * half; pair++) {
-          const first = t * x.cols + Math.floor(pair / half) * headDim + pair % half, second = first + half;
-          const row = t % length * headDim + pair % half;
-          const [a, b, cos, sin] = [x.values[first], x.values[second], angle.values[row], angle.values[row + half]];
-          values[first] = a * cos - b * sin;
-          values[second] = b * cos + a * sin;
-          bounds[first] = gamma(2) * (Math.abs(a * cos) + Math.abs(b * sin));
-          bounds[second] = gamma(2) * (Math.abs(b * cos) + Math.abs(a * sin));
+  claim(
+    "turns the pairs (j, j + headDim/2) by the angle of the position within the sequence",
+    async ({ backend, hold, keep }) => {
+      const expected = shapes.map(([length, sequences, heads, headDim], seed): Expected => {
+        const x = draw(seed, length * sequences, heads * headDim, "F32", NORMAL), angle = angles(length, headDim);
+        const half = headDim / 2, values = new Float64Array(x.values.length), bounds = values.slice();
+        for (let t = 0; t < x.rows; t++) {
+          for (let pair = 0; pair < heads * half; pair++) {
+            const first = t * x.cols + Math.floor(pair / half) * headDim + pair % half, second = first + half;
+            const row = t % length * headDim + pair % half;
+            const [a, b, cos, sin] = [x.values[first], x.values[second], angle.values[row], angle.values[row + half]];
+            values[first] = a * cos - b * sin;
+            values[second] = b * cos + a * sin;
+            bounds[first] = gamma(2) * (Math.abs(a * cos) + Math.abs(b * sin));
+            bounds[second] = gamma(2) * (Math.abs(b * cos) + Math.abs(a * sin));
+          }
         }
-      }
-      const held = scope.use(backend.rotate(scope.use(hold(backend, x)), scope.use(hold(backend, angle))));
-      return { what: `${sequences} x ${length} tokens, ${heads} heads of ${headDim}`, held, values, bounds };
-    });
-    await assertHeld(backend, expected);
-  });
+        const held = keep(backend.rotate(hold(x), hold(angle)));
+        return { what: `${sequences} x ${length} tokens, ${heads} heads of ${headDim}`, held, values, bounds };
+      });
+      await assertHeld(backend, expected);
+    },
+  );
 
-  claim("leaves position 0 as it is, to the bit", async (backend) => {
-    using scope = new DisposableStack();
+  claim("leaves position 0 as it is, to the bit", async ({ backend, hold, keep }) => {
     const x = draw(1, 9, 24, "F32", NORMAL), angle = angles(1, 8);
-    const held = scope.use(backend.rotate(scope.use(hold(backend, x)), scope.use(hold(backend, angle))));
+    const held = keep(backend.rotate(hold(x), hold(angle)));
     await assertHeld(backend, [{ what: "nine sequences of one token", held, values: x.values }]);
   });
 
   // Each result is off by gamma(2) (|a cos| + |b sin|) <= gamma(2) sqrt(2) times the pair's norm (Cauchy); cosines and
   // sines are rounded, so the turn itself stretches by at most one unit.
-  claim("keeps the norm of every pair", async (backend) => {
-    using scope = new DisposableStack();
+  claim("keeps the norm of every pair", async ({ backend, hold, keep }) => {
     const x = draw(2, 66, 64, "F32", NORMAL), angle = angles(33, 16);
-    using turned = backend.rotate(scope.use(hold(backend, x)), scope.use(hold(backend, angle)));
+    const turned = keep(backend.rotate(hold(x), hold(angle)));
     const y = decode((await backend.read(turned))[0], "F32");
     assertEquals(y.length, x.values.length);
     for (let first = 0; first < y.length; first += 16) {

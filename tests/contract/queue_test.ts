@@ -6,7 +6,7 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import type { Backend, Tensor } from "../../src/backend/backend.ts";
 import { ReferenceBackend } from "../reference/backend.ts";
-import { assertHeld, assertSameBytes, contract, hold } from "./contract.ts";
+import { assertHeld, assertSameBytes, contract, upload } from "./contract.ts";
 import { draw, DTYPES, INTEGERS, matrix, NORMAL } from "./matrices.ts";
 
 /** A tensor of integers, and a bound of their size: as long as sums stay below 2^24 every operation here is exact. */
@@ -37,7 +37,7 @@ async function run(backend: Backend, program: readonly Step[]): Promise<Uint8Arr
   const operations: ((a: number, b: number, c: number) => void)[] = [
     (a, b, c) => {
       const x = draw(a + 1, 1 + b % 9, WIDTHS[c % 3], DTYPES[a % 3], INTEGERS);
-      keep(hold(backend, x), 8);
+      keep(upload(backend, x), 8);
       x.bytes.fill(255);
     },
     (a, b) => {
@@ -108,9 +108,9 @@ async function run(backend: Backend, program: readonly Step[]): Promise<Uint8Arr
 }
 
 contract("queue", (claim) => {
-  claim("runs hundreds of operations before one read", async (backend) => {
+  claim("runs hundreds of operations before one read", async ({ backend }) => {
     const x = draw(1, 33, 65, "F32", INTEGERS);
-    using ones = hold(backend, x);
+    using ones = upload(backend, x);
     let sum = backend.allocate(33, 65);
     for (let i = 0; i < 400; i++) {
       const next = backend.add(sum, ones);
@@ -121,16 +121,16 @@ contract("queue", (claim) => {
     await assertHeld(backend, [{ what: "400 additions", held: total, values: x.values.map((value) => 400 * value) }]);
   });
 
-  claim("still sees what was disposed after the call", async (backend) => {
+  claim("still sees what was disposed after the call", async ({ backend }) => {
     const x = draw(1, 65, 33, "F32", INTEGERS), weight = draw(2, 65, 33, "F16", INTEGERS);
-    const [a, w] = [hold(backend, x), hold(backend, weight)], y = backend.linear(a, w), z = backend.add(y, y);
+    const [a, w] = [upload(backend, x), upload(backend, weight)], y = backend.linear(a, w), z = backend.add(y, y);
     for (const one of [a, w, y]) one[Symbol.dispose]();
     // What comes into the freed places must not reach the operations above.
     using scope = new DisposableStack();
-    for (let i = 0; i < 5; i++) scope.use(hold(backend, draw(3 + i, 65, 65, "F32", NORMAL)));
+    for (let i = 0; i < 5; i++) scope.use(upload(backend, draw(3 + i, 65, 65, "F32", NORMAL)));
     const read = backend.read(z);
     z[Symbol.dispose]();
-    for (let i = 0; i < 5; i++) scope.use(hold(backend, draw(9 + i, 65, 65, "F32", NORMAL)));
+    for (let i = 0; i < 5; i++) scope.use(upload(backend, draw(9 + i, 65, 65, "F32", NORMAL)));
     const values = new Float32Array(65 * 65);
     for (let t = 0; t < 65; t++) {
       for (let i = 0; i < 65; i++) {
@@ -140,9 +140,9 @@ contract("queue", (claim) => {
     assertEquals(new Float32Array((await read)[0].buffer), values);
   });
 
-  claim("read gives the state at its call, whatever is queued before it is awaited", async (backend) => {
+  claim("read gives the state at its call, whatever is queued before it is awaited", async ({ backend }) => {
     const x = matrix(1, 4, "F32", [4, 3, 2, 1]);
-    using weight = hold(backend, x);
+    using weight = upload(backend, x);
     const before = backend.read(weight);
     using scores = backend.score(weight, { kind: "magnitude" });
     using mask = backend.selectGroups(scores, 2, 4);
@@ -152,12 +152,12 @@ contract("queue", (claim) => {
     assertEquals(results, [[4, 3, 2, 1], [4, 3, 0, 0]]);
   });
 
-  claim("keeps the order of operations in place", async (backend) => {
+  claim("keeps the order of operations in place", async ({ backend }) => {
     using scope = new DisposableStack();
     const out = scope.use(backend.allocate(1, 3)), sums = scope.use(backend.allocate(2, 3)), expected = [0, 0, 0];
     for (let i = 1; i <= 50; i++) {
       // The same row is written again and again, and each state of it is added to the sums.
-      using table = hold(backend, matrix(1, 3, "BF16", [i, -i, 2]));
+      using table = upload(backend, matrix(1, 3, "BF16", [i, -i, 2]));
       backend.embed(out, Uint32Array.of(i), table, i);
       backend.addSquares(sums, out);
       expected.forEach((_, j) => expected[j] += [i, i, 2][j] ** 2);
@@ -166,7 +166,7 @@ contract("queue", (claim) => {
   });
 
   const step = fc.tuple(fc.nat(1000), fc.nat(1000), fc.nat(1000), fc.nat(1000));
-  claim("random programs give the reference's bytes and leave nothing behind", async (backend) => {
+  claim("random programs give the reference's bytes and leave nothing behind", async ({ backend }) => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 80, size: "max" }), async (program) => {
         const before = backend.live, found = await run(backend, program);

@@ -1,5 +1,5 @@
 /** Claims about `selectCumulative`, Wanda's variant: the published bisection, stated with a sort and prefix sums. */
-import { assertMasks, contract, type ExpectedMask, hold } from "./contract.ts";
+import { assertMasks, contract, type ExpectedMask } from "./contract.ts";
 import { type Draw, draw, matrix, NORMAL, SPREAD, STEPS } from "./matrices.ts";
 import { cumulative } from "./selection.ts";
 
@@ -18,13 +18,12 @@ const KINDS: Readonly<Record<string, Draw>> = {
 
 contract("selectCumulative", (claim) => {
   for (const [kind, each] of Object.entries(KINDS)) {
-    claim(`is the published bisection on ${kind} scores`, async (backend, long) => {
-      using scope = new DisposableStack();
+    claim(`is the published bisection on ${kind} scores`, async ({ backend, hold, keep, long }) => {
       const expected = shapes(long).flatMap(([rows, cols], seed) =>
         [0.3, 0.7].map((sparsity): ExpectedMask => {
           const scores = draw(seed, rows, cols, "F32", each);
           const removed = cumulative(scores.values, rows, cols, sparsity);
-          const held = scope.use(backend.selectCumulative(scope.use(hold(backend, scores)), sparsity));
+          const held = keep(backend.selectCumulative(hold(scores), sparsity));
           return { what: `${rows} x ${cols}, ${sparsity}`, held, removes: (i, j) => removed.has(i * cols + j) };
         })
       );
@@ -33,19 +32,17 @@ contract("selectCumulative", (claim) => {
   }
 
   // One outlier holds nearly the whole sum: even alpha 0.8 takes all others, alpha near 0 takes all but the largest few.
-  claim("ends where no alpha comes near the sparsity", async (backend) => {
-    using scope = new DisposableStack();
+  claim("ends where no alpha comes near the sparsity", async ({ backend, hold, keep }) => {
     const scores = matrix(3, 65, "F32", Array.from({ length: 195 }, (_, at) => at % 65 === 7 ? 1e6 : 1 + at / 1000));
     const removed = cumulative(scores.values, 3, 65, 0.5);
-    const held = scope.use(backend.selectCumulative(scope.use(hold(backend, scores)), 0.5));
+    const held = keep(backend.selectCumulative(hold(scores), 0.5));
     await assertMasks(backend, [{ what: "outlier", held, removes: (i, j) => removed.has(i * 65 + j) }]);
   });
 
   // Equal steps, of which an f32 sum loses 0.45 units every time in its last binade: it drifts by a tenth of a step.
   // The last score sweeps the limit over a whole step from row to row, so that some rows lie that close to it. Two
   // fifths of equal steps are two fifths of the sum: the bisection ends at its first alpha, where scores differ a little.
-  claim("sums wider than f32", async (backend, long) => {
-    using scope = new DisposableStack();
+  claim("sums wider than f32", async ({ backend, hold, keep, long }) => {
     const rows = 33, binade = 2 ** Math.floor(Math.log2(long / 10)), unit = binade * 2 ** -23;
     const step = (Math.round(0.1 / unit) + 0.45) * unit, differ = Math.floor(0.4 * long) - 50;
     const values = Array.from({ length: rows * long }, (_, at) => {
@@ -55,28 +52,26 @@ contract("selectCumulative", (claim) => {
         : step + Math.min(Math.max(0, j - differ), 100) * 2 ** -27;
     });
     const scores = matrix(rows, long, "F32", values), removed = cumulative(scores.values, rows, long, 0.4);
-    const held = scope.use(backend.selectCumulative(scope.use(hold(backend, scores)), 0.4));
+    const held = keep(backend.selectCumulative(hold(scores), 0.4));
     await assertMasks(backend, [{ what: "long rows", held, removes: (i, j) => removed.has(i * long + j) }]);
   });
 
   // PyTorch multiplies an f32 tensor by an f32 alpha: 0.4 becomes 0.4000000059604645. Row 0 has a running sum of exactly
   // that product, one unit above 0.4 times the sum. Row 1 takes a second score at every later alpha of the bisection.
-  claim("takes alpha as f32", async (backend) => {
-    using scope = new DisposableStack();
+  claim("takes alpha as f32", async ({ backend, hold, keep }) => {
     const limit = (total: number): number => Math.fround(Math.fround(0.4) * total);
     let total = 1001;
     while (limit(total) === Math.fround(0.4 * total) || Math.fround(total - limit(total)) + limit(total) !== total) {
       total++;
     }
     const scores = matrix(2, 3, "F32", [0, limit(total), total - limit(total), 2000, 2002, 5998]);
-    const held = scope.use(backend.selectCumulative(scope.use(hold(backend, scores)), 0.5));
+    const held = keep(backend.selectCumulative(hold(scores), 0.5));
     await assertMasks(backend, [{ what: `sum ${total}`, held, removes: (i, j) => j < 2 - i }]);
   });
 
-  claim("does not overflow at scores of 1e30", async (backend) => {
-    using scope = new DisposableStack();
+  claim("does not overflow at scores of 1e30", async ({ backend, hold, keep }) => {
     const scores = draw(3, 5, 33, "F32", (random) => 1e30 * random()), removed = cumulative(scores.values, 5, 33, 0.5);
-    const held = scope.use(backend.selectCumulative(scope.use(hold(backend, scores)), 0.5));
+    const held = keep(backend.selectCumulative(hold(scores), 0.5));
     await assertMasks(backend, [{ what: "large", held, removes: (i, j) => removed.has(i * 33 + j) }]);
   });
 });

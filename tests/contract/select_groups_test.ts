@@ -1,7 +1,7 @@
 /** Claims about `selectGroups`: n:m keeps n of every m, ties to the lower column, groups that straddle words. */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { assertMasks, contract, type ExpectedMask, hold } from "./contract.ts";
+import { assertMasks, contract, type ExpectedMask } from "./contract.ts";
 import { type Draw, draw, edge, SPREAD, STEPS } from "./matrices.ts";
 import { smallestOfGroups } from "./selection.ts";
 
@@ -34,33 +34,32 @@ const KINDS: readonly Draw[] = [
 ];
 
 contract("selectGroups", (claim) => {
-  claim("removes the m - n smallest of every group, ties to the lower column", async (backend) => {
+  claim("removes the m - n smallest of every group, ties to the lower column", async ({ backend, hold, keep }) => {
     for (const each of KINDS) {
-      using scope = new DisposableStack();
       const expected = PATTERNS.map(([n, m, rows, runs], seed): ExpectedMask => {
         const cols = m * runs, scores = draw(seed, rows, cols, "F32", each);
         const removed = smallestOfGroups(scores.values, rows, cols, n, m);
-        const held = scope.use(backend.selectGroups(scope.use(hold(backend, scores)), n, m));
+        const held = keep(backend.selectGroups(hold(scores), n, m));
         return { what: `${n}:${m} of ${rows} x ${cols}`, held, removes: (i, j) => removed.has(i * cols + j) };
       });
       await assertMasks(backend, expected);
     }
   });
 
-  claim("of m:m removes nothing", async (backend) => {
-    using scores = hold(backend, draw(1, 5, 36, "F32", KINDS[1]));
-    using held = backend.selectGroups(scores, 4, 4);
+  claim("of m:m removes nothing", async ({ backend, hold, keep }) => {
+    const scores = hold(draw(1, 5, 36, "F32", KINDS[1]));
+    const held = keep(backend.selectGroups(scores, 4, 4));
     await assertMasks(backend, [{ what: "4:4", held, removes: () => false }]);
   });
 
-  claim("removes exactly m - n of every group", async (backend) => {
+  claim("removes exactly m - n of every group", async ({ backend, hold, keep }) => {
     const pattern = fc.integer({ min: 2, max: 40 }).chain((m) =>
       fc.tuple(fc.integer({ min: 1, max: m - 1 }), fc.constant(m))
     );
     await fc.assert(
       fc.asyncProperty(pattern, fc.nat(2 ** 31), fc.integer({ min: 1, max: 5 }), async ([n, m], seed, runs) => {
-        using scores = hold(backend, draw(seed, 3, m * runs, "F32", KINDS[seed % 2]));
-        using held = backend.selectGroups(scores, n, m);
+        const scores = hold(draw(seed, 3, m * runs, "F32", KINDS[seed % 2]));
+        const held = keep(backend.selectGroups(scores, n, m));
         const words = new Uint32Array((await backend.read(held))[0].buffer), stride = words.length / 3;
         for (let i = 0; i < 3; i++) {
           for (let group = 0; group < runs; group++) {

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import type { Backend, Selection } from "../../src/backend/backend.ts";
-import { assertMasks, contract, type ExpectedMask, hold, removedBy } from "./contract.ts";
+import { assertMasks, contract, type ExpectedMask, type Stage, upload } from "./contract.ts";
 import { type Draw, draw, edge, generator, type Matrix, matrix, SPREAD, STEPS } from "./matrices.ts";
 import { groups, smallest } from "./selection.ts";
 
@@ -25,54 +25,79 @@ const KINDS: Readonly<Record<string, Draw>> = {
   "one bit": (random) => 1 + Math.floor(random() * 3) * 2 ** -23,
 };
 
-async function check(backend: Backend, scores: Matrix, selections: readonly Selection[], kind = ""): Promise<void> {
-  using scope = new DisposableStack();
-  const { rows, cols } = scores, held = scope.use(hold(backend, scores));
+async function check(
+  { backend, hold, keep }: Stage,
+  scores: Matrix,
+  selections: readonly Selection[],
+  kind = "",
+): Promise<void> {
+  const { rows, cols } = scores, held = hold(scores);
   const expected = selections.map((selection): ExpectedMask => {
     const removed = smallest(scores.values, rows, cols, selection);
     return {
       what: `${kind} ${rows} x ${cols} ${JSON.stringify(selection)}`,
-      held: scope.use(backend.selectSmallest(held, selection)),
+      held: keep(backend.selectSmallest(held, selection)),
       removes: (i, j) => removed.has(i * cols + j),
     };
   });
   await assertMasks(backend, expected);
 }
 
+/** The indices (row-major) that selections of these scores remove. */
+async function removedBy(
+  backend: Backend,
+  scores: Matrix,
+  selections: readonly Selection[],
+): Promise<Set<number>[]> {
+  using scope = new DisposableStack();
+  const held = scope.use(upload(backend, scores)), { rows, cols } = scores, stride = Math.ceil(cols / 32);
+  const masks = await backend.read(
+    ...selections.map((selection) => scope.use(backend.selectSmallest(held, selection))),
+  );
+  return masks.map((bytes) => {
+    const words = new Uint32Array(bytes.buffer), removed = new Set<number>();
+    for (let at = 0; at < rows * cols; at++) {
+      const j = at % cols;
+      if (words[Math.floor(at / cols) * stride + (j >> 5)] >>> (j & 31) & 1) removed.add(at);
+    }
+    return removed;
+  });
+}
+
 contract("selectSmallest", (claim) => {
   for (const rule of ["count", "threshold"] as const) {
     claim(
       `by ${rule} is what a plain sort gives, for every group, shape, sparsity and kind of score`,
-      async (backend, long) => {
+      async (stage) => {
         for (const [kind, each] of Object.entries(KINDS)) {
-          for (const [seed, [rows, cols]] of shapes(long).entries()) {
+          for (const [seed, [rows, cols]] of shapes(stage.long).entries()) {
             const among = [...new Set([1, 2, 5, rows].filter((group) => group <= rows)), "column" as const];
             const random = generator(seed + kind.length * 100);
             // One sparsity for each: all of them meet every group over the shapes and kinds.
             const selections = among.map((group): Selection => {
               return { group, rule, sparsity: SPARSITIES[Math.floor(random() * SPARSITIES.length)] };
             });
-            await check(backend, draw(seed, rows, cols, "F32", each), selections, kind);
+            await check(stage, draw(seed, rows, cols, "F32", each), selections, kind);
           }
         }
       },
     );
   }
 
-  claim("takes every sparsity by every group, on ties", async (backend) => {
+  claim("takes every sparsity by every group, on ties", async (stage) => {
     const scores = draw(5, 13, 100, "F32", KINDS.steps);
     const selections = SPARSITIES.flatMap((sparsity) =>
       ([1, 4, 13, "column"] as const).flatMap((group) =>
         (["count", "threshold"] as const).map((rule): Selection => ({ group, sparsity, rule }))
       )
     );
-    await check(backend, scores, selections);
+    await check(stage, scores, selections);
   });
 
-  claim("takes a whole matrix of 129 x 1021 as one group, spread and tied", async (backend) => {
+  claim("takes a whole matrix of 129 x 1021 as one group, spread and tied", async (stage) => {
     for (const kind of ["spread", "steps", "one bit"]) {
       const scores = draw(6, 129, 1021, "F32", KINDS[kind]);
-      await check(backend, scores, [{ group: 129, sparsity: 0.5, rule: "count" }, {
+      await check(stage, scores, [{ group: 129, sparsity: 0.5, rule: "count" }, {
         group: 129,
         sparsity: 0.6,
         rule: "threshold",
@@ -95,7 +120,7 @@ contract("selectSmallest", (claim) => {
     sparsity,
   }));
 
-  claim("by count removes exactly floor(size * sparsity) of every group", async (backend) => {
+  claim("by count removes exactly floor(size * sparsity) of every group", async ({ backend }) => {
     await fc.assert(
       fc.asyncProperty(scenes, async ({ scores, group, sparsity }) => {
         const [removed] = await removedBy(backend, scores, [{ group, sparsity, rule: "count" }]);
@@ -107,7 +132,7 @@ contract("selectSmallest", (claim) => {
     );
   });
 
-  claim("grows with the sparsity: what goes at less goes at more", async (backend) => {
+  claim("grows with the sparsity: what goes at less goes at more", async ({ backend }) => {
     await fc.assert(
       fc.asyncProperty(
         scenes,
@@ -125,7 +150,7 @@ contract("selectSmallest", (claim) => {
     );
   });
 
-  claim("by threshold does not depend on the order of the columns", async (backend) => {
+  claim("by threshold does not depend on the order of the columns", async ({ backend }) => {
     await fc.assert(
       fc.asyncProperty(scenes, async ({ scores, sparsity }) => {
         const { rows, cols, values } = scores;
@@ -146,7 +171,7 @@ contract("selectSmallest", (claim) => {
     );
   });
 
-  claim("by count removes the same scores in any order of the columns", async (backend) => {
+  claim("by count removes the same scores in any order of the columns", async ({ backend }) => {
     await fc.assert(
       fc.asyncProperty(scenes, async ({ scores, sparsity }) => {
         const { rows, cols, values } = scores;

@@ -84,19 +84,20 @@ const WRONG: Readonly<Record<string, (backend: Backend, zeros: Zeros) => Disposa
 
 contract("shapes", (claim) => {
   for (const [what, call] of Object.entries(WRONG)) {
-    claim(`refuse at the call, with what was expected and found: ${what}`, (backend) => {
-      using scope = new DisposableStack();
+    claim(`refuse at the call, with what was expected and found: ${what}`, ({ backend, keep }) => {
+      const zeros: Zeros = (rows, cols, dtype) => keep(backend.allocate(rows, cols, dtype));
       const attempt = (): void => {
-        scope.use(call(backend, (rows, cols, dtype) => scope.use(backend.allocate(rows, cols, dtype))) ?? undefined);
+        const result = call(backend, zeros);
+        if (result) keep(result);
       };
       assertMatch(assertThrows(attempt, RangeError).message, EXPECTED_AND_FOUND);
       return Promise.resolve();
     });
   }
 
-  claim("that were refused do no harm to what follows", async (backend) => {
-    using one = backend.allocate(2, 3);
-    using sum = backend.add(one, one);
+  claim("that were refused do no harm to what follows", async ({ backend, keep }) => {
+    const one = keep(backend.allocate(2, 3));
+    const sum = keep(backend.add(one, one));
     await assertHeld(backend, [{ what: "zeros", held: sum, values: new Float64Array(6) }]);
   });
 });
