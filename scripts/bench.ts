@@ -1,0 +1,66 @@
+/** `deno task bench`: measures Pare against the machine and against other software, and prints every ratio's two sides. */
+import { type BENCH_PARTS, benchCommand } from "../src/cli/bench_command.ts";
+import type { Values } from "../src/cli/flags.ts";
+import { type Context, type Outcome, run } from "../src/cli/run.ts";
+import { table } from "../src/cli/table.ts";
+import { showBytes, showSeconds } from "../src/cli/units.ts";
+import { benchGemm, benchWebgpu } from "./bench/gemm.ts";
+import { describeMachine, IDLE_LOAD } from "./bench/machine.ts";
+import { benchMask } from "./bench/mask.ts";
+import type { Bench } from "./bench/part.ts";
+import { benchPasses } from "./bench/passes.ts";
+import { benchPrune } from "./bench/prune.ts";
+import { type Figure, met, type Ratio } from "./bench/ratio.ts";
+
+const PARTS: Record<typeof BENCH_PARTS[number], (bench: Bench) => Promise<Ratio[]>> = {
+  gemm: benchGemm,
+  passes: benchPasses,
+  mask: benchMask,
+  webgpu: benchWebgpu,
+  prune: benchPrune,
+};
+
+function showFigure({ label, unit, median, min, max, n }: Figure): string {
+  const digits = (value: number) => value.toPrecision(value < 1000 ? 3 : 4);
+  const spread = n > 1 ? ` (${digits(min)} to ${digits(max)}, n = ${n})` : "";
+  return `${digits(median)} ${unit}${spread} ${label}`;
+}
+
+function row(ratio: Ratio): string[] {
+  const { name, ours, theirs, target } = ratio;
+  const asked = !target ? "" : "least" in target ? `>= ${target.least}` : `<= ${target.most}`;
+  const verdict = { true: "met", false: "missed", undefined: "" }[`${met(ratio)}`];
+  return [name, showFigure(ours), showFigure(theirs), ratio.ratio.toFixed(2), asked, verdict];
+}
+
+async function main(values: Values<typeof benchCommand.flags>, { terminal }: Context): Promise<Outcome> {
+  const start = performance.now();
+  const machine = describeMachine();
+  const doubt = machine.load > IDLE_LOAD
+    ? [`Not an idle machine: its load was ${machine.load.toFixed(2)}. Take no figure for more than a hint.`]
+    : [];
+  doubt.forEach((line) => terminal.note(line));
+  const bench: Bench = {
+    quick: values.quick,
+    model: values.model ?? Deno.env.get("PARE_SMOLLM2"),
+    peak: values.peak && values.peak * 1e12,
+    note: (line) => terminal.note(line),
+  };
+  const ratios: Ratio[] = [];
+  for (const [part, measure] of Object.entries(PARTS)) {
+    if (values.part.length === 0 || values.part.some((name) => name === part)) ratios.push(...await measure(bench));
+  }
+  const { cpu, cores, memoryBytes, system, deno, v8 } = machine;
+  const text = [
+    `${cpu}, ${cores} cores, ${showBytes(memoryBytes)}, ${system}, Deno ${deno}, V8 ${v8}`,
+    table(["what", "Pare", "against", "ratio", "asked", ""], ratios.map(row)),
+    ...doubt,
+    `Medians of measurements taken in turn; took ${showSeconds((performance.now() - start) / 1000)}`,
+  ].join("\n\n");
+  return {
+    text,
+    json: { machine, quick: values.quick, ratios: ratios.map((ratio) => ({ ...ratio, met: met(ratio) })) },
+  };
+}
+
+if (import.meta.main) await run(benchCommand, main);

@@ -1,0 +1,13 @@
+/** What every part of the bench is given. What it gives is a list of ratios. */
+
+/** See the file's head. */
+export interface Bench {
+  /** Fewer shapes, tokens and rounds. */
+  readonly quick: boolean;
+  /** SmolLM2-135M's directory, where there is one. */
+  readonly model?: string;
+  /** The adapter's peak in FLOP/s of F32, where someone knows it. */
+  readonly peak?: number;
+  /** Told what is under way and what is left out. */
+  readonly note: (line: string) => void;
+}

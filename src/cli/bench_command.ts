@@ -1,0 +1,28 @@
+/** What `deno task bench` understands. */
+import { choice, number, repeated, text, toggle } from "./flags.ts";
+
+/** The parts of the bench, in the order in which they run. */
+export const BENCH_PARTS = ["gemm", "passes", "mask", "webgpu", "prune"] as const;
+
+/** What `deno task bench` understands. */
+export const benchCommand = {
+  name: "bench",
+  summary: "measure Pare against the machine's own ceiling and against other software, side by side.",
+  flags: {
+    part: repeated(choice(BENCH_PARTS, { help: "Measure only this part.", otherwise: "all" })),
+    model: text({
+      placeholder: "DIR",
+      help: "SmolLM2-135M, for the whole prune.",
+      otherwise: "PARE_SMOLLM2; where that is not set a random model of its shape serves the passes, without the prune",
+    }),
+    quick: toggle({ help: "Fewer shapes, tokens and repetitions: a look, not a result." }),
+    peak: number({
+      placeholder: "TFLOPS",
+      help: "The adapter's peak in f32, which no adapter tells: the share of it that the linear reaches is shown.",
+    }),
+  },
+  examples: ["deno task bench", "deno task bench --part gemm --quick", "deno task bench --json > bench.json"],
+  notes:
+    "The other software is npm packages, fetched at their first use, and PyTorch with transformers for the Python " +
+    "of PARE_PYTHON (default python3). What is not there is named and left out. Measure on an idle machine.",
+} as const;
