@@ -23,6 +23,7 @@ import {
   planPrune,
   prune,
   readShape,
+  release,
   type Shape,
 } from "../src/mod.ts";
 import { defaultSeqlen, downloads } from "./shared.ts";
@@ -114,7 +115,10 @@ async function main(given: Parameters<typeof settle>[0], context: Context): Prom
     calibration,
     spool,
     signal,
-    write: (name, bytes) => writer.write(name, bytes),
+    write: async (name, bytes) => {
+      await writer.write(name, bytes);
+      release(bytes);
+    },
     onProgress: ({ phase, block, blocks, tokens, totalTokens }) =>
       terminal.progress({
         label: `block ${block + 1} of ${blocks}`,

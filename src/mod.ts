@@ -53,6 +53,7 @@ export { logits } from "./stream/logits.ts";
 export { type Plan, planPrune } from "./stream/plan.ts";
 export type { OnProgress, Phase, Progress } from "./stream/progress.ts";
 export { type LinearReport, prune, type PruneOptions } from "./stream/prune.ts";
+export { release } from "./stream/release.ts";
 export { chooseTargets, type TargetOptions, type Targets } from "./stream/target.ts";
 export {
   type Calibration,

@@ -40,7 +40,8 @@ export interface Checkpoint extends AsyncDisposable {
   /** The files beside the shards that a copy of the model leaves out: weights in other formats, and what is too large. */
   readonly omitted: readonly string[];
   /**
-   * The bytes of these tensors, by name, read in a few coalesced ranges. They may be views into one buffer.
+   * The bytes of these tensors, by name, read in a few coalesced ranges: the caller's own, though maybe views into one
+   * buffer.
    * @throws PareError naming the tensor if it is missing or holds NaN or Inf.
    */
   read(names: readonly string[]): Promise<Map<string, Uint8Array<ArrayBuffer>>>;

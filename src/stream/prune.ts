@@ -16,6 +16,7 @@ import { batches, Pace, type Sequences } from "./batches.ts";
 import { embed } from "./ends.ts";
 import { type HiddenStates, openHiddenStates, type SpoolOptions } from "./hidden.ts";
 import { Meter, type OnProgress } from "./progress.ts";
+import { release } from "./release.ts";
 import { chooseTargets, type Targets } from "./target.ts";
 import { checkTokens } from "./tokens.ts";
 import { countZeros } from "./zeros.ts";
@@ -34,7 +35,7 @@ export interface PruneOptions {
   readonly targets?: Targets;
   /** Calibration sequences; a method that asks for a statistic needs them. */
   readonly calibration?: Sequences;
-  /** Takes each pruned weight: its tensor's full name and bytes in the checkpoint's dtype. */
+  /** Takes each pruned weight: its tensor's full name, and bytes in the checkpoint's dtype, to keep or to {@linkcode release}. */
   readonly write: (name: string, bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
   /** How hidden states are held. */
   readonly spool?: SpoolOptions;
@@ -164,7 +165,9 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
   let next = read(0);
   for (const [step, index] of path.entries()) {
     signal?.throwIfAborted();
-    using block = Block.upload(backend, checkpoint, shape, index, await next);
+    const bytes = await next;
+    using block = Block.upload(backend, checkpoint, shape, index, bytes);
+    release(...bytes.values());
     if (step + 1 < path.length) next = read(step + 1);
     const linears = targets.get(index) ?? [];
     using statistics = new Statistics(backend, linears);

@@ -75,6 +75,6 @@ export function overlay(checkpoint: Checkpoint, weights: ReadonlyMap<string, Uin
   return {
     ...checkpoint,
     read: async (names) =>
-      new Map([...await checkpoint.read(names)].map(([name, bytes]) => [name, weights.get(name) ?? bytes])),
+      new Map([...await checkpoint.read(names)].map(([name, bytes]) => [name, weights.get(name)?.slice() ?? bytes])),
   };
 }

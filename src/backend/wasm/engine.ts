@@ -8,10 +8,10 @@ import type { Kernel, KernelArguments, Team } from "./team.ts";
 import { type Held, WasmMask, WasmTensor } from "./tensor.ts";
 
 /**
- * Memory that may lie free but not yet idle before an upload waits for it instead of growing the memory: a few blocks
- * of activations. It bounds what a caller who never reads can make this backend take.
+ * Memory that may lie free but not yet idle before an upload waits for it instead of growing the memory, which never
+ * shrinks. Uploads come once a block, so the wait costs little; 64 MiB would be several blocks of a small model.
  */
-const SLACK = 64 * 2 ** 20;
+const SLACK = 16 * 2 ** 20;
 
 /** The memory and the workers of one backend. */
 export class Engine {

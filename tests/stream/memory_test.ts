@@ -1,0 +1,37 @@
+/**
+ * A model of twenty-four blocks takes no more memory than one of four of the same shape: blocks are read, computed and
+ * written one at a time. Each is pruned in a process of its own, which tells its peak.
+ */
+import { assertEquals, assertLess } from "@std/assert";
+import { temporary } from "../checkpoint/folders.ts";
+import { runJson } from "../scripts/commands.ts";
+import { randomTokens, writeRandomModel, writeTokens } from "./random_model.ts";
+
+const SHAPE = { hidden: 512, intermediate: 1408, heads: 8, kvHeads: 8, vocabulary: 1000 };
+/** Twenty blocks of these weights, were they not let go: nearly as much as the whole process has otherwise. */
+const LEAST_LEAK = 20 * 2 * (4 * 512 * 512 + 3 * 512 * 1408);
+/** As the part asks. */
+const MOST_GROWTH = 1.1;
+
+async function peakOf(folder: string, blocks: number): Promise<number> {
+  const model = `${folder}/model`, tokens = `${folder}/tokens.safetensors`;
+  await writeRandomModel(model, { ...SHAPE, blocks });
+  await writeTokens(tokens, "calibration", randomTokens(4, 64, SHAPE.vocabulary));
+  const flags = ["--backend", "wasm", "--workers", "2", "--calibration", tokens];
+  const { linears, peakBytes } = await runJson("prune", "--model", model, "--out", `${folder}/out`, ...flags);
+  assertEquals(linears.length, 7 * blocks);
+  return peakBytes;
+}
+
+Deno.test("peak memory does not grow with the number of blocks", async () => {
+  const peaks: number[] = [];
+  // The first run compiles the program where that was not done yet, which takes more memory than pruning.
+  for (const blocks of [4, 4, 24]) {
+    using folder = temporary();
+    peaks.push(await peakOf(folder.path, blocks));
+  }
+  const [, few, many] = peaks;
+  assertLess(many / few, MOST_GROWTH, `${few} bytes with 4 blocks, ${many} with 24`);
+  // The same the other way: a block is in memory, and the measure would see one.
+  assertLess(few, LEAST_LEAK * 2, `${few} bytes with 4 blocks: too much to see a leak of ${LEAST_LEAK}`);
+});
