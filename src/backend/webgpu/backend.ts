@@ -15,6 +15,7 @@ import {
 } from "../backend.ts";
 import type { Device } from "./device.ts";
 import * as forward from "./forward.ts";
+import { linear } from "./linear.ts";
 import * as observe from "./observe.ts";
 import { apply, score } from "./score.ts";
 import { selectCumulative, selectGroups, selectSmallest } from "./select.ts";
@@ -104,7 +105,7 @@ export class WebgpuBackend implements Backend {
       expect("rows of the bias", 1, bias.rows);
       expect("columns of the bias", weight.rows, bias.cols);
     }
-    return forward.linear(this.#device, own32("x", x), own(weight), bias && own(bias));
+    return linear(this.#device, own32("x", x), own(weight), bias && own(bias));
   }
 
   rmsNorm(x: Tensor, gain: Tensor, epsilon: number): Tensor {

@@ -7,6 +7,7 @@
  */
 import { PareError } from "../../errors.ts";
 import { type ShaderName, SHADERS } from "./shaders.ts";
+import type { Tuning } from "./tuning.ts";
 
 /** Work (multiply-adds, or numbers touched) after which commands are submitted: about a second of the slowest device. */
 const WORK_PER_SUBMIT = 2 ** 32;
@@ -92,7 +93,7 @@ export class Device {
   #failure: Error | undefined;
   #lost: Promise<never>;
 
-  constructor(gpu: GPUDevice, readonly bindingLimit: number) {
+  constructor(gpu: GPUDevice, readonly bindingLimit: number, readonly tuning: Tuning) {
     this.#gpu = gpu;
     this.#arena = gpu.createBuffer({
       size: this.#parameters.byteLength,

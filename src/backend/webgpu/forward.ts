@@ -2,24 +2,14 @@
  * The forward operations of the WebGPU backend: how each is cut into dispatches along the tiles of its matrices. The
  * arithmetic is in the shaders.
  */
-import type { AttentionShape, Dtype } from "../backend.ts";
-import { type Constants, type Device, line, WORKGROUPS } from "./device.ts";
+import type { AttentionShape } from "../backend.ts";
+import { type Device, line, WORKGROUPS } from "./device.ts";
+import { multiply, STORED, THREADS, wholeVectors, WORK_PER_DISPATCH } from "./linear.ts";
 import { runsOf, TiledTensor } from "./tensor.ts";
 
-/** Work (multiply-adds) of one dispatch at most: half a second at 4 GFLOP/s, since drivers end a dispatch of seconds. */
-export const WORK_PER_DISPATCH = 2 ** 30;
-
-/** Bytes of logits that exist at once. */
+/** Bytes of logits that exist at once, and of how many tokens: enough that packing the head costs little. */
 const LOGITS_BYTES = 2 ** 25;
-
-/** Threads of a workgroup where the shader does not say otherwise. */
-export const THREADS = 64;
-
-/** How the shaders know a storage type (numbers.wgsl). */
-export const STORED: Readonly<Record<Dtype, number>> = { F32: 0, F16: 1, BF16: 2 };
-
-/** The value of an override for "there is none". */
-const NONE = 3;
+const LOGITS_TOKENS = 2 ** 10;
 
 /** See {@linkcode Backend.embed}. */
 export function embed(device: Device, out: TiledTensor, ids: Uint32Array, table: TiledTensor, firstRow: number): void {
@@ -47,72 +37,6 @@ function uploadNumbers(device: Device, numbers: Uint32Array): TiledTensor {
     device.write(tile, new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
   });
   return held;
-}
-
-/** See {@linkcode Backend.linear}. */
-export function linear(device: Device, x: TiledTensor, weight: TiledTensor, bias?: TiledTensor): TiledTensor {
-  const out = new TiledTensor(device, x.rows, weight.rows, "F32");
-  for (const run of runsOf([x, out])) {
-    for (const part of runsOf([weight])) {
-      product(device, {
-        x: x.tileOf(run.first),
-        xRow: x.placeOf(run.first),
-        rows: run.rows,
-        weight,
-        firstRow: part.first,
-        outputs: part.rows,
-        bias,
-        out: out.tileOf(run.first),
-        outRow: out.placeOf(run.first),
-        outCols: out.cols,
-        outCol: part.first,
-      });
-    }
-  }
-  return out;
-}
-
-/** A product of rows of x with rows of a tile of W, into a block of out. */
-interface Product {
-  readonly x: GPUBuffer;
-  readonly xRow: number;
-  readonly rows: number;
-  readonly weight: TiledTensor;
-  readonly firstRow: number;
-  readonly outputs: number;
-  readonly bias?: TiledTensor;
-  readonly out: GPUBuffer;
-  readonly outRow: number;
-  readonly outCols: number;
-  readonly outCol: number;
-}
-
-function product(device: Device, job: Product): void {
-  const { weight, bias } = job;
-  const inputs = weight.cols;
-  const most = Math.max(8, Math.floor(WORK_PER_DISPATCH / (inputs * job.outputs) / 8) * 8);
-  const constants: Constants = { WEIGHT: STORED[weight.dtype], BIAS: bias ? STORED[bias.dtype] : NONE };
-  const buffers = [job.x, weight.tileOf(job.firstRow), (bias ?? weight).tiles[0], job.out];
-  for (let row = 0; row < job.rows; row += most) {
-    const rows = Math.min(most, job.rows - row);
-    device.dispatch({
-      shader: "linear",
-      constants,
-      params: [
-        rows,
-        inputs,
-        job.outputs,
-        weight.placeOf(job.firstRow),
-        job.xRow + row,
-        job.outRow + row,
-        job.outCols,
-        job.outCol,
-      ],
-      buffers,
-      groups: [Math.ceil(job.outputs / 8), Math.ceil(rows / 8)],
-      work: rows * inputs * job.outputs,
-    });
-  }
 }
 
 /** See {@linkcode Backend.rmsNorm}. */
@@ -224,24 +148,20 @@ export function crossEntropy(
   start: boolean,
 ): void {
   using held = uploadNumbers(device, targets);
-  const scratch = Math.min(LOGITS_BYTES, device.bindingLimit) / 4;
-  const outputs = Math.min(head.rows, Math.max(1, Math.min(scratch / THREADS, head.tileRows)) | 0);
-  const most = Math.min(WORKGROUPS, Math.max(1, Math.floor(scratch / outputs)));
-  const logits = device.take(most * outputs * 4);
-  for (const run of runsOf([hidden, state, held], most)) {
-    for (const part of runsOf([head], outputs)) {
-      product(device, {
-        x: hidden.tileOf(run.first),
-        xRow: hidden.placeOf(run.first),
-        rows: run.rows,
-        weight: head,
-        firstRow: part.first,
-        outputs: part.rows,
-        out: logits,
-        outRow: 0,
-        outCols: part.rows,
-        outCol: 0,
-      });
+  using copy = wholeVectors(device, hidden);
+  const vectors = copy ?? hidden;
+  const numbers = Math.min(LOGITS_BYTES, device.bindingLimit) / 4;
+  const tokens = Math.min(hidden.rows, LOGITS_TOKENS, numbers);
+  const outputs = Math.min(head.rows, Math.floor(numbers / tokens));
+  const logits = device.take(tokens * outputs * 4);
+  for (const part of runsOf([head], outputs)) {
+    for (const run of runsOf([vectors, state, held], tokens)) {
+      multiply(
+        device,
+        { x: vectors, first: run.first, rows: run.rows },
+        { weight: head, first: part.first, outputs: part.rows },
+        { out: logits, row: 0, cols: part.rows, col: 0 },
+      );
       device.dispatch({
         shader: "crossEntropy",
         params: [

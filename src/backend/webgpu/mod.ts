@@ -4,13 +4,17 @@ import { PareError } from "../../errors.ts";
 import { describeAdapter, findAdapter } from "./adapter.ts";
 import { WebgpuBackend } from "./backend.ts";
 import { Device } from "./device.ts";
+import { type Tuning, TUNINGS } from "./tuning.ts";
 
+export { type Tuning, TUNINGS } from "./tuning.ts";
 export { type AdapterDescription, describeAdapter, findAdapter } from "./adapter.ts";
 
 /** How to open the backend. */
 export interface WebgpuOptions {
   /** Bytes of one buffer at most, if less than the adapter allows: larger matrices lie in several. For tests. */
   readonly bindingLimit?: number;
+  /** Sizes of tiles and workgroups; those for the adapter's kind if not given. */
+  readonly tuning?: Tuning;
   /** The adapter, if it has been found already. */
   readonly adapter?: GPUAdapter;
 }
@@ -36,5 +40,7 @@ export async function openWebgpu(options: WebgpuOptions = {}): Promise<Backend> 
   const limit = Math.floor(
     Math.min(options.bindingLimit ?? Infinity, gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize) / 16,
   ) * 16;
-  return new WebgpuBackend(new Device(gpu, limit), describeAdapter(adapter).description);
+  const { description, hardware } = describeAdapter(adapter);
+  const tuning = options.tuning ?? (hardware ? TUNINGS.hardware : TUNINGS.software);
+  return new WebgpuBackend(new Device(gpu, limit, tuning), description);
 }

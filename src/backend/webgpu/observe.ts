@@ -3,7 +3,7 @@
  * shaders see each row as a buffer of its own, copied out and back (a few kilobytes).
  */
 import { type Device, WORKGROUPS } from "./device.ts";
-import { THREADS } from "./forward.ts";
+import { THREADS } from "./linear.ts";
 import { runsOf, TiledTensor } from "./tensor.ts";
 
 /** Rows that one thread of add_squares.wgsl adds up. */

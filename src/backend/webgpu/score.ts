@@ -3,7 +3,7 @@
  */
 import type { Formula } from "../backend.ts";
 import { type Device, line, WORKGROUPS } from "./device.ts";
-import { STORED, THREADS } from "./forward.ts";
+import { STORED, THREADS } from "./linear.ts";
 import { OPAQUE_ZERO } from "./observe.ts";
 import { runsOf, type TiledMask, TiledTensor } from "./tensor.ts";
 

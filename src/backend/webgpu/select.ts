@@ -4,7 +4,7 @@
  */
 import type { Selection } from "../backend.ts";
 import { type Device, line, WORKGROUPS } from "./device.ts";
-import { THREADS } from "./forward.ts";
+import { THREADS } from "./linear.ts";
 import { OPAQUE_ZERO } from "./observe.ts";
 import { runsOf, TiledMask, TiledTensor } from "./tensor.ts";
 
@@ -195,8 +195,8 @@ export function selectCumulative(device: Device, scores: TiledTensor, sparsity: 
   const { rows, cols } = scores;
   const size = rows * cols;
   const { alphas, depth } = alphaTree();
-  using tree = new TiledTensor(device, 1, alphas.length, "F32");
-  device.write(tree.tiles[0], new Uint8Array(alphas.buffer));
+  const tree = device.take(alphas.byteLength);
+  device.write(tree, new Uint8Array(alphas.buffer));
   const search = device.take(12);
   device.write(search, new Uint8Array(Uint32Array.of(1, 0, 0).buffer));
   using limits = limitsFor(device, rows);
@@ -220,7 +220,7 @@ export function selectCumulative(device: Device, scores: TiledTensor, sparsity: 
       device.dispatch({
         shader: "cumulativeRow",
         params: [OPAQUE_ZERO, cols, scores.placeOf(first), totals.placeOf(first), limits.placeOf(first)],
-        buffers: [scores.tileOf(first), totals.tileOf(first), tree.tiles[0], search, limits.tileOf(first)],
+        buffers: [scores.tileOf(first), totals.tileOf(first), tree, search, limits.tileOf(first)],
         groups: [rows],
         work: rows * cols * 31,
       });
@@ -228,6 +228,7 @@ export function selectCumulative(device: Device, scores: TiledTensor, sparsity: 
     device.dispatch({ shader: "cumulativeStep", params: [fewest, most], buffers: [search], groups: [1], work: 1 });
   }
   device.give(search);
+  device.give(tree);
   return maskFrom(device, scores, limits);
 }
 

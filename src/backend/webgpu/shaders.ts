@@ -15,6 +15,7 @@ import finish from "../../../wgsl/finish.wgsl" with { type: "text" };
 import linear from "../../../wgsl/linear.wgsl" with { type: "text" };
 import merge from "../../../wgsl/merge.wgsl" with { type: "text" };
 import numbers from "../../../wgsl/numbers.wgsl" with { type: "text" };
+import pack from "../../../wgsl/pack.wgsl" with { type: "text" };
 import pairs from "../../../wgsl/pairs.wgsl" with { type: "text" };
 import rmsNorm from "../../../wgsl/rms_norm.wgsl" with { type: "text" };
 import rotate from "../../../wgsl/rotate.wgsl" with { type: "text" };
@@ -42,8 +43,9 @@ export const SHADERS = {
   cumulativeTotal: pairs + cumulativeTotal,
   embed: numbers + embed,
   finish: pairs + finish,
-  linear: numbers + linear,
+  linear: linear,
   merge: pairs + merge,
+  pack: numbers + pack,
   rmsNorm: numbers + rmsNorm,
   rotate,
   score: numbers + pairs + score,

@@ -1,0 +1,28 @@
+/**
+ * The sizes that depend on what computes. Each set has been measured on the kind of device that it names; the contract
+ * suite runs them all, since a tile that is never used hides its mistakes.
+ */
+
+/** Sizes of tiles and workgroups. */
+export interface Tuning {
+  /** Blocks of 4 rows of out that one thread of linear.wgsl has: 1 to 6. */
+  readonly rows: number;
+  /** Blocks of 4 columns of it: 1 to 4. */
+  readonly cols: number;
+  /** Its threads along the rows, and along the columns, of a workgroup. */
+  readonly threadRows: number;
+  readonly threadCols: number;
+  /** Threads that share one row in sums, selections and the like. */
+  readonly lanes: number;
+}
+
+/** The sets. */
+export const TUNINGS = {
+  /** Tiles of 8 x 8 a thread are what fits a GPU's registers; 64 threads are two or one of its subgroups. */
+  hardware: { rows: 2, cols: 2, threadRows: 8, threadCols: 16, lanes: 64 },
+  /**
+   * Mesa's llvmpipe reads memory lane by lane but keeps tiles in the first-level cache, so a tile is as large as that
+   * lets it be; a workgroup is one vector of 8 lanes, which makes barriers free.
+   */
+  software: { rows: 6, cols: 4, threadRows: 1, threadCols: 8, lanes: 8 },
+} as const satisfies Record<string, Tuning>;
