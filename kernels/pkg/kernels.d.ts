@@ -7,9 +7,9 @@
 export function add(team: number, x: number, y: number, n: number, out: number): void;
 
 /**
- * `sums[j] += sum over the rows of x[t, j]²`.
+ * Adds the parts to `sums`, in their order.
  */
-export function add_squares(team: number, sums: number, x: number, rows: number, cols: number): void;
+export function add_parts(team: number, sums: number, cols: number, parts: number, count: number): void;
 
 /**
  * Sets the weights (rows x cols) whose bit is 1 to +0.
@@ -148,6 +148,16 @@ export function select_rows(team: number, scores: number, rows: number, cols: nu
 export function sort_rows(team: number, scores: number, rows: number, cols: number, sorted: number, sums: number): void;
 
 /**
+ * Of every part of the rows of x the column sums of `x²`: `parts` is ceil(rows / 64) x cols.
+ */
+export function square_parts(team: number, x: number, rows: number, cols: number, parts: number): void;
+
+/**
+ * f64 of scratch for [`square_parts`].
+ */
+export function square_scratch(rows: number, cols: number): number;
+
+/**
  * `silu(gate) * up = gate / (1 + e^-gate) * up`.
  */
 export function swiglu(team: number, gate: number, up: number, n: number, out: number): void;
@@ -161,7 +171,7 @@ export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembl
 
 export interface InitOutput {
     readonly add: (a: number, b: number, c: number, d: number, e: number) => void;
-    readonly add_squares: (a: number, b: number, c: number, d: number, e: number) => void;
+    readonly add_parts: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly apply: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly attention: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;
     readonly attention_scratch: (a: number, b: number) => number;
@@ -189,6 +199,8 @@ export interface InitOutput {
     readonly select_groups: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly select_rows: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly sort_rows: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
+    readonly square_parts: (a: number, b: number, c: number, d: number, e: number) => void;
+    readonly square_scratch: (a: number, b: number) => number;
     readonly swiglu: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly zero: (a: number, b: number, c: number) => void;
     readonly __wbindgen_externrefs: WebAssembly.Table;

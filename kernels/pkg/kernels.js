@@ -13,15 +13,15 @@ export function add(team, x, y, n, out) {
 }
 
 /**
- * `sums[j] += sum over the rows of x[t, j]²`.
+ * Adds the parts to `sums`, in their order.
  * @param {number} team
  * @param {number} sums
- * @param {number} x
- * @param {number} rows
  * @param {number} cols
+ * @param {number} parts
+ * @param {number} count
  */
-export function add_squares(team, sums, x, rows, cols) {
-    wasm.add_squares(team, sums, x, rows, cols);
+export function add_parts(team, sums, cols, parts, count) {
+    wasm.add_parts(team, sums, cols, parts, count);
 }
 
 /**
@@ -392,6 +392,29 @@ export function select_rows(team, scores, rows, cols, group, k, last_k, whole_ti
  */
 export function sort_rows(team, scores, rows, cols, sorted, sums) {
     wasm.sort_rows(team, scores, rows, cols, sorted, sums);
+}
+
+/**
+ * Of every part of the rows of x the column sums of `x²`: `parts` is ceil(rows / 64) x cols.
+ * @param {number} team
+ * @param {number} x
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} parts
+ */
+export function square_parts(team, x, rows, cols, parts) {
+    wasm.square_parts(team, x, rows, cols, parts);
+}
+
+/**
+ * f64 of scratch for [`square_parts`].
+ * @param {number} rows
+ * @param {number} cols
+ * @returns {number}
+ */
+export function square_scratch(rows, cols) {
+    const ret = wasm.square_scratch(rows, cols);
+    return ret >>> 0;
 }
 
 /**

@@ -3,29 +3,30 @@
 //! registers and a softmax over the keys needs no shuffles:
 //!
 //! ```text
-//!   scores  [keys x 8 queries] = K panel (6 keys) x Q panel (8 queries), depth headDim
+//!   scores  [keys x 8 queries] = K panel (4 keys) x Q panel (8 queries), depth headDim
 //!   softmax over the keys, lane by lane; keys after the query count 0
-//!   output  [dims x 8 queries] = V panel (6 dims) x scores, depth keys
+//!   output  [dims x 8 queries] = V panel (4 dims) x scores, depth keys
 //! ```
 //!
 //! K and V of every sequence and kv head are packed first, in a command of their own; the heads of a group share them.
 //!
 //! ```text
-//!   packed, for each (sequence, kv head):   K: ceil(length / 6) panels of headDim x 6
-//!                                           V: ceil(headDim / 6) panels of length x 6
+//!   packed, for each (sequence, kv head):   K: ceil(length / 4) panels of headDim x 4
+//!                                           V: ceil(headDim / 4) panels of length x 4
 //! ```
 
 use crate::dtype::Single;
-use crate::exp::exp_small;
+use crate::exp::Exp;
 use crate::pack;
 use crate::simd::F32x4;
 use crate::team::Team;
 use crate::tile::{self, COLS, ROWS};
+use core::array::from_fn;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// Keys of a packing chunk: some panels at once.
-const PACKED_KEYS: usize = 16 * ROWS;
-/// Keys between two updates of the output: a panel of V and the scores, 14 floats a key, in 32 KiB.
+const PACKED_KEYS: usize = 24 * ROWS;
+/// Keys between two updates of the output: a panel of V and the scores, 12 floats a key, in 32 KiB.
 const DEPTH: usize = 384;
 
 /// f32 of the packed K of one head of one sequence.
@@ -125,13 +126,12 @@ pub unsafe fn attention(
         for i in (0..dim * COLS).step_by(4) {
             F32x4::load(queries.add(i)).mul(scale).store(queries.add(i));
         }
-        for key in (0..seen).step_by(ROWS) {
-            tile::whole(dim, keys.add(key * dim), queries, scores.add(key * COLS), COLS, false);
-        }
+        tile::column(seen.div_ceil(ROWS), dim, keys, queries, scores, COLS, false);
         let sums = softmax(scores, query, seen);
         for d in (0..dim).step_by(ROWS) {
             for key in (0..seen).step_by(DEPTH) {
-                tile::whole(
+                tile::column(
+                    1,
                     DEPTH.min(seen - key),
                     values.add(d * length + key * ROWS),
                     scores.add(key * COLS),
@@ -141,10 +141,24 @@ pub unsafe fn attention(
                 );
             }
         }
-        for (i, sum) in sums.iter().enumerate().take(count) {
-            let scale = 1.0 / sum;
-            for d in 0..dim {
-                *out.add(first + i * stride + d) = *output.add(d * COLS + i) * scale;
+        write(output, dim, sums, count, out.add(first), stride);
+    }
+}
+
+/// Divides the output [dim x 8] by the sums of its queries, and writes the first `count` queries as rows.
+#[inline(always)]
+unsafe fn write(output: *const f32, dim: usize, sums: [F32x4; 2], count: usize, out: *mut f32, stride: usize) {
+    let scale = sums.map(|sum| F32x4::splat(1.0).div(sum));
+    for d in (0..dim).step_by(ROWS) {
+        for (half, scale) in scale.into_iter().enumerate() {
+            let dims = from_fn(|i| F32x4::load(output.add((d + i) * COLS + half * 4)).mul(scale));
+            for (i, query) in F32x4::transpose(dims).into_iter().enumerate().take(count.saturating_sub(half * 4)) {
+                let to = out.add((half * 4 + i) * stride + d);
+                if dim - d >= ROWS {
+                    query.store(to);
+                } else {
+                    to.copy_from_nonoverlapping(query.to_array().as_ptr(), dim - d);
+                }
             }
         }
     }
@@ -153,7 +167,7 @@ pub unsafe fn attention(
 /// Turns scores [seen x 8] into e^(score - largest) of each query, those of later keys into 0; gives the sums. Query
 /// `i` of the panel is token `query + i`, and sees the keys up to itself.
 #[inline(never)]
-unsafe fn softmax(scores: *mut f32, query: usize, seen: usize) -> [f32; COLS] {
+unsafe fn softmax(scores: *mut f32, query: usize, seen: usize) -> [F32x4; 2] {
     let row = |key: usize| scores.add(key * COLS);
     for key in query..seen {
         for i in 0..key - query {
@@ -165,19 +179,17 @@ unsafe fn softmax(scores: *mut f32, query: usize, seen: usize) -> [f32; COLS] {
         largest[0] = largest[0].max(F32x4::load(row(key)));
         largest[1] = largest[1].max(F32x4::load(row(key).add(4)));
     }
+    let exp = Exp::new();
     let mut sums = [F32x4::splat(0.0); 2];
     for key in 0..seen {
         for half in 0..2 {
             let at = row(key).add(half * 4);
-            let e = exp_small(F32x4::load(at).sub(largest[half]));
+            let e = exp.of_small(F32x4::load(at).sub(largest[half]));
             e.store(at);
             sums[half] = sums[half].add(e);
         }
     }
-    let mut all = [0.0; COLS];
-    sums[0].store(all.as_mut_ptr());
-    sums[1].store(all.as_mut_ptr().add(4));
-    all
+    sums
 }
 
 #[cfg(test)]

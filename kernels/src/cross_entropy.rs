@@ -2,13 +2,13 @@
 //! (`pack_slice`), and keep only the largest logit so far, the sum of e^(logit - largest), and the target's logit.
 //! A block of logits lives in private scratch for as long as it takes to look at it once.
 
-use crate::exp::{exp_one, exp_small};
+use crate::exp::Exp;
 use crate::gemm::{self, BLOCK};
 use crate::simd::F32x4;
 use crate::team::Team;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// Logits of a token at a time: 96 x 256 x 4 = 96 KiB beside the packed tokens in the second-level cache.
+/// Logits of a token at a time: 192 x 256 x 4 = 192 KiB beside the packed tokens in the second-level cache.
 const OUTS: usize = 256;
 const SCRATCH: usize = gemm::SCRATCH + BLOCK * OUTS;
 
@@ -34,6 +34,7 @@ pub unsafe fn cross_entropy(
     scratch: *mut f32,
 ) {
     let team = &*team;
+    let exp = Exp::new();
     let logits = scratch.add(team.worker * SCRATCH);
     let scratch = logits.add(BLOCK * OUTS);
     for chunk in team.chunks(usize::MAX) {
@@ -56,7 +57,7 @@ pub unsafe fn cross_entropy(
                 if at < n {
                     *target = *row.add(at);
                 }
-                (*largest, *sum) = take(row, n, *largest, *sum);
+                (*largest, *sum) = take(&exp, row, n, *largest, *sum);
             }
         }
     }
@@ -64,7 +65,7 @@ pub unsafe fn cross_entropy(
 
 /// The largest of the logits so far and of these `n`, and the sum of e^(logit - largest) of all.
 #[inline(always)]
-unsafe fn take(row: *mut f32, n: usize, largest: f32, sum: f32) -> (f32, f32) {
+unsafe fn take(exp: &Exp, row: *mut f32, n: usize, largest: f32, sum: f32) -> (f32, f32) {
     let whole = n.next_multiple_of(4);
     for i in n..whole {
         *row.add(i) = f32::NEG_INFINITY;
@@ -76,9 +77,9 @@ unsafe fn take(row: *mut f32, n: usize, largest: f32, sum: f32) -> (f32, f32) {
     let most = most.largest();
     let mut sums = F32x4::splat(0.0);
     for i in (0..whole).step_by(4) {
-        sums = sums.add(exp_small(F32x4::load(row.add(i)).sub(F32x4::splat(most))));
+        sums = sums.add(exp.of_small(F32x4::load(row.add(i)).sub(F32x4::splat(most))));
     }
-    (most, sum * exp_one(largest - most) + sums.sum())
+    (most, sum * exp.of_one(largest - most) + sums.sum())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Operations on one number at a time: `add`, `swiglu`, and zeros.
 
-use crate::exp::exp;
+use crate::exp::Exp;
 use crate::simd::F32x4;
 use crate::team::Team;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -31,10 +31,9 @@ pub unsafe fn add(team: *const Team, x: *const f32, y: *const f32, n: usize, out
 /// `silu(gate) * up = gate / (1 + e^-gate) * up`.
 #[wasm_bindgen]
 pub unsafe fn swiglu(team: *const Team, gate: *const f32, up: *const f32, n: usize, out: *mut f32) {
-    zip(&*team, gate, up, n, out, |gate, up| {
-        let zero = F32x4::splat(0.0);
-        gate.div(F32x4::splat(1.0).add(exp(zero.sub(gate)))).mul(up)
-    });
+    let exp = Exp::new();
+    let (zero, one) = (F32x4::splat(0.0), F32x4::splat(1.0));
+    zip(&*team, gate, up, n, out, |gate, up| gate.div(one.add(exp.of(zero.sub(gate)))).mul(up));
 }
 
 /// `n` bytes of 0.

@@ -5,7 +5,7 @@
 //!   for every run of DEPTH inputs
 //!       pack x[block, run]                   private scratch, second-level cache
 //!       for every panel of W (8 outputs)     first-level cache: 8 x DEPTH
-//!           for every panel of x (6 tokens)
+//!           for every panel of x (4 tokens)
 //!               tile
 //! ```
 //!
@@ -16,10 +16,10 @@ use crate::dtype::Single;
 use crate::pack;
 use crate::tile::{self, COLS, ROWS};
 
-/// The longest run of inputs between two updates of y: 8 x 384 x 4 = 12 KiB of W and 9 KiB of x in 32 KiB.
+/// The longest run of inputs between two updates of y: 8 x 384 x 4 = 12 KiB of W and 6 KiB of x in 32 KiB.
 pub const DEPTH: usize = 384;
 /// The most tokens of a block; a multiple of `ROWS`.
-pub const BLOCK: usize = 96;
+pub const BLOCK: usize = 192;
 /// f32 of private scratch that [`multiply`] needs for each worker.
 pub const SCRATCH: usize = BLOCK * DEPTH;
 
@@ -77,15 +77,13 @@ pub unsafe fn multiply(
         }
         for o in (0..outs).step_by(COLS) {
             let b = panels.add(o * depth + k * COLS);
-            for t in (0..tokens).step_by(ROWS) {
-                let a = scratch.add(t * deep);
-                let c = y.add(t * stride + o);
-                let (rows, cols) = ((tokens - t).min(ROWS), (outs - o).min(COLS));
-                if rows == ROWS && cols == COLS {
-                    tile::whole(deep, a, b, c, stride, add);
-                } else {
-                    tile::part(deep, a, b, c, stride, add, rows, cols);
-                }
+            let c = y.add(o);
+            let cols = (outs - o).min(COLS);
+            let whole = if cols == COLS { tokens / ROWS } else { 0 };
+            tile::column(whole, deep, scratch, b, c, stride, add);
+            for t in (whole * ROWS..tokens).step_by(ROWS) {
+                let rows = (tokens - t).min(ROWS);
+                tile::part(deep, scratch.add(t * deep), b, c.add(t * stride), stride, add, rows, cols);
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::dtype::Stored;
 use crate::simd::F32x4;
 
 /// Interleaves `rows <= N` rows of `depth` numbers, `stride` numbers apart, the first at number `first` of the matrix
-/// at `p`. N is even.
+/// at `p`. N is a multiple of 4.
 /// # Safety
 /// The rows can be read, and N * depth f32 written at `panel`.
 #[inline(always)]
@@ -37,12 +37,7 @@ pub unsafe fn panel<T: Stored, const N: usize>(
                 }
             }
             for (j, lanes) in F32x4::transpose(four).into_iter().take(n).enumerate() {
-                let to = panel.add((k + j) * N + group);
-                if N - group >= 4 {
-                    lanes.store(to);
-                } else {
-                    lanes.store_low(to);
-                }
+                lanes.store(panel.add((k + j) * N + group));
             }
         }
         k += n;
@@ -56,17 +51,17 @@ mod tests {
 
     #[test]
     fn a_panel_interleaves_rows_and_fills_the_missing_ones_with_zero() {
-        let matrix: Vec<f32> = (0..35).map(|i| i as f32 + 1.0).collect();
-        for rows in 1..=6 {
-            let mut out = vec![9f32; 6 * 5 + 1];
-            unsafe { panel::<Single, 6>(matrix.as_ptr() as *const u8, 1, 5, rows, 5, out.as_mut_ptr()) }
+        let matrix: Vec<f32> = (0..45).map(|i| i as f32 + 1.0).collect();
+        for rows in 1..=8 {
+            let mut out = vec![9f32; 8 * 5 + 1];
+            unsafe { panel::<Single, 8>(matrix.as_ptr() as *const u8, 1, 5, rows, 5, out.as_mut_ptr()) }
             for k in 0..5 {
-                for i in 0..6 {
+                for i in 0..8 {
                     let expected = if i < rows { matrix[1 + i * 5 + k] } else { 0.0 };
-                    assert_eq!(out[k * 6 + i], expected);
+                    assert_eq!(out[k * 8 + i], expected);
                 }
             }
-            assert_eq!(out[30], 9.0);
+            assert_eq!(out[40], 9.0);
         }
     }
 }

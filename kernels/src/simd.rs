@@ -22,25 +22,11 @@ mod lanes {
         pub unsafe fn load(p: *const f32) -> Self {
             Self(v128_load(p as *const v128))
         }
-        /// All lanes from one f32 in memory.
-        /// # Safety
-        /// One f32 can be read at `p`.
-        #[inline(always)]
-        pub unsafe fn load_splat(p: *const f32) -> Self {
-            Self(v128_load32_splat(p as *const u32))
-        }
         /// # Safety
         /// Four f32 can be written at `p`.
         #[inline(always)]
         pub unsafe fn store(self, p: *mut f32) {
             v128_store(p as *mut v128, self.0)
-        }
-        /// Writes the two lower lanes.
-        /// # Safety
-        /// Two f32 can be written at `p`.
-        #[inline(always)]
-        pub unsafe fn store_low(self, p: *mut f32) {
-            v128_store64_lane::<0>(self.0, p as *mut u64)
         }
         /// `self * y + z`.
         #[inline(always)]
@@ -97,6 +83,16 @@ mod lanes {
         pub fn to_array(self) -> [f32; 4] {
             // SAFETY: both are 16 bytes of plain numbers.
             unsafe { core::mem::transmute(self.0) }
+        }
+        /// Four registers, each filled with one of the lanes.
+        #[inline(always)]
+        pub fn spread(self) -> [Self; 4] {
+            [
+                Self(i32x4_shuffle::<0, 0, 0, 0>(self.0, self.0)),
+                Self(i32x4_shuffle::<1, 1, 1, 1>(self.0, self.0)),
+                Self(i32x4_shuffle::<2, 2, 2, 2>(self.0, self.0)),
+                Self(i32x4_shuffle::<3, 3, 3, 3>(self.0, self.0)),
+            ]
         }
         /// The columns of the matrix whose rows are `r`.
         #[inline(always)]
@@ -197,14 +193,8 @@ mod lanes {
         pub unsafe fn load(p: *const f32) -> Self {
             Self((p as *const [f32; 4]).read_unaligned())
         }
-        pub unsafe fn load_splat(p: *const f32) -> Self {
-            Self([*p; 4])
-        }
         pub unsafe fn store(self, p: *mut f32) {
             (p as *mut [f32; 4]).write_unaligned(self.0)
-        }
-        pub unsafe fn store_low(self, p: *mut f32) {
-            (p as *mut [f32; 2]).write_unaligned([self.0[0], self.0[1]])
         }
         pub fn madd(self, y: Self, z: Self) -> Self {
             Self(from_fn(|i| self.0[i].mul_add(y.0[i], z.0[i])))
@@ -241,6 +231,9 @@ mod lanes {
         }
         pub fn to_array(self) -> [f32; 4] {
             self.0
+        }
+        pub fn spread(self) -> [Self; 4] {
+            self.0.map(Self::splat)
         }
         pub fn transpose(r: [Self; 4]) -> [Self; 4] {
             from_fn(|i| Self(from_fn(|j| r[j].0[i])))

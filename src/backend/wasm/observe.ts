@@ -1,4 +1,5 @@
 /** Running column sums (`kernels/src/sums.rs`). */
+import * as kernels from "../../../kernels/pkg/kernels.js";
 import type { Sums, Tensor } from "../backend.ts";
 import { type Engine, expectShape, own } from "./engine.ts";
 import type { WasmTensor } from "./tensor.ts";
@@ -6,7 +7,11 @@ import type { WasmTensor } from "./tensor.ts";
 export function addSquares(engine: Engine, sums: Sums, x: Tensor): void {
   const [s, a] = [own("addSquares", "sums", sums, "F32"), own("addSquares", "x", x, "F32")];
   expectShape("addSquares", "sums", s, 2, a.cols);
-  engine.run("addSquares", "add_squares", s.offset, a.offset, a.rows, a.cols);
+  const bytes = kernels.square_scratch(a.rows, a.cols) * 8;
+  engine.scratch(bytes, (parts) => {
+    engine.run("addSquares", "square_parts", a.offset, a.rows, a.cols, parts);
+    engine.run("addSquares", "add_parts", s.offset, a.cols, parts, bytes / (a.cols * 8));
+  });
 }
 
 export function merge(engine: Engine, sums: Sums, other: Sums): void {
