@@ -38,6 +38,7 @@ const SAMPLING = { tokens: 110, temperature: 0.7, topK: 40, seed: 1 };
 async function examine(
   path: string,
   backend: Backend,
+  signal: AbortSignal,
 ): Promise<{ perplexity: number; sparsity: number; paragraph: string; windows: number }> {
   await using checkpoint = await openCheckpoint(path);
   const { vocabulary } = readShape(checkpoint);
@@ -47,12 +48,13 @@ async function examine(
     vocabulary,
     seqlen: SEQLEN,
   });
-  const found = await evaluate({ ids, sequences: windows, length }, { checkpoint, backend });
-  const written = await generate(tokenizer.encode(PROMPT, { special: false }), SAMPLING, { checkpoint, backend });
+  const found = await evaluate({ ids, sequences: windows, length }, { checkpoint, backend, signal });
+  const prompt = tokenizer.encode(PROMPT, { special: false });
+  const written = await generate(prompt, SAMPLING, { checkpoint, backend, signal });
   return { ...found, windows, paragraph: tokenizer.decode(written).replace(/\s+/g, " ").trim() };
 }
 
-async function pruneInto(out: string, name: string, backend: Backend): Promise<void> {
+async function pruneInto(out: string, name: string, backend: Backend, signal: AbortSignal): Promise<void> {
   await using checkpoint = await openCheckpoint(MODEL);
   const { vocabulary } = readShape(checkpoint);
   const method = findMethod(name);
@@ -71,6 +73,7 @@ async function pruneInto(out: string, name: string, backend: Backend): Promise<v
     request: makeRequest(method, { sparsity: SPARSITY }),
     calibration,
     write,
+    signal,
   });
   await writer.finish();
 }
@@ -80,22 +83,25 @@ function wrap(text: string, width = 100): string {
   return text.replace(new RegExp(`(.{1,${width}})(?:\\s+|$)`, "g"), "  $1\n").trimEnd();
 }
 
-async function main(values: Values<typeof demoCommand.flags>, { terminal }: Context): Promise<Outcome> {
+async function main(values: Values<typeof demoCommand.flags>, { terminal, signal }: Context): Promise<Outcome> {
   const start = performance.now();
   const out = values.out ?? await Deno.makeTempDir({ prefix: "pare-demo-" });
+  await using unfinished = new AsyncDisposableStack();
+  if (values.out === undefined) unfinished.defer(() => Deno.remove(out, { recursive: true }));
   await using backend = await openBackend(values.backend, { workers: values.workers });
   terminal.note(`backend: ${backend.name} (${backend.description})`);
   const models: Record<string, string> = { dense: MODEL };
   for (const method of ["magnitude", "wanda"]) {
     models[method] = join(out, `austen-${method}-${SPARSITY}`);
     terminal.note(`pruning Austen-700K: ${method}, ${showShare(SPARSITY)} → ${models[method]}`);
-    await pruneInto(models[method], method, backend);
+    await pruneInto(models[method], method, backend, signal);
   }
   const found = new Map<string, Awaited<ReturnType<typeof examine>>>();
   for (const [name, path] of Object.entries(models)) {
     terminal.note(`evaluating: ${name}`);
-    found.set(name, await examine(path, backend));
+    found.set(name, await examine(path, backend, signal));
   }
+  unfinished.move(); // the models are the user's
   const seconds = (performance.now() - start) / 1000;
   const rows = [...found].map(([name, { perplexity, sparsity }]) => [name, showShare(sparsity), perplexity.toFixed(2)]);
   const paragraph = (name: string) => `${name}:\n${wrap(found.get(name)!.paragraph)}`;

@@ -11,7 +11,7 @@ import { Meter, type OnProgress } from "./progress.ts";
 import { checkTokens } from "./tokens.ts";
 import { countZeros } from "./zeros.ts";
 
-/** What {@linkcode forward} takes. */
+/** What every pass through a dense model takes. */
 export interface ForwardOptions {
   /** The model. */
   readonly checkpoint: Checkpoint;
@@ -21,7 +21,7 @@ export interface ForwardOptions {
   readonly spool?: SpoolOptions;
   /** Told of every batch that is done. */
   readonly onProgress?: OnProgress;
-  /** Stops the pass between two batches. */
+  /** Stops the pass between two batches, or two generated tokens. */
   readonly signal?: AbortSignal;
 }
 

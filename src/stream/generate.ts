@@ -39,7 +39,7 @@ function draw(logits: Float32Array, { temperature, topK }: Sampling, random: Ran
  * @throws PareError if prompt and new tokens together are longer than the model's limit.
  */
 export async function generate(prompt: Uint32Array, sampling: Sampling, options: ForwardOptions): Promise<Uint32Array> {
-  const { checkpoint, backend } = options, shape = readShape(checkpoint);
+  const { checkpoint, backend, signal } = options, shape = readShape(checkpoint);
   if (!prompt.length) throw new PareError("the prompt is empty: expected at least one token");
   const ids = new Uint32Array(prompt.length + sampling.tokens), context = { ids, sequences: 1, length: ids.length };
   ids.set(prompt);
@@ -60,6 +60,7 @@ export async function generate(prompt: Uint32Array, sampling: Sampling, options:
 
   const random = new Random(sampling.seed);
   for (let filled = prompt.length; filled < ids.length; filled++) {
+    signal?.throwIfAborted();
     let hidden: Tensor = await embed(backend, checkpoint, shape, context);
     for (const block of blocks) {
       using before = hidden;
