@@ -1,8 +1,8 @@
 /**
- * What the operations are made of: a piece of memory, a command for the workers, a check of an argument. The operations
- * themselves stand in `forward.ts`, `observe.ts` and `prune.ts`.
+ * What the operations are made of: a piece of memory, a command for the workers. The operations themselves stand in `forward.ts`, `observe.ts` and `prune.ts`.
  */
 import { BYTES, type Dtype, type Mask, type Tensor } from "../backend.ts";
+import * as shapes from "../shapes.ts";
 import type { Heap } from "./heap.ts";
 import type { Kernel, KernelArguments, Team } from "./team.ts";
 import { type Held, WasmMask, WasmTensor } from "./tensor.ts";
@@ -27,7 +27,7 @@ export class Engine {
 
   /** A tensor whose content is whatever was there: the output of a command. */
   tensor(rows: number, cols: number, dtype: Dtype = "F32"): WasmTensor {
-    const bytes = shaped(rows, cols) * BYTES[dtype];
+    const bytes = elements(rows, cols) * BYTES[dtype];
     return this.#counted(new WasmTensor(rows, cols, dtype, this.#queued(bytes), bytes, this.#free));
   }
 
@@ -39,14 +39,9 @@ export class Engine {
 
   /** A tensor of these bytes, written now. */
   upload(bytes: Uint8Array, rows: number, cols: number, dtype: Dtype): WasmTensor {
-    const expected = shaped(rows, cols) * BYTES[dtype];
-    expect(
-      bytes.byteLength === expected,
-      "upload",
-      `${expected} bytes of ${rows} x ${cols} ${dtype}`,
-      bytes.byteLength,
-    );
-    return this.#counted(new WasmTensor(rows, cols, dtype, this.#written(bytes), expected, this.#free));
+    elements(rows, cols);
+    shapes.upload(bytes, rows, cols, dtype);
+    return this.#counted(new WasmTensor(rows, cols, dtype, this.#written(bytes), bytes.byteLength, this.#free));
   }
 
   /** Room for the time of the commands that `use` queues. */
@@ -103,34 +98,24 @@ export function maskWords(cols: number): number {
   return Math.ceil(cols / 32);
 }
 
-/** @throws RangeError if an argument of an operation is not as expected. */
-export function expect(holds: boolean, operation: string, expected: string, found: unknown): asserts holds {
-  if (!holds) throw new RangeError(`${operation}: expected ${expected}, found ${found}`);
-}
-
-/** The tensor as this backend's own. @throws RangeError if it is not, if it is disposed, or if its dtype differs. */
-export function own(operation: string, name: string, tensor: Tensor, dtype?: Dtype): WasmTensor {
-  expect(tensor instanceof WasmTensor, operation, `${name} to be a tensor of the WASM backend`, typeof tensor);
-  expect(!tensor.disposed, operation, `${name} to be held`, "it disposed");
-  expect(!dtype || tensor.dtype === dtype, operation, `${name} to be ${dtype}`, tensor.dtype);
-  return tensor;
+/** The tensor as this backend's own. @throws RangeError if it is another's, or disposed. */
+export function own(tensor: Tensor): WasmTensor {
+  if (!(tensor instanceof WasmTensor)) throw new RangeError("expected a tensor of the WASM backend, found another");
+  return held(tensor);
 }
 
 /** The same for a mask. */
-export function ownMask(operation: string, name: string, mask: Mask): WasmMask {
-  expect(mask instanceof WasmMask, operation, `${name} to be a mask of the WASM backend`, typeof mask);
-  expect(!mask.disposed, operation, `${name} to be held`, "it disposed");
-  return mask;
+export function ownMask(mask: Mask): WasmMask {
+  if (!(mask instanceof WasmMask)) throw new RangeError("expected a mask of the WASM backend, found another");
+  return held(mask);
 }
 
-/** @throws RangeError if a tensor or mask has another shape. */
-export function expectShape(operation: string, name: string, held: Tensor | Mask, rows: number, cols: number): void {
-  const right = held.rows === rows && held.cols === cols;
-  expect(right, operation, `${name} to be ${rows} x ${cols}`, `${held.rows} x ${held.cols}`);
+function held<T extends Held>(one: T): T {
+  if (one.disposed) throw new RangeError(`expected ${one.rows} x ${one.cols} numbers, found them disposed`);
+  return one;
 }
 
-function shaped(rows: number, cols: number): number {
-  const right = Number.isInteger(rows) && Number.isInteger(cols) && rows > 0 && cols > 0;
-  expect(right, "a shape", "positive whole numbers", `${rows} x ${cols}`);
-  return rows * cols;
+function elements(rows: number, cols: number): number {
+  if (Number.isInteger(rows) && Number.isInteger(cols) && rows > 0 && cols > 0) return rows * cols;
+  throw new RangeError(`expected whole numbers of rows and columns from 1 on, found ${rows} x ${cols}`);
 }

@@ -1,7 +1,8 @@
 /** The forward pass: each operation checks its shapes, makes its output and queues its kernels (`kernels/src/`). */
 import * as kernels from "../../../kernels/pkg/kernels.js";
 import type { AttentionShape, Tensor } from "../backend.ts";
-import { type Engine, expect, expectShape, own } from "./engine.ts";
+import * as shapes from "../shapes.ts";
+import { type Engine, own } from "./engine.ts";
 import type { WasmTensor } from "./tensor.ts";
 
 /** Bytes of a weight that are packed at a time: with the activations of a block they fit a shared last-level cache. */
@@ -12,18 +13,16 @@ const PACKED = 16 * 2 ** 20;
 const PANEL = 8;
 
 export function embed(engine: Engine, out: Tensor, ids: Uint32Array, table: Tensor, firstRow: number): void {
-  const [o, t] = [own("embed", "out", out, "F32"), own("embed", "table", table)];
-  expectShape("embed", "out", o, ids.length, t.cols);
+  shapes.embed(out, ids, table);
+  const [o, t] = [own(out), own(table)];
   engine.withNumbers(ids, (numbers) => {
     engine.run("embed", "embed", numbers, ids.length, t.offset, t.code, firstRow, t.rows, t.cols, o.offset);
   });
 }
 
 export function linear(engine: Engine, x: Tensor, weight: Tensor, bias?: Tensor): WasmTensor {
-  const [a, w] = [own("linear", "x", x, "F32"), own("linear", "weight", weight)];
-  const b = bias && own("linear", "bias", bias);
-  expect(w.cols === a.cols, "linear", `weight with ${a.cols} columns, as x`, w.cols);
-  if (b) expectShape("linear", "bias", b, 1, w.rows);
+  shapes.linear(x, weight, bias);
+  const [a, w, b] = [own(x), own(weight), bias && own(bias)];
   const y = engine.tensor(a.rows, w.rows);
   engine.scratch(engine.workers * kernels.linear_scratch() * 4, (scratch) => {
     slices(engine, "linear", w, (panels, first, rows) => {
@@ -55,9 +54,8 @@ function slices(
 }
 
 export function rmsNorm(engine: Engine, x: Tensor, gain: Tensor, epsilon: number): WasmTensor {
-  const [a, g] = [own("rmsNorm", "x", x, "F32"), own("rmsNorm", "gain", gain)];
-  expect(g.rows === 1, "rmsNorm", "gain with 1 row", g.rows);
-  expect(a.cols % g.cols === 0, "rmsNorm", `gain with a divisor of ${a.cols} columns`, g.cols);
+  shapes.rmsNorm(x, gain);
+  const [a, g] = [own(x), own(gain)];
   const out = engine.tensor(a.rows, a.cols);
   const runs = a.rows * (a.cols / g.cols);
   engine.run("rmsNorm", "rms_norm", a.offset, runs, g.cols, g.offset, g.code, epsilon, out.offset);
@@ -65,9 +63,8 @@ export function rmsNorm(engine: Engine, x: Tensor, gain: Tensor, epsilon: number
 }
 
 export function rotate(engine: Engine, x: Tensor, angles: Tensor): WasmTensor {
-  const [a, turn] = [own("rotate", "x", x, "F32"), own("rotate", "angles", angles, "F32")];
-  expect(turn.cols % 2 === 0, "rotate", "angles with an even number of columns", turn.cols);
-  expect(a.cols % turn.cols === 0, "rotate", `x with a multiple of ${turn.cols} columns`, a.cols);
+  shapes.rotate(x, angles);
+  const [a, turn] = [own(x), own(angles)];
   const out = engine.tensor(a.rows, a.cols);
   const heads = a.cols / turn.cols;
   engine.run("rotate", "rotate", a.offset, a.rows, heads, turn.cols, turn.offset, turn.rows, out.offset);
@@ -75,14 +72,10 @@ export function rotate(engine: Engine, x: Tensor, angles: Tensor): WasmTensor {
 }
 
 export function attention(engine: Engine, q: Tensor, k: Tensor, v: Tensor, shape: AttentionShape): WasmTensor {
+  shapes.attention(q, k, v, shape);
   const { length, heads, kvHeads } = shape;
-  const [a, b, c] = [own("attention", "q", q, "F32"), own("attention", "k", k, "F32"), own("attention", "v", v, "F32")];
-  expect(a.rows % length === 0, "attention", `q with a multiple of ${length} rows`, a.rows);
-  expect(a.cols % heads === 0, "attention", `q with a multiple of ${heads} columns`, a.cols);
-  expect(heads % kvHeads === 0, "attention", `kvHeads to divide ${heads}`, kvHeads);
+  const [a, b, c] = [own(q), own(k), own(v)];
   const dim = a.cols / heads;
-  expectShape("attention", "k", b, a.rows, kvHeads * dim);
-  expectShape("attention", "v", c, a.rows, kvHeads * dim);
   const out = engine.tensor(a.rows, a.cols);
   const sequenceBytes = kvHeads * kernels.packed_floats(length, dim) * 4;
   const total = a.rows / length;
@@ -102,17 +95,18 @@ export function attention(engine: Engine, q: Tensor, k: Tensor, v: Tensor, shape
 }
 
 export function swiglu(engine: Engine, gate: Tensor, up: Tensor): WasmTensor {
-  return zip(engine, "swiglu", own("swiglu", "gate", gate, "F32"), own("swiglu", "up", up, "F32"));
+  return elementwise(engine, "swiglu", gate, up);
 }
 
 export function add(engine: Engine, x: Tensor, y: Tensor): WasmTensor {
-  return zip(engine, "add", own("add", "x", x, "F32"), own("add", "y", y, "F32"));
+  return elementwise(engine, "add", x, y);
 }
 
-function zip(engine: Engine, kernel: "add" | "swiglu", x: WasmTensor, y: WasmTensor): WasmTensor {
-  expectShape(kernel, "the second tensor", y, x.rows, x.cols);
+function elementwise(engine: Engine, kernel: "add" | "swiglu", x: Tensor, y: Tensor): WasmTensor {
+  shapes.elementwise(kernel, x, y);
+  const [a, b] = [own(x), own(y)];
   const out = engine.tensor(x.rows, x.cols);
-  engine.run(kernel, kernel, x.offset, y.offset, x.rows * x.cols, out.offset);
+  engine.run(kernel, kernel, a.offset, b.offset, x.rows * x.cols, out.offset);
   return out;
 }
 
@@ -125,16 +119,13 @@ export function crossEntropy(
   targets: Uint32Array,
   start: boolean,
 ): void {
-  const name = "crossEntropy";
-  const [s, h, w] = [own(name, "state", state, "F32"), own(name, "hidden", hidden, "F32"), own(name, "head", head)];
-  expectShape(name, "state", s, h.rows, 3);
-  expect(w.cols === h.cols, name, `head with ${h.cols} columns, as hidden`, w.cols);
-  expect(targets.length === h.rows, name, `${h.rows} targets`, targets.length);
+  shapes.crossEntropy(state, hidden, head, targets);
+  const [s, h, w] = [own(state), own(hidden), own(head)];
   engine.withNumbers(targets, (numbers) => {
     engine.scratch(engine.workers * kernels.cross_entropy_scratch() * 4, (scratch) => {
-      slices(engine, name, w, (panels, first, rows) => {
+      slices(engine, "crossEntropy", w, (panels, first, rows) => {
         // deno-fmt-ignore
-        engine.run(name, "cross_entropy", h.offset, h.rows, h.cols, panels, firstRow + first, rows,
+        engine.run("crossEntropy", "cross_entropy", h.offset, h.rows, h.cols, panels, firstRow + first, rows,
           numbers, s.offset, start && first === 0, scratch);
       });
     });

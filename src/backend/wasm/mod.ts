@@ -10,7 +10,7 @@
 import { initSync } from "../../../kernels/pkg/kernels.js";
 import type { AttentionShape, Backend, Dtype, Formula, Mask, Selection, Sums, Tensor } from "../backend.ts";
 import { controlBytes } from "./control.ts";
-import { Engine, expect, own, ownMask } from "./engine.ts";
+import { Engine, own, ownMask } from "./engine.ts";
 import * as forward from "./forward.ts";
 import { Heap, MOST_PAGES } from "./heap.ts";
 import { loadModule } from "./module.ts";
@@ -37,11 +37,13 @@ export interface WasmOptions {
  */
 export async function openWasm(options: WasmOptions = {}): Promise<Backend> {
   const workers = options.workers ?? Math.max(1, navigator.hardwareConcurrency);
-  expect(Number.isInteger(workers) && workers > 0, "openWasm", "1 worker or more", workers);
+  if (!(Number.isInteger(workers) && workers > 0)) {
+    throw new RangeError(`openWasm: workers: expected a whole number from 1 on, found ${workers}`);
+  }
   const { module, level } = await loadModule();
+  // The main thread only asks the kernels how much scratch they need: an instance with a memory of its own will do.
+  initSync({ module, thread_stack_size: STACK });
   const memory = new WebAssembly.Memory({ initial: FIRST_PAGES, maximum: MOST_PAGES, shared: true });
-  // The main thread computes nothing with its own instance; it asks the kernels how much scratch they need.
-  initSync({ module, memory, thread_stack_size: STACK });
   const heap = new Heap(memory);
   const controlOffset = heap.grow(controlBytes(workers), 0);
   const control = new Int32Array(memory.buffer, controlOffset, controlBytes(workers) / 4);
@@ -72,9 +74,7 @@ class Wasm implements Backend {
   }
 
   read(...held: (Tensor | Mask)[]): Promise<Uint8Array<ArrayBuffer>[]> {
-    const pieces = held.map((one) =>
-      one instanceof WasmMask ? ownMask("read", "mask", one) : own("read", "tensor", one as Tensor)
-    );
+    const pieces = held.map((one) => one instanceof WasmMask ? ownMask(one) : own(one as Tensor));
     return this.#engine.team.fence(pieces);
   }
 

@@ -1,7 +1,8 @@
 /** Scores, selections and masks: each operation checks its shapes, makes its output and queues its kernels. */
 import * as kernels from "../../../kernels/pkg/kernels.js";
 import type { Formula, Mask, Selection, Tensor } from "../backend.ts";
-import { type Engine, expect, expectShape, own, ownMask } from "./engine.ts";
+import * as shapes from "../shapes.ts";
+import { type Engine, own, ownMask } from "./engine.ts";
 import type { WasmMask, WasmTensor } from "./tensor.ts";
 
 /** Scores of a group that one worker selects alone, from its second-level cache (256 KiB); longer ones take all. */
@@ -10,19 +11,19 @@ const LONG = 65536;
 const STEPS = 11;
 
 export function score(engine: Engine, weight: Tensor, formula: Formula): WasmTensor {
-  const w = own("score", "weight", weight);
-  const statistic = formula.kind === "activation" && own("score", "statistic", formula.statistic, "F32");
-  if (statistic) expectShape("score", "statistic", statistic, 1, w.cols);
+  shapes.score(weight, formula);
+  const w = own(weight);
+  const statistic = formula.kind === "activation" ? own(formula.statistic).offset : 0;
   const out = engine.tensor(w.rows, w.cols);
-  engine.run("score", "score", w.offset, w.code, w.rows, w.cols, statistic ? statistic.offset : 0, out.offset);
+  engine.run("score", "score", w.offset, w.code, w.rows, w.cols, statistic, out.offset);
   return out;
 }
 
 export function selectSmallest(engine: Engine, scores: Tensor, selection: Selection): WasmMask {
+  shapes.selectSmallest(scores, selection);
   const name = "selectSmallest";
-  const s = own(name, "scores", scores, "F32");
+  const s = own(scores);
   const { group, sparsity, rule } = selection;
-  expectSparsity(name, sparsity);
   const { rows, cols } = s;
   const all = rule === "threshold";
   const rank = (size: number) => sparsity === 0 ? 0 : Math.floor(size * sparsity) + Number(all);
@@ -33,7 +34,6 @@ export function selectSmallest(engine: Engine, scores: Tensor, selection: Select
     });
     return mask;
   }
-  expect(Number.isInteger(group) && group > 0, name, "a group of 1 row or more", group);
   const mask = engine.mask(rows, cols);
   const height = Math.min(group, rows);
   const last = rows % height || height;
@@ -76,19 +76,17 @@ function selectLong(
 }
 
 export function selectGroups(engine: Engine, scores: Tensor, n: number, m: number): WasmMask {
-  const s = own("selectGroups", "scores", scores, "F32");
-  expect(Number.isInteger(m) && m > 0 && s.cols % m === 0, "selectGroups", `m to divide ${s.cols} columns`, m);
-  expect(Number.isInteger(n) && n >= 0 && n <= m, "selectGroups", `n from 0 to ${m}`, n);
+  shapes.selectGroups(scores, n, m);
+  const s = own(scores);
   const mask = engine.mask(s.rows, s.cols);
   engine.run("selectGroups", "select_groups", s.offset, s.rows, s.cols, m - n, m, mask.offset);
   return mask;
 }
 
 export function selectCumulative(engine: Engine, scores: Tensor, sparsity: number): WasmMask {
+  shapes.selectCumulative(scores, sparsity);
   const name = "selectCumulative";
-  const s = own(name, "scores", scores, "F32");
-  expectSparsity(name, sparsity);
-  const { rows, cols, offset } = s;
+  const { rows, cols, offset } = own(scores);
   const mask = engine.mask(rows, cols);
   engine.scratch((rows * cols + 2 * rows + STEPS) * 4, (sorted) => {
     const sums = sorted + rows * cols * 4;
@@ -105,11 +103,7 @@ export function selectCumulative(engine: Engine, scores: Tensor, sparsity: numbe
 }
 
 export function apply(engine: Engine, weight: Tensor, mask: Mask): void {
-  const [w, m] = [own("apply", "weight", weight), ownMask("apply", "mask", mask)];
-  expectShape("apply", "mask", m, w.rows, w.cols);
+  shapes.apply(weight, mask);
+  const [w, m] = [own(weight), ownMask(mask)];
   engine.run("apply", "apply", w.offset, w.code, w.rows, w.cols, m.offset);
-}
-
-function expectSparsity(operation: string, sparsity: number): void {
-  expect(sparsity >= 0 && sparsity < 1, operation, "a sparsity in [0, 1)", sparsity);
 }
