@@ -1,11 +1,11 @@
-// Causal softmax attention without the matrix of scores: a thread holds one query row of one head and passes over the
-// keys in blocks of BLOCK, keeping the largest score so far, the sum of exp(score - largest), and, in out itself, the
-// weighted sum of values (Milakov and Gimelshein 2018; Dao 2022). The keys of a dispatch are a range: a sequence whose
-// keys lie in several tiles, or are too many for one dispatch, takes several, and the state between them stays in
-// `state` and out.
-// Bindings: 0 parameters; 1 q and 5 out, F32, tiles of tokens x (heads * HEAD_DIM); 2 k and 3 v, F32, tiles of tokens x
-// (kv_heads * HEAD_DIM); 4 state, F32 tokens x (2 * heads): largest and sum. Workgroups: x blocks of THREADS query
-// positions, y heads, z sequences, so that all threads of a workgroup read the same key at the same time.
+// Causal softmax attention without the matrix of scores: a thread holds 4 * STRIPS neighbouring query rows of one head
+// and passes over the keys, 16 at a time, keeping for each row the largest score so far, the sum of
+// exp(score - largest), and, in out itself, the weighted sum of values (Milakov and Gimelshein 2018; Dao et al. 2022).
+// The keys of a dispatch are a range: a sequence whose keys lie in several tiles, or are too many for one dispatch,
+// takes several, and what is between them stays in `state` and out.
+// Bindings: 0 parameters; 1 q and 5 out, F32, tiles of tokens x heads x vectors; 2 k and 3 v, F32, tiles of
+// tokens x kv_heads x vectors; 4 state, F32 tokens x heads x 2: largest and sum. Workgroups: x blocks of THREADS
+// times 4 * STRIPS query positions, y heads, z sequences, so that all threads read the same keys at the same time.
 struct Params {
   length: u32, // tokens of a sequence
   heads: u32,
@@ -19,91 +19,185 @@ struct Params {
   first_key: u32, // keys of this dispatch: [first_key, end_key) of all tokens
   end_key: u32,
   scale: f32,
+  vectors: u32, // of a head
 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<f32>;
-@group(0) @binding(2) var<storage, read> k: array<f32>;
-@group(0) @binding(3) var<storage, read> v: array<f32>;
-@group(0) @binding(4) var<storage, read_write> state: array<f32>;
-@group(0) @binding(5) var<storage, read_write> out: array<f32>;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;
+@group(0) @binding(2) var<storage, read> k: array<vec4f>;
+@group(0) @binding(3) var<storage, read> v: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> state: array<vec2f>;
+@group(0) @binding(5) var<storage, read_write> out: array<vec4f>;
 
-override HEAD_DIM: u32 = 64u;
+override STRIPS: u32 = 1u; // of four rows: 1 or 2
 override THREADS: u32 = 64u;
-const BLOCK = 16u;
 
 // Scores this low belong to no key: exp of their distance to any score is 0.
 const NO_SCORE = -3.0e38;
 
+// What is known of four query rows: their largest scores and sums; `correction` is what a block of keys makes of
+// earlier weights.
+struct Rows {
+  largest: vec4f,
+  sum: vec4f,
+  correction: vec4f,
+}
+
+// Where in k and v the four keys from `key` on begin. Those after the last read the last again.
+fn places(key: u32, last: u32, head: u32) -> vec4u {
+  let keys = min(vec4u(key) + vec4u(0u, 1u, 2u, 3u), vec4u(last)) - params.kv_row;
+  return (keys * params.kv_heads + head) * params.vectors;
+}
+
+// Turns the scores of one row into weights; `row` sees the keys up to itself, if they are before `end`.
+fn weigh(rows: ptr<function, Rows>, strip: ptr<function, Strip>, i: u32, row: u32, key: u32, end: u32) {
+  let seen = min(row + 1u, end);
+  let first = vec4u(key) + vec4u(0u, 1u, 2u, 3u);
+  let low = vec4f(NO_SCORE);
+  let a = select(low, (*strip)[0][i] * params.scale, first < vec4u(seen));
+  let b = select(low, (*strip)[1][i] * params.scale, first + 4u < vec4u(seen));
+  let c = select(low, (*strip)[2][i] * params.scale, first + 8u < vec4u(seen));
+  let d = select(low, (*strip)[3][i] * params.scale, first + 12u < vec4u(seen));
+  let most = max(max(a, b), max(c, d));
+  let largest = max((*rows).largest[i], max(max(most.x, most.y), max(most.z, most.w)));
+  (*strip)[0][i] = exp(a - largest);
+  (*strip)[1][i] = exp(b - largest);
+  (*strip)[2][i] = exp(c - largest);
+  (*strip)[3][i] = exp(d - largest);
+  let sums = ((*strip)[0][i] + (*strip)[1][i]) + ((*strip)[2][i] + (*strip)[3][i]);
+  let correction = exp((*rows).largest[i] - largest);
+  (*rows).correction[i] = correction;
+  (*rows).sum[i] = (*rows).sum[i] * correction + ((sums.x + sums.y) + (sums.z + sums.w));
+  (*rows).largest[i] = largest;
+}
+
+fn weigh_rows(rows: ptr<function, Rows>, strip: ptr<function, Strip>, row: u32, key: u32, end: u32) {
+  weigh(rows, strip, 0u, row, key, end);
+  weigh(rows, strip, 1u, row + 1u, key, end);
+  weigh(rows, strip, 2u, row + 2u, key, end);
+  weigh(rows, strip, 3u, row + 3u, key, end);
+}
+
+// Scores of four rows, whose queries are `x`, plus what four dimensions of 16 keys add.
+fn add_scores(strip: ptr<function, Strip>, keys: Strip, at: u32, stride: u32) {
+  let x = mat4x4f(q[at], q[at + stride], q[at + 2u * stride], q[at + 3u * stride]);
+  (*strip)[0] = block((*strip)[0], keys[0], x);
+  (*strip)[1] = block((*strip)[1], keys[1], x);
+  (*strip)[2] = block((*strip)[2], keys[2], x);
+  (*strip)[3] = block((*strip)[3], keys[3], x);
+}
+
+// Adds weighted values to four dimensions of four rows of out; a row that has no key here is left alone.
+fn add_values(rows: Rows, strip: Strip, values: Strip, at: u32, stride: u32, here: vec4<bool>, fresh: bool) {
+  var sums = mat4x4f();
+  if (!fresh) {
+    let c = rows.correction;
+    sums = mat4x4f(
+      out[at] * c.x,
+      out[at + stride] * c.y,
+      out[at + 2u * stride] * c.z,
+      out[at + 3u * stride] * c.w,
+    );
+  }
+  sums = block(sums, values[0], strip[0]);
+  sums = block(sums, values[1], strip[1]);
+  sums = block(sums, values[2], strip[2]);
+  sums = block(sums, values[3], strip[3]);
+  if (here.x) { out[at] = sums[0]; }
+  if (here.y) { out[at + stride] = sums[1]; }
+  if (here.z) { out[at + 2u * stride] = sums[2]; }
+  if (here.w) { out[at + 3u * stride] = sums[3]; }
+}
+
+// What earlier dispatches left of four rows.
+fn load_rows(row: u32, head: u32, start: bool) -> Rows {
+  if (start) {
+    return Rows(vec4f(NO_SCORE), vec4f(0.0), vec4f(0.0));
+  }
+  let at = (row - params.state_row) * params.heads + head;
+  let a = state[at];
+  let b = state[at + params.heads];
+  let c = state[at + 2u * params.heads];
+  let d = state[at + 3u * params.heads];
+  return Rows(vec4f(a.x, b.x, c.x, d.x), vec4f(a.y, b.y, c.y, d.y), vec4f(0.0));
+}
+
+// Leaves a row's state to later dispatches, or finishes the row if its last key was among these.
+fn close_row(largest: f32, sum: f32, row: u32, head: u32, at: u32, here: bool) {
+  if (!here) {
+    return;
+  }
+  if (params.end_key > row) {
+    for (var d = 0u; d < params.vectors; d++) {
+      out[at + d] /= sum;
+    }
+  } else {
+    state[(row - params.state_row) * params.heads + head] = vec2f(largest, sum);
+  }
+}
+
+fn close_rows(rows: Rows, row: u32, head: u32, at: u32, stride: u32, here: vec4<bool>) {
+  close_row(rows.largest.x, rows.sum.x, row, head, at, here.x);
+  close_row(rows.largest.y, rows.sum.y, row + 1u, head, at + stride, here.y);
+  close_row(rows.largest.z, rows.sum.z, row + 2u, head, at + 2u * stride, here.z);
+  close_row(rows.largest.w, rows.sum.w, row + 3u, head, at + 3u * stride, here.w);
+}
+
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let begin = (params.first_sequence + group.z) * params.length;
-  let block_end = begin + min(params.length, (group.x + 1u) * THREADS); // after the block's last query and key
-  let row = begin + group.x * THREADS + lane;
-  let idle = row >= block_end || row < params.first_row || row >= params.end_row;
+  let end = begin + min(params.length, (group.x + 1u) * THREADS * STRIPS * 4u); // after the block's last query and key
+  let row = begin + (group.x * THREADS + lane) * STRIPS * 4u;
   let first_key = max(begin, params.first_key);
-  let end_key = min(block_end, params.end_key);
-  if (idle || first_key > row || first_key >= end_key) {
+  let end_key = min(end, params.end_key);
+  if (row >= end || first_key >= end_key) {
     return;
   }
 
-  let q_at = ((row - params.q_row) * params.heads + group.y) * HEAD_DIM;
-  let kv_stride = params.kv_heads * HEAD_DIM;
-  let kv_head = group.y / (params.heads / params.kv_heads) * HEAD_DIM;
-  let state_at = ((row - params.state_row) * params.heads + group.y) * 2u;
-
+  let head = group.y;
+  let kv_head = head / (params.heads / params.kv_heads);
+  let stride = params.heads * params.vectors;
+  let at = (row - params.q_row) * stride + head * params.vectors;
   let start = first_key == begin;
-  var largest = NO_SCORE;
-  var sum = 0.0;
-  if (!start) {
-    largest = state[state_at];
-    sum = state[state_at + 1u];
-  }
+  let first_row = max(params.first_row, first_key); // rows before it have no key here
+  let end_row = min(params.end_row, end);
+  let rows = vec4u(row) + vec4u(0u, 1u, 2u, 3u);
+  let here0 = (rows >= vec4u(first_row)) & (rows < vec4u(end_row));
+  let here1 = (rows + 4u >= vec4u(first_row)) & (rows + 4u < vec4u(end_row));
+  var rows0 = load_rows(row, head, start);
+  var rows1 = load_rows(row + 4u, head, start);
 
-  var scores: array<f32, BLOCK>;
-  for (var key = first_key; key < end_key; key += BLOCK) {
-    let kv_at = (key - params.kv_row) * kv_stride + kv_head;
-    for (var j = 0u; j < BLOCK; j++) {
-      scores[j] = 0.0;
+  for (var key = first_key; key < end_key; key += 16u) {
+    let a = places(key, end_key - 1u, kv_head);
+    let b = places(key + 4u, end_key - 1u, kv_head);
+    let c = places(key + 8u, end_key - 1u, kv_head);
+    let d = places(key + 12u, end_key - 1u, kv_head);
+    var strip0 = Strip();
+    var strip1 = Strip();
+    for (var i = 0u; i < params.vectors; i++) {
+      let keys = Strip(
+        transpose(mat4x4f(k[a.x + i], k[a.y + i], k[a.z + i], k[a.w + i])),
+        transpose(mat4x4f(k[b.x + i], k[b.y + i], k[b.z + i], k[b.w + i])),
+        transpose(mat4x4f(k[c.x + i], k[c.y + i], k[c.z + i], k[c.w + i])),
+        transpose(mat4x4f(k[d.x + i], k[d.y + i], k[d.z + i], k[d.w + i])),
+      );
+      add_scores(&strip0, keys, at + i, stride);
+      if (STRIPS > 1u) { add_scores(&strip1, keys, at + 4u * stride + i, stride); }
     }
-    let last = end_key - 1u - key; // of the block's keys; those after it read it again and count for nothing
-    for (var d = 0u; d < HEAD_DIM; d++) {
-      let query = q[q_at + d];
-      for (var j = 0u; j < BLOCK; j++) {
-        scores[j] += query * k[kv_at + min(j, last) * kv_stride + d];
-      }
-    }
-    var block_largest = largest;
-    for (var j = 0u; j < BLOCK; j++) {
-      scores[j] = select(NO_SCORE, scores[j] * params.scale, key + j <= row && j <= last);
-      block_largest = max(block_largest, scores[j]);
-    }
-    let correction = exp(largest - block_largest);
-    var block_sum = 0.0;
-    for (var j = 0u; j < BLOCK; j++) {
-      scores[j] = exp(scores[j] - block_largest);
-      block_sum += scores[j];
-    }
+    weigh_rows(&rows0, &strip0, row, key, end_key);
+    if (STRIPS > 1u) { weigh_rows(&rows1, &strip1, row + 4u, key, end_key); }
     let fresh = start && key == first_key; // out holds nothing yet
-    for (var d = 0u; d < HEAD_DIM; d++) {
-      var value = 0.0;
-      if (!fresh) {
-        value = out[q_at + d] * correction;
-      }
-      for (var j = 0u; j < BLOCK; j++) {
-        value += scores[j] * v[kv_at + min(j, last) * kv_stride + d];
-      }
-      out[q_at + d] = value;
+    for (var i = 0u; i < params.vectors; i++) {
+      let values = Strip(
+        mat4x4f(v[a.x + i], v[a.y + i], v[a.z + i], v[a.w + i]),
+        mat4x4f(v[b.x + i], v[b.y + i], v[b.z + i], v[b.w + i]),
+        mat4x4f(v[c.x + i], v[c.y + i], v[c.z + i], v[c.w + i]),
+        mat4x4f(v[d.x + i], v[d.y + i], v[d.z + i], v[d.w + i]),
+      );
+      add_values(rows0, strip0, values, at + i, stride, here0, fresh);
+      if (STRIPS > 1u) { add_values(rows1, strip1, values, at + 4u * stride + i, stride, here1, fresh); }
     }
-    largest = block_largest;
-    sum = sum * correction + block_sum;
   }
 
-  if (params.end_key > row) { // its last key is done
-    for (var d = 0u; d < HEAD_DIM; d++) {
-      out[q_at + d] /= sum;
-    }
-  } else {
-    state[state_at] = largest;
-    state[state_at + 1u] = sum;
-  }
+  close_rows(rows0, row, head, at, stride, here0);
+  if (STRIPS > 1u) { close_rows(rows1, row + 4u, head, at + 4u * stride, stride, here1); }
 }

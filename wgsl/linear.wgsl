@@ -27,18 +27,6 @@ override COLS: u32 = 2u; // up to 4
 override THREAD_ROWS: u32 = 8u;
 override THREAD_COLS: u32 = 16u;
 
-// Four rows of a thread's tile; a column of a block is a row of out.
-alias Strip = array<mat4x4f, 4>;
-
-// sum + W x, for four rows of W and one row of x.
-fn step(sum: vec4f, w: mat4x4f, x: vec4f) -> vec4f {
-  return fma(w[3], vec4f(x.w), fma(w[2], vec4f(x.z), fma(w[1], vec4f(x.y), fma(w[0], vec4f(x.x), sum))));
-}
-
-fn block(sum: mat4x4f, w: mat4x4f, x: mat4x4f) -> mat4x4f {
-  return mat4x4f(step(sum[0], w, x[0]), step(sum[1], w, x[1]), step(sum[2], w, x[2]), step(sum[3], w, x[3]));
-}
-
 fn weight_block(at: u32) -> mat4x4f {
   let stride = params.outputs;
   return mat4x4f(weight[at], weight[at + stride], weight[at + 2u * stride], weight[at + 3u * stride]);

@@ -13,6 +13,7 @@ import {
   type Sums,
   type Tensor,
 } from "../backend.ts";
+import { attention } from "./attention.ts";
 import type { Device } from "./device.ts";
 import * as forward from "./forward.ts";
 import { linear } from "./linear.ts";
@@ -129,7 +130,7 @@ export class WebgpuBackend implements Backend {
     expect("rows of v", q.rows, v.rows);
     expect("columns of k", q.cols / heads * kvHeads, k.cols);
     expect("columns of v", q.cols / heads * kvHeads, v.cols);
-    return forward.attention(this.#device, own32("q", q), own32("k", k), own32("v", v), shape);
+    return attention(this.#device, own32("q", q), own32("k", k), own32("v", v), shape);
   }
 
   swiglu(gate: Tensor, up: Tensor): Tensor {

@@ -2,9 +2,8 @@
  * The forward operations of the WebGPU backend: how each is cut into dispatches along the tiles of its matrices. The
  * arithmetic is in the shaders.
  */
-import type { AttentionShape } from "../backend.ts";
 import { type Device, line, WORKGROUPS } from "./device.ts";
-import { multiply, STORED, THREADS, wholeVectors, WORK_PER_DISPATCH } from "./linear.ts";
+import { multiply, STORED, THREADS, wholeVectors } from "./linear.ts";
 import { runsOf, TiledTensor } from "./tensor.ts";
 
 /** Bytes of logits that exist at once, and of how many tokens: enough that packing the head costs little. */
@@ -73,51 +72,6 @@ export function rotate(device: Device, x: TiledTensor, angles: TiledTensor): Til
       });
     }
   });
-  return out;
-}
-
-/** See {@linkcode Backend.attention}. */
-export function attention(
-  device: Device,
-  q: TiledTensor,
-  k: TiledTensor,
-  v: TiledTensor,
-  { length, heads, kvHeads }: AttentionShape,
-): TiledTensor {
-  const out = new TiledTensor(device, q.rows, q.cols, "F32");
-  using state = new TiledTensor(device, q.rows, 2 * heads, "F32");
-  const headDim = q.cols / heads;
-  const perPair = 2 * heads * headDim; // multiply-adds of a query row and a key
-  const most = Math.max(THREADS, Math.floor(WORK_PER_DISPATCH / (perPair * length)));
-  const mostKeys = most > THREADS ? Infinity : Math.max(THREADS, Math.floor(WORK_PER_DISPATCH / (perPair * THREADS)));
-  for (const run of runsOf([q, out, state], most)) {
-    const firstSequence = Math.floor(run.first / length);
-    const sequences = Math.ceil((run.first + run.rows) / length) - firstSequence;
-    const keys = runsOf([k, v], mostKeys, firstSequence * length, run.first + run.rows);
-    for (const part of keys) {
-      device.dispatch({
-        shader: "attention",
-        constants: { HEAD_DIM: headDim },
-        params: [
-          length,
-          heads,
-          kvHeads,
-          firstSequence,
-          run.first,
-          run.first + run.rows,
-          run.first - q.placeOf(run.first),
-          run.first - state.placeOf(run.first),
-          part.first - k.placeOf(part.first),
-          part.first,
-          part.first + part.rows,
-          { f32: 1 / Math.sqrt(headDim) },
-        ],
-        buffers: [q, k, v, state, out].map((each, i) => each.tileOf(i === 1 || i === 2 ? part.first : run.first)),
-        groups: [Math.ceil(length / THREADS), heads, sequences],
-        work: run.rows * Math.min(part.rows, length) * perPair,
-      });
-    }
-  }
   return out;
 }
 

@@ -19,10 +19,10 @@ export const THREADS = 64;
 export const STORED: Readonly<Record<Dtype, number>> = { F32: 0, F16: 1, BF16: 2 };
 
 /** Numbers that a shader reads at once. */
-const VECTOR = 4;
+export const VECTOR = 4;
 
 /** The next multiple of a vector's length. */
-function padded(count: number): number {
+export function padded(count: number): number {
   return Math.ceil(count / VECTOR) * VECTOR;
 }
 
@@ -187,7 +187,7 @@ interface Layout {
 }
 
 /** Queues a copy in another layout, as F32. */
-function pack(device: Device, from: Source, to: Layout): void {
+export function pack(device: Device, from: Source, to: Layout): void {
   const work = from.rows * to.cols;
   device.dispatch({
     shader: "pack",

@@ -28,6 +28,7 @@ import selectShare from "../../../wgsl/select_share.wgsl" with { type: "text" };
 import selectStep from "../../../wgsl/select_step.wgsl" with { type: "text" };
 import selectTies from "../../../wgsl/select_ties.wgsl" with { type: "text" };
 import swiglu from "../../../wgsl/swiglu.wgsl" with { type: "text" };
+import tile from "../../../wgsl/tile.wgsl" with { type: "text" };
 import transpose from "../../../wgsl/transpose.wgsl" with { type: "text" };
 import transposeMask from "../../../wgsl/transpose_mask.wgsl" with { type: "text" };
 
@@ -36,14 +37,14 @@ export const SHADERS = {
   add,
   addSquares: pairs + addSquares,
   apply: numbers + apply,
-  attention,
+  attention: tile + attention,
   crossEntropy,
   cumulativeRow: pairs + cumulativeRow,
   cumulativeStep,
   cumulativeTotal: pairs + cumulativeTotal,
   embed: numbers + embed,
   finish: pairs + finish,
-  linear: linear,
+  linear: tile + linear,
   merge: pairs + merge,
   pack: numbers + pack,
   rmsNorm: numbers + rmsNorm,

@@ -12,6 +12,8 @@ export interface Tuning {
   /** Its threads along the rows, and along the columns, of a workgroup. */
   readonly threadRows: number;
   readonly threadCols: number;
+  /** Blocks of 4 query rows that one thread of attention.wgsl has: 1 or 2. */
+  readonly strips: number;
   /** Threads that share one row in sums, selections and the like. */
   readonly lanes: number;
 }
@@ -19,10 +21,10 @@ export interface Tuning {
 /** The sets. */
 export const TUNINGS = {
   /** Tiles of 8 x 8 a thread are what fits a GPU's registers; 64 threads are two or one of its subgroups. */
-  hardware: { rows: 2, cols: 2, threadRows: 8, threadCols: 16, lanes: 64 },
+  hardware: { rows: 2, cols: 2, threadRows: 8, threadCols: 16, strips: 1, lanes: 64 },
   /**
    * Mesa's llvmpipe reads memory lane by lane but keeps tiles in the first-level cache, so a tile is as large as that
    * lets it be; a workgroup is one vector of 8 lanes, which makes barriers free.
    */
-  software: { rows: 6, cols: 4, threadRows: 1, threadCols: 8, lanes: 8 },
+  software: { rows: 6, cols: 4, threadRows: 1, threadCols: 8, strips: 2, lanes: 8 },
 } as const satisfies Record<string, Tuning>;
