@@ -12,28 +12,37 @@ import { benchPasses } from "./bench/passes.ts";
 import { benchPrune } from "./bench/prune.ts";
 import { type Figure, met, type Ratio } from "./bench/ratio.ts";
 
+/** The first one starts processes, whose peak memory Linux counts from their parent's at that time: it is small yet. */
 const PARTS: Record<typeof BENCH_PARTS[number], (bench: Bench) => Promise<Ratio[]>> = {
-  gemm: benchGemm,
+  prune: benchPrune,
   passes: benchPasses,
   mask: benchMask,
+  gemm: benchGemm,
   webgpu: benchWebgpu,
-  prune: benchPrune,
 };
 
+/** `44.1 [43.0, 44.5] GFLOP/s Pare, 1 worker`: the median, and its extremes. */
 function showFigure({ label, unit, median, min, max, n }: Figure): string {
-  const digits = (value: number) => value.toPrecision(value < 1000 ? 3 : 4);
-  const spread = n > 1 ? ` (${digits(min)} to ${digits(max)}, n = ${n})` : "";
-  return `${digits(median)} ${unit}${spread} ${label}`;
+  const digits = (value: number) => value < 1000 ? value.toPrecision(3) : value.toFixed(0);
+  const extremes = n > 1 ? ` [${digits(min)}, ${digits(max)}]` : "";
+  return `${digits(median)}${extremes} ${unit} ${label}`;
 }
 
-function row(ratio: Ratio): string[] {
-  const { name, ours, theirs, target } = ratio;
-  const asked = !target ? "" : "least" in target ? `>= ${target.least}` : `<= ${target.most}`;
-  const verdict = { true: "met", false: "missed", undefined: "" }[`${met(ratio)}`];
-  return [name, showFigure(ours), showFigure(theirs), ratio.ratio.toFixed(2), asked, verdict];
+/** A line for each ratio; a name stands at the first of its lines. */
+function rows(ratios: readonly Ratio[]): string[][] {
+  return ratios.map((ratio, i) => {
+    const { name, ours, theirs, target } = ratio;
+    const asked = !target ? "" : "least" in target ? `≥ ${target.least}` : `≤ ${target.most}`;
+    const verdict = { true: "met", false: "missed", undefined: "" }[`${met(ratio)}`];
+    const first = name !== ratios[i - 1]?.name;
+    return [
+      ...[first ? name : "", ratio.ratio.toFixed(2), asked, verdict],
+      ...[`${ours.n}`, showFigure(ours), showFigure(theirs)],
+    ];
+  });
 }
 
-async function main(values: Values<typeof benchCommand.flags>, { terminal }: Context): Promise<Outcome> {
+async function main(values: Values<typeof benchCommand.flags>, { terminal, signal }: Context): Promise<Outcome> {
   const start = performance.now();
   const machine = describeMachine();
   const doubt = machine.load > IDLE_LOAD
@@ -44,7 +53,10 @@ async function main(values: Values<typeof benchCommand.flags>, { terminal }: Con
     quick: values.quick,
     model: values.model ?? Deno.env.get("PARE_SMOLLM2"),
     peak: values.peak && values.peak * 1e12,
-    note: (line) => terminal.note(line),
+    note: (line) => {
+      signal.throwIfAborted();
+      terminal.note(line);
+    },
   };
   const ratios: Ratio[] = [];
   for (const [part, measure] of Object.entries(PARTS)) {
@@ -53,9 +65,9 @@ async function main(values: Values<typeof benchCommand.flags>, { terminal }: Con
   const { cpu, cores, memoryBytes, system, deno, v8 } = machine;
   const text = [
     `${cpu}, ${cores} cores, ${showBytes(memoryBytes)}, ${system}, Deno ${deno}, V8 ${v8}`,
-    table(["what", "Pare", "against", "ratio", "asked", ""], ratios.map(row)),
+    table(["what", "ratio", "asked", "", "n", "ours", "against"], rows(ratios)),
     ...doubt,
-    `Medians of measurements taken in turn; took ${showSeconds((performance.now() - start) / 1000)}`,
+    `Medians [and extremes] of n measurements taken in turn; took ${showSeconds((performance.now() - start) / 1000)}`,
   ].join("\n\n");
   return {
     text,

@@ -3,12 +3,12 @@
  * against the products of other software in the same runtime. On WebGPU: against others on the same adapter.
  */
 import { openBackend, PareError } from "../../src/mod.ts";
-import { asSide, ownMultiplier, peerMultiplier } from "./multiplier.ts";
+import { asSide, type Multiplier, ownMultiplier, peerMultiplier } from "./multiplier.ts";
 import type { Bench } from "./part.ts";
 import { openPeak } from "./peak.ts";
-import { startPeers } from "./peer.ts";
-import { figure, interleave, over, type Ratio } from "./ratio.ts";
-import { shapes } from "./shapes.ts";
+import { type Peer, startPeers } from "./peer.ts";
+import { figure, interleave, over, type Ratio, type Side } from "./ratio.ts";
+import { type BenchShape, shapes } from "./shapes.ts";
 
 /** Tokens of a batch of the pipeline (src/stream/batches.ts), and a quarter of it. */
 const TOKENS = 1024, FEW_TOKENS = 256;
@@ -18,6 +18,26 @@ const MODELS = ["SmolLM2-135M", "LLaMA-7B"] as const;
 
 /** Issue 8: of the microkernel's peak, of one worker, of each peer. */
 const PEAK_SHARE = 0.9, SCALING = 1.8, OVER_WASM_PEER = 1.4, OVER_WEBGPU_PEER = 2;
+
+/** Everyone who multiplies a shape, ours first, ready to be measured. A peer that fails at it is taken off the list. */
+async function sidesOf(
+  ours: readonly Multiplier[],
+  peers: Peer[],
+  shape: BenchShape,
+  note: Bench["note"],
+): Promise<Side[]> {
+  const sides = [];
+  for (const multiplier of ours) sides.push(await asSide(multiplier, shape));
+  for (const peer of [...peers]) {
+    try {
+      sides.push(await asSide(await peerMultiplier(peer, shape), shape));
+    } catch (error) {
+      note(`${peer.name} is left out from here: ${(error as Error).message}`);
+      peers.splice(peers.indexOf(peer), 1);
+    }
+  }
+  return sides;
+}
 
 /** The WASM part. */
 export async function benchGemm({ quick, note }: Bench): Promise<Ratio[]> {
@@ -31,15 +51,11 @@ export async function benchGemm({ quick, note }: Bench): Promise<Ratio[]> {
   for (const model of MODELS) {
     for (const shape of shapes(model, quick ? FEW_TOKENS : TOKENS, quick)) {
       note(`gemm: ${shape.name}`);
-      using ours = await ownMultiplier("Pare, 1 worker", single, shape);
-      using oursTogether = await ownMultiplier(`Pare, ${cores} workers`, team, shape);
-      const theirs = await Promise.all(peers.map((peer) => peerMultiplier(peer, shape)));
-      const sides = [];
-      for (const multiplier of [ours, oursTogether, ...theirs]) sides.push(await asSide(multiplier, shape));
-      const [ceiling, alone, together, ...others] = await interleave(
-        quick ? FEW_ROUNDS : ROUNDS[model],
-        [peak, ...sides],
-      );
+      using ours = await ownMultiplier("1 worker", single, shape);
+      using oursTogether = await ownMultiplier(`${cores} workers`, team, shape);
+      const sides = await sidesOf([ours, oursTogether], peers, shape, note);
+      const rounds = quick ? FEW_ROUNDS : ROUNDS[model];
+      const [ceiling, alone, together, ...others] = await interleave(rounds, [peak, ...sides]);
       ratios.push(over(shape.name, alone, ceiling, { least: PEAK_SHARE }));
       if (cores > 1) ratios.push(over(shape.name, together, alone, { least: SCALING }));
       for (const [i, other] of others.entries()) {
@@ -77,10 +93,8 @@ export async function benchWebgpu({ quick, note, peak }: Bench): Promise<Ratio[]
   for (const model of MODELS) {
     for (const shape of shapes(model, hardware ? HARDWARE_TOKENS : SOFTWARE_TOKENS[model], quick)) {
       note(`webgpu: ${shape.name}`);
-      using ours = await ownMultiplier(`Pare, ${backend.description}`, backend, shape);
-      const theirs = await Promise.all(peers.map((peer) => peerMultiplier(peer, shape)));
-      const sides = [];
-      for (const multiplier of [ours, ...theirs]) sides.push(await asSide(multiplier, shape));
+      using ours = await ownMultiplier(backend.description, backend, shape);
+      const sides = await sidesOf([ours], peers, shape, note);
       const [own, ...others] = await interleave(quick ? FEW_ROUNDS : ROUNDS[model], sides);
       const fastest = others.toSorted((a, b) => b.median - a.median)[0];
       for (const other of others) {

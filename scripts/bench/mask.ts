@@ -22,7 +22,7 @@ export async function benchMask({ quick, note }: Bench): Promise<Ratio[]> {
   const bytes = new Uint8Array(randomFloats(ROWS * COLS).buffer);
   using statistic = backend.upload(new Uint8Array(randomFloats(COLS).map(Math.abs).buffer), 1, COLS, "F32");
   const ours: Side = {
-    label: `Pare, ${backend.description}`,
+    label: backend.description,
     unit: "s",
     async sample() {
       using weight = backend.upload(bytes, ROWS, COLS, "F32");

@@ -11,13 +11,6 @@ export interface Multiplier {
   measure(repeats: number): Promise<number>;
 }
 
-/** Bits of an F16 of one of the operands: |value| is 0 or in [1/8, 3/8]. */
-function half(value: number): number {
-  if (value === 0) return 0;
-  const exponent = Math.floor(Math.log2(Math.abs(value)));
-  return (value < 0 ? 0x8000 : 0) | (exponent + 15) << 10 | (Math.abs(value) / 2 ** exponent - 1) * 1024;
-}
-
 /** Pare's linear on a backend, with the weight in F16, as most checkpoints have it. */
 export async function ownMultiplier(
   label: string,
@@ -26,8 +19,7 @@ export async function ownMultiplier(
 ): Promise<Multiplier & Disposable> {
   const { tokens, depth, outs } = product;
   const x = backend.upload(new Uint8Array(inputs(tokens * depth).buffer), tokens, depth, "F32");
-  const halves = Uint16Array.from(weights(outs * depth), half);
-  const weight = backend.upload(new Uint8Array(halves.buffer), outs, depth, "F16");
+  const weight = backend.upload(new Uint8Array(new Float16Array(weights(outs * depth)).buffer), outs, depth, "F16");
   using y = backend.linear(x, weight);
   const [bytes] = await backend.read(y);
   const numbers = new Float32Array(bytes.buffer);

@@ -8,6 +8,6 @@ export interface Bench {
   readonly model?: string;
   /** The adapter's peak in FLOP/s of F32, where someone knows it. */
   readonly peak?: number;
-  /** Told what is under way and what is left out. */
+  /** Told what is under way and what is left out; throws once the bench is to stop. */
   readonly note: (line: string) => void;
 }

@@ -70,7 +70,7 @@ export async function benchPrune({ quick, model, note }: Bench): Promise<Ratio[]
       const compare = (what: string, unit: string, target: number, of: (cost: Cost) => number) =>
         over(
           `${name}: ${what}`,
-          figure("Pare, the whole process", unit, ours.map(of)),
+          figure("the whole process", unit, ours.map(of)),
           figure(theirs[0].name, unit, theirs.map(of)),
           { most: target },
         );

@@ -41,7 +41,7 @@ await serve(async () => {
   ort.env.wasm.numThreads = 1;
   const onDevice = provider === "webgpu";
   return {
-    name: `onnxruntime-web ${VERSION}, ${onDevice ? "webgpu" : "wasm on one thread"}`,
+    name: `onnxruntime-web ${VERSION}, ${onDevice ? "webgpu" : "wasm, 1 thread"}`,
     threads: onDevice ? undefined : 1,
     async prepare(x, w, product) {
       const session = await ort.InferenceSession.create(matMulModel(product), {
