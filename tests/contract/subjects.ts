@@ -4,7 +4,7 @@
  */
 import type { Backend } from "../../src/backend/backend.ts";
 import { openWasm } from "../../src/backend/wasm/mod.ts";
-import { openWebgpu, type WebgpuOptions } from "../../src/backend/webgpu/mod.ts";
+import { openWebgpu, TUNINGS, type WebgpuOptions } from "../../src/backend/webgpu/mod.ts";
 import { ReferenceBackend } from "../reference/backend.ts";
 
 /** A backend to be opened for one test. */
@@ -33,7 +33,7 @@ async function openPlainSimd(workers: number): Promise<Backend> {
 /** Set by `deno task test` where no adapter could be had: the shaders are then skipped, and counted as such. */
 const noWebgpu = Deno.env.get("PARE_NO_WEBGPU") === "1";
 
-const webgpu = (name: string, options?: WebgpuOptions, rest: Partial<Subject> = {}): Subject => ({
+const webgpu = (name: string, options: WebgpuOptions, rest: Partial<Subject> = {}): Subject => ({
   name: `webgpu${name}`,
   ignore: noWebgpu,
   open: () => openWebgpu(options),
@@ -46,6 +46,6 @@ export const SUBJECTS: readonly Subject[] = [
   { name: "wasm, 1 worker", agrees: "wasm", open: () => openWasm({ workers: 1 }) },
   { name: "wasm, 2 workers", agrees: "wasm", open: () => openWasm({ workers: 2 }) },
   { name: "wasm, plain SIMD", open: () => openPlainSimd(2) },
-  webgpu(""),
+  ...Object.entries(TUNINGS).map(([device, tuning]) => webgpu(`, tuned for ${device}`, { tuning })),
   webgpu(", bindings of 4096 bytes", { bindingLimit: 4096 }, { long: 1021 }),
 ];
