@@ -1,8 +1,9 @@
 /** What `deno task inspect` tells of models that are whole, pruned, and damaged in every way that a disk knows. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { temporary } from "../checkpoint/folders.ts";
+import { AUSTEN, ROOT, run } from "./commands.ts";
+import { Copy } from "./damage.ts";
 
-const ROOT = new URL("../../", import.meta.url).pathname;
-const AUSTEN = `${ROOT}tests/fixtures/models/Austen-700K`;
 const MISTRAL = `${ROOT}tests/fixtures/models/tiny-mistral`;
 const Q_PROJ = "model.layers.0.self_attn.q_proj.weight";
 
@@ -19,36 +20,13 @@ interface Report {
   readonly problems: readonly string[];
 }
 
-async function inspect(model: string, ...flags: string[]): Promise<{ code: number; out: string; err: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--allow-all", `${ROOT}scripts/inspect.ts`, model, ...flags],
-  }).output();
-  return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
-}
-
-async function report(model: string): Promise<{ code: number; err: string } & Report> {
-  const { code, out, err } = await inspect(model, "--json");
+async function report(model: string): Promise<{ readonly code: number; readonly err: string } & Report> {
+  const { code, out, err } = await run("inspect", model, "--json");
   return { code, err, ...JSON.parse(out) };
 }
 
-/** A copy of a model to do harm to; removed with its scope. */
-async function copyOf(model: string): Promise<{ readonly path: string } & AsyncDisposable> {
-  const path = await Deno.makeTempDir();
-  for await (const { name } of Deno.readDir(model)) await Deno.copyFile(`${model}/${name}`, `${path}/${name}`);
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
-}
-
-/** Rewrites the bytes of a tensor of a safetensors file. */
-async function rewrite(file: string, tensor: string, change: (bytes: Uint8Array) => void): Promise<void> {
-  const bytes = await Deno.readFile(file);
-  const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
-  const [begin, end] = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)))[tensor].data_offsets;
-  change(bytes.subarray(8 + length + begin, 8 + length + end));
-  await Deno.writeFile(file, bytes);
-}
-
 Deno.test("inspect shows the family, the sizes and every linear of a whole model", async () => {
-  const { code, out, err } = await inspect(AUSTEN);
+  const { code, out, err } = await run("inspect", AUSTEN);
   assertEquals([code, err], [0, ""]);
   assertStringIncludes(out, "llama: 6 blocks, hidden 96, 6 heads of 16 (3 for keys and values), MLP 256");
   assertEquals(out.match(/^model\.layers\.\d\.\S+_proj +\d+ x \d+ +F16 /gm)?.length, 42);
@@ -56,9 +34,10 @@ Deno.test("inspect shows the family, the sizes and every linear of a whole model
 });
 
 Deno.test("inspect names a pattern that the zeros follow, and counts the zeros", async () => {
-  await using copy = await copyOf(AUSTEN);
+  using folder = temporary();
+  const copy = new Copy(`${folder.path}/model`, AUSTEN);
   // F16 in groups of four: the first two of each go.
-  await rewrite(`${copy.path}/model.safetensors`, Q_PROJ, (bytes) => {
+  copy.tensor(Q_PROJ, (bytes) => {
     for (let group = 0; group < bytes.length; group += 8) bytes.fill(0, group, group + 4);
   });
   const { code, tensors, problems } = await report(copy.path);
@@ -67,7 +46,8 @@ Deno.test("inspect names a pattern that the zeros follow, and counts the zeros",
 });
 
 Deno.test("inspect of a truncated file shows what stands before the cut and names what does not", async () => {
-  await using copy = await copyOf(AUSTEN);
+  using folder = temporary();
+  const copy = new Copy(`${folder.path}/model`, AUSTEN);
   const file = `${copy.path}/model.safetensors`;
   const { size } = await Deno.stat(file);
   await Deno.truncate(file, size / 2);
@@ -80,7 +60,8 @@ Deno.test("inspect of a truncated file shows what stands before the cut and name
 });
 
 Deno.test("inspect of a missing shard shows the others", async () => {
-  await using copy = await copyOf(MISTRAL);
+  using folder = temporary();
+  const copy = new Copy(`${folder.path}/model`, MISTRAL);
   await Deno.remove(`${copy.path}/model-00002-of-00002.safetensors`);
   const { code, tensors, problems } = await report(copy.path);
   assertEquals([code, tensors.length], [2, 14]);
@@ -88,15 +69,17 @@ Deno.test("inspect of a missing shard shows the others", async () => {
 });
 
 Deno.test("inspect names a tensor that holds NaN", async () => {
-  await using copy = await copyOf(AUSTEN);
-  await rewrite(`${copy.path}/model.safetensors`, Q_PROJ, (bytes) => bytes.set([0xff, 0x7f]));
+  using folder = temporary();
+  const copy = new Copy(`${folder.path}/model`, AUSTEN);
+  copy.tensor(Q_PROJ, (bytes) => bytes.set([0xff, 0x7f]));
   const { code, problems, tensors } = await report(copy.path);
   assertEquals([code, tensors.filter(({ damage }) => damage).map(({ name }) => name)], [2, [Q_PROJ]]);
   assertMatch(problems.join("\n"), /q_proj\.weight" holds NaN or Inf$/);
 });
 
 Deno.test("inspect of a header that is garbage still shows the config", async () => {
-  await using copy = await copyOf(AUSTEN);
+  using folder = temporary();
+  const copy = new Copy(`${folder.path}/model`, AUSTEN);
   for (const garbage of ["", "short", "x".repeat(100), "\x10\0\0\0\0\0\0\0{ this is no JSON"]) {
     await Deno.writeTextFile(`${copy.path}/model.safetensors`, garbage);
     const { code, shape, tensors } = await report(copy.path);
@@ -105,7 +88,8 @@ Deno.test("inspect of a header that is garbage still shows the config", async ()
 });
 
 Deno.test("inspect of a config that is none still shows the tensors", async () => {
-  await using copy = await copyOf(AUSTEN);
+  using folder = temporary();
+  const copy = new Copy(`${folder.path}/model`, AUSTEN);
   for (const config of ["{", "[]", '{"model_type": "gpt2"}', '{"model_type": "llama"}']) {
     await Deno.writeTextFile(`${copy.path}/config.json`, config);
     const { code, shape, tensors, problems } = await report(copy.path);
@@ -115,19 +99,18 @@ Deno.test("inspect of a config that is none still shows the tensors", async () =
 });
 
 Deno.test("inspect of a tensor of another shape than the config says names it", async () => {
-  await using copy = await copyOf(AUSTEN);
-  const config = JSON.parse(await Deno.readTextFile(`${copy.path}/config.json`));
-  await Deno.writeTextFile(`${copy.path}/config.json`, JSON.stringify({ ...config, intermediate_size: 128 }));
+  using folder = temporary();
+  const copy = new Copy(`${folder.path}/model`, AUSTEN);
+  copy.json("config.json", (config) => config.intermediate_size = 128);
   const { code, shape, problems } = await report(copy.path);
   assertEquals([code, shape?.blocks], [2, 6]);
   assertMatch(problems.join("\n"), /mlp\.\w+_proj\.weight/);
 });
 
 Deno.test("inspect of nothing, or of what is no model, is one line and exit code 2", async () => {
-  await using empty = await copyOf(AUSTEN);
-  for await (const { name } of Deno.readDir(empty.path)) await Deno.remove(`${empty.path}/${name}`);
+  using empty = temporary();
   for (const model of ["/nowhere/at/all", empty.path, `${ROOT}deno.json`]) {
-    const { code, out, err } = await inspect(model);
+    const { code, out, err } = await run("inspect", model);
     assertEquals([code, out], [2, ""]);
     assertMatch(err, /^error: [^\n]+\n$/);
   }
