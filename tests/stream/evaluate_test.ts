@@ -1,24 +1,28 @@
 /** Perplexity against a direct computation from logits, and generation against the same logits. */
 import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
+import { openDirectory } from "../../src/checkpoint/directory.ts";
 import { PareError } from "../../src/errors.ts";
 import { evaluate } from "../../src/stream/evaluate.ts";
 import { generate } from "../../src/stream/generate.ts";
 import { logits } from "../../src/stream/logits.ts";
+import { temporary } from "../checkpoint/folders.ts";
 import { ReferenceBackend } from "../reference/backend.ts";
 import { overlay, watch } from "./checkpoints.ts";
 import { pruned } from "./pruned.ts";
-import { randomTokens } from "./random_model.ts";
+import { randomTokens, writeRandomModel } from "./random_model.ts";
 
+/** Of the tiny models. */
 const VOCABULARY = 128;
 /** A cross entropy's state and the logits are f32: a few roundings of 2^-24 of logits below 20. */
 const TOLERANCE = 1e-5;
 
 /** Mean loss of every window from all logits: log-sum-exp and means in f64. */
 function directLosses(all: Float32Array, { ids, sequences, length }: ReturnType<typeof randomTokens>): number[] {
+  const vocabulary = all.length / ids.length;
   return Array.from({ length: sequences }, (_, window) => {
     let sum = 0;
     for (let t = window * length; t < (window + 1) * length - 1; t++) {
-      const row = all.subarray(t * VOCABULARY, (t + 1) * VOCABULARY);
+      const row = all.subarray(t * vocabulary, (t + 1) * vocabulary);
       sum += Math.log(row.reduce((total, logit) => total + Math.exp(logit), 0)) - row[ids[t + 1]];
     }
     return sum / (length - 1);
@@ -46,6 +50,17 @@ for (
     assertEquals(backend.live, 0);
   });
 }
+
+Deno.test("a head that comes in several slices gives the perplexity of all logits", async () => {
+  using folder = temporary();
+  // 26 MB of head; a slice has at most 16 MiB.
+  const vocabulary = 200_000, size = { blocks: 1, hidden: 64, intermediate: 32, heads: 2, kvHeads: 1, vocabulary };
+  await writeRandomModel(`${folder.path}/model`, size);
+  await using checkpoint = await openDirectory(`${folder.path}/model`);
+  const options = { checkpoint, backend: new ReferenceBackend() }, windows = randomTokens(2, 3, vocabulary);
+  const { losses } = await evaluate(windows, options), direct = directLosses(await logits(windows, options), windows);
+  for (const [i, loss] of losses.entries()) assertLess(Math.abs(loss - direct[i]), TOLERANCE);
+});
 
 Deno.test("windows are on their own: each has the loss that it has alone", async () => {
   await using watched = await watch("tiny-llama3");

@@ -113,6 +113,20 @@ for (const tensor of ["model.embed_tokens", "model.layers.0.mlp.up_proj", "model
   });
 }
 
+Deno.test("embeddings that cannot be read of the second batch leave nothing of the first", async () => {
+  // One id in the first batch, so one read; another id in the second.
+  const calibration = { ids: new Uint32Array(65 * 16).fill(5), sequences: 65, length: 16 };
+  calibration.ids[64 * 16] = 100;
+  let reads = 0;
+  await using watched = await watch("tiny-llama3", (name) => {
+    if (name === "model.embed_tokens.weight" && ++reads % 2 === 0) throw new PareError("the disk is gone");
+  });
+  const { checkpoint } = watched;
+  await fails((backend, spool) => pruned(checkpoint, backend, { spool, calibration }), "the disk is gone");
+  await fails((backend, spool) => evaluate(calibration, { checkpoint, backend, spool }), "the disk is gone");
+  assertEquals(reads, 8);
+});
+
 Deno.test("a failing read that nobody waits for any more is not heard", async () => {
   const stop = new AbortController();
   await using watched = await watch("tiny-llama3", (name) => {
