@@ -5,7 +5,10 @@
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
+import { PareError } from "../errors.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { allFinite } from "./finite.ts";
+import { quote } from "./quote.ts";
 import { reserve } from "./place.ts";
 import { systemError } from "./system_error.ts";
 
@@ -23,7 +26,8 @@ export interface CheckpointWriter extends AsyncDisposable {
   write(name: string, bytes: Uint8Array): Promise<void>;
   /**
    * Writes all that is still missing and makes the directory appear under its name.
-   * @throws PareError if the disk is full or fails, or the name was taken meanwhile; nothing is left behind.
+   * @throws PareError if a tensor that is copied holds NaN or Inf, if the disk is full or fails, or if the name was taken
+   * meanwhile; nothing is left behind.
    */
   finish(): Promise<void>;
   /** Gives up, at once (it waits for nothing: an interrupt handler may call it and exit), and leaves nothing behind. */
@@ -98,6 +102,10 @@ export async function createWriter(
           if (written.has(info.name)) continue;
           let offset = info.offset;
           for await (const piece of checkpoint.stream(info.name)) {
+            // Not only what was pruned must be a model: a NaN in its head is one that nobody has met yet.
+            if (!allFinite(piece, info.dtype)) {
+              throw new PareError(`${checkpoint.path}: tensor ${quote(info.name)} holds NaN or Inf`);
+            }
             await writeAll(handles.get(info.shard)!, piece, offset);
             offset += piece.length;
             refuseUnlessOpen();

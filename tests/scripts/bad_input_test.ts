@@ -133,6 +133,14 @@ const MODELS: Readonly<Record<string, { harm: (copy: Copy) => void; says: RegExp
     harm: (copy) => copy.tensor(UP, (bytes) => bytes.set([0x01, 0x7e], 2 * 12345)),
     says: /^FOLDER\/model\/model\.safetensors: tensor "model\.layers\.3\.mlp\.up_proj\.weight" holds NaN or Inf$/,
   },
+  "NaN in an embedding that no token of the calibration has": {
+    harm: (copy) => copy.tensor("model.embed_tokens.weight", (bytes) => bytes.set([0xff, 0x7f])),
+    says: /^FOLDER\/model(\/model\.safetensors)?: tensor "model\.embed_tokens\.weight" holds NaN or Inf$/,
+  },
+  "infinity in the last norm": {
+    harm: (copy) => copy.tensor("model.norm.weight", (bytes) => bytes.set([0x00, 0x7c], 2)),
+    says: /^FOLDER\/model(\/model\.safetensors)?: tensor "model\.norm\.weight" holds NaN or Inf$/,
+  },
   "minus infinity in the last weight": {
     harm: (copy) => copy.tensor(DOWN, (bytes) => bytes.set([0x00, 0xfc], bytes.length - 2)),
     says: /^FOLDER\/model\/model\.safetensors: tensor "model\.layers\.3\.mlp\.down_proj\.weight" holds NaN or Inf$/,
