@@ -1,5 +1,5 @@
-// One pass of the selection in groups of many rows: counts the scores below the three candidates of every group;
-// select_step.wgsl then decides two more bits of the group's value. See select_row.wgsl for the idea.
+// One pass of the selection (digits.wgsl) in groups of many rows: counts the scores below the candidates of every
+// group; select_step.wgsl then decides the next digit.
 // Bindings: 0 parameters; 1 scores, the bits of F32, a tile; 2 groups, their state. One workgroup a block of
 // neighbouring rows of one group.
 struct Params {
@@ -13,20 +13,20 @@ struct Params {
   group_blocks: u32, // ceil(group_rows / block_rows)
   first_block: u32,
   end_block: u32,
-  unit: u32, // of the two bits
+  unit: u32, // of the digit
 }
 struct Group {
   value: u32, // the bits found so far
   less: u32, // scores below them
   left: u32, // ties that may still be removed
-  below: array<atomic<u32>, 3>,
+  below: array<atomic<u32>, 16>,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> scores: array<u32>;
 @group(0) @binding(2) var<storage, read_write> groups: array<Group>;
 
 override THREADS: u32 = 64u;
-var<workgroup> below: array<atomic<u32>, 3>;
+var<workgroup> below: array<atomic<u32>, 16>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -39,17 +39,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) count: vec
     return;
   }
   let at = g - params.first_group;
-  let candidates = vec3u(groups[at].value) + vec3u(1u, 2u, 3u) * params.unit;
-  var counts = vec3u(0u);
+  let candidates = candidates_of(groups[at].value, params.unit);
+  var counts = Digits();
   let end = (end_row - params.tile_row) * params.cols;
   for (var i = (first_row - params.tile_row) * params.cols + lane; i < end; i += THREADS) {
-    counts += select(vec3u(0u), vec3u(1u), vec3u(scores[i]) < candidates);
+    count_score(&counts, candidates, scores[i]);
   }
-  atomicAdd(&below[0], counts.x);
-  atomicAdd(&below[1], counts.y);
-  atomicAdd(&below[2], counts.z);
+  for (var i = 0u; i < 16u; i++) {
+    atomicAdd(&below[i], counts[i / 4u][i % 4u]);
+  }
   workgroupBarrier();
-  if (lane < 3u) {
-    atomicAdd(&groups[at].below[lane], atomicLoad(&below[lane]));
+  for (var i = lane; i < 16u; i += THREADS) {
+    atomicAdd(&groups[at].below[i], atomicLoad(&below[i]));
   }
 }

@@ -13,7 +13,7 @@ struct Group {
   value: u32,
   less: u32,
   left: u32,
-  below: array<u32, 3>,
+  below: array<u32, 16>,
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> scores: array<u32>;

@@ -45,7 +45,7 @@ export function rmsNorm(device: Device, x: TiledTensor, gain: TiledTensor, epsil
   for (const { first, rows } of runsOf([x, out], Math.max(1, Math.floor(WORKGROUPS / perRow)))) {
     device.dispatch({
       shader: "rmsNorm",
-      constants: { GAIN: STORED[gain.dtype] },
+      constants: { GAIN: STORED[gain.dtype], THREADS: device.tuning.lanes },
       params: [gain.cols, x.placeOf(first) * perRow, { f32: epsilon }],
       buffers: [x.tileOf(first), gain.tiles[0], out.tileOf(first)],
       groups: [rows * perRow],
@@ -118,6 +118,7 @@ export function crossEntropy(
       );
       device.dispatch({
         shader: "crossEntropy",
+        constants: { THREADS: device.tuning.lanes },
         params: [
           part.rows,
           held.placeOf(run.first),

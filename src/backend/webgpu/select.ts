@@ -8,14 +8,14 @@ import { THREADS } from "./linear.ts";
 import { OPAQUE_ZERO } from "./observe.ts";
 import { runsOf, TiledMask, TiledTensor } from "./tensor.ts";
 
-/** Bits of a score that are not its sign come in these pairs, from the top. */
-const UNITS = Array.from({ length: 16 }, (_, i) => 2 ** (30 - 2 * i));
+/** The digits of a score (digits.wgsl), from the top: each one's 1. */
+const UNITS = Array.from({ length: 8 }, (_, i) => 2 ** (28 - 4 * i));
 
 /** Scores that one workgroup of select_count.wgsl counts, about. */
 const BLOCK_SCORES = 2 ** 14;
 
 /** 32-bit words of a group's state (select_count.wgsl). */
-const GROUP_WORDS = 6;
+const GROUP_WORDS = 19;
 
 /** Tiles of limits: two words a row. */
 function limitsFor(device: Device, rows: number): TiledTensor {
@@ -38,6 +38,7 @@ export function selectSmallest(device: Device, scores: TiledTensor, selection: S
     for (const { first, rows } of runsOf([scores, limits], WORKGROUPS)) {
       device.dispatch({
         shader: "selectRow",
+        constants: { THREADS: device.tuning.lanes },
         params: [scores.cols, scores.placeOf(first), limits.placeOf(first), remove, allTies],
         buffers: [scores.tileOf(first), limits.tileOf(first)],
         groups: [rows],
@@ -81,6 +82,7 @@ function findLimits(
         const endBlock = blockOf(end - 1) + 1;
         device.dispatch({
           shader: "selectCount",
+          constants: { THREADS: device.tuning.lanes },
           params: [
             cols,
             run.first - scores.placeOf(run.first),
@@ -110,6 +112,7 @@ function findLimits(
     for (const run of runsOf([scores, limits], WORKGROUPS, firstRow, endRow)) {
       device.dispatch({
         shader: "selectTies",
+        constants: { THREADS: device.tuning.lanes },
         params: [cols, scores.placeOf(run.first), limits.placeOf(run.first), run.first, groupRows, firstGroup],
         buffers: [scores.tileOf(run.first), state, limits.tileOf(run.first)],
         groups: [run.rows],
@@ -139,6 +142,7 @@ function maskFrom(device: Device, scores: TiledTensor, limits: TiledTensor): Til
   for (const { first, rows } of runsOf([scores, limits, words], WORKGROUPS)) {
     device.dispatch({
       shader: "selectMask",
+      constants: { THREADS: device.tuning.lanes },
       params: [scores.cols, words.cols, scores.placeOf(first), limits.placeOf(first), words.placeOf(first)],
       buffers: [scores.tileOf(first), limits.tileOf(first), words.tileOf(first)],
       groups: [rows],
@@ -200,10 +204,12 @@ export function selectCumulative(device: Device, scores: TiledTensor, sparsity: 
   const search = device.take(12);
   device.write(search, new Uint8Array(Uint32Array.of(1, 0, 0).buffer));
   using limits = limitsFor(device, rows);
+  using bounds = limitsFor(device, rows);
   using totals = new TiledTensor(device, rows, 1, "F32");
   for (const { first, rows } of runsOf([scores, totals], WORKGROUPS)) {
     device.dispatch({
       shader: "cumulativeTotal",
+      constants: { THREADS: device.tuning.lanes },
       params: [OPAQUE_ZERO, cols, scores.placeOf(first), totals.placeOf(first)],
       buffers: [scores.tileOf(first), totals.tileOf(first)],
       groups: [rows],
@@ -216,11 +222,19 @@ export function selectCumulative(device: Device, scores: TiledTensor, sparsity: 
   const fewest = leastCount(size, (removed) => excess(removed) >= -near);
   const most = leastCount(size, (removed) => excess(removed) > near) - 1;
   for (let level = 0; level < depth; level++) {
-    for (const { first, rows } of runsOf([scores, totals, limits], WORKGROUPS)) {
+    for (const { first, rows } of runsOf([scores, totals, bounds, limits], WORKGROUPS)) {
       device.dispatch({
         shader: "cumulativeRow",
-        params: [OPAQUE_ZERO, cols, scores.placeOf(first), totals.placeOf(first), limits.placeOf(first)],
-        buffers: [scores.tileOf(first), totals.tileOf(first), tree, search, limits.tileOf(first)],
+        constants: { THREADS: device.tuning.lanes },
+        params: [
+          OPAQUE_ZERO,
+          cols,
+          scores.placeOf(first),
+          totals.placeOf(first),
+          bounds.placeOf(first),
+          limits.placeOf(first),
+        ],
+        buffers: [scores.tileOf(first), totals.tileOf(first), tree, search, bounds.tileOf(first), limits.tileOf(first)],
         groups: [rows],
         work: rows * cols * 31,
       });

@@ -10,6 +10,7 @@ import crossEntropy from "../../../wgsl/cross_entropy.wgsl" with { type: "text" 
 import cumulativeRow from "../../../wgsl/cumulative_row.wgsl" with { type: "text" };
 import cumulativeStep from "../../../wgsl/cumulative_step.wgsl" with { type: "text" };
 import cumulativeTotal from "../../../wgsl/cumulative_total.wgsl" with { type: "text" };
+import digits from "../../../wgsl/digits.wgsl" with { type: "text" };
 import embed from "../../../wgsl/embed.wgsl" with { type: "text" };
 import finish from "../../../wgsl/finish.wgsl" with { type: "text" };
 import linear from "../../../wgsl/linear.wgsl" with { type: "text" };
@@ -50,10 +51,10 @@ export const SHADERS = {
   rmsNorm: numbers + rmsNorm,
   rotate,
   score: numbers + pairs + score,
-  selectCount,
+  selectCount: digits + selectCount,
   selectGroups,
   selectMask,
-  selectRow,
+  selectRow: digits + selectRow,
   selectShare,
   selectStep,
   selectTies,
