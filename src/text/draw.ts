@@ -30,6 +30,15 @@ export interface Draw {
   readonly encode: (text: string) => Uint32Array;
 }
 
+/** Most tokens that are drawn, a gigabyte of ids: a thousand times what the published code draws. */
+const MOST_TOKENS = 2 ** 28;
+
+/** @throws PareError if more is to be drawn than memory is there for. */
+function roomFor({ samples, length }: Draw): Uint32Array<ArrayBuffer> {
+  if (samples * length <= MOST_TOKENS) return new Uint32Array(samples * length);
+  throw new PareError(`calibration: ${samples} sequences of ${length} tokens; at most ${MOST_TOKENS} tokens are drawn`);
+}
+
 /**
  * Draws sequences that begin anywhere in one text; they may overlap.
  * @returns The ids, `samples` x `length`, row-major.
@@ -46,7 +55,7 @@ export function drawFromText(text: string, name: string, draw: Draw): Uint32Arra
       } for sequences of ${length}`,
     );
   }
-  const ids = new Uint32Array(samples * length);
+  const ids = roomFor(draw);
   for (let sample = 0; sample < samples; sample++) {
     const start = random.randint(0, tokens.length - length - 1);
     ids.set(tokens.subarray(start, start + length), sample * length);
@@ -96,7 +105,7 @@ export async function drawFromDocuments(path: string, draw: Draw): Promise<Uint3
     );
   };
 
-  const ids = new Uint32Array(samples * length);
+  const ids = roomFor(draw);
   for (let sample = 0; sample < samples; sample++) {
     const tokens = await drawDocument();
     const start = random.randint(0, tokens.length - length - 1);

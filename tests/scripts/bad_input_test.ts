@@ -223,6 +223,10 @@ const INPUTS: Readonly<Record<string, Refused>> = {
     flags: `--model ${MISTRAL} --calibration sample --out FOLDER/out`,
     says: /tiny-mistral: no tokenizer\.json; text can be read only with one/,
   },
+  "more calibration than memory is there for": {
+    flags: `${TEXT} --calibration sample --samples 100000000`,
+    says: /^calibration: 100000000 sequences of 512 tokens; at most 268435456 tokens are drawn$/,
+  },
   "sequences longer than the model's limit": {
     flags: `${TEXT} --calibration sample --samples 1 --seqlen 513`,
     says: /^sequences of 513 tokens are longer than the model's limit of 512$/,
