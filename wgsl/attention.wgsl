@@ -171,6 +171,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let b = places(key + 4u, end_key - 1u, kv_head);
     let c = places(key + 8u, end_key - 1u, kv_head);
     let d = places(key + 12u, end_key - 1u, kv_head);
+    var strip0 = Strip(); // written out: naga zeroes a variable of a loop only once
     var strip1 = Strip();
     for (var i = 0u; i < params.vectors; i++) {
       let keys = Strip(

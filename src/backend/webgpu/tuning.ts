@@ -9,8 +9,9 @@ export interface Tuning {
   readonly rows: number;
   /** Blocks of 4 columns of it: 1 to 4. */
   readonly cols: number;
-  /** Its threads along the rows, and along the columns, of a workgroup. */
+  /** Its threads along the rows of a workgroup. */
   readonly threadRows: number;
+  /** And along the columns. */
   readonly threadCols: number;
   /** Blocks of 4 query rows that one thread of attention.wgsl has: 1 or 2. */
   readonly strips: number;
