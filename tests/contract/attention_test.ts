@@ -22,6 +22,9 @@ const CASES: readonly Case[] = [
   { length: 521, sequences: 1, heads: 2, kvHeads: 1, headDim: 32 },
 ];
 
+/** What must not be seen: scores of it would leave no weight to any other. */
+const HUGE: Draw = (random) => 1e15 * NORMAL(random);
+
 /** q, k and v of a case. */
 function inputs(seed: number, { length, sequences, heads, kvHeads, headDim }: Case, each: Draw): Matrix[] {
   return [heads, kvHeads, kvHeads].map((count, i) =>
@@ -88,7 +91,24 @@ contract("attention", (claim) => {
   };
   claim("is the softmax of the scaled scores times v", check(NORMAL));
   claim("stands sharp scores, where one token takes all", check((random) => 12 * NORMAL(random)));
-  claim("is the running mean of v where all scores are equal", check((random) => Math.abs(NORMAL(random)) < 1 ? 0 : 1));
+  claim("stands zeros and ones, where scores tie", check((random) => Math.floor(2 * random())));
+
+  // Every weight is exp(0) over the count: count sums, the exponential, a division.
+  claim("is the running mean of v where q is zero", async ({ backend, hold, keep }) => {
+    const shape: Case = { length: 131, sequences: 2, heads: 2, kvHeads: 1, headDim: 16 };
+    const [, key, value] = inputs(5, shape, NORMAL), [k, v] = [hold(key), hold(value)];
+    const held = keep(backend.attention(keep(backend.allocate(262, 32)), k, v, shape));
+    const values = new Float64Array(262 * 32), magnitudes = values.slice();
+    values.forEach((_, at) => {
+      const t = Math.floor(at / 32), first = t - t % shape.length;
+      for (let s = first; s <= t; s++) {
+        values[at] += value.values[s * 16 + at % 16] / (t - first + 1);
+        magnitudes[at] += Math.abs(value.values[s * 16 + at % 16]) / (t - first + 1);
+      }
+    });
+    const bounds = magnitudes.map((magnitude) => 2 * (gamma(shape.length) + exponential(0) + DIVISION) * magnitude);
+    await assertHeld(backend, [{ what: "equal scores", held, values, bounds }]);
+  });
 
   claim("does not overflow: scores of 1e30 apart, values of 1e30", async ({ backend, hold, keep }) => {
     const q = matrix(3, 1, "F32", [1e15, 1e15, -1e15]), k = matrix(3, 1, "F32", [-1e15, 1e15, 0]);
@@ -112,7 +132,7 @@ contract("attention", (claim) => {
       const outputs = [1, 2].map((seed) => {
         // The same inputs up to the cut in every sequence, others from there on.
         const mixed = inputs(7, shape, NORMAL).map((same, i) => {
-          const other = inputs(seed, shape, NORMAL)[i];
+          const other = inputs(seed, shape, HUGE)[i];
           const pick = (at: number) => Math.floor(at / same.cols) % length < cut ? same : other;
           return matrix(same.rows, same.cols, "F32", same.values.map((_, at) => pick(at).values[at]));
         });
@@ -132,11 +152,9 @@ contract("attention", (claim) => {
     const middle = (row: number): boolean => Math.floor(row / shape.length) === 1;
     const outputs = [1, 2].map((seed) => {
       const [q, k, v] = inputs(3, shape, NORMAL).map((same, i) => {
-        const other = inputs(seed, shape, NORMAL)[i];
+        const other = inputs(seed, shape, HUGE)[i];
         const pick = (at: number): Matrix => middle(Math.floor(at / same.cols)) ? same : other;
-        return keep(
-          hold(matrix(same.rows, same.cols, "F32", same.values.map((_, at) => pick(at).values[at]))),
-        );
+        return hold(matrix(same.rows, same.cols, "F32", same.values.map((_, at) => pick(at).values[at])));
       });
       return keep(backend.attention(q, k, v, shape));
     });

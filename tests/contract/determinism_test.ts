@@ -22,7 +22,7 @@ async function everything(backend: Backend): Promise<Map<string, Uint8Array>> {
     dtype: Tensor["dtype"] = "F32",
     each: Draw = NORMAL,
   ): Tensor => scope.use(upload(backend, draw(seed, rows, cols, dtype, each)));
-  const tokens = 3 * 67, headDim = 40, heads = 6, kvHeads = 2, width = 240, shape = { length: 67, heads, kvHeads };
+  const tokens = 2 * 67, headDim = 40, heads = 6, kvHeads = 2, width = 240, shape = { length: 67, heads, kvHeads };
   const ids = Uint32Array.from({ length: tokens }, (_, t) => t * 31 % 301);
 
   const x = keep("embed", backend.allocate(tokens, width));

@@ -34,34 +34,34 @@ async function run(backend: Backend, program: readonly Step[]): Promise<Uint8Arr
   };
   const floats = (one: Integers): boolean => one.tensor.dtype === "F32";
   const sameShape = (x: Tensor) => ({ tensor }: Integers): boolean => tensor.rows === x.rows && tensor.cols === x.cols;
-  const operations: ((a: number, b: number, c: number) => void)[] = [
-    (a, b, c) => {
+  const operations: Record<string, (a: number, b: number, c: number) => void> = {
+    upload(a, b, c) {
       const x = draw(a + 1, 1 + b % 9, WIDTHS[c % 3], DTYPES[a % 3], INTEGERS);
       keep(upload(backend, x), 8);
       x.bytes.fill(255);
     },
-    (a, b) => {
+    linear(a, b) {
       const x = pick(a, floats);
       const weight = x &&
         pick(b, ({ tensor, largest }) => tensor.cols === x.tensor.cols && tensor.cols * largest * x.largest < EXACT);
       if (x && weight) keep(backend.linear(x.tensor, weight.tensor), x.tensor.cols * x.largest * weight.largest);
     },
-    (a, b) => {
+    add(a, b) {
       const x = pick(a, floats), y = x && pick(b, (one) => floats(one) && sameShape(x.tensor)(one));
       if (x && y && x.largest + y.largest < EXACT) keep(backend.add(x.tensor, y.tensor), x.largest + y.largest);
     },
-    (a) => {
+    score(a) {
       const weight = pick(a);
       if (weight) keep(backend.score(weight.tensor, { kind: "magnitude" }), weight.largest);
     },
-    (a, b, c) => {
+    applyGroups(a, b, c) {
       const weight = pick(a, ({ tensor }) => tensor.cols % 4 === 0);
       if (!weight) return;
       using scores = backend.score(weight.tensor, { kind: "magnitude" });
       using mask = backend.selectGroups(scores, 1 + b % 3, 4);
       backend.apply((pick(c, sameShape(weight.tensor)) ?? weight).tensor, mask);
     },
-    (a, b, c) => {
+    applySmallest(a, b, c) {
       const weight = pick(a);
       if (!weight) return;
       using scores = backend.score(weight.tensor, { kind: "magnitude" });
@@ -73,7 +73,7 @@ async function run(backend: Backend, program: readonly Step[]): Promise<Uint8Arr
       });
       backend.apply(weight.tensor, mask);
     },
-    (a, b) => {
+    squares(a, b) {
       const fits = (one: Integers): boolean => floats(one) && one.tensor.rows * one.largest ** 2 < EXACT / 4;
       const x = pick(a, fits), y = x && pick(b, (one) => fits(one) && one.tensor.cols === x.tensor.cols);
       if (!x || !y) return;
@@ -84,24 +84,25 @@ async function run(backend: Backend, program: readonly Step[]): Promise<Uint8Arr
       backend.merge(sums, other);
       keep(backend.finish(sums, 1), x.tensor.rows * x.largest ** 2 + y.tensor.rows * y.largest ** 2);
     },
-    (a, b) => {
+    embed(a, b) {
       const table = pick(a);
       if (!table) return;
       const { rows, cols } = table.tensor, out = backend.allocate(1 + b % 5, cols);
       backend.embed(out, Uint32Array.from({ length: out.rows }, (_, t) => (t * 7 + b) % (rows + 2)), table.tensor, 1);
       keep(out, table.largest);
     },
-    (a) => {
+    dispose(a) {
       if (pool.length < 4) return;
       const [one] = pool.splice(a % pool.length, 1);
       one.tensor[Symbol.dispose]();
     },
-    (a) => {
+    read(a) {
       const one = pick(a);
       if (one) reads.push(backend.read(one.tensor));
     },
-  ];
-  for (const [operation, a, b, c] of program) operations[operation % operations.length](a, b, c);
+  };
+  const all = Object.values(operations);
+  for (const [operation, a, b, c] of program) all[operation % all.length](a, b, c);
   reads.push(backend.read(...pool.map(({ tensor }) => tensor)));
   for (const { tensor } of pool) tensor[Symbol.dispose]();
   return (await Promise.all(reads)).flat();

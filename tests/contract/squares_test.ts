@@ -4,9 +4,9 @@ import { assertHeld, contract, type Expected } from "./contract.ts";
 import { gamma, underflow, UNIT } from "./bounds.ts";
 import { decode, draw, INTEGERS, type Matrix, matrix, NORMAL, SPREAD } from "./matrices.ts";
 
-const shapes = (
-  long: number,
-) => [[1, 1], [1, 129], [2, 33], [7, 1], [33, 65], [129, 31], [193, 130], [long, 3], [long, 33]];
+const shapes = (long: number): number[][] => [
+  ...[[1, 1], [1, 129], [2, 33], [7, 1], [33, 65], [129, 31], [193, 130], [long, 3], [long, 33]],
+];
 
 /** The sums of squares of the columns. */
 function squares(x: Matrix): Float64Array {
@@ -57,6 +57,15 @@ contract("addSquares", (claim) => {
     backend.addSquares(sums, large);
     for (let batch = 0; batch < 300; batch++) backend.addSquares(sums, ones);
     assertEquals([...value((await backend.read(sums))[0])], Array(5).fill(2 ** 24 + 900));
+  });
+
+  claim("loses nothing within a batch: 2^24 and ones below it", async ({ backend, hold, keep, long }) => {
+    const sums = keep(backend.allocate(2, 3));
+    backend.addSquares(
+      sums,
+      hold(matrix(long, 3, "F32", Array.from({ length: long * 3 }, (_, at) => at < 3 ? 4096 : 1))),
+    );
+    assertEquals([...value((await backend.read(sums))[0])], Array(3).fill(2 ** 24 + long - 1));
   });
 
   // The same with numbers that do not fit: the parts hold 2 x 24 bits, so what two batchings may differ by is the f32
