@@ -37,8 +37,8 @@ export interface GoldenModel {
   readonly model: string;
   readonly golden: string;
   readonly agreement: Agreement;
-  /** Runs to repeat end to end; all by default. */
-  readonly endToEnd?: readonly string[];
+  /** Runs to repeat end to end on a backend; all by default. */
+  readonly endToEnd?: Readonly<Record<string, readonly string[]>>;
 }
 
 interface Results {
@@ -47,7 +47,10 @@ interface Results {
 }
 
 /** What a golden run's name asks for; `undefined` for methods that Pare does not have. */
-function requestOf(method: string, pattern: string): { method: ReturnType<typeof findMethod>; request: Request } | undefined {
+function requestOf(
+  method: string,
+  pattern: string,
+): { method: ReturnType<typeof findMethod>; request: Request } | undefined {
   if (method === "sparsegpt") return undefined;
   const found = findMethod(method === "wanda_variant" ? "wanda" : method);
   const options = pattern.includes(":") ? { pattern: parsePattern(pattern) } : { sparsity: Number(pattern) };
@@ -79,7 +82,12 @@ function overlay(checkpoint: Checkpoint, weights: ReadonlyMap<string, Uint8Array
   });
 }
 
-async function maskOf(backend: Backend, weight: Tensor, statistic: Float32Array<ArrayBuffer> | undefined, run: NonNullable<ReturnType<typeof requestOf>>) {
+async function maskOf(
+  backend: Backend,
+  weight: Tensor,
+  statistic: Float32Array<ArrayBuffer> | undefined,
+  run: NonNullable<ReturnType<typeof requestOf>>,
+) {
   using stat = statistic && backend.upload(new Uint8Array(statistic.buffer), 1, weight.cols, "F32");
   using scores = backend.score(weight, stat ? { kind: "activation", statistic: stat } : { kind: "magnitude" });
   run.method.prune(backend, { name: "", weight }, stat, run.request);
@@ -171,7 +179,7 @@ function declare(subject: GoldenModel, { name: backendName, ignore, open }: Gold
     assertEquals(backend.live, 0);
   });
 
-  for (const run of runs.filter(({ name }) => !subject.endToEnd || subject.endToEnd.includes(name))) {
+  for (const run of runs.filter(({ name }) => subject.endToEnd?.[backendName]?.includes(name) ?? true)) {
     test(`${run.name} end to end`, async () => {
       await using backend = await open();
       await using checkpoint = await openDirectory(model);
@@ -200,7 +208,11 @@ function declare(subject: GoldenModel, { name: backendName, ignore, open }: Gold
           else different += Number(Number(values[i] !== 0) !== kept(bits, i));
         }
         weights.set(name, fromFloats(values, dtype));
-        assertLessOrEqual(different / values.length, 1 - agreement.masks(block), `${name}: share of mask bits that differ`);
+        assertLessOrEqual(
+          different / values.length,
+          1 - agreement.masks(block),
+          `${name}: share of mask bits that differ`,
+        );
       }
       const windows = tokens.tokens("evaluation");
       const { perplexity } = await evaluate(windows, { checkpoint: overlay(checkpoint, weights), backend });
