@@ -19,6 +19,8 @@ const CASES: readonly Case[] = [
   { length: 65, sequences: 2, heads: 2, kvHeads: 1, headDim: 48 },
   { length: 127, sequences: 1, heads: 1, kvHeads: 1, headDim: 128 },
   { length: 193, sequences: 1, heads: 2, kvHeads: 2, headDim: 24 },
+  { length: 35, sequences: 2, heads: 2, kvHeads: 1, headDim: 256 },
+  { length: 66, sequences: 1, heads: 1, kvHeads: 1, headDim: 129 },
   { length: 521, sequences: 1, heads: 2, kvHeads: 1, headDim: 32 },
 ];
 
