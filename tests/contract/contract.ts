@@ -10,6 +10,7 @@ import { SUBJECTS } from "./subjects.ts";
 
 /** What a claim works with. */
 export interface Stage {
+  /** The subject, opened for this test. */
   readonly backend: Backend;
   /** The length of a long row, an odd number. */
   readonly long: number;
@@ -60,6 +61,7 @@ export function upload(backend: Backend, { bytes, rows, cols, dtype }: Matrix): 
 export interface Expected {
   /** Names the case in a failure. */
   readonly what: string;
+  /** The result. */
   readonly held: Tensor;
   /** The exact results, row-major. */
   readonly values: ArrayLike<number>;
@@ -101,8 +103,11 @@ export function maskBytes(rows: number, cols: number, removes: (row: number, col
 
 /** A mask on the backend, and which weights it must remove. */
 export interface ExpectedMask {
+  /** Names the case in a failure. */
   readonly what: string;
+  /** The mask. */
   readonly held: Mask;
+  /** Whether it removes the weight there. */
   readonly removes: (row: number, col: number) => boolean;
 }
 

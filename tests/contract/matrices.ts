@@ -11,9 +11,13 @@ export const DTYPES: readonly Dtype[] = ["F32", "F16", "BF16"];
 
 /** A matrix as bytes and as what the bytes say. */
 export interface Matrix {
+  /** As in a backend's tensor. */
   readonly rows: number;
+  /** As in a backend's tensor. */
   readonly cols: number;
+  /** As in a backend's tensor. */
   readonly dtype: Dtype;
+  /** As in a checkpoint. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The numbers that the bytes hold, row-major. */
   readonly values: Float64Array;

@@ -9,6 +9,7 @@ import { ReferenceBackend } from "../reference/backend.ts";
 
 /** A backend to be opened for one test. */
 export interface Subject {
+  /** Stands in the names of its tests. */
   readonly name: string;
   /** True where it cannot run here. */
   readonly ignore?: boolean;
@@ -16,6 +17,7 @@ export interface Subject {
   readonly long?: number;
   /** Subjects with the same word here must give the same bytes for the same calls. */
   readonly agrees?: string;
+  /** Opens it. */
   open(): Promise<Backend>;
 }
 
