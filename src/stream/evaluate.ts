@@ -39,7 +39,8 @@ function targets({ ids, length }: Sequences): Uint32Array {
 /**
  * Computes the perplexity of a model on windows of tokens.
  * @param windows Each a sequence of two tokens or more.
- * @throws PareError if the checkpoint is not the model that its config says, or a token id is outside its vocabulary.
+ * @throws PareError if the checkpoint is not the model that its config says, a token id is outside its vocabulary, or
+ * activations overflow.
  */
 export async function evaluate(windows: Sequences, options: ForwardOptions): Promise<Evaluation> {
   const { checkpoint, backend } = options;
@@ -64,6 +65,10 @@ export async function evaluate(windows: Sequences, options: ForwardOptions): Pro
     const losses = (await backend.read(...states)).flatMap((bytes) =>
       windowLosses(new Float32Array(bytes.buffer), windows.length)
     );
+    const lost = losses.findIndex((loss) => !Number.isFinite(loss));
+    if (lost >= 0) {
+      throw new PareError(`the model's activations overflow: the loss of window ${lost} is ${losses[lost]}`);
+    }
     return { perplexity: Math.exp(losses.reduce((a, b) => a + b) / losses.length), losses, sparsity: end.sparsity };
   } finally {
     for (const state of states) state[Symbol.dispose]();

@@ -154,6 +154,10 @@ Deno.test("activations that overflow are an error that names the linear, never a
     (backend, spool) => pruned(checkpoint, backend, { spool }),
     "model.layers.1.mlp.down_proj: the model's activations overflow: its inputs' squares sum to NaN or Inf",
   );
+  await fails(
+    (backend, spool) => evaluate(CALIBRATION, { checkpoint, backend, spool }),
+    "the model's activations overflow: the loss of window 0 is NaN",
+  );
 });
 
 Deno.test("a checkpoint that is not what its config says is refused before a byte is read", async () => {
