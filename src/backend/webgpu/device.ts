@@ -6,7 +6,9 @@
  * Errors of WebGPU arrive late and elsewhere. The first one is kept, and the next read throws it.
  */
 import { PareError } from "../../errors.ts";
+import { BufferPool } from "./pool.ts";
 import { type ShaderName, SHADERS } from "./shaders.ts";
+import { type Range, stage, unstage } from "./staging.ts";
 import type { Tuning } from "./tuning.ts";
 
 /** Work (multiply-adds, or numbers touched) after which commands are submitted: about a second of the slowest device. */
@@ -18,14 +20,8 @@ const DISPATCHES_PER_SUBMIT = 256;
 /** Bytes between the parameters of two dispatches: WebGPU's default alignment of a uniform binding. */
 const PARAMETER_STRIDE = 256;
 
-/** Bytes of free buffers that are kept for reuse. */
-const POOL_LIMIT = 2 ** 30;
-
-/** Bytes of one buffer that results are copied back through; a larger read takes several. */
-const STAGING_LIMIT = 2 ** 28;
-
-/** Buffers come in multiples of this, so that a shader may read whole vectors of four words up to the end. */
-const GRAIN = 16;
+/** Milliseconds to wait for the cause of a failure: it is due at once, but by another way. */
+const LATE = 100;
 
 /** The limit of WebGPU on the workgroups of one dimension. */
 export const WORKGROUPS = 65535;
@@ -56,34 +52,13 @@ export function line(count: number, threads: number): [number, number] {
   return [Math.ceil(groups / folds), folds];
 }
 
-/** Bytes to copy back: as many as `into` has, from the beginning of the buffer. */
-export interface Range {
-  readonly buffer: GPUBuffer;
-  readonly into: Uint8Array;
-}
-
-/** A part of a range, from `from` on, that stands at `at` in a staging buffer. */
-interface Part {
-  readonly buffer: GPUBuffer;
-  readonly from: number;
-  readonly at: number;
-  readonly into: Uint8Array;
-}
-
-/** A staging buffer, and what is copied through it. */
-interface Staged {
-  readonly staging: GPUBuffer;
-  readonly parts: readonly Part[];
-}
-
 /** A device with its queue, its pool and its pipelines. */
 export class Device {
   /** Tensors not yet disposed. */
   live = 0;
   #gpu: GPUDevice;
   #pipelines = new Map<string, GPUComputePipeline>();
-  #free = new Map<number, GPUBuffer[]>();
-  #freeBytes = 0;
+  #pool: BufferPool;
   #encoder: GPUCommandEncoder | undefined;
   #pass: GPUComputePassEncoder | undefined;
   #arena: GPUBuffer;
@@ -95,6 +70,7 @@ export class Device {
 
   constructor(gpu: GPUDevice, readonly bindingLimit: number, readonly tuning: Tuning) {
     this.#gpu = gpu;
+    this.#pool = new BufferPool(gpu);
     this.#arena = gpu.createBuffer({
       size: this.#parameters.byteLength,
       usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
@@ -109,9 +85,8 @@ export class Device {
       );
     });
     this.#lost = gpu.lost.then(({ reason, message }) => {
-      const error = new PareError(`the GPU was lost (${firstLine(message) || reason || "no reason given"})`);
-      this.#fail(error);
-      throw error;
+      this.#fail(new PareError(`the GPU was lost (${firstLine(message) || reason || "no reason given"})`));
+      throw this.#failure;
     });
     this.#lost.catch(() => {}); // whoever reads races against it
   }
@@ -122,29 +97,15 @@ export class Device {
 
   /** A buffer of at least `bytes`, its content unknown. */
   take(bytes: number): GPUBuffer {
-    const size = Math.max(Math.ceil(bytes / GRAIN), 1) * GRAIN;
-    const kept = this.#free.get(size)?.pop();
-    if (kept) {
-      this.#freeBytes -= size;
-      return kept;
-    }
-    return this.#gpu.createBuffer({
-      size,
-      usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
-    });
+    return this.#pool.take(bytes);
   }
 
-  /** Gives a buffer back. */
+  /** Gives a buffer back: what is queued still sees it, what is queued later may reuse it. */
   give(buffer: GPUBuffer): void {
-    const kept = this.#free.get(buffer.size);
-    if (kept) kept.push(buffer);
-    else this.#free.set(buffer.size, [buffer]);
-    this.#freeBytes += buffer.size;
-    if (this.#freeBytes > POOL_LIMIT) {
-      this.submit(); // queued commands may still name them
-      for (const buffers of this.#free.values()) for (const each of buffers) each.destroy();
-      this.#free.clear();
-      this.#freeBytes = 0;
+    this.#pool.give(buffer);
+    if (this.#pool.full) {
+      this.submit(); // queued commands may still name what is now destroyed
+      this.#pool.clear();
     }
   }
 
@@ -237,44 +198,23 @@ export class Device {
    * @throws PareError if the device was lost or ran out of memory; Error if WebGPU found a mistake.
    */
   async read(ranges: readonly Range[]): Promise<void> {
-    const copies = this.#stage(ranges);
+    const staged = stage(this.#gpu, this.#copies(), ranges);
     try {
       this.submit();
-      await this.#settled(Promise.all(copies.map(({ staging }) => staging.mapAsync(GPUMapMode.READ))));
-      for (const { staging, parts } of copies) {
-        const mapped = new Uint8Array(staging.getMappedRange());
-        for (const { into, at } of parts) into.set(mapped.subarray(at, at + into.length));
-      }
+      await this.#settled(Promise.all(staged.map(({ buffer }) => buffer.mapAsync(GPUMapMode.READ))));
+      unstage(staged);
     } finally {
-      for (const { staging } of copies) staging.destroy();
+      for (const { buffer } of staged) buffer.destroy();
     }
   }
 
-  /** Encodes the copies into staging buffers, at least one, so that there is something to wait for. */
-  #stage(ranges: readonly Range[]): Staged[] {
-    const staged: { size: number; parts: Part[] }[] = [{ size: 0, parts: [] }];
-    for (const { buffer, into } of ranges) {
-      for (let from = 0; from < into.length;) {
-        let last = staged[staged.length - 1];
-        if (last.size === STAGING_LIMIT) staged.push(last = { size: 0, parts: [] });
-        const bytes = Math.min(into.length - from, STAGING_LIMIT - last.size);
-        last.parts.push({ buffer, from, at: last.size, into: into.subarray(from, from + bytes) });
-        last.size += words(bytes);
-        from += bytes;
-      }
-    }
-    return staged.map(({ size, parts }) => {
-      const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-      const staging = this.#gpu.createBuffer({ size: Math.max(size, 4), usage });
-      for (const { buffer, from, at, into } of parts) this.copy(buffer, from, staging, at, words(into.length));
-      return { staging, parts };
-    });
-  }
-
+  /** Waits, but not for ever; whatever goes wrong is thrown as what caused it. */
   async #settled(done: Promise<unknown>): Promise<void> {
     try {
       await Promise.race([done, this.#lost]);
     } catch (error) {
+      // A lost device refuses first and says that it is lost later.
+      if (!this.#failure) await Promise.race([this.#lost, delay(LATE)]).catch(() => {});
       throw this.#failure ?? error;
     }
     if (this.#failure) throw this.#failure;
@@ -287,9 +227,8 @@ export class Device {
   }
 }
 
-/** Bytes of the whole 32-bit words that hold so many bytes. */
-function words(bytes: number): number {
-  return Math.ceil(bytes / 4) * 4;
+function delay(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 function firstLine(text: string): string {
