@@ -148,14 +148,15 @@ Deno.test("activations that overflow are an error that names the linear, never a
   await using watched = await watch("tiny-llama3");
   const name = "model.layers.1.mlp.up_proj", weight = `${name}.weight`;
   const dense = toFloats((await watched.checkpoint.read([weight])).get(weight)!, "F32");
-  const huge = fromFloats(dense.map((value) => value * 1e30), "F32");
-  const checkpoint = overlay(watched.checkpoint, new Map([[weight, huge]]));
+  // The squares of activations overflow first, then the activations themselves.
+  const [large, largest] = [dense.map((value) => value * 1e30), dense.map((value) => Math.sign(value) * 3e38)]
+    .map((values) => overlay(watched.checkpoint, new Map([[weight, fromFloats(values, "F32")]])));
   await fails(
-    (backend, spool) => pruned(checkpoint, backend, { spool }),
+    (backend, spool) => pruned(large, backend, { spool }),
     "model.layers.1.mlp.down_proj: the model's activations overflow: its inputs' squares sum to NaN or Inf",
   );
   await fails(
-    (backend, spool) => evaluate(CALIBRATION, { checkpoint, backend, spool }),
+    (backend, spool) => evaluate(CALIBRATION, { checkpoint: largest, backend, spool }),
     "the model's activations overflow: the loss of window 0 is NaN",
   );
 });
