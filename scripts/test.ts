@@ -14,7 +14,9 @@ const DRIVER_PACKAGES = ["mesa-vulkan-drivers", "libvulkan1"];
 
 async function spawn(command: string, args: string[], env: Record<string, string> = {}): Promise<number> {
   const child = new Deno.Command(command, { args, env, stdin: "null", stdout: "inherit", stderr: "inherit" }).spawn();
-  return (await child.status).code;
+  const { code, signal } = await child.status;
+  if (signal) console.error(`\n${command} was ended by ${signal}`);
+  return code;
 }
 
 /** Asks in a process of its own: one that has once found no driver finds none later either. */
@@ -82,5 +84,5 @@ await Deno.remove(report);
 // A file that does not compile or fails outside of a test is in no count.
 const failures = code !== 0 ? Math.max(failed, 1) : failed;
 if (!adapter) console.error("\nNO WEBGPU ADAPTER: the shaders were not tested. Above is what to install.");
-console.log(`${tests - failed - skipped} passed, ${failures} failed, ${skipped} skipped`);
+console.log(`\n${tests - failed - skipped} passed, ${failures} failed, ${skipped} skipped`);
 Deno.exit(failures > 0 ? 1 : 0);
