@@ -39,6 +39,7 @@ export { type BackendChoice, type BackendOptions, openBackend } from "./backend/
 export type { Checkpoint, TensorInfo } from "./checkpoint/checkpoint.ts";
 export type { HubProgress } from "./checkpoint/hub.ts";
 export { openCheckpoint, type OpenOptions } from "./checkpoint/open.ts";
+export { release } from "./checkpoint/release.ts";
 export type { Source } from "./checkpoint/source.ts";
 export { type CheckpointWriter, createWriter, type WriterOptions } from "./checkpoint/writer.ts";
 export * from "./method/mod.ts";
@@ -53,7 +54,6 @@ export { logits } from "./stream/logits.ts";
 export { type Plan, planPrune } from "./stream/plan.ts";
 export type { OnProgress, Phase, Progress } from "./stream/progress.ts";
 export { type LinearReport, prune, type PruneOptions } from "./stream/prune.ts";
-export { release } from "./stream/release.ts";
 export { chooseTargets, type TargetOptions, type Targets } from "./stream/target.ts";
 export {
   type Calibration,

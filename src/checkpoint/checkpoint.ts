@@ -53,6 +53,7 @@ export interface Checkpoint extends AsyncDisposable {
   readRows(name: string, firstRow: number, rows: number): Promise<Uint8Array<ArrayBuffer>>;
   /**
    * The bytes of a tensor from first to last, in bounded pieces and whatever they hold: for copying, not for computing.
+   * A piece is the caller's own.
    * @throws PareError if it is missing.
    */
   stream(name: string): AsyncIterable<Uint8Array<ArrayBuffer>>;

@@ -9,6 +9,7 @@ import { PareError } from "../errors.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { allFinite } from "./finite.ts";
 import { quote } from "./quote.ts";
+import { release } from "./release.ts";
 import { reserve } from "./place.ts";
 import { systemError } from "./system_error.ts";
 
@@ -108,6 +109,7 @@ export async function createWriter(
             }
             await writeAll(handles.get(info.shard)!, piece, offset);
             offset += piece.length;
+            release(piece);
             refuseUnlessOpen();
           }
         }

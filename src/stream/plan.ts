@@ -1,6 +1,6 @@
 /**
  * What a pruning run will take, told before it starts: bytes to read, room for hidden states, peak memory, time. The
- * time is work divided by the rate of a short trial on the backend itself.
+ * time is work divided by the rate of a short trial on the backend itself, and the writing of the new model.
  */
 import { type Backend, BYTES } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
@@ -42,7 +42,10 @@ function tokenFlops(shape: Shape, length: number, linears: readonly LinearName[]
   return 2 * weights + 2 * shape.heads * shape.headDim * (length + 1);
 }
 
-/** Seconds of a trial, and the side of its square matrices: a quarter of a second on the slowest backend measured. */
+/** Bytes written per second to a disk of a virtual machine: 0.44 GB/s were measured, to be forced there at the end. */
+const WRITE_RATE = 0.4e9;
+
+/** The side of a trial's square matrices: a quarter of a second on the slowest backend measured. */
 const TRIAL_SIDE = 768;
 
 /** Floating-point operations per second of a backend in a linear of moderate size. */
@@ -84,6 +87,7 @@ export async function planPrune(
   const observed = LINEARS.filter((linear) => linear !== "mlp.down_proj"), length = calibration?.length ?? 0;
   const flops = tokens *
     (targets.size * tokenFlops(shape, length, observed) + last * tokenFlops(shape, length, LINEARS));
-  const seconds = calibration ? flops / await measureRate(backend) : 0;
+  const written = [...checkpoint.tensors.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+  const seconds = written / WRITE_RATE + (calibration ? flops / await measureRate(backend) : 0);
   return { linears: shapes.length, weights, readBytes, hiddenBytes, spooled, peakBytes, flops, seconds };
 }

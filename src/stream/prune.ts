@@ -7,6 +7,7 @@
  */
 import type { Backend, Sums, Tensor } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { release } from "../checkpoint/release.ts";
 import { PareError } from "../errors.ts";
 import type { Method, Request } from "../method/method.ts";
 import { Block, forwardBlock, observeBlock, uploadAngles } from "../model/block.ts";
@@ -16,7 +17,6 @@ import { batches, Pace, type Sequences } from "./batches.ts";
 import { embed } from "./ends.ts";
 import { type HiddenStates, openHiddenStates, type SpoolOptions } from "./hidden.ts";
 import { Meter, type OnProgress } from "./progress.ts";
-import { release } from "./release.ts";
 import { chooseTargets, type Targets } from "./target.ts";
 import { checkTokens } from "./tokens.ts";
 import { countZeros } from "./zeros.ts";
