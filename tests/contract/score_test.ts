@@ -1,10 +1,19 @@
 /** Claims about `score`: the formulas of algorithms.md, to the bit, since every mask bit hangs on them. */
-import type { Formula } from "../../src/backend/backend.ts";
-import { assertHeld, contract, type Expected } from "./contract.ts";
-import { SMALLEST_NORMAL, underflow } from "./bounds.ts";
-import { draw, DTYPES, edge, matrix, NORMAL, SPREAD, STEPS } from "./matrices.ts";
+import { assertHeld, contract, type Expected, type Stage } from "./contract.ts";
+import { type Draw, draw, DTYPES, edge, type Matrix, matrix, NORMAL, SPREAD, STEPS } from "./matrices.ts";
 
 const shapes = (long: number) => [[1, 1], [1, 129], [129, 1], [3, 5], [33, 31], [65, 193], [2, long]];
+
+/** A statistic: positive, over twelve decades. */
+const SQUARE: Draw = (random) => SPREAD(random) ** 2;
+
+/** Scores of a weight by a statistic, and what they must be: algorithms.md, "computed in f32 as |w| * sqrtf(stat)". */
+function activation({ backend, hold, keep }: Stage, weight: Matrix, statistic: Matrix): Expected {
+  const held = keep(backend.score(hold(weight), { kind: "activation", statistic: hold(statistic) }));
+  const roots = statistic.values.map((value) => Math.fround(Math.sqrt(value)));
+  const values = weight.values.map((w, at) => Math.fround(Math.abs(w) * roots[at % weight.cols]));
+  return { what: `${weight.rows} x ${weight.cols} ${weight.dtype}`, held, values };
+}
 
 contract("score", (claim) => {
   claim("magnitude is |w|, to the bit, edges included", async ({ backend, hold, keep, long }) => {
@@ -24,44 +33,41 @@ contract("score", (claim) => {
     await assertHeld(backend, expected);
   });
 
-  claim(
-    "activation is |w| * sqrt(statistic), rounded after the root and after the product",
-    async ({ backend, hold, keep, long }) => {
-      const expected = DTYPES.flatMap((dtype) =>
-        [NORMAL, STEPS].flatMap((each) =>
-          shapes(long).map(([rows, cols], seed): Expected => {
-            const weight = draw(seed, rows, cols, dtype, each);
-            const statistic = draw(seed + 50, 1, cols, "F32", (random) => SPREAD(random) ** 2);
-            const formula: Formula = { kind: "activation", statistic: hold(statistic) };
-            const held = keep(backend.score(hold(weight), formula));
-            const roots = statistic.values.map((value) => Math.fround(Math.sqrt(value)));
-            const values = weight.values.map((w, at) => Math.fround(Math.abs(w) * roots[at % cols]));
-            return { what: `${rows} x ${cols} ${dtype}`, held, values };
-          })
+  claim("activation is |w| * sqrt(statistic), rounded after the root and after the product", async (stage) => {
+    const expected = DTYPES.flatMap((dtype) =>
+      [NORMAL, STEPS].flatMap((each) =>
+        shapes(stage.long).map(([rows, cols], seed) =>
+          activation(stage, draw(seed, rows, cols, dtype, each), draw(seed + 50, 1, cols, "F32", SQUARE))
         )
-      );
-      await assertHeld(backend, expected);
-    },
-  );
+      )
+    );
+    await assertHeld(stage.backend, expected);
+  });
 
-  claim(
-    "activation holds at the edges: zeros, 1e30, subnormal weights (which WebGPU may flush in F32 and BF16)",
-    async ({ backend, hold, keep }) => {
-      const expected = DTYPES.map((dtype): Expected => {
-        const finite = (random: () => number): number => Math.max(-1e30, Math.min(1e30, edge(dtype)(random)));
-        const weight = draw(1, 31, 33, dtype, finite);
-        const statistic = matrix(1, 33, "F32", Array.from({ length: 33 }, (_, j) => [0, 1, 1e10, 1e-10, 4][j % 5]));
-        const formula: Formula = { kind: "activation", statistic: hold(statistic) };
-        const held = keep(backend.score(hold(weight), formula));
-        const roots = statistic.values.map((value) => Math.fround(Math.sqrt(value)));
-        const values = weight.values.map((w, at) => Math.fround(Math.abs(w) * roots[at % 33]));
-        const bounds = values.map((value, at) => {
-          const flushed = Math.abs(weight.values[at]) < SMALLEST_NORMAL ? SMALLEST_NORMAL * roots[at % 33] : 0;
-          return backend.name === "webgpu" ? Math.max(flushed, value < SMALLEST_NORMAL ? underflow(backend) : 0) : 0;
-        });
-        return { what: dtype, held, values, bounds };
-      });
-      await assertHeld(backend, expected);
-    },
-  );
+  claim("activation is exact at the edges: zeros, 1e30, subnormal weights and statistics", async (stage) => {
+    const expected = DTYPES.flatMap((dtype) => {
+      const finite: Draw = (random) => Math.max(-1e30, Math.min(1e30, edge(dtype)(random)));
+      const few = [0, 1, 1e10, 1e-10, 4, 2 ** -126, 2 ** -149, 3 * 2 ** -140, 2 ** -131];
+      const statistic = matrix(1, 33, "F32", Array.from({ length: 33 }, (_, j) => few[j % few.length]));
+      return activation(stage, draw(1, 31, 33, dtype, finite), statistic);
+    });
+    await assertHeld(stage.backend, expected);
+  });
+
+  // Small integers times powers of two on both sides: their products lie among the subnormal numbers, many of them in
+  // the very middle between two.
+  claim("activation rounds subnormal products to nearest, ties to even", async (stage) => {
+    const expected = [20, 24, 30].map((down, seed) => {
+      const weight = draw(
+        seed,
+        33,
+        65,
+        "F32",
+        (random) => Math.floor(random() * 64) * 2 ** -Math.floor(122 + 20 * random()),
+      );
+      const roots = draw(seed + 50, 1, 65, "F32", (random) => (1 + Math.floor(random() * 16)) * 2 ** -down);
+      return activation(stage, weight, matrix(1, 65, "F32", roots.values.map((root) => root ** 2)));
+    });
+    await assertHeld(stage.backend, expected);
+  });
 });
