@@ -3,8 +3,8 @@
  * shader carries each row's state from one run of keys to the next.
  */
 import type { AttentionShape } from "../backend.ts";
-import type { Device } from "./device.ts";
-import { pack, padded, VECTOR, WORK_PER_DISPATCH } from "./linear.ts";
+import { type Device, WORK_PER_DISPATCH } from "./device.ts";
+import { pack, padded, VECTOR } from "./linear.ts";
 import { runsOf, TiledTensor } from "./tensor.ts";
 
 /** See {@linkcode Backend.attention}. */

@@ -14,12 +14,13 @@ import {
   type Tensor,
 } from "../backend.ts";
 import { attention } from "./attention.ts";
+import { selectCumulative } from "./cumulative.ts";
 import type { Device } from "./device.ts";
 import * as forward from "./forward.ts";
 import { linear } from "./linear.ts";
 import * as observe from "./observe.ts";
 import { apply, score } from "./score.ts";
-import { selectCumulative, selectGroups, selectSmallest } from "./select.ts";
+import { selectGroups, selectSmallest } from "./select.ts";
 import { TiledMask, TiledTensor } from "./tensor.ts";
 
 /** Throws unless what was found is what was expected. */

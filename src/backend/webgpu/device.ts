@@ -23,6 +23,12 @@ const PARAMETER_STRIDE = 256;
 /** Milliseconds to wait for the cause of a failure: it is due at once, but by another way. */
 const LATE = 100;
 
+/** Work of one dispatch at most: half a second at 2 billion a second, since drivers end a dispatch of seconds. */
+export const WORK_PER_DISPATCH = 2 ** 30;
+
+/** Threads of a workgroup where each has one number. */
+export const THREADS = 64;
+
 /** The limit of WebGPU on the workgroups of one dimension. */
 export const WORKGROUPS = 65535;
 
@@ -44,6 +50,11 @@ export interface Dispatch {
 
 /** A u32, or an f32 where the shader's struct has one. */
 export type Parameter = number | { readonly f32: number };
+
+/** How many rows one dispatch may have, with a workgroup for each and so much work in each. */
+export function rowsWithin(workPerRow: number): number {
+  return Math.max(1, Math.min(WORKGROUPS, Math.floor(WORK_PER_DISPATCH / workPerRow)));
+}
 
 /** The workgroups for `count` threads of `threads` a workgroup, as a line folded to stay within the limit. */
 export function line(count: number, threads: number): [number, number] {

@@ -2,9 +2,9 @@
  * The forward operations of the WebGPU backend: how each is cut into dispatches along the tiles of its matrices. The
  * arithmetic is in the shaders.
  */
-import { type Device, line, WORKGROUPS } from "./device.ts";
-import { multiply, STORED, THREADS, wholeVectors } from "./linear.ts";
-import { runsOf, TiledTensor } from "./tensor.ts";
+import { type Device, line, THREADS, WORKGROUPS } from "./device.ts";
+import { multiply, wholeVectors } from "./linear.ts";
+import { runsOf, STORED, TiledTensor } from "./tensor.ts";
 
 /** Bytes of logits that exist at once, and of how many tokens: enough that packing the head costs little. */
 const LOGITS_BYTES = 2 ** 25;

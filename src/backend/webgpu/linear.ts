@@ -3,20 +3,11 @@
  * device's bindings are tiny, as many of its columns), times as many rows of x as one dispatch may take.
  */
 import type { Dtype } from "../backend.ts";
-import { type Device, line } from "./device.ts";
-import { runsOf, TiledTensor } from "./tensor.ts";
-
-/** Work (multiply-adds) of one dispatch at most: half a second at 4 GFLOP/s, since drivers end a dispatch of seconds. */
-export const WORK_PER_DISPATCH = 2 ** 30;
+import { type Device, line, THREADS, WORK_PER_DISPATCH } from "./device.ts";
+import { runsOf, STORED, TiledTensor } from "./tensor.ts";
 
 /** Bytes of a packed copy of a weight at most. */
 const PACKED_BYTES = 2 ** 26;
-
-/** Threads of a workgroup where each has one number. */
-export const THREADS = 64;
-
-/** How the shaders know a storage type (numbers.wgsl). */
-export const STORED: Readonly<Record<Dtype, number>> = { F32: 0, F16: 1, BF16: 2 };
 
 /** Numbers that a shader reads at once. */
 export const VECTOR = 4;

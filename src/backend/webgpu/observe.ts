@@ -2,8 +2,7 @@
  * The statistics of the WebGPU backend. A running sum is a matrix of two rows, which may even lie in two tiles; the
  * shaders see each row as a buffer of its own, copied out and back (a few kilobytes).
  */
-import { type Device, WORKGROUPS } from "./device.ts";
-import { THREADS } from "./linear.ts";
+import { type Device, THREADS, WORKGROUPS } from "./device.ts";
 import { runsOf, TiledTensor } from "./tensor.ts";
 
 /** Rows that one thread of add_squares.wgsl adds up. */

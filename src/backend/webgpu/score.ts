@@ -2,10 +2,9 @@
  * Scores and the zeroing of what a mask removes, on the WebGPU backend.
  */
 import type { Formula } from "../backend.ts";
-import { type Device, line, WORKGROUPS } from "./device.ts";
-import { STORED, THREADS } from "./linear.ts";
+import { type Device, line, THREADS, WORKGROUPS } from "./device.ts";
 import { OPAQUE_ZERO } from "./observe.ts";
-import { runsOf, type TiledMask, TiledTensor } from "./tensor.ts";
+import { runsOf, STORED, type TiledMask, TiledTensor } from "./tensor.ts";
 
 /** Rows of one thread of score.wgsl, which takes a root for each column it has. */
 const COLUMN_ROWS = 16;

@@ -3,10 +3,9 @@
  * and how many equal to it go too), and then writes the mask from them. Nothing is sorted, nothing is read back.
  */
 import type { Selection } from "../backend.ts";
-import { type Device, line, WORKGROUPS } from "./device.ts";
-import { THREADS } from "./linear.ts";
-import { OPAQUE_ZERO } from "./observe.ts";
-import { runsOf, TiledMask, TiledTensor } from "./tensor.ts";
+import { type Device, line, rowsWithin, THREADS, WORKGROUPS } from "./device.ts";
+import { runsOf, TiledMask, TiledTensor, zeroMask } from "./tensor.ts";
+import { transpose, transposeMask } from "./transpose.ts";
 
 /** The digits of a score (digits.wgsl), from the top: each one's 1. */
 const UNITS = Array.from({ length: 8 }, (_, i) => 2 ** (28 - 4 * i));
@@ -17,8 +16,8 @@ const BLOCK_SCORES = 2 ** 14;
 /** 32-bit words of a group's state (select_count.wgsl). */
 const GROUP_WORDS = 19;
 
-/** Tiles of limits: two words a row. */
-function limitsFor(device: Device, rows: number): TiledTensor {
+/** Two words for each row: the value below which its scores go, and how many equal to it go too. */
+export function limitsFor(device: Device, rows: number): TiledTensor {
   return new TiledTensor(device, rows, 2, "F32");
 }
 
@@ -30,12 +29,12 @@ export function selectSmallest(device: Device, scores: TiledTensor, selection: S
     using mask = selectSmallest(device, transposed, { group: 1, sparsity, rule });
     return transposeMask(device, mask);
   }
-  if (sparsity === 0) return emptyMask(device, scores.rows, scores.cols);
+  if (sparsity === 0) return zeroMask(device, scores.rows, scores.cols);
   using limits = limitsFor(device, scores.rows);
   const allTies = rule === "threshold" ? 1 : 0;
   if (group === 1) {
     const remove = Math.floor(scores.cols * sparsity);
-    for (const { first, rows } of runsOf([scores, limits], WORKGROUPS)) {
+    for (const { first, rows } of runsOf([scores, limits], rowsWithin(scores.cols * UNITS.length))) {
       device.dispatch({
         shader: "selectRow",
         constants: { THREADS: device.tuning.lanes },
@@ -136,7 +135,7 @@ function findLimits(
 }
 
 /** The mask of rows whose limits are known. */
-function maskFrom(device: Device, scores: TiledTensor, limits: TiledTensor): TiledMask {
+export function maskFrom(device: Device, scores: TiledTensor, limits: TiledTensor): TiledMask {
   const mask = new TiledMask(device, scores.rows, scores.cols);
   const { words } = mask;
   for (const { first, rows } of runsOf([scores, limits, words], WORKGROUPS)) {
@@ -156,7 +155,7 @@ function maskFrom(device: Device, scores: TiledTensor, limits: TiledTensor): Til
 export function selectGroups(device: Device, scores: TiledTensor, n: number, m: number): TiledMask {
   const mask = new TiledMask(device, scores.rows, scores.cols);
   const { words } = mask;
-  for (const { first, rows } of runsOf([scores, words])) {
+  for (const { first, rows } of runsOf([scores, words], rowsWithin(scores.cols * m))) {
     device.dispatch({
       shader: "selectGroups",
       params: [rows, scores.cols, words.cols, scores.placeOf(first), words.placeOf(first), m, m - n],
@@ -166,122 +165,4 @@ export function selectGroups(device: Device, scores: TiledTensor, n: number, m: 
     });
   }
   return mask;
-}
-
-/** Where the published bisection of Wanda's variant starts, how near the sparsity must come, and when it gives up. */
-const BISECTION = { lo: 0, hi: 0.8, alpha: 0.4, near: 0.001, narrow: 0.001 } as const;
-
-/** Every alpha that the bisection can reach, as a binary tree (the children of `i` are `2i`, `2i + 1`), and its depth. */
-function alphaTree(): { alphas: Float32Array<ArrayBuffer>; depth: number } {
-  const levels = [[{ ...BISECTION } as { lo: number; hi: number; alpha: number }]];
-  for (let level = levels[0]; level[0].hi - level[0].lo >= BISECTION.narrow; levels.push(level)) {
-    level = level.flatMap(({ lo, hi, alpha }) => [
-      { lo, hi: alpha, alpha: (alpha + lo) / 2 }, // the sparsity was above
-      { lo: alpha, hi, alpha: (alpha + hi) / 2 },
-    ]);
-  }
-  return { alphas: Float32Array.from([0, ...levels.flat().map(({ alpha }) => alpha)]), depth: levels.length };
-}
-
-/** The least count up to `size` of which something holds that holds of every larger one; `size + 1` if there is none. */
-function leastCount(size: number, holds: (count: number) => boolean): number {
-  let low = 0, high = size + 1;
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    if (holds(middle)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
-}
-
-/** See {@linkcode Backend.selectCumulative}. */
-export function selectCumulative(device: Device, scores: TiledTensor, sparsity: number): TiledMask {
-  const { rows, cols } = scores;
-  const size = rows * cols;
-  const { alphas, depth } = alphaTree();
-  const tree = device.take(alphas.byteLength);
-  device.write(tree, new Uint8Array(alphas.buffer));
-  const search = device.take(12);
-  device.write(search, new Uint8Array(Uint32Array.of(1, 0, 0).buffer));
-  using limits = limitsFor(device, rows);
-  using bounds = limitsFor(device, rows);
-  using totals = new TiledTensor(device, rows, 1, "F32");
-  for (const { first, rows } of runsOf([scores, totals], WORKGROUPS)) {
-    device.dispatch({
-      shader: "cumulativeTotal",
-      constants: { THREADS: device.tuning.lanes },
-      params: [OPAQUE_ZERO, cols, scores.placeOf(first), totals.placeOf(first)],
-      buffers: [scores.tileOf(first), totals.tileOf(first)],
-      groups: [rows],
-      work: rows * cols,
-    });
-  }
-  // As the published code has it, in f32: how far the share of the removed is from the sparsity. It grows with `removed`.
-  const { fround } = Math, near = fround(BISECTION.near);
-  const excess = (removed: number) => fround(fround(fround(removed) / fround(size)) - fround(sparsity));
-  const fewest = leastCount(size, (removed) => excess(removed) >= -near);
-  const most = leastCount(size, (removed) => excess(removed) > near) - 1;
-  for (let level = 0; level < depth; level++) {
-    for (const { first, rows } of runsOf([scores, totals, bounds, limits], WORKGROUPS)) {
-      device.dispatch({
-        shader: "cumulativeRow",
-        constants: { THREADS: device.tuning.lanes },
-        params: [
-          OPAQUE_ZERO,
-          cols,
-          scores.placeOf(first),
-          totals.placeOf(first),
-          bounds.placeOf(first),
-          limits.placeOf(first),
-        ],
-        buffers: [scores.tileOf(first), totals.tileOf(first), tree, search, bounds.tileOf(first), limits.tileOf(first)],
-        groups: [rows],
-        work: rows * cols * 31,
-      });
-    }
-    device.dispatch({ shader: "cumulativeStep", params: [fewest, most], buffers: [search], groups: [1], work: 1 });
-  }
-  device.give(search);
-  device.give(tree);
-  return maskFrom(device, scores, limits);
-}
-
-function emptyMask(device: Device, rows: number, cols: number): TiledMask {
-  const mask = new TiledMask(device, rows, cols);
-  for (const tile of mask.words.tiles) device.clear(tile);
-  return mask;
-}
-
-function transpose(device: Device, scores: TiledTensor): TiledTensor {
-  const out = new TiledTensor(device, scores.cols, scores.rows, "F32");
-  for (const source of runsOf([scores])) {
-    for (const { first, rows } of runsOf([out])) {
-      const work = source.rows * rows;
-      device.dispatch({
-        shader: "transpose",
-        params: [source.rows, scores.cols, source.first, first, rows, scores.rows],
-        buffers: [scores.tileOf(source.first), out.tileOf(first)],
-        groups: line(work, THREADS),
-        work,
-      });
-    }
-  }
-  return out;
-}
-
-function transposeMask(device: Device, mask: TiledMask): TiledMask {
-  const out = emptyMask(device, mask.cols, mask.rows);
-  for (const source of runsOf([mask.words])) {
-    for (const { first, rows } of runsOf([out.words])) {
-      const work = rows * out.words.cols;
-      device.dispatch({
-        shader: "transposeMask",
-        params: [rows, out.words.cols, first, mask.words.cols, source.first, source.first + source.rows],
-        buffers: [mask.words.tileOf(source.first), out.words.tileOf(first)],
-        groups: line(work, THREADS),
-        work,
-      });
-    }
-  }
-  return out;
 }

@@ -7,6 +7,9 @@ import { BYTES, type Dtype, type Mask, type Tensor } from "../backend.ts";
 import { PareError } from "../../errors.ts";
 import type { Device } from "./device.ts";
 
+/** How the shaders know a storage type (numbers.wgsl). */
+export const STORED: Readonly<Record<Dtype, number>> = { F32: 0, F16: 1, BF16: 2 };
+
 /** A matrix in tiles. */
 export class TiledTensor implements Tensor {
   readonly tiles: GPUBuffer[] = [];
@@ -80,6 +83,13 @@ export class TiledMask implements Mask {
   [Symbol.dispose](): void {
     this.words[Symbol.dispose]();
   }
+}
+
+/** A mask that removes nothing. */
+export function zeroMask(device: Device, rows: number, cols: number): TiledMask {
+  const mask = new TiledMask(device, rows, cols);
+  for (const tile of mask.words.tiles) device.clear(tile);
+  return mask;
 }
 
 /** Neighbouring rows that lie in one tile of every matrix asked for. */
