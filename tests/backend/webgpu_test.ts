@@ -129,3 +129,18 @@ Deno.test({
     for (const wrong of [foreign, gone]) assertInstanceOf(assertThrows(() => one.add(own, wrong)), RangeError);
   },
 });
+
+Deno.test({
+  name: "a group of more rows than a dimension has workgroups, or a loop of Mesa's has rounds, removes its first ties",
+  ignore,
+  async fn() {
+    await using backend = await openWebgpu();
+    const rows = 2 ** 17 + 3;
+    using scores = backend.allocate(rows, 1);
+    using mask = backend.selectSmallest(scores, { group: rows, sparsity: 0.75, rule: "count" });
+    const [bytes] = await backend.read(mask);
+    const words = new Uint32Array(bytes.buffer);
+    const removed = Math.floor(rows * 0.75);
+    assertEquals(words, Uint32Array.from({ length: rows }, (_, row) => row < removed ? 1 : 0));
+  },
+});

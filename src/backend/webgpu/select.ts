@@ -13,6 +13,9 @@ const UNITS = Array.from({ length: 8 }, (_, i) => 2 ** (28 - 4 * i));
 /** Scores that one workgroup of select_count.wgsl counts, about. */
 const BLOCK_SCORES = 2 ** 14;
 
+/** Rows that one thread of select_share.wgsl goes over: Mesa's llvmpipe ends any loop after 65535 rounds. */
+const SHARED_ROWS = 2 ** 15;
+
 /** 32-bit words of a group's state (select_count.wgsl). */
 const GROUP_WORDS = 19;
 
@@ -118,7 +121,7 @@ function findLimits(
         work: run.rows * cols,
       });
     }
-    for (const run of runsOf([limits], Infinity, firstRow, endRow)) {
+    for (const run of runsOf([limits], SHARED_ROWS, firstRow, endRow)) {
       const end = run.first + run.rows;
       const group = Math.floor(run.first / groupRows);
       const endGroup = Math.ceil(end / groupRows);
