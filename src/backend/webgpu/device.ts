@@ -63,12 +63,18 @@ export function line(count: number, threads: number): [number, number] {
   return [Math.ceil(groups / folds), folds];
 }
 
+/** A compiled shader, and what it binds. */
+interface Pipeline {
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+}
+
 /** A device with its queue, its pool and its pipelines. */
 export class Device {
   /** Tensors not yet disposed. */
   live = 0;
   #gpu: GPUDevice;
-  #pipelines = new Map<string, GPUComputePipeline>();
+  #pipelines = new Map<string, Pipeline>();
   #pool: BufferPool;
   #encoder: GPUCommandEncoder | undefined;
   #pass: GPUComputePassEncoder | undefined;
@@ -122,7 +128,7 @@ export class Device {
 
   /** Queues a run of a shader. */
   dispatch({ shader, constants = {}, params, buffers, groups, work }: Dispatch): void {
-    const pipeline = this.#pipeline(shader, constants);
+    const { pipeline, layout } = this.#pipeline(shader, constants);
     const offset = this.#dispatches * PARAMETER_STRIDE;
     const view = new DataView(this.#parameters, offset, PARAMETER_STRIDE);
     params.forEach((value, i) => {
@@ -139,7 +145,7 @@ export class Device {
     this.#pass.setBindGroup(
       0,
       this.#gpu.createBindGroup({
-        layout: pipeline.getBindGroupLayout(0),
+        layout,
         entries: resources.map((resource, binding) => ({ binding, resource })),
       }),
     );
@@ -149,19 +155,19 @@ export class Device {
     if (this.#dispatches === DISPATCHES_PER_SUBMIT || this.#work >= WORK_PER_SUBMIT) this.submit();
   }
 
-  #pipeline(shader: ShaderName, constants: Constants): GPUComputePipeline {
+  #pipeline(shader: ShaderName, constants: Constants): Pipeline {
     const key = shader + JSON.stringify(constants);
-    let pipeline = this.#pipelines.get(key);
-    if (!pipeline) {
-      const module = this.#gpu.createShaderModule({ label: shader, code: SHADERS[shader] });
-      pipeline = this.#gpu.createComputePipeline({
-        label: key,
-        layout: "auto",
-        compute: { module, entryPoint: "main", constants: { ...constants } },
-      });
-      this.#pipelines.set(key, pipeline);
-    }
-    return pipeline;
+    const cached = this.#pipelines.get(key);
+    if (cached) return cached;
+    const module = this.#gpu.createShaderModule({ label: shader, code: SHADERS[shader] });
+    const pipeline = this.#gpu.createComputePipeline({
+      label: key,
+      layout: "auto",
+      compute: { module, entryPoint: "main", constants: { ...constants } },
+    });
+    const made = { pipeline, layout: pipeline.getBindGroupLayout(0) };
+    this.#pipelines.set(key, made);
+    return made;
   }
 
   #copies(): GPUCommandEncoder {
