@@ -21,7 +21,8 @@ async function until(stream: ReadableStream<Uint8Array>, text: string): Promise<
   };
 }
 
-for (const when of ["backend: wasm", "block 1 of 6", "block 3 of 6", "block 6 of 6, observe: 1"]) {
+// Early enough that the run cannot end before the signal comes.
+for (const when of ["backend: wasm", "block 1 of 6", "block 3 of 6"]) {
   for (const spool of [false, true]) {
     Deno.test(`Ctrl-C after "${when}"${spool ? ", spooled" : ""}: exit code 130, and nothing is left`, async () => {
       using folder = temporary();

@@ -92,7 +92,7 @@ Deno.test("the estimated time is the work divided by the backend's rate, and the
   const rate = flops / (seconds - writing);
   // A timer never comes early, and on a loaded machine it comes late.
   assertLess(rate, 2 * 768 ** 3 / 0.049);
-  assertGreater(rate, 2 * 768 ** 3 / 1);
+  assertGreater(rate, 2 * 768 ** 3 / 60);
   const size = Deno.statSync(`${checkpoint.path}/model.safetensors`).size;
   // Between a slow disk and a fast one.
   assertGreater(writing, size / 5e9);
