@@ -16,12 +16,13 @@
 //! ```
 
 use crate::dtype::Single;
-use crate::exp::Exp;
 use crate::pack;
+use crate::power::Power;
 use crate::simd::F32x4;
 use crate::team::Team;
 use crate::tile::{self, COLS, ROWS};
 use core::array::from_fn;
+use core::f64::consts::LOG2_E;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// Keys of a packing chunk: some panels at once.
@@ -109,7 +110,7 @@ pub unsafe fn attention(
     let queries = scratch.add(team.worker * attention_scratch(length, dim));
     let scores = queries.add(dim * COLS);
     let output = scores.add(length.next_multiple_of(ROWS) * COLS);
-    let scale = F32x4::splat((1.0 / (dim as f64).sqrt()) as f32);
+    let scale = F32x4::splat((LOG2_E / (dim as f64).sqrt()) as f32);
     let panels = length.div_ceil(COLS);
     for chunk in team.chunks(sequences * heads * panels) {
         let (pair, panel) = (chunk / panels, chunk % panels);
@@ -164,31 +165,33 @@ unsafe fn write(output: *const f32, dim: usize, sums: [F32x4; 2], count: usize, 
     }
 }
 
-/// Turns scores [seen x 8] into e^(score - largest) of each query, those of later keys into 0; gives the sums. Query
-/// `i` of the panel is token `query + i`, and sees the keys up to itself.
+/// Turns scores [seen x 8] (times log2 e) into e^(score - largest) of each query, those of later keys into 0; gives the
+/// sums. Query `i` of the panel is token `query + i`, and sees the keys up to itself.
 #[inline(never)]
 unsafe fn softmax(scores: *mut f32, query: usize, seen: usize) -> [F32x4; 2] {
     let row = |key: usize| scores.add(key * COLS);
-    for key in query..seen {
-        for i in 0..key - query {
-            *row(key).add(i) = f32::NEG_INFINITY;
+    let hide = |value: f32| {
+        for key in query..seen {
+            core::slice::from_raw_parts_mut(row(key), key - query).fill(value);
         }
-    }
+    };
+    hide(f32::NEG_INFINITY);
     let mut largest = [F32x4::splat(f32::NEG_INFINITY); 2];
     for key in 0..seen {
         largest[0] = largest[0].max(F32x4::load(row(key)));
         largest[1] = largest[1].max(F32x4::load(row(key).add(4)));
     }
-    let exp = Exp::new();
+    let power = Power::new();
     let mut sums = [F32x4::splat(0.0); 2];
     for key in 0..seen {
         for half in 0..2 {
             let at = row(key).add(half * 4);
-            let e = exp.of_small(F32x4::load(at).sub(largest[half]));
+            let e = power.of(F32x4::load(at).sub(largest[half]));
             e.store(at);
             sums[half] = sums[half].add(e);
         }
     }
+    hide(0.0);
     sums
 }
 

@@ -1,4 +1,4 @@
-//! e^x, four at a time: the one transcendental function of the forward pass (softmax, SiLU, cross entropy).
+//! e^x, four at a time: in SiLU and cross entropy; the softmax of attention has `power.rs`.
 
 use crate::simd::F32x4;
 use core::f32::consts::LOG2_E;
@@ -9,7 +9,7 @@ const SMALLEST: f32 = -87.3;
 /// Above this e^x is held at its value here, 3.39e38, just under the largest f32.
 const LARGEST: f32 = 88.72;
 /// 1.5 * 2^23: added to a small number, it leaves the nearest integer in the lowest bits.
-const ROUND: f32 = 12_582_912.0;
+pub const ROUND: f32 = 12_582_912.0;
 /// ln 2 as a short number, whose products with integers below 2^9 are exact, and the rest.
 const LN2_HIGH: f32 = 0.693_359_4;
 const LN2_LOW: f32 = -2.121_944_4e-4;
@@ -51,7 +51,7 @@ impl Exp {
         self.of_small(x.min(self.largest))
     }
 
-    /// The same for x <= [`LARGEST`], as all of a softmax are.
+    /// The same for x <= [`LARGEST`], as the difference from the largest logit.
     /// With n the integer nearest to x / ln 2: e^x = 2^n e^r, r = x - n ln 2, and 2^n is added to the exponent.
     #[inline(always)]
     pub fn of_small(&self, x: F32x4) -> F32x4 {

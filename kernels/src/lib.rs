@@ -20,6 +20,7 @@ pub mod linear;
 #[cfg(test)]
 mod oracle;
 mod pack;
+mod power;
 pub mod rms_norm;
 pub mod rotate;
 pub mod score;
