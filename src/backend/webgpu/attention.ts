@@ -4,8 +4,8 @@
  */
 import type { AttentionShape } from "../backend.ts";
 import { type Device, WORK_PER_DISPATCH } from "./device.ts";
-import { pack, padded, VECTOR } from "./linear.ts";
 import { runsOf, TiledTensor } from "./tensor.ts";
+import { padded, resize, VECTOR } from "./vectors.ts";
 
 /** See {@linkcode Backend.attention}. */
 export function attention(
@@ -24,27 +24,6 @@ export function attention(
   using values = resize(device, v, headDim, whole);
   using results = attend(device, queries, keys, values, shape, scale);
   return resize(device, results, whole, headDim);
-}
-
-/** A copy with heads of another size: the numbers after a shorter one are zeros, those of a longer one are dropped. */
-function resize(device: Device, x: TiledTensor, from: number, to: number): TiledTensor {
-  const heads = x.cols / from;
-  const copy = new TiledTensor(device, x.rows, heads * to, "F32");
-  for (const { first, rows } of runsOf([x, copy])) {
-    pack(
-      device,
-      {
-        source: x.tileOf(first),
-        dtype: "F32",
-        stride: from,
-        row: x.placeOf(first) * heads,
-        rows: rows * heads,
-        cols: Math.min(from, to),
-      },
-      { out: copy.tileOf(first), at: copy.placeOf(first) * heads * to, rowStride: to, colStride: 1, cols: to },
-    );
-  }
-  return copy;
 }
 
 /** Attention of heads that are whole vectors. */

@@ -3,8 +3,9 @@
  * arithmetic is in the shaders.
  */
 import { type Device, line, THREADS, WORKGROUPS } from "./device.ts";
-import { multiply, wholeVectors } from "./linear.ts";
+import { multiply } from "./linear.ts";
 import { runsOf, STORED, TiledTensor } from "./tensor.ts";
+import { wholeVectors } from "./vectors.ts";
 
 /** Bytes of logits that exist at once, and of how many tokens: enough that packing the head costs little. */
 const LOGITS_BYTES = 2 ** 25;

@@ -2,20 +2,15 @@
  * Products with a weight, cut into blocks: as many rows of the weight as one packed copy may hold (and, only where the
  * device's bindings are tiny, as many of its columns), times as many rows of x as one dispatch may take.
  */
-import type { Dtype } from "../backend.ts";
-import { type Device, line, THREADS, WORK_PER_DISPATCH } from "./device.ts";
+import { type Device, WORK_PER_DISPATCH } from "./device.ts";
 import { runsOf, STORED, TiledTensor } from "./tensor.ts";
+import { pad, padded, VECTOR, wholeVectors } from "./vectors.ts";
 
 /** Bytes of a packed copy of a weight at most. */
 const PACKED_BYTES = 2 ** 26;
 
-/** Numbers that a shader reads at once. */
-export const VECTOR = 4;
-
-/** The next multiple of a vector's length. */
-export function padded(count: number): number {
-  return Math.ceil(count / VECTOR) * VECTOR;
-}
+/** Rows, and columns, that a workgroup of pack.wgsl copies. */
+const PACKED_SIDE = 32;
 
 /** See {@linkcode Backend.linear}. */
 export function linear(device: Device, x: TiledTensor, weight: TiledTensor, bias?: TiledTensor): TiledTensor {
@@ -33,19 +28,6 @@ export function linear(device: Device, x: TiledTensor, weight: TiledTensor, bias
     }
   }
   return out;
-}
-
-/** A copy of x whose rows are whole vectors, where they are not. */
-export function wholeVectors(device: Device, x: TiledTensor): TiledTensor | undefined {
-  const cols = padded(x.cols);
-  if (cols === x.cols) return undefined;
-  const copy = new TiledTensor(device, x.rows, cols, "F32");
-  for (const { first, rows } of runsOf([x, copy])) {
-    const from = { source: x.tileOf(first), dtype: x.dtype, stride: x.cols, row: x.placeOf(first), rows, cols: x.cols };
-    const at = copy.placeOf(first) * cols;
-    pack(device, from, { out: copy.tileOf(first), at, rowStride: cols, colStride: 1, cols });
-  }
-  return copy;
 }
 
 /** Rows of x in one of its tiles, which are whole vectors. */
@@ -81,30 +63,31 @@ export function multiply(device: Device, rows: Rows, block: Outputs, target: Tar
   const packedBias = bias && device.take(width * 4);
   for (let from = 0; from < outputs; from += width) {
     const count = Math.min(width, outputs - from);
-    const place = weight.placeOf(first + from);
-    pack(
-      device,
-      {
-        source: weight.tileOf(first),
-        dtype: weight.dtype,
-        stride: weight.cols,
-        row: place,
-        rows: count,
-        cols: weight.cols,
-      },
-      { out: packed, at: 0, rowStride: 1, colStride: padded(count), cols: inputs },
-    );
+    packWeight(device, weight, first + from, count, packed);
     if (bias && packedBias) {
-      pack(
+      pad(
         device,
-        { source: bias.tiles[0], dtype: bias.dtype, stride: 1, row: first + from, rows: count, cols: 1 },
-        { out: packedBias, at: 0, rowStride: 1, colStride: 1, cols: 1 },
+        { source: bias.tiles[0], dtype: bias.dtype, at: first + from, stride: count, rows: 1, cols: count },
+        { out: packedBias, at: 0, stride: count, cols: count },
       );
     }
     multiplyPacked(device, rows, { packed, packedBias, inputs, count }, { ...target, col: target.col + from });
   }
   device.give(packed);
   if (packedBias) device.give(packedBias);
+}
+
+/** Queues a column-major copy of rows of a weight. */
+function packWeight(device: Device, weight: TiledTensor, first: number, rows: number, packed: GPUBuffer): void {
+  const width = padded(rows);
+  device.dispatch({
+    shader: "pack",
+    constants: { WEIGHT: STORED[weight.dtype] },
+    params: [rows, weight.cols, weight.placeOf(first), width / VECTOR],
+    buffers: [weight.tileOf(first), packed],
+    groups: [Math.ceil(weight.cols / PACKED_SIDE), Math.ceil(width / PACKED_SIDE)],
+    work: width * weight.cols,
+  });
 }
 
 /** Outputs packed as linear.wgsl reads them. */
@@ -146,46 +129,12 @@ function multiplyPacked(device: Device, { x, first, rows }: Rows, outputs: Packe
       work,
     });
     if (!straight) {
-      const at = (target.row + row) * target.cols + target.col;
-      pack(
+      pad(
         device,
-        { source: product, dtype: "F32", stride: width, row: 0, rows: taken, cols: count },
-        { out: target.out, at, rowStride: target.cols, colStride: 1, cols: count },
+        { source: product, dtype: "F32", at: 0, stride: width, rows: taken, cols: count },
+        { out: target.out, at: (target.row + row) * target.cols + target.col, stride: target.cols, cols: count },
       );
     }
   }
   if (!straight) device.give(product);
-}
-
-/** Rows of numbers to be copied. */
-interface Source {
-  readonly source: GPUBuffer;
-  readonly dtype: Dtype;
-  /** Numbers between two rows. */
-  readonly stride: number;
-  readonly row: number;
-  readonly rows: number;
-  readonly cols: number;
-}
-
-/** How the copy lies: number (row, col) at `at + row * rowStride + col * colStride`, zeros after the source's columns. */
-interface Layout {
-  readonly out: GPUBuffer;
-  readonly at: number;
-  readonly rowStride: number;
-  readonly colStride: number;
-  readonly cols: number;
-}
-
-/** Queues a copy in another layout, as F32. */
-export function pack(device: Device, from: Source, to: Layout): void {
-  const work = from.rows * to.cols;
-  device.dispatch({
-    shader: "pack",
-    constants: { SOURCE: STORED[from.dtype] },
-    params: [from.rows, from.cols, from.row, from.stride, to.cols, to.at, to.rowStride, to.colStride],
-    buffers: [from.source, to.out],
-    groups: line(work, THREADS),
-    work,
-  });
 }

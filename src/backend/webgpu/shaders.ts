@@ -17,6 +17,7 @@ import linear from "../../../wgsl/linear.wgsl" with { type: "text" };
 import merge from "../../../wgsl/merge.wgsl" with { type: "text" };
 import numbers from "../../../wgsl/numbers.wgsl" with { type: "text" };
 import pack from "../../../wgsl/pack.wgsl" with { type: "text" };
+import pad from "../../../wgsl/pad.wgsl" with { type: "text" };
 import pairs from "../../../wgsl/pairs.wgsl" with { type: "text" };
 import rmsNorm from "../../../wgsl/rms_norm.wgsl" with { type: "text" };
 import rotate from "../../../wgsl/rotate.wgsl" with { type: "text" };
@@ -48,6 +49,7 @@ export const SHADERS = {
   linear: tile + linear,
   merge: pairs + merge,
   pack: numbers + pack,
+  pad: numbers + pad,
   rmsNorm: numbers + rmsNorm,
   rotate,
   score: numbers + pairs + score,
