@@ -1,5 +1,6 @@
 /**
- * What the operations are made of: a piece of memory, a command for the workers. The operations themselves stand in `forward.ts`, `observe.ts` and `prune.ts`.
+ * What the operations are made of: a piece of memory, a command for the workers. The operations themselves stand in
+ * `forward.ts`, `observe.ts` and `prune.ts`.
  */
 import { BYTES, type Dtype, type Mask, type Tensor } from "../backend.ts";
 import * as shapes from "../shapes.ts";
@@ -18,6 +19,7 @@ export class Engine {
   /** Tensors and masks not yet disposed. */
   live = 0;
 
+  /** @param workers How many scratches a command needs. */
   constructor(
     readonly memory: WebAssembly.Memory,
     readonly heap: Heap,

@@ -12,6 +12,7 @@ const PACKED = 16 * 2 ** 20;
 /** Columns of a tile (`kernels/src/tile.rs`): a slice is whole panels. */
 const PANEL = 8;
 
+/** See `Backend.embed`. */
 export function embed(engine: Engine, out: Tensor, ids: Uint32Array, table: Tensor, firstRow: number): void {
   shapes.embed(out, ids, table);
   const [o, t] = [own(out), own(table)];
@@ -20,6 +21,7 @@ export function embed(engine: Engine, out: Tensor, ids: Uint32Array, table: Tens
   });
 }
 
+/** See `Backend.linear`. */
 export function linear(engine: Engine, x: Tensor, weight: Tensor, bias?: Tensor): WasmTensor {
   shapes.linear(x, weight, bias);
   const [a, w, b] = [own(x), own(weight), bias && own(bias)];
@@ -53,6 +55,7 @@ function slices(
   });
 }
 
+/** See `Backend.rmsNorm`. */
 export function rmsNorm(engine: Engine, x: Tensor, gain: Tensor, epsilon: number): WasmTensor {
   shapes.rmsNorm(x, gain);
   const [a, g] = [own(x), own(gain)];
@@ -62,6 +65,7 @@ export function rmsNorm(engine: Engine, x: Tensor, gain: Tensor, epsilon: number
   return out;
 }
 
+/** See `Backend.rotate`. */
 export function rotate(engine: Engine, x: Tensor, angles: Tensor): WasmTensor {
   shapes.rotate(x, angles);
   const [a, turn] = [own(x), own(angles)];
@@ -71,6 +75,7 @@ export function rotate(engine: Engine, x: Tensor, angles: Tensor): WasmTensor {
   return out;
 }
 
+/** See `Backend.attention`. */
 export function attention(engine: Engine, q: Tensor, k: Tensor, v: Tensor, shape: AttentionShape): WasmTensor {
   shapes.attention(q, k, v, shape);
   const { length, heads, kvHeads } = shape;
@@ -94,10 +99,12 @@ export function attention(engine: Engine, q: Tensor, k: Tensor, v: Tensor, shape
   return out;
 }
 
+/** See `Backend.swiglu`. */
 export function swiglu(engine: Engine, gate: Tensor, up: Tensor): WasmTensor {
   return elementwise(engine, "swiglu", gate, up);
 }
 
+/** See `Backend.add`. */
 export function add(engine: Engine, x: Tensor, y: Tensor): WasmTensor {
   return elementwise(engine, "add", x, y);
 }
@@ -110,6 +117,7 @@ function elementwise(engine: Engine, kernel: "add" | "swiglu", x: Tensor, y: Ten
   return out;
 }
 
+/** See `Backend.crossEntropy`. */
 export function crossEntropy(
   engine: Engine,
   state: Tensor,

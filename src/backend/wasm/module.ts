@@ -5,7 +5,9 @@
 
 /** A compiled build of the kernels, and what to call its instruction set. */
 export interface KernelModule {
+  /** The build. */
   readonly module: WebAssembly.Module;
+  /** Its instruction set. */
   readonly level: "relaxed SIMD" | "SIMD";
 }
 

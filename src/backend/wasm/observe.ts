@@ -5,6 +5,7 @@ import * as shapes from "../shapes.ts";
 import { type Engine, own } from "./engine.ts";
 import type { WasmTensor } from "./tensor.ts";
 
+/** See `Backend.addSquares`. */
 export function addSquares(engine: Engine, sums: Sums, x: Tensor): void {
   shapes.addSquares(sums, x);
   const [s, a] = [own(sums), own(x)];
@@ -15,12 +16,14 @@ export function addSquares(engine: Engine, sums: Sums, x: Tensor): void {
   });
 }
 
+/** See `Backend.merge`. */
 export function merge(engine: Engine, sums: Sums, other: Sums): void {
   shapes.merge(sums, other);
   const [s, o] = [own(sums), own(other)];
   engine.run("merge", "merge", s.offset, o.offset, s.cols);
 }
 
+/** See `Backend.finish`. */
 export function finish(engine: Engine, sums: Sums, scale: number): WasmTensor {
   shapes.finish(sums);
   const s = own(sums);

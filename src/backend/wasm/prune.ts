@@ -10,6 +10,7 @@ const LONG = 65536;
 /** Evaluations after which the published search of `selectCumulative` has ended: 0.8 / 2^10 is below 0.001. */
 const STEPS = 11;
 
+/** See `Backend.score`. */
 export function score(engine: Engine, weight: Tensor, formula: Formula): WasmTensor {
   shapes.score(weight, formula);
   const w = own(weight);
@@ -19,6 +20,7 @@ export function score(engine: Engine, weight: Tensor, formula: Formula): WasmTen
   return out;
 }
 
+/** See `Backend.selectSmallest`. */
 export function selectSmallest(engine: Engine, scores: Tensor, selection: Selection): WasmMask {
   shapes.selectSmallest(scores, selection);
   const name = "selectSmallest";
@@ -75,6 +77,7 @@ function selectLong(
   });
 }
 
+/** See `Backend.selectGroups`. */
 export function selectGroups(engine: Engine, scores: Tensor, n: number, m: number): WasmMask {
   shapes.selectGroups(scores, n, m);
   const s = own(scores);
@@ -83,6 +86,7 @@ export function selectGroups(engine: Engine, scores: Tensor, n: number, m: numbe
   return mask;
 }
 
+/** See `Backend.selectCumulative`. */
 export function selectCumulative(engine: Engine, scores: Tensor, sparsity: number): WasmMask {
   shapes.selectCumulative(scores, sparsity);
   const name = "selectCumulative";
@@ -102,6 +106,7 @@ export function selectCumulative(engine: Engine, scores: Tensor, sparsity: numbe
   return mask;
 }
 
+/** See `Backend.apply`. */
 export function apply(engine: Engine, weight: Tensor, mask: Mask): void {
   shapes.apply(weight, mask);
   const [w, m] = [own(weight), ownMask(mask)];

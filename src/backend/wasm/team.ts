@@ -23,29 +23,41 @@ export type Command = [operation: string, kernel: Kernel, ...args: unknown[]];
 
 /** A worker's first message. */
 export interface Start {
+  /** The kernels. */
   readonly module: WebAssembly.Module;
+  /** The memory that all share. */
   readonly memory: WebAssembly.Memory;
+  /** Bytes of the thread's stack. */
   readonly stackBytes: number;
+  /** Where the words of `control.ts` lie. */
   readonly controlOffset: number;
+  /** Which worker this is, from 0. */
   readonly index: number;
+  /** How many there are. */
   readonly workers: number;
 }
 
 /** Every later message: commands, and a fence behind them. */
 export interface Batch {
+  /** In their order. */
   readonly commands: Command[];
+  /** Passed when the commands are done. */
   readonly fence?: Fence;
 }
 
 /** What worker 0 answers when the commands before it are done: copies of these pieces of the memory. */
 export interface Fence {
+  /** Its place in the queue. */
   readonly number: number;
+  /** What to copy. */
   readonly pieces: readonly Piece[];
 }
 
 /** A piece of the shared memory. */
 export interface Piece {
+  /** Where it begins. */
   readonly offset: number;
+  /** How long it is. */
   readonly bytes: number;
 }
 
@@ -110,8 +122,9 @@ export class Team implements AsyncDisposable {
     return Atomics.load(this.#control, DONE) >>> 0;
   }
 
-  /** Queues a kernel for all workers; `operation` is whom its time is counted for. */
+  /** Queues a kernel for all workers; `operation` is whom its time is counted for. After a death it does nothing. */
   run<K extends Kernel>(operation: string, kernel: K, ...args: KernelArguments<K>): void {
+    if (this.#failure) return;
     this.queued++;
     if (this.#commands.push([operation, kernel, ...args]) === 1) queueMicrotask(() => this.#send());
     if (this.#commands.length >= LONG) this.#send();
