@@ -11,6 +11,6 @@ if (SHARED && SMOLLM2) {
     endToEnd: { webgpu: ["wanda-0.5"] },
     // The pruned network is chaotic: one pair swapped by rounding in block 3 grows to 0.3 % of block 29's bits and to 1 %
     // of the perplexity in the golden run itself.
-    agreement: { masks: (block) => block < 2 ? 0.9999 : 0.99, chaotic: true },
+    chaotic: true,
   });
 }
