@@ -41,9 +41,9 @@ export interface Mask extends Disposable {
 }
 
 /**
- * A running column sum that can be added to, merged and finished, wider than f32: an F32 tensor of 2 x cols whose
- * value in column `j` is row 0 plus row 1 (the high part and what it lost). Its bytes can be read, sent to another
- * machine and merged there.
+ * Running sums that can be added to, merged and finished, wider than f32: an F32 tensor of 2r x cols whose value at
+ * (i, j) is row `i` plus row `r + i` (the high part and what it lost). Its bytes can be read, sent to another machine
+ * and merged there.
  */
 export type Sums = Tensor;
 
@@ -52,7 +52,37 @@ export type Formula =
   /** `|w|` */
   | { readonly kind: "magnitude" }
   /** `|w| * sqrt(statistic[column])`, statistic F32 1 x cols (Wanda, section 3, equation 1). */
-  | { readonly kind: "activation"; readonly statistic: Tensor };
+  | { readonly kind: "activation"; readonly statistic: Tensor }
+  /**
+   * `|w| * (1 / Σ_row |W| + 1 / Σ_column |W|) * statistic[column]^(1/4)`, a sum of zero giving 0 (RIA; Zhang et al., 2024,
+   * equation 3, with the exponent 1/2 of the norm). The two sums are wider than f32.
+   */
+  | { readonly kind: "relative"; readonly statistic: Tensor };
+
+/** `U` of a damped Hessian, `H⁻¹ = Uᵀ U`. A backend owns its tensors. */
+export interface InverseFactor extends Disposable {
+  /** F32 in x in, upper triangular, zeros below the diagonal. */
+  readonly upper: Tensor;
+  /** F32 1 x in: 1 for every input that was zero in every token, else 0. Weights of such a column become zero. */
+  readonly dead: Tensor;
+  /** The damping that succeeded: what was asked, or ten, a hundred, a thousand times that. */
+  readonly damping: number;
+}
+
+/** What a weight is worth in an elimination: a {@linkcode Formula} of the weight as it is then, or `w² / U_jj²` (SparseGPT). */
+export type EliminationFormula = Exclude<Formula, { kind: "relative" }> | { readonly kind: "curvature" };
+
+/** Which weights an elimination removes. */
+export type Choice =
+  /** These. */
+  | { readonly kind: "mask"; readonly mask: Mask }
+  /**
+   * In each block of columns, over all rows, everything `<= ascending[floor(size * sparsity)]`, from the weights as they
+   * are before the block; 0 removes nothing.
+   */
+  | { readonly kind: "threshold"; readonly formula: EliminationFormula; readonly sparsity: number }
+  /** n:m, keeps n, chosen at every m-th column from the weights as they are then; ties to the lower column. */
+  | { readonly kind: "groups"; readonly formula: EliminationFormula; readonly n: number; readonly m: number };
 
 /** Which scores compete, and how many of them go. */
 export interface Selection {
@@ -81,7 +111,7 @@ export interface AttentionShape {
   readonly kvHeads: number;
 }
 
-/** About twenty operations on tensors. Everything numerical in Pare is said with these. */
+/** Some twenty-five operations on tensors. Everything numerical in Pare is said with these. */
 export interface Backend extends AsyncDisposable {
   /** Which realisation it is. */
   readonly name: "webgpu" | "wasm" | "reference";
@@ -148,9 +178,14 @@ export interface Backend extends AsyncDisposable {
   // ── observe ───────────────────────────────────────────────────────────────────────────────────────────────────────
   /** Adds to every column `j` of `sums` the sum over the rows of x of `x[t, j]²`. */
   addSquares(sums: Sums, x: Tensor): void;
+  /**
+   * Adds `xᵀ x` to `sums` of 2n x n, n the columns of x: symmetric to the bit. Products and sums over at most some hundred
+   * tokens may be f32; what is added to the sums is not rounded to f32.
+   */
+  addGram(sums: Sums, x: Tensor): void;
   /** Adds `other` to `sums`. */
   merge(sums: Sums, other: Sums): void;
-  /** `scale * sums`, rounded once, as F32 1 x cols. */
+  /** `scale * sums`, rounded once, as F32 r x cols. */
   finish(sums: Sums, scale: number): Tensor;
 
   // ── prune ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -171,6 +206,32 @@ export interface Backend extends AsyncDisposable {
   selectCumulative(scores: Tensor, sparsity: number): Mask;
   /** Sets the weights that the mask removes to (positive) zero, in place, in their own dtype. */
   apply(weight: Tensor, mask: Mask): void;
+  /** A tensor of the same bytes. */
+  copy(tensor: Tensor): Tensor;
+  /**
+   * What a change of a weight (`before`, `after`: out x in, any dtype) costs on inputs of this second moment: F32 1 x 2,
+   * `tr(D S Dᵀ)` with `D = before - after`, and `tr(W S Wᵀ)` with `W = before`. `moment` is S, F32 in x in, or its diagonal,
+   * F32 1 x in. Their quotient is the relative output error `‖(W - Ŵ) X‖² / ‖W X‖²`.
+   */
+  error(before: Tensor, after: Tensor, moment: Tensor): Tensor;
+  /** How many scores of each row are above `limit`: F32 rows x 1. */
+  countAbove(scores: Tensor, limit: number): Tensor;
+
+  // ── solve (SparseGPT; Frantar & Alistarh, 2023, algorithm 1) ──────────────────────────────────────────────────────
+  /**
+   * The factor of the inverse of a Hessian (F32 n x n, symmetric): a zero on the diagonal, a dead input, is made 1, then
+   * `damping * mean(diagonal)` is added to the diagonal. If a pivot is not positive, again with ten times the damping, up to
+   * three times. It waits, since what comes next depends on the numbers.
+   * @returns undefined if no damping was enough.
+   */
+  inverseFactor(hessian: Tensor, damping: number): Promise<InverseFactor | undefined>;
+  /**
+   * Removes weights of `weight` (out x in, any dtype) column by column, from left to right in blocks of `block` columns (of
+   * whole groups for n:m), and spreads each column's error over the columns to its right: `err = (w - q) / U_jj`,
+   * `W_:,j.. -= err ⊗ U_j,j..`. Weights of dead columns become zero first. In place; computed in F32, rounded once to the
+   * weight's dtype (to nearest, ties to even).
+   */
+  eliminate(weight: Tensor, factor: InverseFactor, choice: Choice, block: number): void;
 
   /** Seconds spent in each operation so far, by its name, where the backend can tell; the fence is the caller's. */
   seconds(): Promise<Record<string, number>>;

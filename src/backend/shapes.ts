@@ -5,8 +5,11 @@
 import {
   type AttentionShape,
   BYTES,
+  type Choice,
   type Dtype,
+  type EliminationFormula,
   type Formula,
+  type InverseFactor,
   type Mask,
   type Selection,
   type Tensor,
@@ -99,6 +102,12 @@ export function addSquares(sums: Tensor, x: Tensor): void {
   expectShape("addSquares: sums", 2, x.cols, sums);
 }
 
+/** See {@linkcode Backend.addGram}. */
+export function addGram(sums: Tensor, x: Tensor): void {
+  expectFloats("addGram", sums, x);
+  expectShape("addGram: sums", 2 * x.cols, x.cols, sums);
+}
+
 /** See {@linkcode Backend.merge}. */
 export function merge(sums: Tensor, other: Tensor): void {
   finish(sums);
@@ -108,12 +117,12 @@ export function merge(sums: Tensor, other: Tensor): void {
 /** See {@linkcode Backend.finish}. */
 export function finish(sums: Tensor): void {
   expectFloats("sums", sums);
-  expect("sums: rows", 2, sums.rows);
+  expectMultiple("sums: rows", 2, sums.rows);
 }
 
 /** See {@linkcode Backend.score}. */
-export function score(weight: Tensor, formula: Formula): void {
-  if (formula.kind === "magnitude") return;
+export function score(weight: Tensor, formula: Formula | EliminationFormula): void {
+  if (formula.kind === "magnitude" || formula.kind === "curvature") return;
   expectFloats("score: statistic", formula.statistic);
   expectShape("score: statistic", 1, weight.cols, formula.statistic);
 }
@@ -130,10 +139,12 @@ export function selectSmallest(scores: Tensor, { group, sparsity }: Selection): 
 /** See {@linkcode Backend.selectGroups}. */
 export function selectGroups(scores: Tensor, n: number, m: number): void {
   expectFloats("selectGroups: scores", scores);
-  expectMultiple("selectGroups: columns of the scores", m, scores.cols);
-  if (!(Number.isInteger(n) && n >= 0 && n <= m)) {
-    throw new RangeError(`selectGroups: n: expected 0 to ${m}, found ${n}`);
-  }
+  expectGroups("selectGroups: columns of the scores", scores.cols, n, m);
+}
+
+function expectGroups(what: string, cols: number, n: number, m: number): void {
+  expectMultiple(what, m, cols);
+  if (!(Number.isInteger(n) && n >= 0 && n <= m)) throw new RangeError(`${what}: n: expected 0 to ${m}, found ${n}`);
 }
 
 /** See {@linkcode Backend.selectCumulative}. */
@@ -145,4 +156,39 @@ export function selectCumulative(scores: Tensor, sparsity: number): void {
 /** See {@linkcode Backend.apply}. */
 export function apply(weight: Tensor, mask: Mask): void {
   expectShape("apply: mask", weight.rows, weight.cols, mask);
+}
+
+/** See {@linkcode Backend.error}. */
+export function error(before: Tensor, after: Tensor, moment: Tensor): void {
+  expectFloats("error: moment", moment);
+  expectShape("error: after", before.rows, before.cols, after);
+  expectShape("error: moment", moment.rows === 1 ? 1 : before.cols, before.cols, moment);
+}
+
+/** See {@linkcode Backend.countAbove}. */
+export function countAbove(scores: Tensor): void {
+  expectFloats("countAbove: scores", scores);
+}
+
+/** See {@linkcode Backend.inverseFactor}. */
+export function inverseFactor(hessian: Tensor, damping: number): void {
+  expectFloats("inverseFactor: hessian", hessian);
+  expectShape("inverseFactor: hessian", hessian.cols, hessian.cols, hessian);
+  if (!(damping >= 0 && damping < Infinity)) {
+    throw new RangeError(`inverseFactor: damping: expected 0 or more, found ${damping}`);
+  }
+}
+
+/** See {@linkcode Backend.eliminate}. */
+export function eliminate(weight: Tensor, { upper, dead }: InverseFactor, choice: Choice, block: number): void {
+  expectFloats("eliminate: factor", upper, dead);
+  expectShape("eliminate: factor", weight.cols, weight.cols, upper);
+  expectShape("eliminate: dead columns", 1, weight.cols, dead);
+  if (!(Number.isInteger(block) && block >= 1)) {
+    throw new RangeError(`eliminate: columns of a block: expected a whole number from 1 on, found ${block}`);
+  }
+  if (choice.kind === "mask") return expectShape("eliminate: mask", weight.rows, weight.cols, choice.mask);
+  score(weight, choice.formula);
+  if (choice.kind === "threshold") expectSparsity("eliminate", choice.sparsity);
+  else expectGroups("eliminate: columns of the weight", weight.cols, choice.n, choice.m);
 }

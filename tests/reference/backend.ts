@@ -6,8 +6,11 @@
 import type {
   AttentionShape,
   Backend,
+  Choice,
   Dtype,
+  EliminationFormula,
   Formula,
+  InverseFactor,
   Mask,
   Selection,
   Sums,
@@ -15,6 +18,7 @@ import type {
 } from "../../src/backend/backend.ts";
 import * as shapes from "../../src/backend/shapes.ts";
 import { fromFloats, toFloats } from "./floats.ts";
+import { eliminate, inverse } from "./solve.ts";
 
 /** A tensor of the reference backend: its values, widened. */
 export class Matrix implements Tensor {
@@ -70,6 +74,11 @@ export function smallest(scores: number[], sparsity: number, rule: Selection["ru
   const count = Math.floor(scores.length * sparsity);
   if (rule === "count") return order.slice(0, count);
   return order.filter((i) => scores[i] <= scores[order[count]]);
+}
+
+/** What a weight of this size is worth. */
+function worth(size: number, column: number, formula: Exclude<Formula, { kind: "relative" }>): number {
+  return formula.kind === "magnitude" ? size : size * Math.fround(Math.sqrt(values(formula.statistic)[column]));
 }
 
 /** See the file's head. */
@@ -211,11 +220,11 @@ export class ReferenceBackend implements Backend {
     }
   }
 
-  /** Writes f64 column values as a high part and what it lost. */
-  #store(sums: Sums, column: number, value: number): void {
+  /** Writes an f64 value as a high part and what it lost. */
+  #store(sums: Sums, at: number, value: number): void {
     const high = Math.fround(value), out = values(sums);
-    out[column] = high;
-    out[sums.cols + column] = value - high;
+    out[at] = high;
+    out[out.length / 2 + at] = value - high;
   }
 
   addSquares(sums: Sums, x: Tensor): void {
@@ -228,29 +237,51 @@ export class ReferenceBackend implements Backend {
     }
   }
 
+  addGram(sums: Sums, x: Tensor): void {
+    shapes.addGram(sums, x);
+    const a = values(x), s = values(sums), n = x.cols;
+    for (let i = 0; i < n; i++) {
+      for (let j = 0; j < n; j++) {
+        let sum = s[i * n + j] + s[n * n + i * n + j];
+        for (let t = 0; t < x.rows; t++) sum += a[t * n + i] * a[t * n + j];
+        this.#store(sums, i * n + j, sum);
+      }
+    }
+  }
+
   merge(sums: Sums, other: Sums): void {
     shapes.merge(sums, other);
-    const a = values(sums), b = values(other), n = sums.cols;
-    for (let j = 0; j < n; j++) this.#store(sums, j, (a[j] + a[n + j]) + (b[j] + b[n + j]));
+    const a = values(sums), b = values(other), n = a.length / 2;
+    for (let i = 0; i < n; i++) this.#store(sums, i, (a[i] + a[n + i]) + (b[i] + b[n + i]));
   }
 
   finish(sums: Sums, scale: number): Tensor {
     shapes.finish(sums);
-    const s = values(sums);
-    return this.#fill(1, sums.cols, (_, j) => scale * (s[j] + s[sums.cols + j]));
+    const s = values(sums), n = s.length / 2;
+    return this.#fill(sums.rows / 2, sums.cols, (i, j) => {
+      const at = i * sums.cols + j;
+      return scale * (s[at] + s[n + at]);
+    });
   }
 
   score(weight: Tensor, formula: Formula): Tensor {
     shapes.score(weight, formula);
-    const w = values(weight);
-    if (formula.kind === "magnitude") {
-      return this.#fill(weight.rows, weight.cols, (i, j) => Math.abs(w[i * weight.cols + j]));
+    const { rows, cols } = weight, w = values(weight).map(Math.abs);
+    if (formula.kind !== "relative") {
+      return this.#fill(rows, cols, (i, j) => worth(w[i * cols + j], j, formula));
     }
-    const stat = values(formula.statistic);
+    const stat = values(formula.statistic), byRow = new Float64Array(rows), byCol = new Float64Array(cols);
+    for (let i = 0; i < rows; i++) {
+      for (let j = 0; j < cols; j++) {
+        byRow[i] += w[i * cols + j];
+        byCol[j] += w[i * cols + j];
+      }
+    }
+    const inverse = (sum: number) => sum === 0 ? 0 : 1 / sum;
     return this.#fill(
-      weight.rows,
-      weight.cols,
-      (i, j) => Math.abs(w[i * weight.cols + j]) * Math.fround(Math.sqrt(stat[j])),
+      rows,
+      cols,
+      (i, j) => w[i * cols + j] * (inverse(byRow[i]) + inverse(byCol[j])) * stat[j] ** 0.25,
     );
   }
 
@@ -328,6 +359,72 @@ export class ReferenceBackend implements Backend {
     for (let i = 0; i < weight.rows; i++) {
       for (let j = 0; j < weight.cols; j++) if (bits.removes(i, j)) w[i * weight.cols + j] = 0;
     }
+  }
+
+  copy(tensor: Tensor): Tensor {
+    return new Matrix(this, tensor.rows, tensor.cols, tensor.dtype, values(tensor).slice());
+  }
+
+  error(before: Tensor, after: Tensor, moment: Tensor): Tensor {
+    shapes.error(before, after, moment);
+    const { rows, cols: n } = before, w = values(before), d = w.map((weight, at) => weight - values(after)[at]);
+    const s = values(moment);
+    const trace = (m: Float32Array): number => {
+      let sum = 0;
+      for (let i = 0; i < rows; i++) {
+        const row = m.subarray(i * n, (i + 1) * n);
+        for (let j = 0; j < n; j++) {
+          if (moment.rows === 1) sum += row[j] ** 2 * s[j];
+          else for (let k = 0; k < n; k++) sum += row[j] * s[j * n + k] * row[k];
+        }
+      }
+      return sum;
+    };
+    return this.#fill(1, 2, (_, j) => trace(j === 0 ? d : w));
+  }
+
+  countAbove(scores: Tensor, limit: number): Tensor {
+    shapes.countAbove(scores);
+    const s = values(scores), { rows, cols } = scores;
+    return this.#fill(rows, 1, (i) => s.subarray(i * cols, (i + 1) * cols).filter((score) => score > limit).length);
+  }
+
+  inverseFactor(hessian: Tensor, damping: number): Promise<InverseFactor | undefined> {
+    shapes.inverseFactor(hessian, damping);
+    const n = hessian.cols, found = inverse(values(hessian), n, damping);
+    if (!found) return Promise.resolve(undefined);
+    const upper = this.#fill(n, n, (i, j) => found.upper[i * n + j]), dead = this.#fill(1, n, (_, j) => found.dead[j]);
+    const dispose = () => {
+      upper[Symbol.dispose]();
+      dead[Symbol.dispose]();
+    };
+    return Promise.resolve({ upper, dead, damping: found.damping, [Symbol.dispose]: dispose });
+  }
+
+  eliminate(weight: Tensor, factor: InverseFactor, choice: Choice, block: number): void {
+    shapes.eliminate(weight, factor, choice, block);
+    const { rows, cols } = weight, upper = values(factor.upper), w = Float64Array.from(values(weight));
+    const score = (w: Float64Array, i: number, j: number, formula: EliminationFormula): number =>
+      formula.kind === "curvature"
+        ? w[i * cols + j] ** 2 / upper[j * cols + j] ** 2
+        : worth(Math.abs(w[i * cols + j]), j, formula);
+    const before = (w: Float64Array, first: number, width: number): number[] => {
+      const places = Array.from({ length: rows * width }, (_, at) => [Math.floor(at / width), first + at % width]);
+      if (choice.kind === "mask") {
+        return places.flatMap(([i, j], at) => (choice.mask as Bits).removes(i, j) ? [at] : []);
+      }
+      if (choice.kind === "groups") return [];
+      return smallest(places.map(([i, j]) => score(w, i, j, choice.formula)), choice.sparsity, "threshold");
+    };
+    const groups = choice.kind !== "groups" ? undefined : {
+      m: choice.m,
+      falls: (w: Float64Array, row: number, first: number): number[] => {
+        const group = Array.from({ length: choice.m }, (_, k) => score(w, row, first + k, choice.formula));
+        return group.map((_, k) => k).sort((a, b) => group[a] - group[b] || a - b).slice(0, choice.m - choice.n);
+      },
+    };
+    eliminate({ weight: w, rows, upper, dead: values(factor.dead), block, before, groups });
+    values(weight).set(toFloats(fromFloats(Float32Array.from(w), weight.dtype), weight.dtype));
   }
 
   seconds(): Promise<Record<string, number>> {

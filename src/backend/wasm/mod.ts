@@ -8,7 +8,18 @@
  * ```
  */
 import { initSync } from "../../../kernels/pkg/kernels.js";
-import type { AttentionShape, Backend, Dtype, Formula, Mask, Selection, Sums, Tensor } from "../backend.ts";
+import type {
+  AttentionShape,
+  Backend,
+  Choice,
+  Dtype,
+  Formula,
+  InverseFactor,
+  Mask,
+  Selection,
+  Sums,
+  Tensor,
+} from "../backend.ts";
 import { controlBytes } from "./control.ts";
 import { Engine, own, ownMask } from "./engine.ts";
 import * as forward from "./forward.ts";
@@ -147,6 +158,30 @@ class Wasm implements Backend {
 
   apply(weight: Tensor, mask: Mask): void {
     prune.apply(this.#engine, weight, mask);
+  }
+
+  addGram(_sums: Sums, _x: Tensor): void {
+    throw new Error("to be written");
+  }
+
+  copy(_tensor: Tensor): Tensor {
+    throw new Error("to be written");
+  }
+
+  error(_before: Tensor, _after: Tensor, _moment: Tensor): Tensor {
+    throw new Error("to be written");
+  }
+
+  countAbove(_scores: Tensor, _limit: number): Tensor {
+    throw new Error("to be written");
+  }
+
+  inverseFactor(_hessian: Tensor, _damping: number): Promise<InverseFactor | undefined> {
+    throw new Error("to be written");
+  }
+
+  eliminate(_weight: Tensor, _factor: InverseFactor, _choice: Choice, _block: number): void {
+    throw new Error("to be written");
   }
 
   async seconds(): Promise<Record<string, number>> {

@@ -6,8 +6,10 @@ import {
   type AttentionShape,
   type Backend,
   BYTES,
+  type Choice,
   type Dtype,
   type Formula,
+  type InverseFactor,
   type Mask,
   type Selection,
   type Sums,
@@ -162,6 +164,30 @@ export class WebgpuBackend implements Backend {
   }
 
   /** This device's clock is not asked. */
+  addGram(_sums: Sums, _x: Tensor): void {
+    throw new Error("to be written");
+  }
+
+  copy(_tensor: Tensor): Tensor {
+    throw new Error("to be written");
+  }
+
+  error(_before: Tensor, _after: Tensor, _moment: Tensor): Tensor {
+    throw new Error("to be written");
+  }
+
+  countAbove(_scores: Tensor, _limit: number): Tensor {
+    throw new Error("to be written");
+  }
+
+  inverseFactor(_hessian: Tensor, _damping: number): Promise<InverseFactor | undefined> {
+    throw new Error("to be written");
+  }
+
+  eliminate(_weight: Tensor, _factor: InverseFactor, _choice: Choice, _block: number): void {
+    throw new Error("to be written");
+  }
+
   seconds(): Promise<Record<string, number>> {
     return Promise.resolve({});
   }
