@@ -53,8 +53,9 @@ export type { SpoolOptions } from "./stream/hidden.ts";
 export { logits } from "./stream/logits.ts";
 export { type Plan, planPrune } from "./stream/plan.ts";
 export type { OnProgress, Phase, Progress } from "./stream/progress.ts";
-export { type LinearReport, prune, type PruneOptions } from "./stream/prune.ts";
-export { chooseTargets, type TargetOptions, type Targets } from "./stream/target.ts";
+export { type LinearReport, observeFirst, prune, type PruneOptions } from "./stream/prune.ts";
+export type { Observation } from "./stream/observation.ts";
+export { chooseTargets, type Requests, type TargetOptions, type Targets } from "./stream/target.ts";
 export {
   type Calibration,
   type CalibrationOptions,

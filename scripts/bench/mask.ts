@@ -1,5 +1,5 @@
 /** Pass 2: Wanda's score, selection and mask of one large weight against the published code's full sort in PyTorch. */
-import { findMethod, makeRequest, openBackend } from "../../src/mod.ts";
+import { DEFAULT_SOLVE, findMethod, makeRequest, openBackend } from "../../src/mod.ts";
 import { randomFloats } from "./model.ts";
 import type { Bench } from "./part.ts";
 import { Peer } from "./peer.ts";
@@ -28,7 +28,7 @@ export async function benchMask({ quick, note }: Bench): Promise<Ratio[]> {
       using weight = backend.upload(bytes, ROWS, COLS, "F32");
       await backend.read();
       const start = performance.now();
-      method.prune(backend, { name, weight }, statistic, request);
+      method.prune(backend, { name, weight }, { squares: statistic }, request, DEFAULT_SOLVE);
       await backend.read();
       return (performance.now() - start) / 1000;
     },

@@ -1,8 +1,10 @@
 /**
- * A pruning method is a value: its name, the statistic that it asks for, and how it prunes one linear. It never sees a
- * model, a file or a second linear. Adding one is a file beside `wanda.ts` and a line in `mod.ts`.
+ * A pruning method is a value: its name, what it asks to know of a linear's input, and how it prunes one linear. It never
+ * sees a model, a file or a second linear. Adding one is a file beside `wanda.ts` and a line in `mod.ts`; what goes with
+ * every method (a weight update after it, an allocation before it) is a function from method to method or from a model to
+ * requests.
  */
-import type { Backend, Tensor } from "../backend/backend.ts";
+import type { Backend, Formula, InverseFactor, Selection, Tensor } from "../backend/backend.ts";
 
 /** n:m sparsity: of every `m` neighbouring weights of a row, `n` are kept. */
 export interface Pattern {
@@ -27,6 +29,17 @@ export interface Request {
   readonly variant?: boolean;
 }
 
+/** How the Hessian of a linear's input is used, where a method solves with it. */
+export interface Solve {
+  /** What is added to its diagonal, as a share of the diagonal's mean (SparseGPT's `percdamp`). */
+  readonly damping: number;
+  /** Columns of a block: masks are chosen, and the error of a block spread, this many columns at a time. */
+  readonly blockSize: number;
+}
+
+/** SparseGPT's own settings. */
+export const DEFAULT_SOLVE: Solve = { damping: 0.01, blockSize: 128 };
+
 /** One linear, as a method sees it. */
 export interface Linear {
   /** Its full name, for errors. */
@@ -35,15 +48,37 @@ export interface Linear {
   readonly weight: Tensor;
 }
 
+/** What calibration has shown of a linear's input. */
+export interface Input {
+  /** F32 1 x in: `(1/S) Σ_sequences Σ_tokens x_j²`, where the method asks for a statistic. */
+  readonly squares?: Tensor;
+  /** Of the damped Hessian `(2/S) Σ_sequences Xᵀ X`, where the method asks for `gram`. */
+  readonly factor?: InverseFactor;
+}
+
+/** How a method judges weights that it only masks. */
+export interface Criterion {
+  /** What a weight is worth. */
+  formula(input: Input): Formula;
+  /** Which scores compete, and how many go, if the request does not say. */
+  own(rows: number, sparsity: number): Selection;
+}
+
 /** A pruning method. */
 export interface Method {
   /** What a user calls it. */
   readonly name: string;
-  /** What it must know of the linear's input: nothing, or the mean over sequences of the column sums of squares. */
-  readonly statistic: "none" | "squares";
+  /** One line about it, for `--help`. */
+  readonly summary: string;
   /**
-   * Queues the pruning of one linear.
-   * @param statistic F32 1 x in: `(1/S) Σ_sequences Σ_tokens x_j²`, where the method asks for it.
+   * What it must know of the linear's input: nothing, the mean over sequences of the column sums of squares, or besides
+   * them the inverse of the Hessian.
    */
-  prune(backend: Backend, linear: Linear, statistic: Tensor | undefined, request: Request): void;
+  readonly statistic: "none" | "squares" | "gram";
+  /** Which parts of a request it can follow, besides sparsity and pattern. */
+  readonly follows: readonly ("group" | "variant")[];
+  /** Where it is a mask alone: how it judges. Another method can then use the judgement. */
+  readonly criterion?: Criterion;
+  /** Queues the pruning of one linear. */
+  prune(backend: Backend, linear: Linear, input: Input, request: Request, solve: Solve): void;
 }

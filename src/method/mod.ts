@@ -2,13 +2,19 @@
 import { PareError } from "../errors.ts";
 import { magnitude } from "./magnitude.ts";
 import type { Method } from "./method.ts";
+import { ria } from "./ria.ts";
+import { sparsegpt } from "./sparsegpt.ts";
 import { wanda } from "./wanda.ts";
 
 export * from "./method.ts";
+export * from "./owl.ts";
 export * from "./request.ts";
+export * from "./update.ts";
 
 /** Every method, by its name. */
-export const METHODS: ReadonlyMap<string, Method> = new Map([magnitude, wanda].map((method) => [method.name, method]));
+export const METHODS: ReadonlyMap<string, Method> = new Map(
+  [magnitude, sparsegpt, wanda, ria].map((method) => [method.name, method]),
+);
 
 /**
  * A method by its name.

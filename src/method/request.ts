@@ -1,6 +1,6 @@
 /** What a user writes for a pattern, a group or a sparsity, understood and checked. */
 import { PareError } from "../errors.ts";
-import type { Group, Method, Pattern, Request } from "./method.ts";
+import { DEFAULT_SOLVE, type Group, type Method, type Pattern, type Request, type Solve } from "./method.ts";
 
 /**
  * Reads `n:m`.
@@ -60,7 +60,27 @@ export function makeRequest(method: Method, options: RequestOptions): Request {
   if (pattern && group) {
     throw new PareError("--group and --pattern exclude each other: n:m compares within its m weights");
   }
-  if (variant && method.name !== "wanda") throw new PareError(`--variant is Wanda's; the method is ${method.name}`);
+  if (variant && !method.follows.includes("variant")) {
+    throw new PareError(`--variant is Wanda's; the method is ${method.name}`);
+  }
+  if (group && !method.follows.includes("group")) {
+    throw new PareError(`--group: ${method.name} compares within its blocks of columns when it updates weights`);
+  }
   if (variant && (pattern || group)) throw new PareError("--variant and --pattern or --group exclude each other");
   return { sparsity, ...pattern && { pattern }, ...group && { group }, ...variant && { variant } };
+}
+
+/**
+ * Checks how a Hessian is to be used.
+ * @throws PareError for a damping that is negative or no number, or a block size that is not a whole number from 1 on.
+ */
+export function makeSolve(options: Partial<Solve>): Solve {
+  const { damping = DEFAULT_SOLVE.damping, blockSize = DEFAULT_SOLVE.blockSize } = options;
+  if (!(damping >= 0 && damping < Infinity)) {
+    throw new PareError(`--damping ${damping}: expected a share of the mean diagonal, 0 or more, such as 0.01`);
+  }
+  if (!(Number.isInteger(blockSize) && blockSize > 0)) {
+    throw new PareError(`--block-size ${blockSize}: expected a whole number of columns from 1 on, such as 128`);
+  }
+  return { damping, blockSize };
 }

@@ -1,31 +1,39 @@
-/** From scores to a pruned weight: the part that all mask-only methods share. */
+/** From scores to a pruned weight: what all methods that only mask share. */
 import type { Backend, Mask, Selection, Tensor } from "../backend/backend.ts";
-import type { Group, Linear, Request } from "./method.ts";
+import type { Criterion, Group, Input, Method, Request } from "./method.ts";
 
 function selection(group: Group, rows: number, sparsity: number): Selection {
   const size = group === "row" ? 1 : group === "layer" ? rows : group === "column" ? group : group.block;
   return { group: size, sparsity, rule: "count" };
 }
 
-function select(backend: Backend, scores: Tensor, request: Request, own: Selection): Mask {
-  if (request.pattern) return backend.selectGroups(scores, request.pattern.n, request.pattern.m);
-  if (request.variant) return backend.selectCumulative(scores, request.sparsity);
-  return backend.selectSmallest(scores, request.group ? selection(request.group, scores.rows, request.sparsity) : own);
+/** The mask by the request's pattern, variant or group, else by the method's own selection. */
+export function selectMask(
+  backend: Backend,
+  weight: Tensor,
+  input: Input,
+  { sparsity, pattern, variant, group }: Request,
+  { formula, own }: Criterion,
+): Mask {
+  using scores = backend.score(weight, formula(input));
+  if (pattern) return backend.selectGroups(scores, pattern.n, pattern.m);
+  if (variant) return backend.selectCumulative(scores, sparsity);
+  const { rows } = weight;
+  return backend.selectSmallest(scores, group ? selection(group, rows, sparsity) : own(rows, sparsity));
 }
 
-/**
- * Removes the weights with the smallest scores: by the request's pattern, variant or group, else by the method's own
- * selection.
- * @param scores F32 out x in; disposed here.
- */
-export function removeSmallest(
-  backend: Backend,
-  linear: Linear,
-  scores: Tensor,
-  request: Request,
-  own: Selection,
-): void {
-  using owned = scores;
-  using mask = select(backend, owned, request, own);
-  backend.apply(linear.weight, mask);
+/** The method that removes what a criterion finds least worth, and changes nothing else. */
+export function maskMethod(of: Omit<Method, "prune"> & { readonly criterion: Criterion }): Method {
+  return {
+    ...of,
+    prune(backend, { weight }, input, request) {
+      using mask = selectMask(backend, weight, input, request, of.criterion);
+      backend.apply(weight, mask);
+    },
+  };
+}
+
+/** In every row the `floor(cols * sparsity)` smallest: Wanda's own comparison, and what came after it. */
+export function byRow(_rows: number, sparsity: number): Selection {
+  return selection("row", 1, sparsity);
 }

@@ -3,14 +3,13 @@
  * feature, `|W_ij| · ‖X_j‖₂`, compared within each output row. No weight is updated.
  */
 import type { Method } from "./method.ts";
-import { removeSmallest } from "./select.ts";
+import { byRow, maskMethod } from "./select.ts";
 
 /** Removes, in every row, the weights that matter least for the row's output on the calibration data. */
-export const wanda: Method = {
+export const wanda: Method = maskMethod({
   name: "wanda",
+  summary: "by their size times the norm of the inputs they meet",
   statistic: "squares",
-  prune(backend, linear, statistic, request) {
-    const scores = backend.score(linear.weight, { kind: "activation", statistic: statistic! });
-    removeSmallest(backend, linear, scores, request, { group: 1, sparsity: request.sparsity, rule: "count" });
-  },
-};
+  follows: ["group", "variant"],
+  criterion: { formula: ({ squares }) => ({ kind: "activation", statistic: squares! }), own: byRow },
+});

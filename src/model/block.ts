@@ -9,8 +9,16 @@ import type { Shape } from "./config.ts";
 import { rotaryAngles } from "./rope.ts";
 import { blockTensors, type LinearName, linearName } from "./tensors.ts";
 
-/** Sees the input (tokens x in) that some linears of the block share. */
-export type Observer = (linears: readonly LinearName[], input: Tensor) => void;
+/** Sees the input (tokens x in) that some linears of the block share; true if it has seen enough. */
+export type Observer = (linears: readonly LinearName[], input: Tensor) => boolean | void;
+
+/** The linears that share an input, in the order of the forward pass. */
+export const INPUTS: readonly (readonly LinearName[])[] = [
+  ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+  ["self_attn.o_proj"],
+  ["mlp.gate_proj", "mlp.up_proj"],
+  ["mlp.down_proj"],
+];
 
 /** The tensors of one block on a backend, in the checkpoint's dtype; disposing it frees them all. */
 export class Block implements Disposable {
@@ -67,24 +75,30 @@ function project(backend: Backend, block: Block, kind: "q" | "k", x: Tensor, ang
   return backend.rotate(normed, angles);
 }
 
-/** The residual stream after attention. */
-function attend(backend: Backend, block: Block, hidden: Tensor, angles: Tensor, observe?: Observer): Tensor {
+/** The residual stream after attention; nothing once the observer has seen enough. */
+function attend(
+  backend: Backend,
+  block: Block,
+  hidden: Tensor,
+  angles: Tensor,
+  observe?: Observer,
+): Tensor | undefined {
   const { epsilon, heads, kvHeads } = block.shape;
   using x = backend.rmsNorm(hidden, block.get("input_layernorm.weight"), epsilon);
-  observe?.(["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"], x);
+  if (observe?.(INPUTS[0], x)) return undefined;
   using q = project(backend, block, "q", x, angles);
   using k = project(backend, block, "k", x, angles);
   using v = linear(backend, block, "self_attn.v_proj", x);
   using mixed = backend.attention(q, k, v, { length: angles.rows, heads, kvHeads });
-  observe?.(["self_attn.o_proj"], mixed);
+  if (observe?.(INPUTS[1], mixed)) return undefined;
   using out = linear(backend, block, "self_attn.o_proj", mixed);
   return backend.add(hidden, out);
 }
 
-/** The down projection's input: `silu(gate x) * up x`. */
-function gate(backend: Backend, block: Block, hidden: Tensor, observe?: Observer): Tensor {
+/** The down projection's input, `silu(gate x) * up x`; nothing once the observer has seen enough. */
+function gate(backend: Backend, block: Block, hidden: Tensor, observe?: Observer): Tensor | undefined {
   using x = backend.rmsNorm(hidden, block.get("post_attention_layernorm.weight"), block.shape.epsilon);
-  observe?.(["mlp.gate_proj", "mlp.up_proj"], x);
+  if (observe?.(INPUTS[2], x)) return undefined;
   using gated = linear(backend, block, "mlp.gate_proj", x);
   using up = linear(backend, block, "mlp.up_proj", x);
   return backend.swiglu(gated, up);
@@ -97,15 +111,15 @@ function gate(backend: Backend, block: Block, hidden: Tensor, observe?: Observer
  * @returns The residual stream after the block, a new tensor.
  */
 export function forwardBlock(backend: Backend, block: Block, hidden: Tensor, angles: Tensor): Tensor {
-  using attended = attend(backend, block, hidden, angles);
-  using product = gate(backend, block, attended);
+  using attended = attend(backend, block, hidden, angles)!;
+  using product = gate(backend, block, attended)!;
   using down = linear(backend, block, "mlp.down_proj", product);
   return backend.add(attended, down);
 }
 
-/** Runs a block as far as its linears' inputs go, and shows them to the observer. */
+/** Runs a block as far as its linears' inputs go, or until the observer has seen enough, and shows them to it. */
 export function observeBlock(backend: Backend, block: Block, hidden: Tensor, angles: Tensor, observe: Observer): void {
   using attended = attend(backend, block, hidden, angles, observe);
-  using product = gate(backend, block, attended, observe);
-  observe(["mlp.down_proj"], product);
+  using product = attended && gate(backend, block, attended, observe);
+  if (product) observe(INPUTS[3], product);
 }

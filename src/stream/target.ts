@@ -1,7 +1,7 @@
 /** Which linears of a model a run prunes: all of them, or those that block numbers and name globs leave. */
 import { globToRegExp } from "./glob.ts";
 import { PareError } from "../errors.ts";
-import type { Pattern, Request } from "../method/method.ts";
+import type { Request } from "../method/method.ts";
 import type { Shape } from "../model/config.ts";
 import { type LinearName, linearName, LINEARS, linearShape } from "../model/tensors.ts";
 
@@ -17,6 +17,14 @@ export interface TargetOptions {
 
 /** The linears to prune, by block. */
 export type Targets = ReadonlyMap<number, readonly LinearName[]>;
+
+/** What is asked of every linear: the same, or by its full name. */
+export type Requests = Request | ((linear: string) => Request);
+
+/** What is asked of one linear. */
+export function requestFor(requests: Requests, linear: string): Request {
+  return typeof requests === "function" ? requests(linear) : requests;
+}
 
 function parseBlocks(text: string, blocks: number): Set<number> {
   const chosen = new Set<number>();
@@ -36,18 +44,10 @@ function parseBlocks(text: string, blocks: number): Set<number> {
  * @throws PareError for a glob or block that matches nothing, if nothing is left, or if the pattern does not divide the
  * inputs of a linear.
  */
-export function chooseTargets(shape: Shape, { pattern }: Request, options: TargetOptions = {}): Targets {
+export function chooseTargets(shape: Shape, requests: Requests, options: TargetOptions = {}): Targets {
   const { blocks, include = [], exclude = [] } = options;
   const chosen = blocks === undefined ? undefined : parseBlocks(blocks, shape.blocks);
-  const all = Array.from({ length: shape.blocks }, (_, block) => LINEARS.map((linear) => linearName(block, linear)))
-    .flat();
-  const compile = (flag: string) => (glob: string): RegExp => {
-    const pattern = globToRegExp(glob);
-    if (!all.some((name) => pattern.test(name))) {
-      throw new PareError(`${flag} ${glob}: matches no linear; their names are such as ${all[0]}`);
-    }
-    return pattern;
-  };
+  const all = allLinears(shape), compile = (flag: string) => (glob: string) => compileGlob(all, flag, glob);
   const included = include.map(compile("--include")), excluded = exclude.map(compile("--exclude"));
   const targets = new Map<number, LinearName[]>();
   for (let block = 0; block < shape.blocks; block++) {
@@ -60,19 +60,37 @@ export function chooseTargets(shape: Shape, { pattern }: Request, options: Targe
     if (linears.length) targets.set(block, linears);
   }
   if (!targets.size) throw new PareError("--blocks, --include and --exclude together leave no linear to prune");
-  if (pattern) checkPattern(shape, targets, pattern);
+  checkPatterns(shape, targets, requests);
   return targets;
 }
 
+/** The full names of all linears, in the order of the forward pass. */
+export function allLinears(shape: Shape): string[] {
+  return Array.from({ length: shape.blocks }, (_, block) => LINEARS.map((linear) => linearName(block, linear))).flat();
+}
+
+/**
+ * A glob over the names of linears.
+ * @param flag Whose value it is, for the error.
+ * @throws PareError if it matches none.
+ */
+export function compileGlob(linears: readonly string[], flag: string, glob: string): RegExp {
+  const pattern = globToRegExp(glob);
+  if (!linears.some((name) => pattern.test(name))) {
+    throw new PareError(`${flag} ${glob}: matches no linear; their names are such as ${linears[0]}`);
+  }
+  return pattern;
+}
+
 /** Names the first linear whose input width is not a multiple of m. */
-function checkPattern(shape: Shape, targets: Targets, { n, m }: Pattern): void {
+function checkPatterns(shape: Shape, targets: Targets, requests: Requests): void {
   for (const [block, linears] of targets) {
     for (const linear of linears) {
-      const [, cols] = linearShape(shape, linear);
-      if (cols % m) {
-        throw new PareError(
-          `--pattern ${n}:${m}: ${linearName(block, linear)} has ${cols} inputs, not a multiple of ${m}`,
-        );
+      const name = linearName(block, linear), [, cols] = linearShape(shape, linear);
+      const { pattern } = requestFor(requests, name);
+      if (pattern && cols % pattern.m) {
+        const { n, m } = pattern;
+        throw new PareError(`--pattern ${n}:${m}: ${name} has ${cols} inputs, not a multiple of ${m}`);
       }
     }
   }

@@ -7,7 +7,7 @@ import { assert, assertEquals, assertLess, assertLessOrEqual } from "@std/assert
 import type { Backend, Tensor } from "../../src/backend/backend.ts";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { openDirectory } from "../../src/checkpoint/directory.ts";
-import { findMethod, makeRequest, parsePattern, type Request } from "../../src/method/mod.ts";
+import { DEFAULT_SOLVE, findMethod, makeRequest, parsePattern, type Request } from "../../src/method/mod.ts";
 import { evaluate } from "../../src/stream/evaluate.ts";
 import { logits } from "../../src/stream/logits.ts";
 import { prune } from "../../src/stream/prune.ts";
@@ -95,7 +95,7 @@ async function maskOf(
 ) {
   using stat = statistic && backend.upload(new Uint8Array(statistic.buffer), 1, weight.cols, "F32");
   using scores = backend.score(weight, stat ? { kind: "activation", statistic: stat } : { kind: "magnitude" });
-  run.method.prune(backend, { name: "", weight }, stat, run.request);
+  run.method.prune(backend, { name: "", weight }, { squares: stat }, run.request, DEFAULT_SOLVE);
   const [pruned, score] = await backend.read(weight, scores);
   return { pruned, scores: new Float32Array(score.buffer) };
 }

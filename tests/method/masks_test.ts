@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import type { Backend, Dtype } from "../../src/backend/backend.ts";
-import { findMethod, type Group, makeRequest, type RequestOptions } from "../../src/method/mod.ts";
+import { DEFAULT_SOLVE, findMethod, type Group, makeRequest, type RequestOptions } from "../../src/method/mod.ts";
 import { BACKENDS } from "../golden/backends.ts";
 import { ReferenceBackend } from "../reference/backend.ts";
 import { fromFloats } from "../reference/floats.ts";
@@ -57,7 +57,13 @@ async function pruned(backend: Backend, name: string, given: Case, options: Requ
   using weight = backend.upload(fromFloats(floats, dtype), rows, cols, dtype);
   const squares = new Uint8Array(new Float32Array(given.statistic).buffer);
   using statistic = method.statistic === "none" ? undefined : backend.upload(squares, 1, cols, "F32");
-  method.prune(backend, { name: "linear", weight }, statistic, makeRequest(method, options));
+  method.prune(
+    backend,
+    { name: "linear", weight },
+    { squares: statistic },
+    makeRequest(method, options),
+    DEFAULT_SOLVE,
+  );
   return (await backend.read(weight))[0];
 }
 

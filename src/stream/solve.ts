@@ -1,0 +1,147 @@
+/**
+ * One block's linears, pruned: what calibration has shown of each input is made ready, the method does its work, and what
+ * that cost is measured. Operations are queued; only the factor of a Hessian is waited for, and the next one is under way
+ * meanwhile, so that a GPU has the linears of one input to work on while the factor of the next is computed elsewhere.
+ */
+import type { Backend, Tensor } from "../backend/backend.ts";
+import { PareError } from "../errors.ts";
+import type { Input, Method, Solve } from "../method/method.ts";
+import { type Block, INPUTS } from "../model/block.ts";
+import { type LinearName, linearName } from "../model/tensors.ts";
+import type { Observation } from "./observation.ts";
+import { requestFor, type Requests } from "./target.ts";
+
+/** What became of one linear, as far as the backend has come. */
+export interface Solved {
+  /** Its full name. */
+  readonly name: string;
+  /** The pruned weight; the block owns it. */
+  readonly weight: Tensor;
+  /** The statistic of its input. */
+  readonly squares?: Tensor;
+  /** See {@linkcode Backend.error}. */
+  readonly error?: Tensor;
+  /** Whether the error is by the Hessian, or by its diagonal alone. */
+  readonly exact: boolean;
+  /** The damping that its input's Hessian needed. */
+  readonly damping?: number;
+  /** Seconds that it took; the factor of a shared input counts for the first linear that uses it. */
+  readonly seconds: Promise<number>;
+}
+
+/** What is asked of all linears. */
+export interface Task {
+  readonly backend: Backend;
+  readonly method: Method;
+  readonly requests: Requests;
+  readonly solve: Solve;
+}
+
+/** An input made ready for a method. */
+interface Ready {
+  readonly input: Input;
+  /** Its second moment: the Hessian, or the statistic, its diagonal. */
+  readonly moment?: Tensor;
+}
+
+/** Seconds between events that come about in this order, or as if they did. */
+class Laps {
+  #before: Promise<number>;
+
+  constructor(start: Promise<unknown>) {
+    this.#before = start.then(() => performance.now());
+    this.#before.catch(() => {}); // whoever waits for a lap is told
+  }
+
+  /** Seconds from the event before to this one. */
+  lap(event: Promise<unknown>): Promise<number> {
+    const before = this.#before, end = Promise.all([before, event]).then(() => performance.now());
+    const seconds = Promise.all([before, end]).then(([from, to]) => (to - from) / 1000);
+    this.#before = end;
+    for (const promise of [end, seconds]) promise.catch(() => {});
+    return seconds;
+  }
+}
+
+/**
+ * Queues the pruning of some linears of a block.
+ * @param held Takes what must live until the results are read.
+ * @throws PareError naming the linears whose Hessian cannot be inverted.
+ */
+export async function solveLinears(
+  task: Task,
+  block: Block,
+  linears: readonly LinearName[],
+  observation: Observation | undefined,
+  sequences: number,
+  held: DisposableStack,
+): Promise<Solved[]> {
+  const { backend, method, requests, solve } = task, results: Solved[] = [];
+  const laps = new Laps(backend.read());
+  const inputs = INPUTS.map((shared) => shared.filter((linear) => linears.includes(linear))).filter(({ length }) =>
+    length
+  );
+  const start = (at: number) => {
+    const scope = new DisposableStack(),
+      ready = makeReady(task, block, inputs[at], observation, sequences, held, scope);
+    ready.catch(() => scope.dispose());
+    return { scope, ready, seconds: laps.lap(ready) };
+  };
+  let next = start(0);
+  for (const [at, shared] of inputs.entries()) {
+    const { scope, ready, seconds } = next;
+    using _ = scope;
+    const { input, moment } = await ready;
+    if (at + 1 < inputs.length) next = start(at + 1);
+    for (const [i, linear] of shared.entries()) {
+      const name = linearName(block.index, linear), weight = block.get(`${linear}.weight`);
+      using before = moment && backend.copy(weight);
+      method.prune(backend, { name, weight }, input, requestFor(requests, name), solve);
+      const error = moment && held.use(backend.error(before!, weight, moment));
+      const own = laps.lap(backend.read());
+      results.push({
+        name,
+        weight,
+        squares: input.squares,
+        error,
+        exact: input.factor !== undefined,
+        damping: input.factor?.damping,
+        seconds: i > 0 ? own : Promise.all([seconds, own]).then(([shared, own]) => shared + own),
+      });
+    }
+  }
+  return results;
+}
+
+async function makeReady(
+  { backend, method, solve }: Task,
+  block: Block,
+  shared: readonly LinearName[],
+  observation: Observation | undefined,
+  sequences: number,
+  held: DisposableStack,
+  scope: DisposableStack,
+): Promise<Ready> {
+  if (!observation) return { input: {} };
+  const [linear] = shared, squares = held.use(observation.squares(linear, sequences));
+  if (method.statistic !== "gram") return { input: { squares }, moment: squares };
+  const moment = scope.use(observation.hessian(linear, sequences));
+  const factor = await backend.inverseFactor(moment, solve.damping);
+  if (factor) return { input: { squares, factor: scope.use(factor) }, moment };
+  const names = shared.map((linear) => linearName(block.index, linear)).join(", ");
+  const [bytes] = await backend.read(squares);
+  checkStatistic(names, new Float32Array(bytes.buffer));
+  throw new PareError(
+    `${names}: the Hessian of the inputs cannot be inverted, even with ${solve.damping * 1000} of its mean diagonal ` +
+      "added: expected more calibration tokens, or a larger --damping",
+  );
+}
+
+/**
+ * A statistic that is no number would end as a mask that means nothing.
+ * @throws PareError naming the linears.
+ */
+export function checkStatistic(linears: string, statistic: Float32Array): void {
+  if (statistic.every(Number.isFinite)) return;
+  throw new PareError(`${linears}: the model's activations overflow: its inputs' squares sum to NaN or Inf`);
+}
