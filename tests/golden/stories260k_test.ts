@@ -7,5 +7,6 @@ if (SHARED) {
     name: "stories260K",
     model: `${SHARED}/models/stories260K`,
     golden: `${SHARED}/golden/stories260K`,
+    updated: { bits: 1e-3, perplexity: 1e-3 },
   });
 }

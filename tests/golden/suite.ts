@@ -7,7 +7,14 @@ import { assert, assertEquals, assertLess, assertLessOrEqual } from "@std/assert
 import type { Backend, Tensor } from "../../src/backend/backend.ts";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { openDirectory } from "../../src/checkpoint/directory.ts";
-import { DEFAULT_SOLVE, findMethod, makeRequest, parsePattern, type Request } from "../../src/method/mod.ts";
+import {
+  DEFAULT_SOLVE,
+  findMethod,
+  makeRequest,
+  type Method,
+  parsePattern,
+  type Request,
+} from "../../src/method/mod.ts";
 import { evaluate } from "../../src/stream/evaluate.ts";
 import { logits } from "../../src/stream/logits.ts";
 import { prune } from "../../src/stream/prune.ts";
@@ -30,6 +37,21 @@ const STABLE = 1e-4;
 /** Most mask bits that may differ in a whole block of a chaotic network, if the golden run's own are not more. */
 const CHAOTIC = 1e-2;
 
+/** How nearly a method that updates weights, block by block and on what it has updated before, agrees end to end. */
+export interface UpdateAgreement {
+  /** Most mask bits that may differ in a linear, or in the first block of a chaotic network. */
+  readonly bits: number;
+  /** The same in any other recorded block of a chaotic network. */
+  readonly laterBits?: number;
+  /** Relative difference of the perplexity; of a chaotic network it is three times the golden run's own. */
+  readonly perplexity?: number;
+}
+
+/** Updated weights against the published ones, relative, Frobenius, per linear; the project's own target. */
+const UPDATE_TOLERANCE = 1e-3;
+/** How much more of a linear's output may be lost than the published code loses; the project's own target. */
+const MORE_ERROR = 0.01;
+
 /** A golden model and where it stands. */
 export interface GoldenModel {
   readonly name: string;
@@ -37,13 +59,21 @@ export interface GoldenModel {
   readonly golden: string;
   /** The golden run repeated with other rounding differs from itself: a pair swapped early grows with depth. */
   readonly chaotic?: boolean;
+  /** What SparseGPT's runs must reach. */
+  readonly updated: UpdateAgreement;
   /** Runs to repeat end to end on a backend; all by default. */
   readonly endToEnd?: Readonly<Record<string, readonly string[]>>;
 }
 
 interface Results {
   dense: { ppl: number };
-  runs: Record<string, { method: string; pattern: string; ppl: number; rounding_sensitivity?: Sensitivity }>;
+  runs: Record<string, {
+    method: string;
+    pattern: string;
+    ppl: number;
+    rounding_sensitivity?: Sensitivity;
+    linears: Record<string, { reconstruction_error?: number }>;
+  }>;
 }
 
 interface Sensitivity {
@@ -51,12 +81,8 @@ interface Sensitivity {
   mask_difference: Record<string, number>;
 }
 
-/** What a golden run's name asks for; `undefined` for methods that Pare does not have. */
-function requestOf(
-  method: string,
-  pattern: string,
-): { method: ReturnType<typeof findMethod>; request: Request } | undefined {
-  if (method === "sparsegpt") return undefined;
+/** What a golden run's name asks for. */
+function requestOf(method: string, pattern: string): { method: Method; request: Request } {
   const found = findMethod(method === "wanda_variant" ? "wanda" : method);
   const options = pattern.includes(":") ? { pattern: parsePattern(pattern) } : { sparsity: Number(pattern) };
   return { method: found, request: makeRequest(found, { ...options, variant: method === "wanda_variant" }) };
@@ -91,7 +117,7 @@ async function maskOf(
   backend: Backend,
   weight: Tensor,
   statistic: Float32Array<ArrayBuffer> | undefined,
-  run: NonNullable<ReturnType<typeof requestOf>>,
+  run: ReturnType<typeof requestOf>,
 ) {
   using stat = statistic && backend.upload(new Uint8Array(statistic.buffer), 1, weight.cols, "F32");
   using scores = backend.score(weight, stat ? { kind: "activation", statistic: stat } : { kind: "magnitude" });
@@ -106,17 +132,18 @@ export function goldenSuite(subject: GoldenModel): void {
 }
 
 function declare(subject: GoldenModel, { name: backendName, ignore, open }: GoldenBackend): void {
-  const { model, golden, chaotic = false } = subject;
+  const { model, golden, chaotic = false, updated } = subject;
   const test = (claim: string, fn: () => Promise<void>) =>
     Deno.test({ name: `${subject.name} on ${backendName}: ${claim}`, ignore, fn });
   const results: Results = JSON.parse(Deno.readTextFileSync(`${golden}/results.json`));
-  const runs = Object.entries(results.runs).flatMap(([name, run]) => {
-    const asked = requestOf(run.method, run.pattern);
-    return asked ? [{ name, ...run, ...asked }] : [];
-  });
+  const runs = Object.entries(results.runs).map(([name, run]) => ({
+    name,
+    ...run,
+    ...requestOf(run.method, run.pattern),
+  }));
   const file = (run: { name: string }) => new GoldenFile(`${golden}/${run.name.replace(":", "_")}.safetensors`);
 
-  for (const run of runs) {
+  for (const run of runs.filter(({ method }) => method.criterion)) {
     test(`${run.name} masks follow from the golden statistic bit for bit`, async () => {
       await using backend = await open();
       await using checkpoint = await openDirectory(model);
@@ -190,7 +217,7 @@ function declare(subject: GoldenModel, { name: backendName, ignore, open }: Gold
       await using checkpoint = await openDirectory(model);
       const tokens = new GoldenFile(`${golden}/tokens.safetensors`), masks = file(run);
       const weights = new Map<string, Uint8Array<ArrayBuffer>>();
-      await prune({
+      const reports = await prune({
         checkpoint,
         backend,
         method: run.method,
@@ -198,6 +225,7 @@ function declare(subject: GoldenModel, { name: backendName, ignore, open }: Gold
         calibration: tokens.tokens("calibration"),
         write: (name, bytes) => Promise.resolve(void weights.set(name, bytes)),
       });
+      const updates = !run.method.criterion, stable = updates ? updated.bits : STABLE;
       const blocks = new Map<number, { different: number; bits: number }>();
       for (const name of masks.names.filter((name) => name.endsWith(".weight"))) {
         const bits = masks.bytes(name), { dtype } = checkpoint.tensors.get(name)!, { pattern } = run.request;
@@ -213,23 +241,50 @@ function declare(subject: GoldenModel, { name: backendName, ignore, open }: Gold
           else different += Number(Number(values[i] !== 0) !== kept(bits, i));
         }
         weights.set(name, fromFloats(values, dtype));
-        if (!chaotic) assertLessOrEqual(different / values.length, STABLE, `${name}: share of mask bits that differ`);
+        if (!chaotic) assertLessOrEqual(different / values.length, stable, `${name}: share of mask bits that differ`);
         const index = Number(name.split(".")[2]), block = blocks.get(index) ?? { different: 0, bits: 0 };
         blocks.set(index, { different: block.different + different, bits: block.bits + values.length });
+        const published = name.replace(/weight$/, "pruned_weight");
+        if (masks.has(published)) {
+          const off = relativeDifference(masks.floats(published), values);
+          assertLessOrEqual(off, UPDATE_TOLERANCE, `${name}: updated weights`);
+        }
       }
       const { rounding_sensitivity: repeated } = run;
       for (const [index, { different, bits }] of blocks) {
-        // The first two blocks come before anything can grow.
-        const most = index < 2 ? STABLE : Math.max(CHAOTIC, SENSITIVITIES * (repeated?.mask_difference[index] ?? 0));
-        assertLessOrEqual(different / bits, most, `block ${index}: share of mask bits that differ`);
+        // The first blocks come before anything can grow.
+        const early = updates ? index === 0 : index < 2;
+        const later = Math.max(
+          updates ? updated.laterBits ?? stable : CHAOTIC,
+          SENSITIVITIES * (repeated?.mask_difference[index] ?? 0),
+        );
+        assertLessOrEqual(different / bits, early ? stable : later, `block ${index}: share of mask bits that differ`);
+      }
+      for (const { name, outputError } of reports) {
+        const most = run.linears[name]?.reconstruction_error;
+        if (most) assertLessOrEqual(outputError!, most * (1 + MORE_ERROR), `${name}: relative output error`);
       }
       const windows = tokens.tokens("evaluation");
       const { perplexity } = await evaluate(windows, { checkpoint: overlay(checkpoint, weights), backend });
-      const allowed = chaotic && repeated ? SENSITIVITIES * Math.abs(repeated.ppl / run.ppl - 1) : PERPLEXITY_TOLERANCE;
+      const allowed = chaotic && repeated
+        ? SENSITIVITIES * Math.abs(repeated.ppl / run.ppl - 1)
+        : updates
+        ? updated.perplexity!
+        : PERPLEXITY_TOLERANCE;
       assertLessOrEqual(Math.abs(perplexity / run.ppl - 1), allowed, `perplexity ${perplexity}, golden ${run.ppl}`);
       assertEquals(backend.live, 0);
     });
   }
+}
+
+/** `‖want - got‖ / ‖want‖`, Frobenius. */
+function relativeDifference(want: Float32Array, got: Float32Array): number {
+  let difference = 0, size = 0;
+  for (let i = 0; i < want.length; i++) {
+    difference += (want[i] - got[i]) ** 2;
+    size += want[i] ** 2;
+  }
+  return Math.sqrt(difference / size);
 }
 
 /** `max |want - got| / max |want|`. */
