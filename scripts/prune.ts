@@ -15,16 +15,24 @@ import {
   LINEARS,
   loadTokenizer,
   makeRequest,
+  makeSolve,
+  mapRequests,
   openBackend,
   openCheckpoint,
+  outlierRatios,
+  owlRequests,
+  PareError,
   parseGroup,
   parsePattern,
   type Plan,
   planPrune,
+  type Progress,
   prune,
   readShape,
   release,
   type Shape,
+  type SparsityMap,
+  withUpdate,
 } from "../src/mod.ts";
 import { defaultSeqlen, downloads } from "./shared.ts";
 
@@ -55,20 +63,77 @@ function planLines(plan: Plan, backend: string): string[] {
 
 /** One row for each kind of linear, and their sum. */
 function summary(reports: readonly LinearReport[]): string {
+  const sum = (group: readonly LinearReport[], of: (report: LinearReport) => number) =>
+    group.reduce((sum, report) => sum + of(report), 0);
+  const measured = reports.some(({ outputError }) => outputError !== undefined);
   const row = (label: string, group: readonly LinearReport[]): string[] => {
-    const weights = group.reduce((sum, { rows, cols }) => sum + rows * cols, 0);
-    const zeros = group.reduce((sum, report) => sum + report.zeros, 0);
-    return [label, `${group.length}`, showCount(weights), showCount(zeros), showShare(zeros / weights)];
+    const weights = sum(group, ({ rows, cols }) => rows * cols), zeros = sum(group, ({ zeros }) => zeros);
+    const error = measured ? [showShare(sum(group, ({ outputError }) => outputError!) / group.length)] : [];
+    const seconds = sum(group, ({ seconds }) => seconds);
+    return [
+      label,
+      `${group.length}`,
+      showCount(weights),
+      showCount(zeros),
+      showShare(zeros / weights),
+      ...error,
+      showSeconds(seconds),
+    ];
   };
   const kinds = LINEARS.map((linear) => [linear, reports.filter(({ name }) => name.endsWith(linear))] as const);
   const rows = kinds.filter(([, group]) => group.length).map(([linear, group]) => row(linear, group));
-  return table(["linear", "count", "weights", "zeros", "sparsity"], [...rows, row("all", reports)]);
+  const error = measured ? ["output error"] : [];
+  return table(["linear", "count", "weights", "zeros", "sparsity", ...error, "time"], [...rows, row("all", reports)]);
+}
+
+/** What the table's mean output error is. */
+function aboutErrors(reports: readonly LinearReport[]): string[] {
+  switch (reports[0].outputErrorFrom) {
+    case "hessian":
+      return ["output error: the mean over linears of |(W - W') X|² / |W X|² on the calibration data"];
+    case "diagonal":
+      return [
+        "output error: an estimate of the mean over linears of |(W - W') X|² / |W X|², as if inputs were uncorrelated",
+      ];
+    default:
+      return [];
+  }
+}
+
+/** Which dampings had to be raised, if any. */
+function aboutDamping(reports: readonly LinearReport[], damping: number): string[] {
+  const raised = reports.filter((report) => report.damping !== undefined && report.damping > damping);
+  if (!raised.length) return [];
+  const most = Math.max(...raised.map((report) => report.damping!));
+  return [`the damping was raised for ${raised.length} linears, to ${most} at most; --json names them`];
+}
+
+/** The object of a sparsity map's file. */
+async function readMap(path: string): Promise<SparsityMap> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    throw new PareError(`--sparsity-map ${path}: cannot be read: ${(error as Error).message}`);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new PareError(`--sparsity-map ${path}: not JSON: ${(error as Error).message}`);
+  }
 }
 
 async function main(given: Parameters<typeof settle>[0], context: Context): Promise<Outcome> {
   const { terminal, signal } = context, start = performance.now();
   const values = settle(given, (line) => terminal.note(line));
-  const method = findMethod(values.method);
+  const base = findMethod(values.method), method = values.update ? withUpdate(base, values.update) : base;
+  const solve = makeSolve(method, values);
+  if (values.trueSequential && method.statistic !== "gram") {
+    throw new PareError(`--true-sequential: ${method.name} updates no weights; sparsegpt and --update do`);
+  }
+  if (values.sparsityMap !== undefined && values.allocation === "owl") {
+    throw new PareError("--sparsity-map and --allocation owl exclude each other");
+  }
   const request = makeRequest(method, {
     sparsity: values.sparsity,
     pattern: values.pattern === undefined ? undefined : parsePattern(values.pattern),
@@ -77,18 +142,36 @@ async function main(given: Parameters<typeof settle>[0], context: Context): Prom
   });
   await using checkpoint = await openCheckpoint(values.model, { onProgress: downloads(terminal) });
   const shape = readShape(checkpoint);
-  const targets = chooseTargets(shape, request, values);
+  const map = values.sparsityMap === undefined ? undefined : await readMap(values.sparsityMap);
+  const requests = map ? mapRequests(shape, method, request, map) : request;
+  const targets = chooseTargets(shape, requests, values);
   // Taken before the work begins: what is wrong with the output should not be found out after an hour.
   await using writer = values.dryRun ? undefined : await createWriter(checkpoint, values.out!, { force: values.force });
   signal.addEventListener("abort", () => writer?.abort());
-  const calibration = method.statistic === "none" ? undefined : await calibrate(values, checkpoint, shape, context);
+  const owl = values.allocation === "owl";
+  // Refused now, not after the pass that counts outliers.
+  if (owl && request.pattern) {
+    throw new PareError("--allocation owl and --pattern exclude each other: n:m is one sparsity for all");
+  }
+  const calibrated = method.statistic !== "none" || owl;
+  const calibration = !calibrated ? undefined : await calibrate(values, checkpoint, shape, context);
   await using backend = await openBackend(values.backend, { workers: values.workers });
   const spool = { always: values.spool !== undefined, directory: values.spool || undefined };
-  const plan = await planPrune(backend, checkpoint, shape, targets, calibration, spool);
+  const plan = await planPrune(backend, checkpoint, shape, targets, {
+    method,
+    calibration: method.statistic === "none" ? undefined : calibration,
+    spool,
+    trueSequential: values.trueSequential,
+    outliers: owl ? calibration : undefined,
+  });
   const json = {
     model: checkpoint.path,
     method: method.name,
+    ...values.update && { update: values.update },
     ...request,
+    allocation: values.allocation,
+    ...map && { sparsityMap: map },
+    ...method.statistic === "gram" && { solve, trueSequential: values.trueSequential },
     backend: { name: backend.name, description: backend.description },
     calibration: calibration && {
       description: calibration.description,
@@ -106,20 +189,12 @@ async function main(given: Parameters<typeof settle>[0], context: Context): Prom
   if (!writer) return { text: lines.join("\n"), json };
   for (const line of lines) terminal.note(line);
 
-  const reports = await prune({
+  const pass = {
     checkpoint,
     backend,
-    method,
-    request,
-    targets,
-    calibration,
     spool,
     signal,
-    write: async (name, bytes) => {
-      await writer.write(name, bytes);
-      release(bytes);
-    },
-    onProgress: ({ phase, block, blocks, tokens, totalTokens }) =>
+    onProgress: ({ phase, block, blocks, tokens, totalTokens }: Progress) =>
       terminal.progress({
         label: `block ${block + 1} of ${blocks}`,
         detail: phase,
@@ -127,17 +202,33 @@ async function main(given: Parameters<typeof settle>[0], context: Context): Prom
         total: totalTokens,
         unit: "tokens",
       }),
+  };
+  if (owl) terminal.note("counting the outliers of every block of the dense model");
+  const ratios = owl ? await outlierRatios({ ...pass, calibration: calibration! }) : undefined;
+  const reports = await prune({
+    ...pass,
+    method,
+    request: ratios ? owlRequests(targets, request, ratios) : requests,
+    solve,
+    targets,
+    calibration,
+    trueSequential: values.trueSequential,
+    write: async (name, bytes) => {
+      await writer.write(name, bytes);
+      release(bytes);
+    },
   });
   await writer.finish();
   const seconds = (performance.now() - start) / 1000;
   const text = [
-    summary(reports),
+    [summary(reports), ...aboutErrors(reports), ...aboutDamping(reports, solve.damping)].join("\n"),
     `${values.out}: written in ${showSeconds(seconds)}, peak memory ${showBytes(peakMemory())}`,
   ].join("\n\n");
   return {
     text,
     json: {
       ...json,
+      ...ratios && { outlierRatios: ratios },
       out: values.out,
       linears: reports,
       seconds,

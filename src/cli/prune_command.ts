@@ -3,7 +3,7 @@
  * that an old command line runs unchanged.
  */
 import { PareError } from "../errors.ts";
-import { integer, number, repeated, text, toggle, value, type Values } from "./flags.ts";
+import { choice, integer, number, repeated, text, toggle, value, type Values } from "./flags.ts";
 import { backend, model, spool, workers } from "./shared_flags.ts";
 
 const flags = {
@@ -14,8 +14,11 @@ const flags = {
     aliases: ["save_model"],
   }),
   method: text({
-    placeholder: "magnitude|wanda",
-    help: "How weights are judged: by their size, or by their size times the norm of the inputs they meet.",
+    placeholder: "magnitude|wanda|ria|sparsegpt",
+    help:
+      "How weights are judged: by their size (magnitude); by their size times the norm of the inputs they meet (wanda); by " +
+      "their share of their row and column times the root of that norm (ria); by the error that they leave after the " +
+      "others make up for it (sparsegpt, which updates the weights that stay).",
     fallback: "wanda",
     aliases: ["prune_method"],
   }),
@@ -47,9 +50,39 @@ const flags = {
   group: text({
     placeholder: "row|layer|column|block:R",
     help: "Which weights compete with each other; block:R is R rows together.",
-    otherwise: "row for wanda, layer for magnitude",
+    otherwise: "row for wanda and ria, layer for magnitude",
   }),
   variant: toggle({ help: "Wanda's variant: a threshold on running sums, not a count.", aliases: ["use_variant"] }),
+  update: choice(["sequential", "iterative"], {
+    help:
+      "Let SparseGPT update the weights that another method keeps: after the whole mask is chosen (sequential), or " +
+      "choosing it block of columns after block from updated weights (iterative).",
+    otherwise: "no update",
+  }),
+  allocation: choice(["uniform", "owl"], {
+    help: "The same sparsity for all, or more for blocks with fewer outliers among Wanda's scores (owl).",
+    fallback: "uniform",
+  }),
+  sparsityMap: text({
+    placeholder: "FILE.json",
+    help:
+      'An object of name globs and what they ask instead: {"*.mlp.*": 0.6, "q_proj": "2:4"}. The last match counts; a ' +
+      "glob that matches nothing is an error.",
+  }),
+  damping: number({
+    help: "What is added to the diagonal of a Hessian, as a share of its mean; for sparsegpt and --update.",
+    otherwise: "0.01",
+    aliases: ["percdamp"],
+  }),
+  blockSize: integer(1, {
+    help: "Columns that sparsegpt and --update work on at a time.",
+    otherwise: "128",
+    aliases: ["blocksize"],
+  }),
+  trueSequential: toggle({
+    help: "Observe a block's linears one after the other, each after those before it were pruned; for sparsegpt.",
+    aliases: ["true_sequential"],
+  }),
   backend,
   workers,
   blocks: text({ placeholder: "0-3,7", help: "Prune only these blocks, counted from 0.", otherwise: "all" }),
@@ -88,6 +121,7 @@ export const pruneCommand = {
   examples: [
     "deno task prune --model tests/fixtures/models/Austen-700K --calibration sample --sparsity 0.5 --out pruned",
     "deno task prune --model HuggingFaceTB/SmolLM2-135M-Instruct --method wanda --pattern 2:4 --out pruned",
+    "deno task prune --model model.gguf --method sparsegpt --calibration wikitext2 --samples 32 --out pruned",
   ],
   notes:
     "n:m keeps n of every m weights. The published code's flags count the removed; for 2:4 and 4:8 that is the same.",

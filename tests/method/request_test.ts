@@ -80,7 +80,10 @@ Deno.test("what excludes each other is named", () => {
 });
 
 Deno.test("a method that is not known is named, with those that are", () => {
-  assertEquals(refusal(() => findMethod("Wanda")), "--method Wanda: not known; known are magnitude, wanda");
+  assertEquals(
+    refusal(() => findMethod("Wanda")),
+    "--method Wanda: not known; known are magnitude, sparsegpt, wanda, ria",
+  );
   for (const name of METHODS.keys()) assertEquals(findMethod(name).name, name);
 });
 

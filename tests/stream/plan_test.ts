@@ -34,7 +34,7 @@ for (
     await using watched = await watch("tiny-qwen2");
     const { method, request, shape, targets } = requested(watched, name, leave), { checkpoint } = watched;
     const calibration = method.statistic === "none" ? undefined : randomTokens(2, 8, 128);
-    const plan = await planPrune(QUICK, checkpoint, shape, targets, calibration);
+    const plan = await planPrune(QUICK, checkpoint, shape, targets, { method, calibration });
     assertEquals(watched.reads, []);
 
     const reports = await prune({
@@ -58,9 +58,13 @@ for (
 
 Deno.test("the plan says whether hidden states go to a file, and then they are not in its peak memory", async () => {
   await using watched = await watch("tiny-qwen2");
-  const { shape, targets } = requested(watched, "wanda", {});
+  const { method, shape, targets } = requested(watched, "wanda", {});
   const plan = (sequences: number, always = false) =>
-    planPrune(QUICK, watched.checkpoint, shape, targets, randomTokens(sequences, 128, 128), { always });
+    planPrune(QUICK, watched.checkpoint, shape, targets, {
+      method,
+      calibration: randomTokens(sequences, 128, 128),
+      spool: { always },
+    });
   const little = await plan(8), spooled = await plan(8, true);
   assertEquals([little.spooled, spooled.spooled], [false, true]);
   assertEquals(little.peakBytes - spooled.peakBytes, little.hiddenBytes);
@@ -70,8 +74,9 @@ Deno.test("the plan says whether hidden states go to a file, and then they are n
 
 Deno.test("floating-point operations are counted as the pass does them", async () => {
   await using watched = await watch("tiny-qwen2");
-  const { shape, targets } = requested(watched, "wanda", { blocks: "0-1" });
-  const { flops } = await planPrune(QUICK, watched.checkpoint, shape, targets, randomTokens(3, 10, 128));
+  const { method, shape, targets } = requested(watched, "wanda", { blocks: "0-1" });
+  const calibration = randomTokens(3, 10, 128);
+  const { flops } = await planPrune(QUICK, watched.checkpoint, shape, targets, { method, calibration });
   // tiny-qwen2: hidden 64, 4 heads of 16, 2 kv heads, MLP 96. Attention: scores and mix, each over (t + 1) positions.
   const attention = 2 * Array.from({ length: 10 }, (_, t) => 2 * 4 * 16 * (t + 1)).reduce((a, b) => a + b);
   const linears = 2 * 10 * (2 * 64 * 64 + 2 * 32 * 64 + 2 * 96 * 64), down = 2 * 10 * 96 * 64;
@@ -81,14 +86,15 @@ Deno.test("floating-point operations are counted as the pass does them", async (
 
 Deno.test("the estimated time is the work divided by the backend's rate, and the writing of the model", async () => {
   await using watched = await watch("tiny-qwen2");
-  const { shape, targets } = requested(watched, "wanda", {}), { checkpoint } = watched;
+  const { method, shape, targets } = requested(watched, "wanda", {}), { checkpoint } = watched;
   // A backend whose trial (768 cubed) takes 50 ms.
   const slow = Object.assign(new ReferenceBackend(), {
     linear: () => ({ [Symbol.dispose]: () => {} }),
     read: () => new Promise((resolve) => setTimeout(resolve, 50, [])),
   }) as unknown as ReferenceBackend;
-  const writing = (await planPrune(slow, checkpoint, shape, targets)).seconds;
-  const { flops, seconds } = await planPrune(slow, checkpoint, shape, targets, randomTokens(8, BATCH_TOKENS / 8, 128));
+  const writing = (await planPrune(slow, checkpoint, shape, targets, { method })).seconds;
+  const calibration = randomTokens(8, BATCH_TOKENS / 8, 128);
+  const { flops, seconds } = await planPrune(slow, checkpoint, shape, targets, { method, calibration });
   const rate = flops / (seconds - writing);
   // A timer never comes early, and on a loaded machine it comes late.
   assertLess(rate, 2 * 768 ** 3 / 0.049);
