@@ -113,6 +113,16 @@ function readSparsityType(text: string, flag: string): { readonly pattern?: stri
   return { pattern: `${m - n}:${m}`, removed: text };
 }
 
+/** A method and the update that goes with it. */
+type Ablation = Pick<Values<typeof flags>, "method" | "update">;
+
+/** The published code's names for a mask with a weight update. */
+function readAblation({ method, update }: Ablation): Ablation {
+  const [, base, way] = /^ablate_(mag|wanda)_(seq|iter)$/.exec(method) ?? [];
+  if (!base) return { method, update };
+  return { method: base === "mag" ? "magnitude" : base, update: way === "seq" ? "sequential" : "iterative" };
+}
+
 /** What `deno task prune` understands. */
 export const pruneCommand = {
   name: "prune",
@@ -140,6 +150,7 @@ export function settle(
   note: (line: string) => void,
 ): PruneValues {
   const { pattern = sparsityType?.pattern, out = save } = values;
+  const { method, update } = readAblation(values);
   if (sparsityType?.pattern && sparsityType.pattern !== sparsityType.removed) {
     note(
       `--sparsity_type ${sparsityType.removed} counts the removed weights: the same as --pattern ${sparsityType.pattern}`,
@@ -149,5 +160,8 @@ export function settle(
   if (out === undefined && !values.dryRun) {
     throw new PareError("--out is missing: name the directory for the pruned model, or ask for --dry-run");
   }
-  return { ...values, pattern, out };
+  if (method !== values.method) {
+    note(`--prune_method ${values.method}: the same as --method ${method} --update ${update}`);
+  }
+  return { ...values, method, update, pattern, out };
 }

@@ -88,9 +88,13 @@ export async function solveLinears(
     return { scope, ready, seconds: laps.lap(ready) };
   };
   let next = start(0);
+  // However this is left, what is under way comes to its end and is freed.
+  await using _ = {
+    [Symbol.asyncDispose]: () => next.ready.then(() => {}, () => {}).finally(() => next.scope.dispose()),
+  };
   for (const [at, shared] of inputs.entries()) {
     const { scope, ready, seconds } = next;
-    using _ = scope;
+    using _scope = scope;
     const { input, moment } = await ready;
     if (at + 1 < inputs.length) next = start(at + 1);
     for (const [i, linear] of shared.entries()) {

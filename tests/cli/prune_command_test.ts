@@ -62,3 +62,18 @@ Deno.test("without a place for the result nothing is pruned, but a plan can be m
   assertThrows(() => read("--model m"), PareError, "--out is missing");
   assertEquals(read("--model m --dry-run").out, undefined);
 });
+
+Deno.test("--prune_method ablate_wanda_seq is Wanda with a sequential update, and the like", () => {
+  for (
+    const [name, method, update] of [
+      ["ablate_wanda_seq", "wanda", "sequential"],
+      ["ablate_wanda_iter", "wanda", "iterative"],
+      ["ablate_mag_seq", "magnitude", "sequential"],
+      ["ablate_mag_iter", "magnitude", "iterative"],
+    ]
+  ) {
+    const values = read(`--model m --out o --prune_method ${name}`);
+    assertEquals([values.method, values.update], [method, update]);
+    assertEquals(values.notes, [`--prune_method ${name}: the same as --method ${method} --update ${update}`]);
+  }
+});

@@ -1,7 +1,7 @@
 /** Pruning as the tests of the pass do it: a method by its name, the written weights in a map. */
 import type { Backend } from "../../src/backend/backend.ts";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
-import { findMethod, makeRequest, type RequestOptions } from "../../src/method/mod.ts";
+import { findMethod, makeRequest, type RequestOptions, type Update, withUpdate } from "../../src/method/mod.ts";
 import { readShape } from "../../src/model/tensors.ts";
 import { type LinearReport, prune, type PruneOptions } from "../../src/stream/prune.ts";
 import { chooseTargets, type TargetOptions } from "../../src/stream/target.ts";
@@ -10,6 +10,7 @@ import { randomTokens } from "./random_model.ts";
 /** What differs from pruning half of everything with Wanda on a few random tokens. */
 export interface Asked extends Partial<PruneOptions> {
   readonly name?: string;
+  readonly update?: Update;
   readonly ask?: RequestOptions;
   readonly leave?: TargetOptions;
 }
@@ -21,9 +22,9 @@ export const CALIBRATION = randomTokens(70, 16, 128);
 export async function pruned(
   checkpoint: Checkpoint,
   backend: Backend,
-  { name = "wanda", ask = {}, leave = {}, ...options }: Asked = {},
+  { name = "wanda", update, ask = {}, leave = {}, ...options }: Asked = {},
 ): Promise<{ reports: LinearReport[]; weights: Map<string, Uint8Array<ArrayBuffer>> }> {
-  const method = findMethod(name), request = makeRequest(method, ask);
+  const base = findMethod(name), method = update ? withUpdate(base, update) : base, request = makeRequest(method, ask);
   const weights = new Map<string, Uint8Array<ArrayBuffer>>();
   const reports = await prune({
     checkpoint,
