@@ -1,7 +1,13 @@
 /**
- * Where a new model directory is made, and how it comes to its name. All of it is written into a directory beside the
- * wanted one (`.<name>.partial-<pid>`) and renamed at the end, so that the output is absent or complete, never half.
- * Whatever can be refused is refused before the first byte is written: a pruning run takes minutes to hours.
+ * Where a new model directory is made, and how it comes to its name. It is written in a workshop beside the wanted place
+ * and moved at the end, so that the output is absent or complete, never half. Whatever can be refused is refused before
+ * the first byte is written: a pruning run takes minutes to hours.
+ *
+ * ```text
+ *   .<name>.partial/model/     what will be the output
+ *                  /journal    what of it is finished (journal.ts)
+ *                  /lock       held by the process that writes; the system lets go of it when a process dies
+ * ```
  */
 import {
   existsSync,
@@ -23,6 +29,10 @@ import { systemCode, systemError } from "./system_error.ts";
 export interface Place {
   /** The directory to write into. */
   readonly partial: string;
+  /** The file of what is finished. */
+  readonly journal: string;
+  /** Whether both are an earlier process's, to go on with. */
+  readonly resumed: boolean;
   /**
    * Gives the directory its name, in place of an old one if that was allowed.
    * @throws PareError if the system refuses; everything is then as it was before, and `abort` still to be called.
@@ -30,18 +40,18 @@ export interface Place {
   commit(): void;
   /** Removes all that was made, and the parents that were made for it. Twice does no harm. */
   abort(): void;
+  /** Lets go of the place and leaves what was made for a later process to go on with. */
+  keep(): void;
 }
-
-/** The places that this process holds: the name of a partial directory tells processes apart, not two writers of one. */
-const held = new Set<string>();
 
 /**
  * Reserves a place for the directory `out`.
  * @param inputs what is read meanwhile, directories and files: `out` must not be one, lie in one or hold one.
  * @param force whether a directory that is not empty may be replaced (at `commit`, not before).
- * @throws PareError if the place cannot be had.
+ * @param resume whether what a process that ended early has left is gone on with; else it is removed.
+ * @throws PareError if the place cannot be had, or another process writes there.
  */
-export function reserve(out: string, inputs: readonly string[], force: boolean): Place {
+export function reserve(out: string, inputs: readonly string[], force: boolean, resume: boolean): Place {
   const target = realPath(resolve(out));
   for (const input of inputs) refuseOverlap(out, target, realPath(resolve(input)), input);
   refuseOccupied(out, target, force);
@@ -50,24 +60,42 @@ export function reserve(out: string, inputs: readonly string[], force: boolean):
     throw new PareError(`the output ${out} is or holds the current directory; name another directory`);
   }
 
-  const partial = join(dirname(target), `.${basename(target)}.partial-${process.pid}`);
-  if (held.has(partial)) throw new PareError(`${out} is being written already`);
-  let firstMade: string | undefined;
+  const workshop = join(dirname(target), `.${basename(target)}.partial`);
+  const partial = join(workshop, "model"), journal = join(workshop, "journal");
+  let firstMade: string | undefined, lock: Deno.FsFile | undefined, resumed: boolean;
   try {
     firstMade = mkdirSync(dirname(target), { recursive: true });
-    // One of our name can only be left from a process that was killed and had our number.
-    rmSync(partial, { recursive: true, force: true });
-    mkdirSync(partial);
+    lock = lockWorkshop(workshop, out);
+    resumed = resume && existsSync(journal) && existsSync(partial);
+    if (!resumed) {
+      for (const path of [partial, journal]) rmSync(path, { recursive: true, force: true });
+      mkdirSync(partial);
+    }
   } catch (error) {
+    lock?.close();
     removeMade(firstMade, dirname(target));
     throw systemError("write", out, error);
   }
-  held.add(partial);
+  /** Ends the workshop; whoever comes next finds none, or waits at the door of one that is gone (`lockWorkshop`). */
+  const leave = (): void => {
+    rmSync(partial, { recursive: true, force: true });
+    rmSync(journal, { force: true });
+    rmSync(join(workshop, "lock"), { force: true });
+    lock!.close();
+    lock = undefined;
+    try {
+      rmdirSync(workshop);
+    } catch (error) {
+      if (systemCode(error) !== "ENOTEMPTY" && systemCode(error) !== "ENOENT") throw error; // another's by now
+    }
+  };
 
   return {
     partial,
+    journal,
+    resumed,
     commit() {
-      const old = join(dirname(target), `.${basename(target)}.replaced-${process.pid}`);
+      const old = join(workshop, "replaced");
       try {
         const replaces = existsSync(target);
         if (replaces) {
@@ -81,18 +109,48 @@ export function reserve(out: string, inputs: readonly string[], force: boolean):
           if (replaces) renameSync(old, target);
           throw error;
         }
-        held.delete(partial);
         if (replaces) rmSync(old, { recursive: true, force: true });
+        leave();
       } catch (error) {
         throw systemError("write", out, error);
       }
     },
     abort() {
-      if (!held.delete(partial)) return;
-      rmSync(partial, { recursive: true, force: true });
+      if (!lock) return;
+      leave();
       removeMade(firstMade, dirname(target));
     },
+    keep() {
+      lock?.close();
+      lock = undefined;
+    },
   };
+}
+
+/**
+ * Makes the workshop if there is none, and locks it.
+ * @throws PareError if another process has it.
+ */
+function lockWorkshop(workshop: string, out: string): Deno.FsFile {
+  const path = join(workshop, "lock");
+  while (true) {
+    mkdirSync(workshop, { recursive: true });
+    let file: Deno.FsFile;
+    try {
+      file = Deno.openSync(path, { write: true, create: true });
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) continue; // removed between the two lines
+      throw error;
+    }
+    if (!file.tryLockSync(true)) {
+      file.close();
+      throw new PareError(`${out} is being written already, by another run`);
+    }
+    // Whoever held it may have ended the workshop before we had the lock: then it is the lock of nothing.
+    const { ino, dev } = file.statSync(), there = statSync(path, { throwIfNoEntry: false });
+    if (there && there.ino === ino && there.dev === dev) return file;
+    file.close();
+  }
 }
 
 /** The path without links and dots; of one that is not there yet, as far as it is. */

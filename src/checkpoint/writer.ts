@@ -3,11 +3,13 @@
  * every tensor that is not given stays as it is, byte for byte. Tensors are written where they belong as they come, in
  * any order; `finish` copies the rest in bounded pieces, forces all to the disk and gives the directory its name.
  */
+import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { PareError } from "../errors.ts";
-import type { Checkpoint } from "./checkpoint.ts";
+import type { Checkpoint, TensorInfo } from "./checkpoint.ts";
 import { allFinite } from "./finite.ts";
+import { Journal, sha256, type Step } from "./journal.ts";
 import { quote } from "./quote.ts";
 import { release } from "./release.ts";
 import { reserve } from "./place.ts";
@@ -16,8 +18,10 @@ import { systemError } from "./system_error.ts";
 /** Most bytes given to the system at once: `write(2)` on Linux takes no more than 2 GiB - 4 KiB. */
 const LARGEST_WRITE = 1 << 30;
 
-/** Writes one checkpoint. Disposed of unfinished, it leaves nothing behind. */
+/** Writes one checkpoint. Disposed of unfinished, it leaves nothing behind, unless it may be resumed. */
 export interface CheckpointWriter extends AsyncDisposable {
+  /** The steps that a killed run of the same plan has finished, in their order. */
+  readonly steps: readonly Step[];
   /**
    * Writes a tensor's new bytes, in the dtype that it had. They may be reused when the promise settles; several may be
    * under way at once, and all must have settled before `finish`.
@@ -25,13 +29,20 @@ export interface CheckpointWriter extends AsyncDisposable {
    * @throws RangeError if there is no such tensor, or it has another number of bytes.
    */
   write(name: string, bytes: Uint8Array): Promise<void>;
+  /** Notes that all tensors written since the last step are final, with what is to be known of them when it is resumed. */
+  step(entry: unknown): void;
+  /** The bytes of a tensor of a finished step. */
+  read(name: string): Promise<Uint8Array<ArrayBuffer>>;
   /**
    * Writes all that is still missing and makes the directory appear under its name.
    * @throws PareError if a tensor that is copied holds NaN or Inf, if the disk is full or fails, or if the name was taken
    * meanwhile; nothing is left behind.
    */
   finish(): Promise<void>;
-  /** Gives up, at once (it waits for nothing: an interrupt handler may call it and exit), and leaves nothing behind. */
+  /**
+   * Gives up, at once (it waits for nothing: an interrupt handler may call it and exit), and leaves nothing behind but what
+   * may be resumed.
+   */
   abort(): void;
 }
 
@@ -39,6 +50,10 @@ export interface CheckpointWriter extends AsyncDisposable {
 export interface WriterOptions {
   /** Whether an output directory that is not empty is replaced, at the very end. */
   readonly force?: boolean;
+  /** What is being done, in a word that tells plans apart: a run goes on only with what a run of the same plan has left. */
+  readonly plan?: string;
+  /** Whether to go on with what a killed run has left, and to leave what is done when this one gives up. */
+  readonly resume?: boolean;
 }
 
 /**
@@ -48,11 +63,14 @@ export interface WriterOptions {
 export async function createWriter(
   checkpoint: Checkpoint,
   outDir: string,
-  { force = false }: WriterOptions = {},
+  { force = false, plan = "", resume = false }: WriterOptions = {},
 ): Promise<CheckpointWriter> {
-  const place = reserve(outDir, [checkpoint.path, ...checkpoint.sources], force);
+  const place = reserve(outDir, [checkpoint.path, ...checkpoint.sources], force, resume);
   const handles = new Map<string, FileHandle>();
   const written = new Set<string>();
+  /** The tensors since the last step. */
+  let fresh: Record<string, string> = {};
+  let journal: Journal;
   let state: "open" | "finished" | "aborted" = "open";
 
   const refuseUnlessOpen = (): void => {
@@ -61,7 +79,8 @@ export async function createWriter(
   const abort = (): void => {
     if (state !== "open") return;
     state = "aborted";
-    place.abort();
+    if (resume) place.keep();
+    else place.abort();
   };
   const close = async (): Promise<void> => {
     const opened = [...handles.values()];
@@ -81,21 +100,44 @@ export async function createWriter(
     }
   };
 
+  const find = (name: string): TensorInfo => {
+    const info = checkpoint.tensors.get(name);
+    if (!info) throw new RangeError(`${checkpoint.path} has no tensor ${name}`);
+    return info;
+  };
+  const read = async (name: string): Promise<Uint8Array<ArrayBuffer>> => {
+    const { shard, offset, bytes } = find(name);
+    return await readAll(handles.get(shard)!, offset, bytes);
+  };
+
   await attempt(async () => {
     for (const [shard, header] of checkpoint.headers) {
-      const handle = await open(join(place.partial, shard), "w");
+      // Read and write; a new file unless there is one to go on with.
+      const handle = await open(
+        join(place.partial, shard),
+        place.resumed ? constants.O_RDWR | constants.O_CREAT : "w+",
+      );
       handles.set(shard, handle);
       await writeAll(handle, header, 0);
     }
+    journal = place.resumed ? await Journal.resume(place.journal, plan, read) : Journal.begin(place.journal, plan);
+    for (const { tensors } of journal.steps) for (const name of Object.keys(tensors)) written.add(name);
   });
 
   return {
+    steps: journal!.steps,
+    read,
     async write(name, bytes) {
-      const info = checkpoint.tensors.get(name);
-      if (!info) throw new RangeError(`${checkpoint.path} has no tensor ${name}`);
+      const info = find(name);
       if (bytes.length !== info.bytes) throw new RangeError(`${name} has ${info.bytes} bytes, not ${bytes.length}`);
+      fresh[name] = sha256(bytes);
       await attempt(() => writeAll(handles.get(info.shard)!, bytes, info.offset));
       written.add(name);
+    },
+    step(entry) {
+      refuseUnlessOpen();
+      journal.append({ entry, tensors: fresh });
+      fresh = {};
     },
     async finish() {
       await attempt(async () => {
@@ -133,6 +175,17 @@ export async function createWriter(
       await close();
     },
   };
+}
+
+/** Reads `bytes` bytes at `offset`. @throws RangeError if the file is too short. */
+async function readAll(file: FileHandle, offset: number, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  const all = new Uint8Array(bytes);
+  for (let done = 0; done < bytes;) {
+    const { bytesRead } = await file.read(all, done, Math.min(bytes - done, LARGEST_WRITE), offset + done);
+    if (bytesRead === 0) throw new RangeError(`expected ${bytes} bytes at ${offset}, found ${done}`);
+    done += bytesRead;
+  }
+  return all;
 }
 
 /** Writes all of `bytes` at `offset`; the system may take them in parts. */

@@ -10,7 +10,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { release } from "../checkpoint/release.ts";
 import { DEFAULT_SOLVE, type Method, type Solve } from "../method/method.ts";
 import { Block, INPUTS } from "../model/block.ts";
-import { readShape } from "../model/tensors.ts";
+import { linearName, readShape } from "../model/tensors.ts";
 import type { Sequences } from "./batches.ts";
 import type { SpoolOptions } from "./hidden.ts";
 import { Observation, Stream } from "./observation.ts";
@@ -47,6 +47,10 @@ export interface PruneOptions {
   readonly first?: Observation;
   /** Takes each pruned weight: its tensor's full name, and bytes in the checkpoint's dtype, to keep or to {@linkcode release}. */
   readonly write: (name: string, bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
+  /** Told of every block whose pruned weights have all been written. */
+  readonly onBlock?: (block: number, linears: readonly LinearReport[]) => void;
+  /** What an earlier run of the same options has finished: it is only run through, to feed the blocks after it. */
+  readonly finished?: Finished;
   /** How hidden states are held. */
   readonly spool?: SpoolOptions;
   /** Told of every batch that is done. */
@@ -55,6 +59,14 @@ export interface PruneOptions {
   readonly onStatistic?: (linear: string, statistic: Float32Array) => void;
   /** Stops the pass between two batches. */
   readonly signal?: AbortSignal;
+}
+
+/** Blocks that are pruned already. */
+export interface Finished {
+  /** Their numbers. */
+  readonly blocks: ReadonlySet<number>;
+  /** The bytes of a pruned weight by its tensor's full name, as `write` was given them. */
+  read(name: string): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /** What became of one linear. */
@@ -86,22 +98,24 @@ export interface LinearReport {
  * that cannot be inverted; then nothing more is written.
  */
 export async function prune(options: PruneOptions): Promise<LinearReport[]> {
-  const { checkpoint, backend, method, request, calibration, write, onStatistic, signal } = options;
+  const { checkpoint, backend, method, request, calibration, write, onStatistic, finished, signal } = options;
   const shape = readShape(checkpoint), targets = options.targets ?? chooseTargets(shape, request);
   const observes = method.statistic !== "none";
   if (observes && !calibration) throw new TypeError(`prune: ${method.name} needs calibration sequences`);
   const task = { backend, method, requests: request, solve: options.solve ?? DEFAULT_SOLVE };
 
   // Blocks after the last target change nothing; without a statistic neither do those that are not pruned.
-  const last = Math.max(...targets.keys());
-  const path = Array.from({ length: last + 1 }, (_, block) => block).filter((block) => observes || targets.has(block));
+  const missing = [...targets.keys()].filter((block) => !finished?.blocks.has(block));
+  if (!missing.length) return [];
+  const last = Math.max(...missing);
+  const path = observes ? Array.from({ length: last + 1 }, (_, block) => block) : missing;
   // The linears of a block that are observed together.
   const steps = (index: number) => {
-    const linears = targets.get(index) ?? [];
+    const linears = missing.includes(index) ? targets.get(index)! : [];
     const groups = options.trueSequential && observes ? INPUTS : [linears];
     return groups.map((group) => group.filter((linear) => linears.includes(linear))).filter(({ length }) => length);
   };
-  const known = options.first && !options.trueSequential && targets.has(0) ? options.first : undefined;
+  const known = options.first && !options.trueSequential && missing.includes(0) ? options.first : undefined;
   const observed = path.reduce((sum, index) => sum + steps(index).length, 0) - Number(known !== undefined);
   await using stream = observes
     ? await Stream.open({ ...options, calibration: calibration! }, shape, observed + last)
@@ -111,7 +125,16 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
   let saving = Promise.resolve();
   // However this function is left, nothing is written after it.
   await using _ = { [Symbol.asyncDispose]: () => saving.catch(() => {}) };
-  const read = (step: number) => unlessDropped(Block.read(checkpoint, shape, path[step]));
+  const read = (step: number) => unlessDropped(readBlock(path[step]));
+  const readBlock = async (index: number) => {
+    const bytes = await Block.read(checkpoint, shape, index);
+    if (!finished?.blocks.has(index)) return bytes;
+    for (const linear of targets.get(index)!) {
+      const name = `${linearName(index, linear)}.weight`;
+      bytes.set(name, await finished.read(name));
+    }
+    return bytes;
+  };
   let next = read(0);
   for (const [step, index] of path.entries()) {
     signal?.throwIfAborted();
@@ -136,6 +159,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     // The next block's operations queue behind this read while the bytes are on their way to the disk.
     await saving;
     saving = unlessDropped(pruned.then(async (results) => {
+      const own: LinearReport[] = [];
       for (const [i, linear] of solved.entries()) {
         const { name, weight: { rows, cols, dtype } } = linear, bytes = results[i];
         const measured = linear.squares &&
@@ -145,7 +169,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
           onStatistic?.(name, measured[0]);
         }
         const zeros = countZeros(bytes, dtype), sparsity = zeros / (rows * cols);
-        reports.push({
+        own.push({
           name,
           rows,
           cols,
@@ -156,6 +180,8 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
         });
         await write(`${name}.weight`, bytes);
       }
+      reports.push(...own);
+      if (own.length) options.onBlock?.(index, own);
     }));
   }
   await saving;

@@ -253,3 +253,31 @@ Deno.test("writes come one after another, in order, while later blocks compute",
   assertEquals([written, order.length], [21, 21]);
   assertEquals(order.map((name) => Number(name.split(".")[2])), order.map((_, i) => Math.floor(i / 7)));
 });
+
+Deno.test("what is finished is run through and not pruned again: the rest gets the bytes of an uninterrupted run", async () => {
+  await using watched = await watch("tiny-qwen3");
+  for (const name of ["wanda", "sparsegpt", "magnitude"]) {
+    const blocks: number[] = [];
+    const whole = await pruned(watched.checkpoint, new ReferenceBackend(), {
+      name,
+      onBlock: (block, linears) => void blocks.push(block, linears.length),
+    });
+    assertEquals(blocks, [0, 7, 1, 7, 2, 7]);
+    for (const finished of [[0], [0, 1], [1], [0, 1, 2]]) {
+      const phases: string[] = [], backend = new ReferenceBackend();
+      const rest = await pruned(watched.checkpoint, backend, {
+        name,
+        finished: {
+          blocks: new Set(finished),
+          read: (tensor) => Promise.resolve(whole.weights.get(tensor)!.slice()),
+        },
+        onProgress: ({ phase, block }) => void phases.push(`${phase} ${block}`),
+      });
+      const missing = [...whole.weights].filter(([tensor]) => !finished.includes(Number(tensor.split(".")[2])));
+      assertEquals([...rest.weights], missing, `${name}: ${finished} are finished`);
+      assertEquals(rest.reports.map(({ name }) => `${name}.weight`), missing.map(([tensor]) => tensor));
+      assert(finished.every((block) => !phases.includes(`observe ${block}`)));
+      assertEquals(backend.live, 0);
+    }
+  }
+});
