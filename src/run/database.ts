@@ -1,0 +1,117 @@
+/**
+ * The registry's file: opened, recognised, brought up to date, and SQLite's errors in the user's words. What stands in it is
+ * for `registry.ts`.
+ *
+ * Write-ahead logging lets any number of processes read while one writes, and writers wait for each other. With it,
+ * `synchronous = NORMAL` loses at most the last moments before a power cut and never a part of a transaction.
+ */
+import { DatabaseSync } from "node:sqlite";
+import { dirname } from "node:path";
+import { mkdirSync } from "node:fs";
+import { PareError } from "../errors.ts";
+import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
+
+/** Milliseconds that a writer waits for another one. A transaction takes well under a millisecond; a stalled disk may take seconds. */
+const PATIENCE = 15_000;
+
+/** Whether a registry is only looked at. */
+export type Mode = "read" | "write";
+
+/** What SQLite says (its `sqlite3_errstr` texts) about things that a user can mend. */
+const MEANING: readonly (readonly [says: string, meaning: string])[] = [
+  ["file is not a database", "it is not a registry of Pare (not a SQLite file)"],
+  ["database disk image is malformed", "it is damaged; move it away, and a new one is begun"],
+  ["unable to open database file", "it cannot be opened: no such directory, not a file, or no permission"],
+  ["attempt to write a readonly database", "it is read-only"],
+  ["database is locked", `another process has been writing for more than ${PATIENCE / 1000} s`],
+  ["database or disk is full", "the disk is full"],
+  ["disk I/O error", "the disk reports an input/output error"],
+];
+
+/** What `act` gives; an error of SQLite that a user can mend becomes a PareError naming the registry. */
+export function inWords<T>(path: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    const { message, code } = Object(error) as Partial<Error & { code: string }>;
+    const meaning = code === "ERR_SQLITE_ERROR" && MEANING.find(([says]) => message?.startsWith(says))?.[1];
+    throw meaning ? new PareError(`the registry of runs ${path}: ${meaning}`, { cause: error }) : error;
+  }
+}
+
+/**
+ * Opens a registry. For writing, it is created if it does not exist, and brought up to date.
+ * @throws PareError if it does not exist (to read), is none, is damaged, comes from a newer Pare, or cannot be written.
+ */
+export function openDatabase(path: string, mode: Mode): DatabaseSync {
+  if (mode === "write") makeDirectory(dirname(path), path);
+  return inWords(path, () => {
+    const database = new DatabaseSync(path, { readOnly: mode === "read", timeout: PATIENCE });
+    try {
+      const steps = countSteps(database, path);
+      if (mode === "read" && steps < MIGRATIONS.length) {
+        throw new PareError(`the registry of runs ${path} comes from an older Pare; the next run brings it up to date`);
+      }
+      if (steps < MIGRATIONS.length) migrate(database, path);
+      if (mode === "write") database.exec("PRAGMA synchronous = NORMAL");
+      return database;
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+  });
+}
+
+function makeDirectory(directory: string, path: string): void {
+  try {
+    mkdirSync(directory, { recursive: true });
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === undefined) throw error;
+    throw new PareError(`the registry of runs ${path}: its directory cannot be made (${code})`, { cause: error });
+  }
+}
+
+/**
+ * How many of the migrations the file has.
+ * @throws PareError if it belongs to another program, or has some that this Pare does not know.
+ */
+function countSteps(database: DatabaseSync, path: string): number {
+  const { owner } = database.prepare("SELECT application_id AS owner FROM pragma_application_id").get() as Row;
+  const { steps } = database.prepare("SELECT user_version AS steps FROM pragma_user_version").get() as Row;
+  const { tables } = database.prepare("SELECT count(*) AS tables FROM sqlite_schema").get() as Row;
+  if (owner !== APPLICATION_ID && (owner !== 0 || tables !== 0)) {
+    throw new PareError(`the registry of runs ${path}: it is another program's SQLite file`);
+  }
+  if (steps > MIGRATIONS.length) {
+    throw new PareError(
+      `the registry of runs ${path} comes from a newer Pare: its version is ${steps}, expected ${MIGRATIONS.length} or less`,
+    );
+  }
+  return steps;
+}
+
+type Row = Record<string, number>;
+
+/** Takes the missing steps, unless another process is faster. */
+function migrate(database: DatabaseSync, path: string): void {
+  const { mode } = database.prepare("SELECT journal_mode AS mode FROM pragma_journal_mode").get() as { mode: string };
+  if (mode !== "wal") database.exec("PRAGMA journal_mode = WAL");
+  transact(database, () => {
+    for (const step of MIGRATIONS.slice(countSteps(database, path))) database.exec(step);
+    database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${MIGRATIONS.length}`);
+  });
+}
+
+/** Does everything or nothing. Begun as a writer, so that no other one comes between what is read and what is written. */
+export function transact<T>(database: DatabaseSync, act: () => T): T {
+  database.exec("BEGIN IMMEDIATE");
+  try {
+    const result = act();
+    database.exec("COMMIT");
+    return result;
+  } catch (error) {
+    if (database.isTransaction) database.exec("ROLLBACK");
+    throw error;
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * The registry's tables, as the steps that lead to them: a file of an older Pare is brought up by the steps that it
+ * lacks, and SQLite's `user_version` counts those that it has. A step that was released is never changed.
+ *
+ * What is looked for has a column (made by SQLite itself out of the manifest, so that it cannot contradict it); all else is
+ * the JSON of `record.ts`.
+ */
+
+/** Marks a SQLite file as a registry of Pare: "PARE" in ASCII. */
+export const APPLICATION_ID = 0x50415245;
+
+/** The SQL of every step, in order. */
+export const MIGRATIONS: readonly string[] = [
+  /* sql */ `
+    CREATE TABLE runs (
+      seq         INTEGER PRIMARY KEY AUTOINCREMENT, -- the order in which runs began
+      id          TEXT NOT NULL UNIQUE,
+      status      TEXT NOT NULL CHECK (status IN ('running', 'finished', 'failed', 'interrupted')),
+      started_at  INTEGER NOT NULL,                  -- all times: milliseconds since 1970, UTC
+      alive_at    INTEGER NOT NULL,                  -- the last sign of life
+      finished_at INTEGER,
+      manifest    TEXT NOT NULL CHECK (json_valid(manifest)),
+      out         TEXT,
+      phases      TEXT NOT NULL DEFAULT '{}',
+      peak_bytes  INTEGER,
+      error       TEXT,
+      plan        TEXT NOT NULL GENERATED ALWAYS AS (manifest ->> '$.planId') STORED,
+      model       TEXT NOT NULL GENERATED ALWAYS AS (manifest ->> '$.plan.model.name') STORED,
+      method      TEXT GENERATED ALWAYS AS (manifest ->> '$.plan.request.method') STORED,
+      pattern     TEXT NOT NULL GENERATED ALWAYS AS (coalesce(manifest ->> '$.plan.request.pattern', 'unstructured')) STORED
+    ) STRICT;
+    CREATE INDEX runs_by_plan ON runs (plan);
+
+    CREATE TABLE linears (
+      run     INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
+      seq     INTEGER PRIMARY KEY AUTOINCREMENT,     -- the order in which they were done
+      name    TEXT NOT NULL,
+      summary TEXT NOT NULL,
+      plots   TEXT NOT NULL,                         -- large, hence last: SQLite does not read it for the summary
+      UNIQUE (run, name)
+    ) STRICT;
+
+    CREATE TABLE perplexities (
+      run    INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
+      seq    INTEGER PRIMARY KEY AUTOINCREMENT,
+      label  TEXT NOT NULL,
+      record TEXT NOT NULL,
+      UNIQUE (run, label)
+    ) STRICT;
+
+    CREATE TABLE events (
+      id   INTEGER PRIMARY KEY AUTOINCREMENT,        -- never used twice
+      run  INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
+      kind TEXT NOT NULL CHECK (kind IN ('status', 'progress', 'linear', 'perplexity')),
+      data TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX events_by_run ON events (run, id);
+    CREATE UNIQUE INDEX one_progress ON events (run) WHERE kind = 'progress';
+  `,
+];
