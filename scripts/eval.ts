@@ -3,7 +3,6 @@ import { evalCommand } from "../src/cli/eval_command.ts";
 import type { Values } from "../src/cli/flags.ts";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { table } from "../src/cli/table.ts";
-import { peakMemory } from "../src/cli/terminal.ts";
 import { showSeconds, showShare } from "../src/cli/units.ts";
 import {
   evaluate,
@@ -14,20 +13,33 @@ import {
   PareError,
   readShape,
 } from "../src/mod.ts";
+import { Reach } from "./sandbox.ts";
 import { defaultSeqlen, downloads } from "./shared.ts";
 
-async function main(values: Values<typeof evalCommand.flags>, { terminal, signal }: Context): Promise<Outcome> {
-  const start = performance.now();
-  if (values.corpus && values.tokens) throw new PareError("--corpus and --tokens exclude each other");
-  await using checkpoint = await openCheckpoint(values.model, { onProgress: downloads(terminal) });
+/** The flags as they are given, and where hidden states would be spooled to. */
+type Given = Values<typeof evalCommand.flags> & { readonly spoolFile?: string };
+
+/** Fetches what the evaluation needs, and says what it may touch. */
+async function enter(given: Given, { terminal }: Context) {
+  if (given.corpus && given.tokens) throw new PareError("--corpus and --tokens exclude each other");
+  const reach = new Reach(), fetching = { onProgress: downloads(terminal) };
+  const model = await reach.model(given.model, fetching);
+  if (given.tokens) reach.read(given.tokens);
+  const corpus = given.tokens ? undefined : await reach.corpus(given.corpus ?? "wikitext2", "test", fetching);
+  return { values: { ...given, model, corpus, spoolFile: reach.spool(given.spool) }, permissions: reach.permissions };
+}
+
+/** The evaluation itself, in its sandbox. */
+export async function main(values: Given, context: Context): Promise<Outcome> {
+  const { terminal, signal } = context, start = performance.now();
+  await using checkpoint = await openCheckpoint(values.model);
   const shape = readShape(checkpoint);
-  const windows = await evaluationWindows(values.tokens ?? values.corpus ?? "wikitext2", {
+  const windows = await evaluationWindows(values.tokens ?? values.corpus!, {
     tokenizer: () => loadTokenizer((file) => checkpoint.readText(file), checkpoint.path),
     vocabulary: shape.vocabulary,
     seqlen: values.seqlen,
     defaultSeqlen: defaultSeqlen(shape),
     windows: values.windows,
-    onProgress: downloads(terminal),
   });
   await using backend = await openBackend(values.backend, { workers: values.workers });
   terminal.note(`backend: ${backend.name} (${backend.description})`);
@@ -37,7 +49,7 @@ async function main(values: Values<typeof evalCommand.flags>, { terminal, signal
       checkpoint,
       backend,
       signal,
-      spool: { always: values.spool !== undefined, directory: values.spool || undefined },
+      spool: { always: values.spool !== undefined, file: values.spoolFile },
       onProgress: ({ block, blocks, tokens, totalTokens }) =>
         terminal.progress({
           label: `block ${block + 1} of ${blocks}`,
@@ -67,9 +79,9 @@ async function main(values: Values<typeof evalCommand.flags>, { terminal, signal
       sparsity,
       backend: { name: backend.name, description: backend.description },
       seconds,
-      peakBytes: peakMemory(),
+      peakBytes: await context.peakMemory(),
     },
   };
 }
 
-if (import.meta.main) await run(evalCommand, main);
+if (import.meta.main) await run(evalCommand, main, { module: import.meta.url, enter });

@@ -2,7 +2,6 @@
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { pruneCommand, type PruneValues, settle } from "../src/cli/prune_command.ts";
 import { table } from "../src/cli/table.ts";
-import { peakMemory } from "../src/cli/terminal.ts";
 import { showBytes, showCount, showSeconds, showShare } from "../src/cli/units.ts";
 import {
   type Calibration,
@@ -34,6 +33,7 @@ import {
   type SparsityMap,
   withUpdate,
 } from "../src/mod.ts";
+import { Reach } from "./sandbox.ts";
 import { defaultSeqlen, downloads } from "./shared.ts";
 
 function calibrate(values: PruneValues, checkpoint: Checkpoint, shape: Shape, context: Context): Promise<Calibration> {
@@ -123,9 +123,8 @@ async function readMap(path: string): Promise<SparsityMap> {
   }
 }
 
-async function main(given: Parameters<typeof settle>[0], context: Context): Promise<Outcome> {
-  const { terminal, signal } = context, start = performance.now();
-  const values = settle(given, (line) => terminal.note(line));
+/** What the flags ask of the method, checked. */
+function understand(values: PruneValues) {
   const base = findMethod(values.method), method = values.update ? withUpdate(base, values.update) : base;
   const solve = makeSolve(method, values);
   if (values.trueSequential && method.statistic !== "gram") {
@@ -140,7 +139,36 @@ async function main(given: Parameters<typeof settle>[0], context: Context): Prom
     group: values.group === undefined ? undefined : parseGroup(values.group),
     variant: values.variant,
   });
-  await using checkpoint = await openCheckpoint(values.model, { onProgress: downloads(terminal) });
+  const owl = values.allocation === "owl";
+  if (owl && request.pattern) {
+    throw new PareError("--allocation owl and --pattern exclude each other: n:m is one sparsity for all");
+  }
+  return { method, request, solve, owl, calibrated: method.statistic !== "none" || owl };
+}
+
+/** The flags as they are given, and where hidden states would be spooled to. */
+type Given = Parameters<typeof settle>[0] & { readonly spoolFile?: string };
+
+/** Fetches what the run needs, and says what it may touch. */
+async function enter(given: Given, { terminal }: Context) {
+  const values = settle(given, () => {}), { calibrated } = understand(values);
+  const reach = new Reach(), fetching = { onProgress: downloads(terminal) };
+  const model = await reach.model(values.model, fetching);
+  const calibration = calibrated ? await reach.corpus(values.calibration, "train", fetching) : values.calibration;
+  if (!values.dryRun && values.out !== undefined) reach.output(values.out, model, values.force);
+  if (values.sparsityMap !== undefined) reach.read(values.sparsityMap);
+  return {
+    values: { ...given, model, calibration, spoolFile: reach.spool(values.spool) },
+    permissions: reach.permissions,
+  };
+}
+
+/** The run itself, in its sandbox. */
+export async function main(given: Given, context: Context): Promise<Outcome> {
+  const { terminal, signal } = context, start = performance.now();
+  const values = settle(given, (line) => terminal.note(line));
+  const { method, request, solve, owl, calibrated } = understand(values);
+  await using checkpoint = await openCheckpoint(values.model);
   const shape = readShape(checkpoint);
   const map = values.sparsityMap === undefined ? undefined : await readMap(values.sparsityMap);
   const requests = map ? mapRequests(shape, method, request, map) : request;
@@ -148,15 +176,9 @@ async function main(given: Parameters<typeof settle>[0], context: Context): Prom
   // Taken before the work begins: what is wrong with the output should not be found out after an hour.
   await using writer = values.dryRun ? undefined : await createWriter(checkpoint, values.out!, { force: values.force });
   signal.addEventListener("abort", () => writer?.abort());
-  const owl = values.allocation === "owl";
-  // Refused now, not after the pass that counts outliers.
-  if (owl && request.pattern) {
-    throw new PareError("--allocation owl and --pattern exclude each other: n:m is one sparsity for all");
-  }
-  const calibrated = method.statistic !== "none" || owl;
   const calibration = !calibrated ? undefined : await calibrate(values, checkpoint, shape, context);
   await using backend = await openBackend(values.backend, { workers: values.workers });
-  const spool = { always: values.spool !== undefined, directory: values.spool || undefined };
+  const spool = { always: values.spool !== undefined, file: given.spoolFile };
   const plan = await planPrune(backend, checkpoint, shape, targets, {
     method,
     calibration: method.statistic === "none" ? undefined : calibration,
@@ -219,10 +241,10 @@ async function main(given: Parameters<typeof settle>[0], context: Context): Prom
     },
   });
   await writer.finish();
-  const seconds = (performance.now() - start) / 1000;
+  const seconds = (performance.now() - start) / 1000, peakBytes = await context.peakMemory();
   const text = [
     [summary(reports), ...aboutErrors(reports), ...aboutDamping(reports, solve.damping)].join("\n"),
-    `${values.out}: written in ${showSeconds(seconds)}, peak memory ${showBytes(peakMemory())}`,
+    `${values.out}: written in ${showSeconds(seconds)}, peak memory ${showBytes(peakBytes)}`,
   ].join("\n\n");
   return {
     text,
@@ -232,10 +254,10 @@ async function main(given: Parameters<typeof settle>[0], context: Context): Prom
       out: values.out,
       linears: reports,
       seconds,
-      peakBytes: peakMemory(),
+      peakBytes,
       operations: await backend.seconds(),
     },
   };
 }
 
-if (import.meta.main) await run(pruneCommand, main);
+if (import.meta.main) await run(pruneCommand, main, { module: import.meta.url, enter });

@@ -1,5 +1,5 @@
 /** What several commands say or assume in the same way. */
-import type { Terminal } from "../src/cli/terminal.ts";
+import type { Context } from "../src/cli/run.ts";
 import { DEFAULT_SEQLEN, type HubProgress, type Shape } from "../src/mod.ts";
 
 /** 2048, or the model's limit if that is less; never the 131072 that a config may claim. */
@@ -8,6 +8,6 @@ export function defaultSeqlen(shape: Shape): number {
 }
 
 /** Shows a download as progress. */
-export function downloads(terminal: Terminal): HubProgress {
+export function downloads(terminal: Context["terminal"]): HubProgress {
   return ({ file, received, size }) => terminal.progress({ label: file, done: received, total: size, unit: "bytes" });
 }

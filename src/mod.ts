@@ -38,7 +38,8 @@ export * from "./backend/backend.ts";
 export { type BackendChoice, type BackendOptions, openBackend } from "./backend/open.ts";
 export type { Checkpoint, TensorInfo } from "./checkpoint/checkpoint.ts";
 export type { HubProgress } from "./checkpoint/hub.ts";
-export { openCheckpoint, type OpenOptions } from "./checkpoint/open.ts";
+export { locateCheckpoint, openCheckpoint, type OpenOptions } from "./checkpoint/open.ts";
+export { checkPlace, workshopOf } from "./checkpoint/place.ts";
 export { release } from "./checkpoint/release.ts";
 export type { Source } from "./checkpoint/source.ts";
 export { type CheckpointWriter, createWriter, type WriterOptions } from "./checkpoint/writer.ts";
@@ -65,6 +66,7 @@ export {
   DEFAULT_SAMPLES,
   DEFAULT_SEQLEN,
 } from "./text/calibration.ts";
+export { fetchCorpus, type FetchOptions, type LocalCorpus } from "./text/fetch.ts";
 export type { TokenMatrix } from "./text/token_file.ts";
 export { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
 export { evaluationWindows, type WindowOptions, type Windows } from "./text/windows.ts";

@@ -26,7 +26,17 @@ const SHARD = "model.safetensors";
  */
 export async function openGguf(path: string): Promise<Checkpoint> {
   await using opened = new AsyncDisposableStack();
-  const source = opened.use(await openFile(path));
+  const checkpoint = await readGguf(opened.use(await openFile(path)));
+  opened.move(); // the checkpoint closes it
+  return checkpoint;
+}
+
+/**
+ * The checkpoint of a GGUF file that is open; it closes the source when it is disposed of.
+ * @throws PareError as {@linkcode openGguf}, which leaves the source open.
+ */
+export async function readGguf(source: Source): Promise<Checkpoint> {
+  const path = source.name;
   const header = await readGgufHeader(source);
   const metadata = new Metadata(header.metadata, path);
   if (metadata.number("split.count", 1) > 1) {
@@ -50,7 +60,7 @@ export async function openGguf(path: string): Promise<Checkpoint> {
     files.set("tokenizer.json", json(tokenizer.tokenizer));
     files.set("tokenizer_config.json", json(tokenizer.config));
   }
-  const checkpoint = assemble(new Map([[SHARD, asSafetensors(source, renamed)]]), {
+  return assemble(new Map([[SHARD, asSafetensors(source, renamed)]]), {
     path,
     sources: [path],
     config,
@@ -61,8 +71,6 @@ export async function openGguf(path: string): Promise<Checkpoint> {
       return Promise.resolve(files.get(file));
     },
   });
-  opened.move(); // the checkpoint closes it
-  return checkpoint;
 }
 
 /** The tokenizer's files, or why there are none. */

@@ -15,27 +15,33 @@ import { systemCode, systemError } from "./system_error.ts";
 export type OpenOptions = HubOptions;
 
 /**
+ * Where the checkpoint that `reference` names lies on this machine; one of the Hub is fetched first.
+ * @throws PareError if there is nothing of that name.
+ */
+export async function locateCheckpoint(reference: string, options: OpenOptions = {}): Promise<string> {
+  const found = await stat(reference).catch((error) => {
+    if (systemCode(error) !== "ENOENT") throw systemError("read", reference, error);
+  });
+  if (found) return reference;
+  const nothing = `cannot read ${reference}: no such file or directory`;
+  if (!isHubId(reference)) throw new PareError(nothing);
+  return await fetchFromHub(reference, options).catch((error) => {
+    // It may have been meant for a path.
+    throw error instanceof PareError ? new PareError(`${nothing}; as a Hub id: ${error.message}`) : error;
+  });
+}
+
+/**
  * Opens the checkpoint that `reference` names.
  * @throws PareError if there is nothing of that name, it is no model, or it is damaged.
  */
 export async function openCheckpoint(reference: string, options: OpenOptions = {}): Promise<Checkpoint> {
-  const found = await stat(reference).catch((error) => {
-    if (systemCode(error) !== "ENOENT") throw systemError("read", reference, error);
-  });
-  if (found?.isDirectory()) return await openDirectory(reference);
-  if (found) {
-    if (found.isFile() && isGguf(await firstBytes(reference))) return await openGguf(reference);
-    throw new PareError(
-      `${reference} is no model: a directory with config.json and safetensors, or a GGUF file, was expected`,
-    );
-  }
-  const nothing = `cannot read ${reference}: no such file or directory`;
-  if (!isHubId(reference)) throw new PareError(nothing);
-  const fetched = await fetchFromHub(reference, options).catch((error) => {
-    // It may have been meant for a path.
-    throw error instanceof PareError ? new PareError(`${nothing}; as a Hub id: ${error.message}`) : error;
-  });
-  return await openDirectory(fetched);
+  const path = await locateCheckpoint(reference, options), found = await stat(path);
+  if (found.isDirectory()) return await openDirectory(path);
+  if (found.isFile() && isGguf(await firstBytes(path))) return await openGguf(path);
+  throw new PareError(
+    `${reference} is no model: a directory with config.json and safetensors, or a GGUF file, was expected`,
+  );
 }
 
 /** Enough of a file to know its kind. */

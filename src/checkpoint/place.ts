@@ -45,13 +45,11 @@ export interface Place {
 }
 
 /**
- * Reserves a place for the directory `out`.
- * @param inputs what is read meanwhile, directories and files: `out` must not be one, lie in one or hold one.
- * @param force whether a directory that is not empty may be replaced (at `commit`, not before).
- * @param resume whether what a process that ended early has left is gone on with; else it is removed.
- * @throws PareError if the place cannot be had, or another process writes there.
+ * Whether the directory `out` can be written.
+ * @returns Its path without links.
+ * @throws PareError if it is an input, lies in one or holds one, is occupied, or is where this process stands.
  */
-export function reserve(out: string, inputs: readonly string[], force: boolean, resume: boolean): Place {
+export function checkPlace(out: string, inputs: readonly string[], force: boolean): string {
   const target = realPath(resolve(out));
   for (const input of inputs) refuseOverlap(out, target, realPath(resolve(input)), input);
   refuseOccupied(out, target, force);
@@ -59,12 +57,27 @@ export function reserve(out: string, inputs: readonly string[], force: boolean, 
     // Whoever stands in a directory that is replaced goes on standing in the old one, and sees nothing.
     throw new PareError(`the output ${out} is or holds the current directory; name another directory`);
   }
+  return target;
+}
 
-  const workshop = join(dirname(target), `.${basename(target)}.partial`);
+/** Where an output is made. */
+export function workshopOf(target: string): string {
+  return join(dirname(target), `.${basename(target)}.partial`);
+}
+
+/**
+ * Reserves a place for the directory `out`.
+ * @param inputs what is read meanwhile, directories and files: `out` must not be one, lie in one or hold one.
+ * @param force whether a directory that is not empty may be replaced (at `commit`, not before).
+ * @param resume whether what a process that ended early has left is gone on with; else it is removed.
+ * @throws PareError if the place cannot be had, or another process writes there.
+ */
+export function reserve(out: string, inputs: readonly string[], force: boolean, resume: boolean): Place {
+  const target = checkPlace(out, inputs, force), workshop = workshopOf(target);
   const partial = join(workshop, "model"), journal = join(workshop, "journal");
   let firstMade: string | undefined, lock: Deno.FsFile | undefined, resumed: boolean;
   try {
-    firstMade = mkdirSync(dirname(target), { recursive: true });
+    firstMade = makeWorkshop(workshop);
     lock = lockWorkshop(workshop, out);
     resumed = resume && existsSync(journal) && existsSync(partial);
     if (!resumed) {
@@ -127,6 +140,27 @@ export function reserve(out: string, inputs: readonly string[], force: boolean, 
   };
 }
 
+/** Makes a directory, unless it is there. */
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (systemCode(error) !== "EEXIST") throw error;
+  }
+}
+
+/** Makes a workshop and the parents that are missing; gives the first of these. */
+function makeWorkshop(workshop: string): string | undefined {
+  try {
+    makeDirectory(workshop);
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT") throw error;
+    const firstMade = mkdirSync(dirname(workshop), { recursive: true });
+    makeDirectory(workshop);
+    return firstMade;
+  }
+}
+
 /**
  * Makes the workshop if there is none, and locks it.
  * @throws PareError if another process has it.
@@ -134,7 +168,7 @@ export function reserve(out: string, inputs: readonly string[], force: boolean, 
 function lockWorkshop(workshop: string, out: string): Deno.FsFile {
   const path = join(workshop, "lock");
   while (true) {
-    mkdirSync(workshop, { recursive: true });
+    makeDirectory(workshop);
     let file: Deno.FsFile;
     try {
       file = Deno.openSync(path, { write: true, create: true });
@@ -153,11 +187,15 @@ function lockWorkshop(workshop: string, out: string): Deno.FsFile {
   }
 }
 
-/** The path without links and dots; of one that is not there yet, as far as it is. */
+/**
+ * The path without links and dots; of one that is not there yet, as far as it is. Where this process may not look (in a
+ * sandbox) it is what it is called: who made the sandbox has looked.
+ */
 function realPath(path: string): string {
   try {
     return realpathSync(path);
   } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) return path;
     if (systemCode(error) !== "ENOENT" || dirname(path) === path) throw systemError("write", path, error);
     if (isLink(path)) throw new PareError(`cannot write ${path}: it is a link to nothing`);
     return join(realPath(dirname(path)), basename(path));
@@ -183,11 +221,21 @@ function refuseOccupied(out: string, target: string, force: boolean): void {
   const found = statSync(target, { throwIfNoEntry: false });
   if (!found) return;
   if (!found.isDirectory()) throw new PareError(`the output ${out} exists and is not a directory`);
-  if (found.dev !== statSync(dirname(target)).dev) {
+  if (found.dev !== deviceOf(dirname(target), found.dev)) {
     throw new PareError(`the output ${out} is a mount point and cannot be renamed; name a directory inside it`);
   }
   if (!force && readdirSync(target).length > 0) {
     throw new PareError(`the output ${out} exists and is not empty; --force replaces it`);
+  }
+}
+
+/** The device of a directory, or `unknown` where this process may not look. */
+function deviceOf(directory: string, unknown: number): number {
+  try {
+    return statSync(directory).dev;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) return unknown;
+    throw error;
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { PareError } from "../errors.ts";
 import { choice, integer, number, repeated, text, toggle, value, type Values } from "./flags.ts";
-import { backend, model, spool, workers } from "./shared_flags.ts";
+import { backend, explainPermissions, model, spool, workers } from "./shared_flags.ts";
 
 const flags = {
   model,
@@ -93,6 +93,11 @@ const flags = {
   exclude: repeated(text({ placeholder: "GLOB", help: "Leave linears whose name matches as they are." })),
   spool,
   force: toggle({ help: "Replace the directory --out if it exists and is not empty." }),
+  resume: toggle({
+    help:
+      "Go on after the last finished block of a run that was killed; what this run has done stays if it is stopped.",
+  }),
+  explainPermissions,
   dryRun: toggle({ help: "Print the plan (bytes to read, memory, time) and stop." }),
   sparsityType: value({
     placeholder: "unstructured|N:M",

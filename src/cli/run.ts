@@ -8,7 +8,8 @@
 import { PareError } from "../errors.ts";
 import { type Command, type Flags, parse, type Values } from "./flags.ts";
 import { helpText } from "./help.ts";
-import { Terminal, writeAll } from "./terminal.ts";
+import { type Permissions, runSandboxed, showPermissions } from "./sandbox.ts";
+import { peakMemory, Terminal, writeAll } from "./terminal.ts";
 
 const EXIT_MENDABLE = 2;
 const EXIT_BUG = 70;
@@ -29,16 +30,32 @@ export interface Outcome {
 
 /** What a command is given beside its flags. */
 export interface Context {
+  /** The command line, exactly. */
+  readonly args: readonly string[];
   /** Notes and progress, on stderr. */
-  readonly terminal: Terminal;
+  readonly terminal: Pick<Terminal, "note" | "progress">;
   /** Aborted by Ctrl-C or SIGTERM. The command should stop, tidy up and throw; after a while it is ended anyway. */
   readonly signal: AbortSignal;
+  /** The most memory that this process has held, in bytes. */
+  peakMemory(): Promise<number>;
 }
 
-/** Runs a command on this process's command line and ends the process. */
+/** How a command's work is shut in. */
+export interface Sandbox<F extends Flags> {
+  /** The module whose export `main` is the command. */
+  readonly module: string;
+  /** Fetches what is not here yet and says what the work may touch; what it changes of the values is what `main` gets. */
+  enter(
+    values: Values<F>,
+    context: Context,
+  ): Promise<{ readonly values: Values<F>; readonly permissions: Permissions }>;
+}
+
+/** Runs a command on this process's command line, in its sandbox if it has one, and ends the process. */
 export async function run<F extends Flags>(
   command: Command<F>,
   main: (values: Values<F>, context: Context) => Promise<Outcome>,
+  sandbox?: Sandbox<F>,
 ): Promise<never> {
   const terminal = new Terminal();
   const stop = new AbortController();
@@ -63,7 +80,13 @@ export async function run<F extends Flags>(
       writeAll(Deno.stdout, `${helpText(command)}\n`);
       Deno.exit(0);
     }
-    const outcome = await main(values, { terminal, signal: stop.signal });
+    const context: Context = {
+      args: Deno.args,
+      terminal,
+      signal: stop.signal,
+      peakMemory: () => Promise.resolve(peakMemory()),
+    };
+    const outcome = sandbox ? await shutIn(sandbox, values, context) : await main(values, context);
     writeAll(Deno.stdout, `${values.json ? JSON.stringify(outcome.json) : outcome.text}\n`);
     for (const problem of outcome.problems ?? []) terminal.error(problem);
     if (outcome.problems?.length) exitCode = EXIT_MENDABLE;
@@ -77,6 +100,15 @@ export async function run<F extends Flags>(
     }
   }
   Deno.exit(stopped ?? exitCode);
+}
+
+/** Runs a command in its sandbox, or shows what that would hold. */
+async function shutIn<F extends Flags>(sandbox: Sandbox<F>, given: Values<F>, context: Context): Promise<Outcome> {
+  const { values, permissions } = await sandbox.enter(given, context);
+  if ((values as { explainPermissions?: boolean }).explainPermissions) {
+    return { text: showPermissions(permissions), json: { permissions } };
+  }
+  return await runSandboxed(sandbox.module, values, context, permissions);
 }
 
 /**

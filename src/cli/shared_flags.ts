@@ -1,5 +1,5 @@
 /** Flags that several commands have: where the model comes from, what computes, how hidden states are held. */
-import { choice, type Flag, integer, required, text } from "./flags.ts";
+import { choice, type Flag, integer, required, text, toggle } from "./flags.ts";
 
 /** Where a model is taken from. */
 export const model: Flag<string> = required(text({
@@ -25,4 +25,9 @@ export const spool: Flag<string | undefined> = text({
   help: "Keep hidden states in a temporary file in DIR, or in the system's directory for such files.",
   otherwise: "in memory, up to a limit",
   bare: "",
+});
+
+/** What the sandbox holds. */
+export const explainPermissions: Flag<boolean> = toggle({
+  help: "Print what the run may read and write (nothing else is open to it) and stop.",
 });

@@ -51,12 +51,12 @@ export function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text:
 }
 
 /**
- * The most memory that this process has held, in bytes. On Linux the kernel's own count for this program: the usual
- * one begins with the peak of the process that started it.
+ * The most memory that a process has held, in bytes; this one unless another is named. On Linux the kernel's own count for
+ * the program: the usual one begins with the peak of the process that started it.
  */
-export function peakMemory(): number {
+export function peakMemory(pid = Deno.pid): number {
   try {
-    const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(Deno.readTextFileSync("/proc/self/status")) ?? [];
+    const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`)) ?? [];
     if (kibibytes) return Number(kibibytes) * 1024;
   } catch {
     // Another system, or a process that may not read there.
@@ -105,7 +105,7 @@ export class Terminal {
   }
 
   /** Shows how far the work has come: with the time left, the rate and the peak memory. The first call starts the clock. */
-  progress(position: Position): void {
+  progress(position: Position, peakBytes = peakMemory()): void {
     const { terminal } = this.#screen;
     const time = this.#screen.now();
     const { done, total, label } = position;
@@ -115,7 +115,7 @@ export class Terminal {
     if (!last && time - this.#shownAt < wait) return;
     this.#label = label;
     this.#shownAt = time;
-    const line = describe(position, done - this.#start.done, (time - this.#start.time) / 1000);
+    const line = describe(position, done - this.#start.done, (time - this.#start.time) / 1000, peakBytes);
     if (terminal) {
       this.#clear();
       this.#bar = bar(line, done / total, this.#screen.columns);
@@ -145,14 +145,19 @@ export class Terminal {
 }
 
 /** A line on a position that was reached by doing `since` units in `seconds` seconds. */
-function describe({ label, detail, done, total, unit }: Position, since: number, seconds: number): string {
+function describe(
+  { label, detail, done, total, unit }: Position,
+  since: number,
+  seconds: number,
+  peakBytes: number,
+): string {
   const rate = since / seconds;
   const parts = [`${detail ? `${label}, ${detail}` : label}: ${(100 * done / total).toFixed(0)} %`];
   if (since > 0 && seconds > 0) {
     parts.push(done < total ? `${showSeconds((total - done) / rate)} left` : `took ${showSeconds(seconds)}`);
     parts.push(unit === "bytes" ? `${showBytes(rate)}/s` : `${showCount(rate)} ${unit}/s`);
   }
-  parts.push(`peak memory ${showBytes(peakMemory())}`);
+  parts.push(`peak memory ${showBytes(peakBytes)}`);
   return parts.join(", ");
 }
 

@@ -2,6 +2,7 @@
  * The hidden states of all batches between two blocks: on the backend while they fit a limit, else in one temporary
  * file ("spooled") of which a batch at a time is on the backend. The pass above does not see which.
  */
+import { dirname } from "node:path";
 import type { Backend, Tensor } from "../backend/backend.ts";
 import { PareError } from "../errors.ts";
 
@@ -96,6 +97,8 @@ export interface SpoolOptions {
   readonly always?: boolean;
   /** The folder of the temporary file; the system's own by default. */
   readonly directory?: string;
+  /** The temporary file itself, which must not exist. */
+  readonly file?: string;
 }
 
 /**
@@ -109,14 +112,16 @@ export async function openHiddenStates(
 ): Promise<HiddenStates> {
   if (bytes <= SPOOL_ABOVE && !spool.always) return new Resident();
   try {
-    const path = await Deno.makeTempFile({ dir: spool.directory, prefix: ".pare-hidden-" });
-    const file = await Deno.open(path, { read: true, write: true });
+    const path = spool.file ?? await Deno.makeTempFile({ dir: spool.directory, prefix: ".pare-hidden-" });
+    const file = await Deno.open(path, { read: true, write: true, createNew: spool.file !== undefined });
     // The open file outlives its name, and no end of the process can leave it behind. Windows keeps it until it is closed.
     await Deno.remove(path).catch(() => {});
     return new Spooled(backend, path, file);
   } catch (error) {
     throw new PareError(
-      `cannot make a spool file in ${spool.directory ?? "the temporary folder"}: ${(error as Error).message}`,
+      `cannot make a spool file in ${spool.file ? dirname(spool.file) : spool.directory ?? "the temporary folder"}: ${
+        (error as Error).message
+      }`,
     );
   }
 }

@@ -3,8 +3,9 @@
  * them (`get_c4` and `get_wikitext2` of locuslab/wanda), so that the same seed gives the same sequences, or come ready
  * made from a file of token ids.
  */
-import { fetchDatasetFile, type HubProgress } from "../checkpoint/hub.ts";
-import { type CorpusName, describeCorpus, parseCorpus, readSample, readText, sha256 } from "./corpus.ts";
+import type { HubProgress } from "../checkpoint/hub.ts";
+import { type CorpusName, describeCorpus, parseCorpus, readText, SAMPLE, sha256 } from "./corpus.ts";
+import { fetchC4 } from "./fetch.ts";
 import { type Draw, drawFromDocuments, drawFromText } from "./draw.ts";
 import { checkVocabulary, readTokens, type TokenMatrix } from "./token_file.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -15,9 +16,6 @@ export const DEFAULT_SAMPLES = 128;
 
 /** Tokens of a sequence in the published code's experiments (the context of LLaMA 1). */
 export const DEFAULT_SEQLEN = 2048;
-
-/** Where the published code's shard of C4 lies on the Hub. */
-const C4_REPOSITORY = "allenai/c4", C4_FILE = "en/c4-train.00000-of-01024.json.gz";
 
 /** What is drawn, and for whom. */
 export interface CalibrationOptions {
@@ -70,7 +68,7 @@ async function draw(name: Exclude<CorpusName, { kind: "tokens" }>, options: Cali
   const fromCorpus = async () => {
     switch (name.kind) {
       case "sample":
-        return drawFromText((await readSample()).text, "the sample", how);
+        return drawFromText((await readText(SAMPLE)).text, "the sample", how);
       case "text":
         return drawFromText((await readText(name.path)).text, name.path, how);
       case "wikitext2":
@@ -78,7 +76,7 @@ async function draw(name: Exclude<CorpusName, { kind: "tokens" }>, options: Cali
       case "jsonl":
         return await drawFromDocuments(name.path, how);
       case "c4":
-        return await drawFromDocuments(await fetchDatasetFile(C4_REPOSITORY, C4_FILE, { onProgress }), how);
+        return await drawFromDocuments(name.path ?? await fetchC4({ onProgress }), how);
     }
   };
   return { ids: await fromCorpus(), sequences: samples, length };

@@ -10,9 +10,9 @@ import { PareError } from "../errors.ts";
 
 /** A corpus as the user named it. */
 export type CorpusName =
-  /** The published code's shard of C4, from the Hub. */
-  | { readonly kind: "c4" }
-  /** WikiText-2 raw: from the Hub, or a local file in the raw format (`wikitext2:<path>`). */
+  /** The published code's shard of C4, from the Hub or where it was put (`c4:<path>`). */
+  | { readonly kind: "c4"; readonly path?: string }
+  /** WikiText-2 raw: from the Hub, or a local file, raw or parquet (`wikitext2:<path>`). */
   | { readonly kind: "wikitext2"; readonly path?: string }
   /** The chapters of Austen that come with Pare. */
   | { readonly kind: "sample" }
@@ -35,13 +35,15 @@ export interface Text {
 const WORDS = ["c4", "wikitext2", "sample"] as const;
 
 /**
- * Tells what a corpus is by its name: a word, `wikitext2:<path>`, or a path, by its ending. No file is opened. A file
+ * Tells what a corpus is by its name: a word, `wikitext2:<path>`, `c4:<path>`, or a path, by its ending. No file is opened. A file
  * whose name is one of the words is reached as `./c4`.
  */
 export function parseCorpus(name: string): CorpusName {
   const word = WORDS.find((each) => each === name);
   if (word !== undefined) return { kind: word };
-  if (name.startsWith("wikitext2:")) return { kind: "wikitext2", path: name.slice("wikitext2:".length) };
+  for (const kind of ["wikitext2", "c4"] as const) {
+    if (name.startsWith(`${kind}:`)) return { kind, path: name.slice(kind.length + 1) };
+  }
   if (/\.safetensors$/i.test(name)) return { kind: "tokens", path: name };
   if (/\.(jsonl|ndjson|json)(\.gz)?$/i.test(name)) return { kind: "jsonl", path: name };
   return { kind: "text", path: name };
@@ -55,7 +57,8 @@ export function describeCorpus(name: CorpusName, split: "test" | "train"): strin
     case "sample":
       return "sample (Pride and Prejudice, chapters 1 to 20)";
     case "wikitext2":
-      return name.path ?? `wikitext2 (${split})`;
+      // The Hub's own file is what the word means.
+      return name.path?.endsWith(".parquet") ? `wikitext2 (${split})` : name.path ?? `wikitext2 (${split})`;
     default:
       return name.path;
   }
@@ -76,9 +79,7 @@ export async function readText(path: string): Promise<Text> {
 }
 
 /** The text that comes with Pare, for a first try with no network: 200 kB of Jane Austen (1813, public domain). */
-export function readSample(): Promise<Text> {
-  return readText(fileURLToPath(new URL("./sample/austen-pride-and-prejudice-1-20.txt", import.meta.url)));
-}
+export const SAMPLE = fileURLToPath(new URL("./sample/austen-pride-and-prejudice-1-20.txt", import.meta.url));
 
 /** SHA-256 in hexadecimal. */
 export function sha256(bytes: Uint8Array): string {

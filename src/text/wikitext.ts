@@ -5,38 +5,29 @@
  */
 import { parquetReadObjects } from "hyparquet";
 import { openFile } from "../checkpoint/file.ts";
-import { fetchDatasetFile, type HubProgress } from "../checkpoint/hub.ts";
+import type { HubProgress } from "../checkpoint/hub.ts";
 import { PareError } from "../errors.ts";
 import { readText, sha256, type Text } from "./corpus.ts";
+import { fetchWikitext2, type Split } from "./fetch.ts";
 
-/** A split of the data set. */
-export type Split = "test" | "train";
-
-/** Where each split lies, and what its rows are joined by. */
-const SPLITS: Readonly<Record<Split, { file: string; joint: string }>> = {
-  test: { file: "test-00000-of-00001.parquet", joint: "\n\n" },
-  train: { file: "train-00000-of-00001.parquet", joint: " " },
-};
-
-/** Where the data set is on the Hub. */
-const REPOSITORY = "Salesforce/wikitext", CONFIGURATION = "wikitext-2-raw-v1";
+/** What the rows of each split are joined by. */
+const JOINTS: Readonly<Record<Split, string>> = { test: "\n\n", train: " " };
 
 /**
  * A split as one text. Its `sha256` is that of the raw file (`wiki.test.raw`), from wherever it came.
- * @param path A local file in the raw format, to be joined as this split; without one the data set is taken from the Hub.
+ * @param path A local file, raw or parquet, to be joined as this split; without one the data set is taken from the Hub.
  * @throws PareError as `fetchDatasetFile` and `readText`, or if the file is not what it should be.
  */
 export async function wikitext2(
   split: Split,
   { path, onProgress }: { path?: string; onProgress?: HubProgress } = {},
 ): Promise<Text> {
-  const { file, joint } = SPLITS[split];
-  if (path !== undefined) {
-    const { text, sha256 } = await readText(path);
+  const joint = JOINTS[split], file = path ?? await fetchWikitext2(split, { onProgress });
+  if (!file.endsWith(".parquet")) {
+    const { text, sha256 } = await readText(file);
     return { text: rawRows(text).join(joint), sha256 };
   }
-  const local = await fetchDatasetFile(REPOSITORY, `${CONFIGURATION}/${file}`, { onProgress });
-  const rows = await parquetRows(local);
+  const rows = await parquetRows(file);
   const raw = rows.map((row) => row === "" ? BLANK_LINE : row).join("");
   return { text: rows.join(joint), sha256: sha256(new TextEncoder().encode(raw)) };
 }

@@ -7,7 +7,7 @@ import { openFile } from "../checkpoint/file.ts";
 import type { HubProgress } from "../checkpoint/hub.ts";
 import { PareError } from "../errors.ts";
 import { DEFAULT_SEQLEN } from "./calibration.ts";
-import { type CorpusName, describeCorpus, parseCorpus, readSample, readText, sha256, type Text } from "./corpus.ts";
+import { type CorpusName, describeCorpus, parseCorpus, readText, SAMPLE, sha256, type Text } from "./corpus.ts";
 import { readDocuments } from "./jsonl.ts";
 import { checkVocabulary, readTokens } from "./token_file.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -90,7 +90,7 @@ async function openText(name: Exclude<CorpusName, { kind: "tokens" }>, onProgres
     case "wikitext2":
       return await wikitext2("test", { path: name.path, onProgress });
     case "sample":
-      return await readSample();
+      return await readText(SAMPLE);
     case "text":
       return await readText(name.path);
     case "jsonl": {

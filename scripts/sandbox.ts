@@ -1,0 +1,105 @@
+/**
+ * What the work of a command may touch: computed from its flags before it begins, by the process that still may look
+ * everywhere and fetch. Paths are given as they are named and as they are without links.
+ */
+import { basename, dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Permissions } from "../src/cli/sandbox.ts";
+import { checkPlace, fetchCorpus, type FetchOptions, locateCheckpoint, workshopOf } from "../src/mod.ts";
+
+/** Pare's own files: the modules, the kernels, the shaders, the sample. */
+const PARE = fileURLToPath(new URL("..", import.meta.url));
+
+/** Collects what a run may touch. */
+export class Reach {
+  readonly #read = new Set([PARE]);
+  readonly #write = new Set<string>();
+
+  /** The model as a path that needs no network. What its directory links to may be read as well (the Hub's cache). */
+  async model(reference: string, options: FetchOptions): Promise<string> {
+    const path = await locateCheckpoint(reference, options);
+    this.read(path);
+    if ((await Deno.stat(path)).isDirectory) {
+      for await (const { name, isSymlink } of Deno.readDir(path)) if (isSymlink) this.read(join(path, name));
+    }
+    return path;
+  }
+
+  /** A corpus under a name that needs no network. */
+  async corpus(name: string, split: "test" | "train", options: FetchOptions): Promise<string> {
+    const local = await fetchCorpus(name, split, options);
+    this.read(local.path);
+    return local.name;
+  }
+
+  /** A file or directory to read. */
+  read(path: string): void {
+    for (const each of names(path)) this.#read.add(each);
+  }
+
+  /** A file or directory to read and write. */
+  write(path: string): void {
+    this.read(path);
+    for (const each of names(path)) this.#write.add(each);
+  }
+
+  /**
+   * The output: its directory, and the workshop beside it where it is made.
+   * @throws PareError if the output cannot be there.
+   */
+  output(out: string, model: string, force: boolean): void {
+    checkPlace(out, [model], force);
+    for (const path of names(out)) {
+      this.write(path);
+      this.write(workshopOf(path));
+      const missing = firstMissing(dirname(path));
+      if (missing) this.write(missing);
+    }
+  }
+
+  /** The file that hidden states would be spooled to, in this directory or the system's own. */
+  spool(directory = ""): string {
+    const file = join(resolve(directory || systemTemporary()), `.pare-hidden-${crypto.randomUUID()}`);
+    this.write(file);
+    return file;
+  }
+
+  /** All of it. */
+  get permissions(): Permissions {
+    return { read: [...this.#read], write: [...this.#write] };
+  }
+}
+
+/** A path, absolute, as it is named and as it is without links; the end of it need not be there. */
+function names(path: string): string[] {
+  const absolute = resolve(path);
+  let there = absolute, rest = "";
+  while (true) {
+    try {
+      return [...new Set([absolute, join(Deno.realPathSync(there), rest)])];
+    } catch {
+      if (dirname(there) === there) return [absolute];
+      rest = join(basename(there), rest);
+      there = dirname(there);
+    }
+  }
+}
+
+/** The uppermost directory of a path that is not there. */
+function firstMissing(directory: string): string | undefined {
+  let missing: string | undefined;
+  for (let path = directory; dirname(path) !== path; path = dirname(path)) {
+    try {
+      Deno.lstatSync(path);
+      break;
+    } catch {
+      missing = path;
+    }
+  }
+  return missing;
+}
+
+/** The system's directory for temporary files. */
+function systemTemporary(): string {
+  return Deno.env.get("TMPDIR") ?? Deno.env.get("TEMP") ?? "/tmp";
+}

@@ -1,0 +1,96 @@
+/**
+ * A command in a sandbox: its work is done by a process of its own that holds only the permissions which its arguments ask
+ * for. The process that a person starts reads the flags, fetches what must be fetched and owns the terminal and the
+ * signals; a model file that got the better of a reader would find no network, no environment, no subprocess and no file
+ * but those of the run.
+ *
+ * ```text
+ *   command line ──▶ launcher ── stdin: values, what to stop ──▶ the command's `main` (sandboxed.ts)
+ *   terminal, stdout ◀────────── stdout: notes, progress, outcome ──┘
+ * ```
+ *
+ * Both pipes carry lines of JSON. The work ends when its stdin does: it cannot outlive its launcher, however that ends.
+ */
+import { TextLineStream } from "./lines.ts";
+import { PareError } from "../errors.ts";
+import type { Context, Outcome } from "./run.ts";
+import { peakMemory, type Position } from "./terminal.ts";
+
+/** What a run may do; whatever is not here it may not: no network, environment, subprocess, library or system call. */
+export interface Permissions {
+  /** Files, and directories with all that is in them. */
+  readonly read: readonly string[];
+  /** The same. */
+  readonly write: readonly string[];
+}
+
+/** What the launcher tells the work. */
+export type ToWork =
+  | { readonly module: string; readonly values: unknown; readonly args: readonly string[] }
+  | { readonly peak: number }
+  | { readonly abort: string };
+
+/** What the work tells the launcher. */
+export type FromWork =
+  | { readonly note: string }
+  | { readonly progress: Position }
+  | { readonly ask: "peak" }
+  | { readonly outcome: Outcome }
+  | { readonly refused: string }
+  | { readonly bug: string };
+
+/** One flag of Deno for each kind; a comma in a path is doubled. */
+export function permissionFlags({ read, write }: Permissions): string[] {
+  const flag = (kind: string, paths: readonly string[]) =>
+    paths.length ? [`--allow-${kind}=${paths.map((path) => path.replaceAll(",", ",,")).join(",")}`] : [];
+  return [...flag("read", read), ...flag("write", write)];
+}
+
+/**
+ * Runs the `main` of a command's module in a process that has these permissions.
+ * @param values The command's, as JSON can hold them.
+ * @throws PareError as the command does, or if the process is ended from outside; Error with its stack for a bug.
+ */
+export async function runSandboxed(
+  module: string,
+  values: unknown,
+  { terminal, signal, args }: Context,
+  permissions: Permissions,
+): Promise<Outcome> {
+  const program = new URL("./sandboxed.ts", import.meta.url).href;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-prompt", ...permissionFlags(permissions), program],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const stdin = child.stdin.getWriter();
+  // A process that has ended reads no more; how it ended is seen below.
+  const tell = (message: ToWork) =>
+    stdin.write(new TextEncoder().encode(`${JSON.stringify(message)}\n`)).catch(() => {});
+  signal.addEventListener("abort", () => tell({ abort: String(signal.reason?.message ?? signal.reason) }));
+  tell({ module, values, args });
+
+  let outcome: Outcome | undefined;
+  const lines = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
+  for await (const line of lines) {
+    const said: FromWork = JSON.parse(line);
+    if ("note" in said) terminal.note(said.note);
+    else if ("progress" in said) terminal.progress(said.progress, peakMemory(child.pid));
+    else if ("ask" in said) tell({ peak: peakMemory(child.pid) });
+    else if ("outcome" in said) outcome = said.outcome;
+    else if ("refused" in said) throw new PareError(said.refused);
+    else throw Object.assign(new Error("in the sandbox"), { stack: said.bug });
+  }
+  const { code, signal: killer } = await child.status;
+  if (outcome) return outcome;
+  signal.throwIfAborted();
+  throw new PareError(`the run's process was ended by ${killer ?? `code ${code}`}; expected it to come to its end`);
+}
+
+/** The permissions in Deno's own words, a line for each path. */
+export function showPermissions({ read, write }: Permissions): string {
+  const list = (kind: string, paths: readonly string[]) => paths.map((path) => `--allow-${kind}=${path}`);
+  return [...list("read", read), ...list("write", write), "and nothing else: no network, no environment, no subprocess"]
+    .join("\n");
+}

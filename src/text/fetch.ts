@@ -1,0 +1,46 @@
+/**
+ * The data sets of the published code, fetched from the Hub once: where they lie there, and how a corpus is called once it
+ * lies here. Whoever has no network, such as a run in its sandbox, is given the second name.
+ */
+import { fetchDatasetFile, type HubProgress } from "../checkpoint/hub.ts";
+import { parseCorpus, SAMPLE } from "./corpus.ts";
+
+/** A split of WikiText-2. */
+export type Split = "test" | "train";
+
+/** How downloads are shown. */
+export interface FetchOptions {
+  /** Told how a download goes on. */
+  readonly onProgress?: HubProgress;
+}
+
+/** The first training shard of C4. */
+export function fetchC4(options: FetchOptions = {}): Promise<string> {
+  return fetchDatasetFile("allenai/c4", "en/c4-train.00000-of-01024.json.gz", options);
+}
+
+/** A split of WikiText-2 raw, in parquet. */
+export function fetchWikitext2(split: Split, options: FetchOptions = {}): Promise<string> {
+  return fetchDatasetFile("Salesforce/wikitext", `wikitext-2-raw-v1/${split}-00000-of-00001.parquet`, options);
+}
+
+/** A corpus that needs no network. */
+export interface LocalCorpus {
+  /** What it is called now; it means the same as before. */
+  readonly name: string;
+  /** The file that it is read from. */
+  readonly path: string;
+}
+
+/**
+ * Fetches a corpus, unless it is here.
+ * @param split The part of WikiText-2 that is meant.
+ * @throws PareError if the Hub cannot be reached or does not have it. A local file is not looked at.
+ */
+export async function fetchCorpus(corpus: string, split: Split, options: FetchOptions = {}): Promise<LocalCorpus> {
+  const named = parseCorpus(corpus);
+  if (named.kind === "sample") return { name: corpus, path: SAMPLE };
+  if (named.path !== undefined) return { name: corpus, path: named.path };
+  const path = named.kind === "c4" ? await fetchC4(options) : await fetchWikitext2(split, options);
+  return { name: `${named.kind}:${path}`, path };
+}
