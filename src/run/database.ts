@@ -44,7 +44,13 @@ export function inWords<T>(path: string, act: () => T): T {
  * @throws PareError if it does not exist (to read), is none, is damaged, comes from a newer Pare, or cannot be written.
  */
 export function openDatabase(path: string, mode: Mode): DatabaseSync {
-  if (mode === "write") makeDirectory(dirname(path), path);
+  if (mode === "write") {
+    try {
+      mkdirSync(dirname(path), { recursive: true });
+    } catch {
+      // Then the file cannot be opened either, unless the directory is there and only may not be looked at.
+    }
+  }
   return inWords(path, () => {
     const database = new DatabaseSync(path, { readOnly: mode === "read", timeout: PATIENCE });
     try {
@@ -60,16 +66,6 @@ export function openDatabase(path: string, mode: Mode): DatabaseSync {
       throw error;
     }
   });
-}
-
-function makeDirectory(directory: string, path: string): void {
-  try {
-    mkdirSync(directory, { recursive: true });
-  } catch (error) {
-    const { code } = error as { code?: string };
-    if (code === undefined) throw error;
-    throw new PareError(`the registry of runs ${path}: its directory cannot be made (${code})`, { cause: error });
-  }
 }
 
 /**

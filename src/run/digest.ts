@@ -1,0 +1,115 @@
+/**
+ * SHA-256 of what goes into a run and comes out of it: files, token ids, masks and weights, Pare's own kernels. Files are
+ * read in pieces and are never whole in memory; hashing them twice is as fast as the disk.
+ */
+import { createHash } from "node:crypto";
+import { open, readdir, readFile } from "node:fs/promises";
+import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
+import { PareError } from "../errors.ts";
+import type { InputFile } from "./record.ts";
+
+/** Bytes that are read at once: enough that the system calls do not count, little enough to stay in a cache. */
+const PIECE = 2 ** 20;
+
+/** The width of a weight in the file. */
+export type WeightDtype = "F32" | "F16" | "BF16";
+
+/** SHA-256 of bytes, in hexadecimal. */
+export function digest(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+/**
+ * SHA-256 and size of a file.
+ * @param onProgress Told of the bytes that were read since it was told last.
+ * @throws PareError if it cannot be read.
+ */
+export async function digestFile(path: string, onProgress?: (bytes: number) => void): Promise<InputFile> {
+  const hash = createHash("sha256");
+  let bytes = 0;
+  try {
+    await using file = await open(path);
+    const piece = new Uint8Array(PIECE);
+    while (true) {
+      const { bytesRead } = await file.read(piece, 0, PIECE, null);
+      if (!bytesRead) break;
+      hash.update(piece.subarray(0, bytesRead));
+      bytes += bytesRead;
+      onProgress?.(bytesRead);
+    }
+  } catch (error) {
+    const { code } = Object(error) as { code?: string };
+    if (code === undefined) throw error;
+    throw new PareError(`cannot read ${path}: ${code}`, { cause: error });
+  }
+  return { path, bytes, sha256: hash.digest("hex") };
+}
+
+/**
+ * One hash for a model of several files: the SHA-256 of the lines `<sha256>  <name>`, sorted by name. It is what `sha256sum * |
+ * sort -k 2 | sha256sum` says in the model's folder, wherever that stands.
+ */
+export function digestModel(files: readonly InputFile[]): string {
+  const lines = files.map(({ path, sha256 }) => ({ name: basename(path), sha256 }))
+    // By code units, as no locale would.
+    .sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
+    .map(({ name, sha256 }) => `${sha256}  ${name}\n`);
+  return createHash("sha256").update(lines.join("")).digest("hex");
+}
+
+/** SHA-256 of token ids as little-endian 32-bit integers, sequence after sequence. */
+export function digestTokens(sequences: Iterable<ArrayLike<number>>): string {
+  const hash = createHash("sha256");
+  for (const sequence of sequences) {
+    const bytes = new DataView(new ArrayBuffer(4 * sequence.length));
+    for (let at = 0; at < sequence.length; at++) bytes.setInt32(4 * at, sequence[at], true);
+    hash.update(new Uint8Array(bytes.buffer));
+  }
+  return hash.digest("hex");
+}
+
+/**
+ * The mask of a weight by its bytes: a bit for each number, row-major, 1 = kept, in bytes from the lowest bit up. A weight
+ * that is zero (of either sign) counts as removed, as in the checkpoint nobody can tell it from one.
+ */
+export function maskBits(weight: Uint8Array, dtype: WeightDtype): Uint8Array<ArrayBuffer> {
+  const numbers = patterns(weight, dtype), sign = dtype === "F32" ? 0x7fff_ffff : 0x7fff;
+  const bits = new Uint8Array(Math.ceil(numbers.length / 8));
+  const whole = numbers.length - numbers.length % 8;
+  for (let at = 0, byte = 0; at < whole; at += 8, byte++) {
+    bits[byte] = +((numbers[at] & sign) !== 0) | +((numbers[at + 1] & sign) !== 0) << 1 |
+      +((numbers[at + 2] & sign) !== 0) << 2 | +((numbers[at + 3] & sign) !== 0) << 3 |
+      +((numbers[at + 4] & sign) !== 0) << 4 | +((numbers[at + 5] & sign) !== 0) << 5 |
+      +((numbers[at + 6] & sign) !== 0) << 6 | +((numbers[at + 7] & sign) !== 0) << 7;
+  }
+  for (let at = whole; at < numbers.length; at++) bits[at >> 3] |= +((numbers[at] & sign) !== 0) << (at & 7);
+  return bits;
+}
+
+/** A weight's numbers as bit patterns, without a copy where the bytes are aligned. */
+export function patterns(weight: Uint8Array, dtype: WeightDtype): Uint32Array | Uint16Array {
+  const Patterns = dtype === "F32" ? Uint32Array : Uint16Array, width = Patterns.BYTES_PER_ELEMENT;
+  if (weight.byteLength % width !== 0) {
+    throw new RangeError(`${dtype}: expected a multiple of ${width} bytes, found ${weight.byteLength}`);
+  }
+  const aligned = weight.byteOffset % width === 0 ? weight : weight.slice();
+  return new Patterns(aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.byteLength / width);
+}
+
+/** Where Pare's kernels stand. */
+const KERNELS = [
+  { folder: new URL("../../kernels/pkg/", import.meta.url), ending: ".wasm" },
+  { folder: new URL("../../wgsl/", import.meta.url), ending: ".wgsl" },
+];
+
+/** SHA-256 of every kernel that this Pare computes with, by file name, sorted. */
+export async function digestKernels(): Promise<Record<string, string>> {
+  const found: [string, string][] = [];
+  for (const { folder, ending } of KERNELS) {
+    for (const name of await readdir(fileURLToPath(folder))) {
+      if (name.endsWith(ending)) found.push([name, digest(await readFile(new URL(name, folder)))]);
+    }
+  }
+  return Object.fromEntries(found.sort(([a], [b]) => a < b ? -1 : 1));
+}

@@ -1,0 +1,176 @@
+/**
+ * What is drawn of one linear: how its weights and scores are distributed, where the line between kept and removed lies, and
+ * where in the matrix the removed ones stand. Taken from the bytes before and after pruning alone, so it holds for every
+ * method and backend, and cannot disagree with the file that was written.
+ *
+ * It must not be felt beside the pruning itself: plain loops over typed arrays, a row at a time, and 16-bit floats through a
+ * table of the 32768 magnitudes that there are.
+ */
+import { digest, maskBits, patterns, type WeightDtype } from "./digest.ts";
+import type { DensityMap, Histogram, LinearRecord } from "./record.ts";
+
+/** Bins of a histogram. */
+const BINS = 128;
+
+/** Cells of a density map in each direction, at most. */
+const CELLS = 64;
+
+/** What the cell of a density map says where every weight was removed. */
+const ALL = 255;
+
+/** What a weight was worth to the method: its magnitude times a number for its column, or a number of its own. */
+export type Scores =
+  | { readonly kind: "columns"; readonly scale: ArrayLike<number> }
+  | { readonly kind: "weights"; readonly scores: Float32Array };
+
+/** A linear before and after it was pruned. */
+export interface Pruned {
+  readonly rows: number;
+  readonly cols: number;
+  readonly dtype: WeightDtype;
+  /** Row-major, in the dtype, finite. */
+  readonly before: Uint8Array;
+  /** The same, pruned. */
+  readonly after: Uint8Array;
+  /** Where the method gives each weight one number. */
+  readonly scores?: Scores;
+}
+
+/** What {@linkcode measure} finds. */
+export type Measures = Pick<LinearRecord, "maskSha256" | "weightSha256" | "magnitudes" | "scores" | "density">;
+
+/** Everything of a linear's record that its bytes tell. */
+export function measure({ rows, cols, dtype, before, after, scores }: Pruned): Measures {
+  for (const bytes of [before, after]) {
+    const found = patterns(bytes, dtype).length;
+    if (found !== rows * cols) throw new RangeError(`a weight of ${rows} x ${cols}: found ${found} numbers`);
+  }
+  const mask = maskBits(after, dtype);
+  const magnitudes = magnitudeRows(before, dtype, cols);
+  return {
+    maskSha256: digest(mask),
+    weightSha256: digest(after),
+    magnitudes: histogram(magnitudes, rows, cols, mask),
+    ...scores && { scores: histogram(scoreRows(magnitudes, scores, cols), rows, cols, mask) },
+    density: density(mask, rows, cols),
+  };
+}
+
+/** Numbers of one row; the same array may hold the next row's after the next call. */
+type Rows = (row: number) => Float32Array;
+
+/** The magnitudes of each 16-bit pattern without its sign, by dtype, made when first needed. */
+const tables = new Map<WeightDtype, Float32Array>();
+
+function magnitudeTable(dtype: "F16" | "BF16"): Float32Array {
+  let table = tables.get(dtype);
+  if (!table) {
+    const bits = Uint16Array.from({ length: 2 ** 15 }, (_, pattern) => pattern);
+    // A BF16 is the upper half of an F32.
+    table = dtype === "F16"
+      ? Float32Array.from(new Float16Array(bits.buffer))
+      : new Float32Array(Uint32Array.from(bits, (pattern) => pattern * 2 ** 16).buffer);
+    tables.set(dtype, table);
+  }
+  return table;
+}
+
+function magnitudeRows(weight: Uint8Array, dtype: WeightDtype, cols: number): Rows {
+  const numbers = patterns(weight, dtype), row = new Float32Array(cols);
+  if (dtype === "F32") {
+    const values = new Float32Array(numbers.buffer, numbers.byteOffset, numbers.length);
+    return (index) => {
+      for (let at = index * cols, col = 0; col < cols; at++, col++) row[col] = Math.abs(values[at]);
+      return row;
+    };
+  }
+  const table = magnitudeTable(dtype);
+  return (index) => {
+    for (let at = index * cols, col = 0; col < cols; at++, col++) row[col] = table[numbers[at] & 0x7fff];
+    return row;
+  };
+}
+
+function scoreRows(magnitudes: Rows, scores: Scores, cols: number): Rows {
+  if (scores.kind === "weights") return (index) => scores.scores.subarray(index * cols, (index + 1) * cols);
+  const scale = Float32Array.from(scores.scale), row = new Float32Array(cols);
+  return (index) => {
+    const magnitude = magnitudes(index);
+    for (let col = 0; col < cols; col++) row[col] = magnitude[col] * scale[col];
+    return row;
+  };
+}
+
+/** The distribution of numbers that are not negative, and the line between those that were kept and those that were not. */
+function histogram(rowOf: Rows, rows: number, cols: number, mask: Uint8Array): Histogram {
+  let max = 0;
+  for (let index = 0; index < rows; index++) {
+    const row = rowOf(index);
+    for (let col = 0; col < cols; col++) max = Math.max(max, row[col]);
+  }
+  // The removed, then the kept. Counted apart without a branch: which way it goes, no processor can foresee.
+  const counts = new Uint32Array(2 * BINS);
+  for (let index = 0, at = 0; index < rows; index++) {
+    const row = rowOf(index);
+    for (let col = 0; col < cols; col++, at++) {
+      counts[binOf(row[col], max) + BINS * (mask[at >> 3] >> (at & 7) & 1)]++;
+    }
+  }
+  const removed = counts.subarray(0, BINS), kept = counts.subarray(BINS);
+  const threshold = kept.findIndex(Boolean) < removed.findLastIndex(Boolean)
+    ? undefined
+    : parting(rowOf, rows, cols, mask);
+  return {
+    max,
+    counts: Array.from(kept, (count, bin) => count + removed[bin]),
+    ...threshold !== undefined && { threshold },
+  };
+}
+
+/**
+ * The bin of a number of 24 bits: times a power of two and divided in 53 bits, it never rounds across an edge. If all are
+ * zero, any width would do.
+ */
+function binOf(value: number, max: number): number {
+  return Math.min((value * BINS / (max || 1)) | 0, BINS - 1);
+}
+
+/**
+ * The least number that was kept, if nothing above it was removed: then, and only then, one line parts the kept from the
+ * removed.
+ */
+function parting(rowOf: Rows, rows: number, cols: number, mask: Uint8Array): number | undefined {
+  let least = Infinity, most = -Infinity;
+  for (let index = 0, at = 0; index < rows; index++) {
+    const row = rowOf(index);
+    for (let col = 0; col < cols; col++, at++) {
+      const kept = mask[at >> 3] >> (at & 7) & 1;
+      if (kept && row[col] < least) least = row[col];
+      if (!kept && row[col] > most) most = row[col];
+    }
+  }
+  return least < Infinity && most <= least ? least : undefined;
+}
+
+/** The share of removed weights by cell; a cell covers whole rows and columns, as equal as they come out. */
+function density(mask: Uint8Array, rows: number, cols: number): DensityMap {
+  const across = Math.min(CELLS, cols), down = Math.min(CELLS, rows);
+  const edges = Array.from({ length: across + 1 }, (_, cell) => Math.floor(cell * cols / across));
+  const cells = new Uint8Array(down * across), kept = new Uint32Array(across);
+  for (let cell = 0, row = 0, at = 0; cell < down; cell++) {
+    const first = row, end = Math.floor((cell + 1) * rows / down);
+    kept.fill(0);
+    for (; row < end; row++) {
+      for (let part = 0; part < across; part++) {
+        let sum = 0;
+        for (const last = at + edges[part + 1] - edges[part]; at < last; at++) sum += mask[at >> 3] >> (at & 7) & 1;
+        kept[part] += sum;
+      }
+    }
+    for (let part = 0; part < across; part++) {
+      const weights = (end - first) * (edges[part + 1] - edges[part]);
+      cells[cell * across + part] = Math.round(ALL * (1 - kept[part] / weights));
+    }
+  }
+  return { rows: down, cols: across, cells: cells.toBase64() };
+}
