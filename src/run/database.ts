@@ -14,6 +14,12 @@ import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
 /** Milliseconds that a writer waits for another one. A transaction takes well under a millisecond; a stalled disk may take seconds. */
 const PATIENCE = 15_000;
 
+/** Milliseconds between two tries where SQLite does not wait by itself: about as long as making the tables takes. */
+const RETRY = 5;
+
+/** What SQLite says when another process is at the file. */
+const LOCKED = "database is locked";
+
 /** Whether a registry is only looked at. */
 export type Mode = "read" | "write";
 
@@ -23,7 +29,7 @@ const MEANING: readonly (readonly [says: string, meaning: string])[] = [
   ["database disk image is malformed", "it is damaged; move it away, and a new one is begun"],
   ["unable to open database file", "it cannot be opened: no such directory, not a file, or no permission"],
   ["attempt to write a readonly database", "it is read-only"],
-  ["database is locked", `another process has been writing for more than ${PATIENCE / 1000} s`],
+  [LOCKED, `another process has been writing for more than ${PATIENCE / 1000} s`],
   ["database or disk is full", "the disk is full"],
   ["disk I/O error", "the disk reports an input/output error"],
 ];
@@ -54,7 +60,8 @@ export function openDatabase(path: string, mode: Mode): DatabaseSync {
   return inWords(path, () => {
     const database = new DatabaseSync(path, { readOnly: mode === "read", timeout: PATIENCE });
     try {
-      const steps = countSteps(database, path);
+      // In one transaction: another process may be making the tables right now.
+      const steps = transact(database, () => countSteps(database, path), "DEFERRED");
       if (mode === "read" && steps < MIGRATIONS.length) {
         throw new PareError(`the registry of runs ${path} comes from an older Pare; the next run brings it up to date`);
       }
@@ -91,17 +98,32 @@ type Row = Record<string, number>;
 
 /** Takes the missing steps, unless another process is faster. */
 function migrate(database: DatabaseSync, path: string): void {
-  const { mode } = database.prepare("SELECT journal_mode AS mode FROM pragma_journal_mode").get() as { mode: string };
-  if (mode !== "wal") database.exec("PRAGMA journal_mode = WAL");
+  keepLog(database);
   transact(database, () => {
     for (const step of MIGRATIONS.slice(countSteps(database, path))) database.exec(step);
     database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${MIGRATIONS.length}`);
   });
 }
 
-/** Does everything or nothing. Begun as a writer, so that no other one comes between what is read and what is written. */
-export function transact<T>(database: DatabaseSync, act: () => T): T {
-  database.exec("BEGIN IMMEDIATE");
+/** Sets write-ahead logging, for good. SQLite waits for nobody here, so this does: several processes may begin one file. */
+function keepLog(database: DatabaseSync): void {
+  const deadline = Date.now() + PATIENCE;
+  while (true) {
+    try {
+      return database.exec("PRAGMA journal_mode = WAL");
+    } catch (error) {
+      if (!(error as Error).message.startsWith(LOCKED) || Date.now() > deadline) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY);
+    }
+  }
+}
+
+/**
+ * Does everything or nothing, and sees one state of the file.
+ * @param kind Begun as a writer (immediate), no other one comes between what is read and what is written.
+ */
+export function transact<T>(database: DatabaseSync, act: () => T, kind: "IMMEDIATE" | "DEFERRED" = "IMMEDIATE"): T {
+  database.exec(`BEGIN ${kind}`);
   try {
     const result = act();
     database.exec("COMMIT");
