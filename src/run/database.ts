@@ -23,24 +23,34 @@ const LOCKED = "database is locked";
 /** Whether a registry is only looked at. */
 export type Mode = "read" | "write";
 
+/** A registry holds results alone: nothing that it lost keeps Pare from work. */
+const DAMAGED = "it is damaged; move it away, and a new one is begun";
+
 /** What SQLite says (its `sqlite3_errstr` texts) about things that a user can mend. */
 const MEANING: readonly (readonly [says: string, meaning: string])[] = [
   ["file is not a database", "it is not a registry of Pare (not a SQLite file)"],
-  ["database disk image is malformed", "it is damaged; move it away, and a new one is begun"],
+  ["database disk image is malformed", DAMAGED],
+  ["malformed database schema", DAMAGED],
+  ["malformed JSON", DAMAGED],
   ["unable to open database file", "it cannot be opened: no such directory, not a file, or no permission"],
-  ["attempt to write a readonly database", "it is read-only"],
+  ["attempt to write a readonly database", "it, or its directory, is read-only"],
   [LOCKED, `another process has been writing for more than ${PATIENCE / 1000} s`],
   ["database or disk is full", "the disk is full"],
-  ["disk I/O error", "the disk reports an input/output error"],
+  ["disk I/O error", "it is a directory, or the disk reports an input/output error"],
 ];
 
-/** What `act` gives; an error of SQLite that a user can mend becomes a PareError naming the registry. */
+/**
+ * What `act` gives; an error that a user can mend becomes a PareError naming the registry: SQLite's own, and that of a row
+ * which SQLite took for whole but which is no JSON or has no date.
+ */
 export function inWords<T>(path: string, act: () => T): T {
   try {
     return act();
   } catch (error) {
     const { message, code } = Object(error) as Partial<Error & { code: string }>;
-    const meaning = code === "ERR_SQLITE_ERROR" && MEANING.find(([says]) => message?.startsWith(says))?.[1];
+    const meaning = error instanceof SyntaxError || error instanceof RangeError
+      ? DAMAGED
+      : code === "ERR_SQLITE_ERROR" && MEANING.find(([says]) => message?.startsWith(says))?.[1];
     throw meaning ? new PareError(`the registry of runs ${path}: ${meaning}`, { cause: error }) : error;
   }
 }
@@ -63,10 +73,15 @@ export function openDatabase(path: string, mode: Mode): DatabaseSync {
       // In one transaction: another process may be making the tables right now.
       const steps = transact(database, () => countSteps(database, path), "DEFERRED");
       if (mode === "read" && steps < MIGRATIONS.length) {
-        throw new PareError(`the registry of runs ${path} comes from an older Pare; the next run brings it up to date`);
+        const found = steps ? "comes from an older Pare; the next run brings it up to date" : "is empty";
+        throw new PareError(`the registry of runs ${path} ${found}`);
       }
       if (steps < MIGRATIONS.length) migrate(database, path);
-      if (mode === "write") database.exec("PRAGMA synchronous = NORMAL");
+      if (mode === "write") {
+        database.exec("PRAGMA synchronous = NORMAL");
+        // SQLite opens a read-only file all the same, and would refuse only the first result.
+        database.exec(`BEGIN IMMEDIATE; PRAGMA application_id = ${APPLICATION_ID}; ROLLBACK`);
+      }
       return database;
     } catch (error) {
       database.close();

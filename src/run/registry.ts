@@ -126,10 +126,11 @@ export class Registry implements Disposable {
    */
   begin(manifest: Manifest, out?: string): string {
     const id = this.#transact(() => {
-      const { before } = this.#get<{ before: number }>(
+      const before = this.#get(
+        (row: { before: number }) => row.before,
         "SELECT count(*) AS before FROM runs WHERE plan = ?",
         manifest.planId,
-      )!;
+      );
       const id = before ? `${manifest.planId}-${before + 1}` : manifest.planId;
       this.#run(
         "INSERT INTO runs (id, status, started_at, alive_at, manifest, out) VALUES (:id, 'running', :now, :now, :manifest, :out)",
@@ -217,46 +218,49 @@ export class Registry implements Disposable {
     const asked = Object.entries({ model, method, pattern, status }).filter((entry) => entry[1] !== undefined);
     const where = [...asked.map(([column]) => `${column} = :${column}`), "seq < :before"].join(" AND ");
     // One more than the page holds tells whether another one follows.
-    const rows = this.#all<RunRow>(`${RUNS} WHERE ${where} ORDER BY seq DESC LIMIT :count`, {
+    const found = this.#all(readRow, `${RUNS} WHERE ${where} ORDER BY seq DESC LIMIT :count`, {
       ...this.#clock(),
       ...Object.fromEntries(asked),
       before: cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor),
       count: limit + 1,
     });
-    const page = rows.slice(0, limit);
-    return { runs: page.map(readRun), ...rows.length > limit && { next: String(page.at(-1)!.seq) } };
+    const page = found.slice(0, limit);
+    return { runs: page.map(({ run }) => run), ...found.length > limit && { next: String(page.at(-1)!.seq) } };
   }
 
   /** A run by its id; undefined if there is none. */
   get(id: string): RunRecord | undefined {
-    const row = this.#get<RunRow>(`${RUNS} WHERE id = :id`, { ...this.#clock(), id });
-    return row && readRun(row);
+    return this.#get(readRow, `${RUNS} WHERE id = :id`, { ...this.#clock(), id })?.run;
   }
 
   /** The newest run that carried out this plan to its end; undefined if there is none. */
   finishedRun(planId: string): RunRecord | undefined {
-    const row = this.#get<RunRow>(
+    return this.#get(
+      readRow,
       `${RUNS} WHERE plan = :planId AND status = 'finished' ORDER BY seq DESC LIMIT 1`,
       { ...this.#clock(), planId },
-    );
-    return row && readRun(row);
+    )?.run;
   }
 
   /** A run's linears without histograms and maps, in the order in which they were done. */
   layers(id: string): LinearSummary[] {
-    return this.#all<{ summary: string }>(
+    return this.#all(
+      (row: { summary: string }): LinearSummary => JSON.parse(row.summary),
       "SELECT summary FROM linears WHERE run = (SELECT seq FROM runs WHERE id = ?) ORDER BY seq",
       id,
-    ).map(({ summary }) => JSON.parse(summary));
+    );
   }
 
   /** All of one linear; undefined if the run has none of this name. */
   layer(id: string, name: string): LinearRecord | undefined {
-    const row = this.#get<{ summary: string; plots: string }>(
+    return this.#get(
+      (row: { summary: string; plots: string }): LinearRecord => ({
+        ...JSON.parse(row.summary),
+        ...JSON.parse(row.plots),
+      }),
       "SELECT summary, plots FROM linears WHERE run = (SELECT seq FROM runs WHERE id = ?) AND name = ?",
       ...[id, name],
     );
-    return row && { ...JSON.parse(row.summary), ...JSON.parse(row.plots) };
   }
 
   /**
@@ -264,10 +268,11 @@ export class Registry implements Disposable {
    * A run whose process died has no event that says so: `get` does.
    */
   events(id: string, after = 0): RunEvent[] {
-    return this.#all<{ id: number; kind: RunEvent["kind"]; data: string }>(
+    return this.#all(
+      (row: { id: number; kind: RunEvent["kind"]; data: string }): RunEvent => ({ ...row, data: JSON.parse(row.data) }),
       "SELECT id, kind, data FROM events WHERE run = (SELECT seq FROM runs WHERE id = ?) AND id > ? ORDER BY id",
       ...[id, after],
-    ).map((row) => ({ ...row, data: JSON.parse(row.data) }));
+    );
   }
 
   /**
@@ -275,12 +280,12 @@ export class Registry implements Disposable {
    * does not change, but for its status.
    */
   newestEvent(id?: string): number {
-    return id === undefined
-      ? this.#get<{ id: number }>("SELECT coalesce(max(id), 0) AS id FROM events")!.id
-      : this.#get<{ id: number }>(
-        "SELECT coalesce(max(id), 0) AS id FROM events WHERE run = (SELECT seq FROM runs WHERE id = ?)",
-        id,
-      )!.id;
+    const [where, ...values] = id === undefined ? [""] : ["WHERE run = (SELECT seq FROM runs WHERE id = ?)", id];
+    return this.#get(
+      (row: { newest: number }) => row.newest,
+      `SELECT coalesce(max(id), 0) AS newest FROM events ${where}`,
+      ...values,
+    )!;
   }
 
   #end(id: string, status: RunStatus, results: { phases?: string; peak?: number | null; error?: string }): void {
@@ -317,9 +322,9 @@ export class Registry implements Disposable {
   }
 
   #seq(id: string): number {
-    const row = this.#get<{ seq: number }>("SELECT seq FROM runs WHERE id = ?", id);
-    if (!row) throw new PareError(`the registry of runs ${this.#path} has no run ${JSON.stringify(id)}`);
-    return row.seq;
+    const seq = this.#get((row: { seq: number }) => row.seq, "SELECT seq FROM runs WHERE id = ?", id);
+    if (seq === undefined) throw new PareError(`the registry of runs ${this.#path} has no run ${JSON.stringify(id)}`);
+    return seq;
   }
 
   #clock(): { now: number; silence: number } {
@@ -334,12 +339,16 @@ export class Registry implements Disposable {
     inWords(this.#path, () => this.#statement(sql).run(...values as []));
   }
 
-  #get<Row>(sql: string, ...values: Values): Row | undefined {
-    return inWords(this.#path, () => this.#statement(sql).get(...values as []) as Row | undefined);
+  /** The first row as `read` understands it: a row that it cannot read is a damaged file. */
+  #get<Row, T>(read: (row: Row) => T, sql: string, ...values: Values): T | undefined {
+    return inWords(this.#path, () => {
+      const row = this.#statement(sql).get(...values as []) as Row | undefined;
+      return row && read(row);
+    });
   }
 
-  #all<Row>(sql: string, ...values: Values): Row[] {
-    return inWords(this.#path, () => this.#statement(sql).all(...values as []) as Row[]);
+  #all<Row, T>(read: (row: Row) => T, sql: string, ...values: Values): T[] {
+    return inWords(this.#path, () => (this.#statement(sql).all(...values as []) as Row[]).map(read));
   }
 
   /** Every statement is prepared once. */
@@ -353,8 +362,9 @@ export class Registry implements Disposable {
 /** What a statement's parameters take: by name, or in order. */
 type Values = (string | number | null | Record<string, string | number | null>)[];
 
-function readRun(row: RunRow): RunRecord {
-  return {
+/** A run, and its place in the order of the list. */
+function readRow(row: RunRow): { readonly seq: number; readonly run: RunRecord } {
+  const run = {
     id: row.id,
     status: row.status,
     startedAt: new Date(row.started).toISOString(),
@@ -367,4 +377,5 @@ function readRun(row: RunRow): RunRecord {
     ...row.error !== null && { error: row.error },
     ...row.progress !== null && { progress: JSON.parse(row.progress) },
   };
+  return { seq: row.seq, run };
 }
