@@ -245,7 +245,7 @@ export class Registry implements Disposable {
   /** A run's linears without histograms and maps, in the order in which they were done. */
   layers(id: string): LinearSummary[] {
     return this.#all(
-      (row: { summary: string }): LinearSummary => JSON.parse(row.summary),
+      (row: { summary: string }): LinearSummary => parseStored(row.summary),
       "SELECT summary FROM linears WHERE run = (SELECT seq FROM runs WHERE id = ?) ORDER BY seq",
       id,
     );
@@ -255,8 +255,8 @@ export class Registry implements Disposable {
   layer(id: string, name: string): LinearRecord | undefined {
     return this.#get(
       (row: { summary: string; plots: string }): LinearRecord => ({
-        ...JSON.parse(row.summary),
-        ...JSON.parse(row.plots),
+        ...parseStored(row.summary),
+        ...parseStored(row.plots),
       }),
       "SELECT summary, plots FROM linears WHERE run = (SELECT seq FROM runs WHERE id = ?) AND name = ?",
       ...[id, name],
@@ -269,7 +269,10 @@ export class Registry implements Disposable {
    */
   events(id: string, after = 0): RunEvent[] {
     return this.#all(
-      (row: { id: number; kind: RunEvent["kind"]; data: string }): RunEvent => ({ ...row, data: JSON.parse(row.data) }),
+      (row: { id: number; kind: RunEvent["kind"]; data: string }): RunEvent => ({
+        ...row,
+        data: parseStored(row.data),
+      }),
       "SELECT id, kind, data FROM events WHERE run = (SELECT seq FROM runs WHERE id = ?) AND id > ? ORDER BY id",
       ...[id, after],
     );
@@ -362,6 +365,13 @@ export class Registry implements Disposable {
 /** What a statement's parameters take: by name, or in order. */
 type Values = (string | number | null | Record<string, string | number | null>)[];
 
+/** The JSON of a column: always an object or a list. */
+function parseStored(text: string): ReturnType<typeof JSON.parse> {
+  const value = JSON.parse(text);
+  if (typeof value !== "object" || value === null) throw new SyntaxError("a column without its object");
+  return value;
+}
+
 /** A run, and its place in the order of the list. */
 function readRow(row: RunRow): { readonly seq: number; readonly run: RunRecord } {
   const run = {
@@ -369,13 +379,13 @@ function readRow(row: RunRow): { readonly seq: number; readonly run: RunRecord }
     status: row.status,
     startedAt: new Date(row.started).toISOString(),
     ...row.finished !== null && { finishedAt: new Date(row.finished).toISOString() },
-    manifest: JSON.parse(row.manifest),
+    manifest: parseStored(row.manifest),
     ...row.out !== null && { out: row.out },
-    perplexities: JSON.parse(row.perplexities),
-    phases: JSON.parse(row.phases),
+    perplexities: parseStored(row.perplexities),
+    phases: parseStored(row.phases),
     ...row.peak !== null && { peakBytes: row.peak },
     ...row.error !== null && { error: row.error },
-    ...row.progress !== null && { progress: JSON.parse(row.progress) },
+    ...row.progress !== null && { progress: parseStored(row.progress) },
   };
   return { seq: row.seq, run };
 }

@@ -131,7 +131,7 @@ Deno.test("a damaged registry gives what it can or says that it is damaged, and 
       try {
         using registry = Registry.open(path, { mode: damage % 5 ? "read" : "write" });
         for (const { id } of registry.list().runs) {
-          for (const { name } of registry.layers(id)) registry.layer(id, name);
+          for (const { name } of registry.layers(id)) registry.layer(id, String(name));
           registry.events(id);
         }
       } catch (error) {

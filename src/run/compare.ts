@@ -1,0 +1,69 @@
+/**
+ * Two runs of one plan, compared by the hashes of their linears: identical, or where they part. On the same backend they must
+ * be the same to the bit; on another one, sums come in another order, and what can be asked is how many weights both agree
+ * to keep.
+ */
+import type { LinearRecord } from "./record.ts";
+
+/** What is compared of a linear. */
+export type Hashes = Pick<LinearRecord, "name" | "maskSha256" | "weightSha256">;
+
+/** The first linear that is not the same in both runs, in the order of the first run. */
+export interface Difference {
+  readonly name: string;
+  /** It is in only one of the runs; or the masks differ; or only the weights that stay. */
+  readonly what: "missing" | "extra" | "mask" | "weight";
+}
+
+/** What {@linkcode compareHashes} finds. */
+export interface Comparison {
+  readonly identical: boolean;
+  /** Linears that both runs have. */
+  readonly linears: number;
+  readonly sameMasks: number;
+  readonly sameWeights: number;
+  /** The first that differs, unless they are identical. */
+  readonly first?: Difference;
+}
+
+/** Compares every linear of a run with the one of the same name in its repetition. */
+export function compareHashes(expected: readonly Hashes[], found: readonly Hashes[]): Comparison {
+  const others = new Map(found.map((linear) => [linear.name, linear]));
+  let linears = 0, sameMasks = 0, sameWeights = 0;
+  const differences: Difference[] = [];
+  for (const { name, maskSha256, weightSha256 } of expected) {
+    const other = others.get(name);
+    others.delete(name);
+    if (!other) {
+      differences.push({ name, what: "missing" });
+      continue;
+    }
+    const mask = other.maskSha256 === maskSha256, weight = other.weightSha256 === weightSha256;
+    linears++;
+    sameMasks += Number(mask);
+    sameWeights += Number(weight);
+    if (!mask || !weight) differences.push({ name, what: mask ? "weight" : "mask" });
+  }
+  differences.push(...[...others.keys()].map((name) => ({ name, what: "extra" as const })));
+  const [first] = differences;
+  return { identical: first === undefined, linears, sameMasks, sameWeights, ...first && { first } };
+}
+
+/**
+ * In how many bits two equally long byte strings differ: of masks, weights that only one run keeps; of weights, bits.
+ * @throws RangeError if their lengths differ.
+ */
+export function differingBits(a: Uint8Array, b: Uint8Array): number {
+  if (a.length !== b.length) throw new RangeError(`expected ${a.length} bytes, found ${b.length}`);
+  let bits = 0;
+  for (let at = 0; at < a.length; at++) bits += ONES[a[at] ^ b[at]];
+  return bits;
+}
+
+/** The set bits of each byte. */
+const ONES = Uint8Array.from({ length: 256 }, (_, byte) => byte.toString(2).replaceAll("0", "").length);
+
+/** The share of `weights` whose fate is the same in both masks: 1 for equal masks. */
+export function maskAgreement(a: Uint8Array, b: Uint8Array, weights: number): number {
+  return 1 - differingBits(a, b) / weights;
+}
