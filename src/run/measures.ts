@@ -149,7 +149,7 @@ function parting(rowOf: Rows, rows: number, cols: number, mask: Uint8Array): num
       if (!kept && row[col] > most) most = row[col];
     }
   }
-  return least < Infinity && most <= least ? least : undefined;
+  return least < Infinity && most > -Infinity && most <= least ? least : undefined;
 }
 
 /** The share of removed weights by cell; a cell covers whole rows and columns, as equal as they come out. */

@@ -1,0 +1,174 @@
+/** What is drawn of a linear, against the plainest loops over plain numbers. */
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { createHash } from "node:crypto";
+import { measure, type Pruned } from "../../src/run/measures.ts";
+
+/** Numbers of a dtype and their bytes; the decoding is by DataView, one number at a time. */
+const DTYPES = {
+  F32: { width: 4, read: (view: DataView, at: number) => view.getFloat32(at, true) },
+  F16: { width: 2, read: (view: DataView, at: number) => view.getFloat16(at, true) },
+  BF16: {
+    width: 2,
+    read: (view: DataView, at: number) => {
+      const wide = new DataView(new ArrayBuffer(4));
+      wide.setUint16(0, view.getUint16(at, true));
+      return wide.getFloat32(0);
+    },
+  },
+} as const;
+
+type Dtype = keyof typeof DTYPES;
+
+function decode(bytes: Uint8Array, dtype: Dtype): number[] {
+  const { width, read } = DTYPES[dtype], view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Array.from({ length: bytes.length / width }, (_, at) => read(view, at * width));
+}
+
+function encode(values: number[], dtype: Dtype): Uint8Array {
+  if (dtype === "F32") return new Uint8Array(Float32Array.from(values).buffer);
+  if (dtype === "F16") return new Uint8Array(Float16Array.from(values).buffer);
+  return new Uint8Array(
+    Uint16Array.from(new Uint32Array(Float32Array.from(values).buffer), (bits) => bits >>> 16).buffer,
+  );
+}
+
+/** Counts by comparing with each bin's edges, as rationals in f64: `128 v` against `bin * max`. */
+function plainCounts(values: number[]): { max: number; counts: number[] } {
+  const max = Math.max(...values), counts = Array(128).fill(0);
+  for (const value of values) {
+    let bin = 0;
+    while (bin < 127 && value * 128 >= (bin + 1) * max && max > 0) bin++;
+    counts[bin]++;
+  }
+  return { max, counts };
+}
+
+/** A linear of random size and numbers, pruned at random. */
+const linears = fc.record({
+  rows: fc.integer({ min: 1, max: 150 }),
+  cols: fc.integer({ min: 1, max: 150 }),
+  dtype: fc.constantFrom(...Object.keys(DTYPES) as Dtype[]),
+  seed: fc.integer(),
+  sparsity: fc.double({ min: 0, max: 1, noNaN: true }),
+});
+
+/** Marsaglia's xorshift: any numbers will do. */
+function random(seed: number): () => number {
+  let state = seed | 1;
+  return () => {
+    state ^= state << 13, state ^= state >>> 17, state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+}
+
+function make(
+  { rows, cols, dtype, seed, sparsity }: { rows: number; cols: number; dtype: Dtype; seed: number; sparsity: number },
+) {
+  const next = random(seed);
+  // Small whole numbers among them, so that many lie on the edge of a bin.
+  const values = Array.from({ length: rows * cols }, () => next() < 0.3 ? Math.floor(next() * 9) - 4 : next() - 0.5);
+  const before = encode(values, dtype), numbers = decode(before, dtype);
+  const after = encode(numbers.map((value) => next() < sparsity ? 0 : value), dtype);
+  return { rows, cols, dtype, before, after, numbers, kept: decode(after, dtype).map((value) => value !== 0) };
+}
+
+Deno.test("histograms count what plain loops count, in every dtype, to the last weight", () => {
+  fc.assert(fc.property(linears, (shape) => {
+    const { numbers, ...linear } = make(shape);
+    const { magnitudes } = measure(linear);
+    const { threshold: _, ...counted } = magnitudes;
+    assertEquals(counted, plainCounts(numbers.map(Math.abs)));
+  }));
+});
+
+Deno.test("scores are a magnitude times its column's number, in 32 bits, or what the method says", () => {
+  fc.assert(fc.property(linears, (shape) => {
+    const { numbers, ...linear } = make(shape), next = random(shape.seed + 1);
+    const scale = Float32Array.from({ length: shape.cols }, next);
+    const scores = numbers.map((value, at) => Math.fround(Math.abs(value) * scale[at % shape.cols]));
+    const expected = plainCounts(scores);
+    for (
+      const given of [
+        { kind: "columns", scale },
+        { kind: "weights", scores: Float32Array.from(scores) },
+      ] satisfies Pruned["scores"][]
+    ) {
+      const { threshold: _, ...counted } = measure({ ...linear, scores: given }).scores!;
+      assertEquals(counted, expected);
+    }
+  }));
+});
+
+Deno.test("a threshold is the least score that was kept, where one line parts the kept from the removed", () => {
+  const scores = Float32Array.of(1, 2, 3, 4, 5, 6), before = encode([1, 1, 1, 1, 1, 1], "F32");
+  const threshold = (after: number[]) =>
+    measure({
+      rows: 2,
+      cols: 3,
+      dtype: "F32",
+      before,
+      after: encode(after, "F32"),
+      scores: { kind: "weights", scores },
+    })
+      .scores!.threshold;
+  assertEquals(threshold([0, 0, 0, 1, 1, 1]), 4);
+  assertEquals(threshold([0, 1, 1, 1, 1, 1]), 2);
+  assertEquals(threshold([0, 0, 1, 0, 1, 1]), undefined, "3 was kept and 4 removed");
+  assertEquals(threshold([1, 1, 1, 1, 1, 1]), undefined, "nothing was removed");
+  assertEquals(threshold([0, 0, 0, 0, 0, 0]), undefined, "nothing was kept");
+});
+
+Deno.test("magnitude pruning of a layer has a threshold among the magnitudes, by rows it has none", () => {
+  const next = random(5), values = Array.from({ length: 64 * 64 }, () => next() - 0.5);
+  const median = values.map(Math.abs).sort((a, b) => a - b)[2048];
+  const layer = values.map((value) => Math.abs(value) < median ? 0 : value);
+  const shape = { rows: 64, cols: 64, dtype: "F32" as const, before: encode(values, "F32") };
+  assertEquals(measure({ ...shape, after: encode(layer, "F32") }).magnitudes.threshold, Math.fround(median));
+  const rows = values.map((value, at) => {
+    const row = values.slice(at - at % 64, at - at % 64 + 64).map(Math.abs).sort((a, b) => a - b);
+    return Math.abs(value) < row[32] ? 0 : value;
+  });
+  assertEquals(measure({ ...shape, after: encode(rows, "F32") }).magnitudes.threshold, undefined);
+});
+
+Deno.test("a density map's cells are the shares of removed weights, and every weight is in one cell", () => {
+  fc.assert(fc.property(linears, (shape) => {
+    const { numbers: _, kept, ...linear } = make(shape);
+    const { density } = measure(linear), { rows, cols } = shape;
+    const down = Math.min(64, rows), across = Math.min(64, cols);
+    assertEquals([density.rows, density.cols], [down, across]);
+    const removed = Array(down * across).fill(0), weights = Array(down * across).fill(0);
+    for (let at = 0; at < rows * cols; at++) {
+      const row = Math.floor(at / cols), col = at % cols;
+      // The last cell whose first row (column) is not after this one.
+      const cell = (index: number, cells: number, size: number) => {
+        let found = 0;
+        while (found + 1 < cells && Math.floor((found + 1) * size / cells) <= index) found++;
+        return found;
+      };
+      const place = cell(row, down, rows) * across + cell(col, across, cols);
+      removed[place] += Number(!kept[at]);
+      weights[place]++;
+    }
+    const bytes = Uint8Array.from(atob(density.cells), (character) => character.charCodeAt(0));
+    assertEquals(bytes.length, down * across);
+    // Half a step of rounding, and no more.
+    for (const [at, byte] of bytes.entries()) assert(Math.abs(byte - 255 * removed[at] / weights[at]) <= 0.5 + 1e-9);
+  }));
+});
+
+Deno.test("the hashes are those of the mask's and the weight's bytes", () => {
+  const after = encode([1, 0, 2, 0, 0, 3, 4, 0, 0, 5], "BF16");
+  const { maskSha256, weightSha256 } = measure({ rows: 2, cols: 5, dtype: "BF16", before: after, after });
+  const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
+  assertEquals(maskSha256, sha256(Uint8Array.of(0b01100101, 0b10)));
+  assertEquals(weightSha256, sha256(after));
+});
+
+Deno.test("a weight of zeros alone has a histogram too, and one of another size is refused", () => {
+  const zeros = encode([0, 0, 0, 0], "F16");
+  const { magnitudes } = measure({ rows: 2, cols: 2, dtype: "F16", before: zeros, after: zeros });
+  assertEquals([magnitudes.max, magnitudes.counts[0]], [0, 4]);
+  assertThrows(() => measure({ rows: 2, cols: 3, dtype: "F16", before: zeros, after: zeros }), RangeError, "2 x 3");
+});
