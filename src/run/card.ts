@@ -1,0 +1,132 @@
+/**
+ * The model card: the README.md of a pruned model, ready for the Hub. Its front matter says what the Hub files it under;
+ * the text, how the model came to be, what that cost, and how to repeat it. The base's licence holds for what was made of it,
+ * so the card takes it over from the base's own card; where that says nothing, neither does this one.
+ */
+import { parse, stringify } from "yaml";
+import { commandLine } from "./command.ts";
+import { MANIFEST_FILE } from "./manifest.ts";
+import type { LinearRecord, Manifest, PerplexityRecord } from "./record.ts";
+
+/** What a card tells of. */
+export interface Subject {
+  readonly manifest: Manifest;
+  /** The base's id on the Hub, where it came from there. */
+  readonly baseId?: string;
+  /** The base's own card, README.md, where it has one. */
+  readonly baseCard?: string;
+  readonly linears: readonly Pick<LinearRecord, "rows" | "cols" | "zeros">[];
+  readonly perplexities: readonly PerplexityRecord[];
+}
+
+/** Quotes whatever an old reader takes for something else: to YAML 1.1, which Python reads, a bare 2:4 is 124. */
+const YAML = { version: "1.1", directives: false } as const;
+
+/** What of the base's front matter holds for a pruned copy as well (huggingface.co/docs/hub/model-cards). */
+const INHERITED = ["license", "license_name", "license_link", "language"] as const;
+
+/** The card. */
+export function modelCard({ manifest, baseId, baseCard, linears, perplexities }: Subject): string {
+  const { plan } = manifest, { method, pattern } = plan.request;
+  const base = readFrontMatter(baseCard);
+  const front = {
+    ...baseId !== undefined && { base_model: baseId },
+    ...Object.fromEntries(INHERITED.filter((key) => key in base).map((key) => [key, base[key]])),
+    library_name: "transformers",
+    pipeline_tag: "text-generation",
+    tags: ["pruned", "sparse", "pare", ...[method, pattern ?? "unstructured"].filter((tag) => typeof tag === "string")],
+  };
+  const sections = [
+    `---\n${stringify(front, YAML)}---`,
+    `# ${inline(plan.model.name)}, pruned`,
+    `${inline(baseId ?? plan.model.name)} with ${
+      shareOf(linears)
+    } of the weights of its linear layers set to zero by ` +
+    `Pare ${inline(plan.pare)}. Files, names and dtypes are the base's.`,
+    how(manifest),
+    measured(perplexities),
+    `## Reproduce\n\n${fenced(commandLine(manifest))}\n\n` +
+    `\`${MANIFEST_FILE}\` holds the SHA-256 of everything that went in; \`deno task verify ${MANIFEST_FILE}\` runs it again ` +
+    "and compares every mask and weight.",
+    licence(base, baseId),
+  ];
+  return sections.filter(Boolean).join("\n\n") + "\n";
+}
+
+function how({ plan, planId, backend }: Manifest): string {
+  const { method, pattern, sparsity } = plan.request, { calibration } = plan;
+  const rows = [
+    ["method", method],
+    ["pattern", pattern ?? "unstructured"],
+    ["sparsity asked", sparsity],
+    [
+      "calibration",
+      calibration && `${calibration.sequences} x ${calibration.seqlen} tokens of ${calibration.description}`,
+    ],
+    ["backend", `${plan.backend} (${backend})`],
+    ["base's SHA-256", plan.model.sha256],
+    ["plan", planId],
+  ].filter(([, value]) => value !== undefined);
+  return `## How\n\n${table(["", ""], rows.map(([name, value]) => [String(name), asText(value)]))}`;
+}
+
+function measured(perplexities: readonly PerplexityRecord[]): string {
+  if (!perplexities.length) return "";
+  const rows = perplexities.map(({ label, perplexity, evaluation: { description, sequences, seqlen, sha256 } }) => [
+    label,
+    // Four digits: a fifth depends on the backend's order of sums.
+    perplexity.toPrecision(4),
+    `${description}, ${sequences} windows of ${seqlen} tokens, ids ${sha256.slice(0, 16)}…`,
+  ]);
+  return "## Perplexity\n\nTwo perplexities compare only if their protocols are the same.\n\n" +
+    table(["model", "perplexity", "protocol"], rows);
+}
+
+function licence(base: Readonly<Record<string, unknown>>, baseId?: string): string {
+  const text = base.license !== undefined
+    ? `The base's: ${asText(base.license_name ?? base.license)}.`
+    : `The base${
+      baseId === undefined ? "" : ` (${inline(baseId)})`
+    } names none in its card; its terms hold here as well.`;
+  return `## Licence\n\n${text}`;
+}
+
+function shareOf(linears: Subject["linears"]): string {
+  const sum = (count: (linear: Subject["linears"][number]) => number) =>
+    linears.reduce((all, each) => all + count(each), 0);
+  const weights = sum(({ rows, cols }) => rows * cols);
+  return weights ? `${(100 * sum(({ zeros }) => zeros) / weights).toFixed(1)} %` : "none";
+}
+
+/** The front matter of a card that anybody may have written: what is no YAML object says nothing. */
+function readFrontMatter(card = ""): Readonly<Record<string, unknown>> {
+  const [, yaml] = /^\uFEFF?---\r?\n([\s\S]*?)\r?\n---(?:\r?\n|$)/.exec(card) ?? [];
+  try {
+    const front = parse(yaml ?? "");
+    return typeof front === "object" && front !== null && !Array.isArray(front) ? front : {};
+  } catch {
+    return {};
+  }
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell) => inline(cell).replaceAll("|", "\\|")).join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+/** A text on one line that Markdown takes as it is. */
+function inline(text: string): string {
+  return text.replace(/\s+/g, " ").replace(/[\\`*<>[\]]/g, "\\$&");
+}
+
+function asText(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/** A code block whose fence is longer than any in the text. */
+function fenced(text: string): string {
+  const longest = Math.max(2, ...(text.match(/`+/g) ?? []).map(({ length }) => length));
+  const fence = "`".repeat(longest + 1);
+  return `${fence}sh\n${text}\n${fence}`;
+}
