@@ -50,7 +50,7 @@ export function measure({ rows, cols, dtype, before, after, scores }: Pruned): M
   return {
     maskSha256: digest(mask),
     weightSha256: digest(after),
-    magnitudes: histogram(magnitudes, rows, cols, mask),
+    magnitudes: dtype === "F32" ? histogram(magnitudes, rows, cols, mask) : countedHistogram(before, dtype, mask),
     ...scores && { scores: histogram(scoreRows(magnitudes, scores, cols), rows, cols, mask) },
     density: density(mask, rows, cols),
   };
@@ -125,6 +125,27 @@ function histogram(rowOf: Rows, rows: number, cols: number, mask: Uint8Array): H
     counts: Array.from(kept, (count, bin) => count + removed[bin]),
     ...threshold !== undefined && { threshold },
   };
+}
+
+/**
+ * The same of 16-bit magnitudes: how often each of them there is tells everything, and as bit patterns they are in the order
+ * of their size. The removed are counted in the lower half of the table, the kept in the upper.
+ */
+function countedHistogram(weight: Uint8Array, dtype: "F16" | "BF16", mask: Uint8Array): Histogram {
+  const numbers = patterns(weight, dtype), table = magnitudeTable(dtype), half = table.length;
+  const times = new Uint32Array(2 * half);
+  for (let at = 0; at < numbers.length; at++) {
+    times[(numbers[at] & (half - 1)) + half * (mask[at >> 3] >> (at & 7) & 1)]++;
+  }
+  const removed = times.subarray(0, half), kept = times.subarray(half);
+  const leastKept = kept.findIndex(Boolean), mostRemoved = removed.findLastIndex(Boolean);
+  const max = table[Math.max(mostRemoved, kept.findLastIndex(Boolean))];
+  const counts = new Array<number>(BINS).fill(0);
+  for (let pattern = 0; table[pattern] <= max; pattern++) {
+    counts[binOf(table[pattern], max)] += removed[pattern] + kept[pattern];
+  }
+  const parted = leastKept >= 0 && mostRemoved >= 0 && mostRemoved <= leastKept;
+  return { max, counts, ...parted && { threshold: table[leastKept] } };
 }
 
 /**

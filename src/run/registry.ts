@@ -313,7 +313,11 @@ export class Registry implements Disposable {
       this.#heart = undefined;
     } else if (this.#heart === undefined) {
       this.#heart = setInterval(() => {
-        for (const id of this.#live.keys()) this.#run("UPDATE runs SET alive_at = ? WHERE id = ?", this.#now(), id);
+        try {
+          for (const id of this.#live.keys()) this.#run("UPDATE runs SET alive_at = ? WHERE id = ?", this.#now(), id);
+        } catch {
+          // No reason to end a run from a timer: what keeps the registry from this keeps it from the next result, too.
+        }
       }, HEARTBEAT);
       Deno.unrefTimer(this.#heart as unknown as number);
     }

@@ -100,23 +100,20 @@ Deno.test("scores are a magnitude times its column's number, in 32 bits, or what
   }));
 });
 
-Deno.test("a threshold is the least score that was kept, where one line parts the kept from the removed", () => {
-  const scores = Float32Array.of(1, 2, 3, 4, 5, 6), before = encode([1, 1, 1, 1, 1, 1], "F32");
-  const threshold = (after: number[]) =>
-    measure({
-      rows: 2,
-      cols: 3,
-      dtype: "F32",
-      before,
-      after: encode(after, "F32"),
-      scores: { kind: "weights", scores },
-    })
-      .scores!.threshold;
-  assertEquals(threshold([0, 0, 0, 1, 1, 1]), 4);
-  assertEquals(threshold([0, 1, 1, 1, 1, 1]), 2);
-  assertEquals(threshold([0, 0, 1, 0, 1, 1]), undefined, "3 was kept and 4 removed");
-  assertEquals(threshold([1, 1, 1, 1, 1, 1]), undefined, "nothing was removed");
-  assertEquals(threshold([0, 0, 0, 0, 0, 0]), undefined, "nothing was kept");
+Deno.test("a threshold is the least number that was kept, where one line parts the kept from the removed", () => {
+  const values = [1, 2, -3, 4, -5, 6], scores = Float32Array.from(values, (value) => 10 * Math.abs(value));
+  for (const dtype of Object.keys(DTYPES) as Dtype[]) {
+    const thresholds = (mask: number[]) => {
+      const before = encode(values, dtype), after = encode(values.map((value, at) => value * mask[at]), dtype);
+      const found = measure({ rows: 2, cols: 3, dtype, before, after, scores: { kind: "weights", scores } });
+      return [found.magnitudes.threshold, found.scores!.threshold];
+    };
+    assertEquals(thresholds([0, 0, 0, 1, 1, 1]), [4, 40]);
+    assertEquals(thresholds([0, 1, 1, 1, 1, 1]), [2, 20]);
+    assertEquals(thresholds([0, 0, 1, 0, 1, 1]), [undefined, undefined], "3 was kept and 4 removed");
+    assertEquals(thresholds([1, 1, 1, 1, 1, 1]), [undefined, undefined], "nothing was removed");
+    assertEquals(thresholds([0, 0, 0, 0, 0, 0]), [undefined, undefined], "nothing was kept");
+  }
 });
 
 Deno.test("magnitude pruning of a layer has a threshold among the magnitudes, by rows it has none", () => {
