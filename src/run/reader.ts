@@ -1,0 +1,199 @@
+/**
+ * What can be asked of a registry: pages of runs, a run, its linears, what happened to it since. Nothing here writes.
+ *
+ * A process that died cannot say so. A live run gives a sign of life every few seconds instead, and one that has been
+ * silent for longer reads as interrupted; that needs no permission to look at other processes, and holds for a process in
+ * another container too.
+ */
+import { PareError } from "../errors.ts";
+import type { LinearRecord, PerplexityRecord, RunProgress, RunRecord, RunStatus } from "./record.ts";
+import { parseStored, type Statements } from "./statements.ts";
+
+/** Milliseconds between two signs of life. */
+export const HEARTBEAT = 5_000;
+
+/** Milliseconds of silence after which a run counts as interrupted: several heartbeats, for a machine that is busy. */
+const SILENCE = 6 * HEARTBEAT;
+
+/** Runs of a page, unless asked otherwise. */
+const PAGE = 50;
+
+/** A linear without what is drawn: small enough for a page of all of them. */
+export type LinearSummary = Omit<LinearRecord, "magnitudes" | "scores" | "density">;
+
+/** Something that happened to a run. */
+export type RunEvent =
+  & {
+    /** Grows from event to event, over all runs. */
+    readonly id: number;
+  }
+  & (
+    | { readonly kind: "status"; readonly data: { readonly status: RunStatus; readonly error?: string } }
+    | { readonly kind: "progress"; readonly data: RunProgress }
+    | { readonly kind: "linear"; readonly data: LinearSummary }
+    | { readonly kind: "perplexity"; readonly data: PerplexityRecord }
+  );
+
+/** Which runs to list: those that agree with everything that is given. */
+export interface RunFilter {
+  /** The model's name in the plan. */
+  readonly model?: string;
+  readonly method?: string;
+  /** Such as `2:4`; `unstructured` for runs without a pattern. */
+  readonly pattern?: string;
+  readonly status?: RunStatus;
+  /** Where the page before ended: its `next`. */
+  readonly cursor?: string;
+  /** Runs on the page at most. Default 50. */
+  readonly limit?: number;
+}
+
+/** A row of `runs`, with what belongs to it from the other tables. */
+interface RunRow {
+  readonly seq: number;
+  readonly id: string;
+  readonly status: RunStatus;
+  readonly started: number;
+  readonly finished: number | null;
+  readonly manifest: string;
+  readonly out: string | null;
+  readonly phases: string;
+  readonly peak: number | null;
+  readonly error: string | null;
+  readonly perplexities: string;
+  readonly progress: string | null;
+}
+
+/** A run's status as it reads at a time: nobody writes down the death of a process. */
+const STATUS = "CASE WHEN status = 'running' AND alive_at < :now - :silence THEN 'interrupted' ELSE status END";
+
+const RUNS = `
+  SELECT * FROM (
+    SELECT seq, id, ${STATUS} AS status, started_at AS started, manifest, out, phases, peak_bytes AS peak, error,
+      plan, model, method, pattern, alive_at AS alive,
+      CASE ${STATUS} WHEN 'running' THEN NULL ELSE coalesce(finished_at, alive_at) END AS finished,
+      (SELECT json_group_array(json(record)) FROM (SELECT record FROM perplexities WHERE run = runs.seq ORDER BY seq)) AS perplexities,
+      (SELECT data FROM events WHERE run = runs.seq AND kind = 'progress') AS progress
+    FROM runs
+  )`;
+
+/** The runs of an open file, to look at. */
+export class RunReader {
+  /** The file. */
+  protected readonly file: Statements;
+  /** Milliseconds since 1970. */
+  protected readonly now: () => number;
+
+  protected constructor(file: Statements, now: () => number) {
+    this.file = file;
+    this.now = now;
+  }
+
+  /**
+   * The runs that agree with the filter, newest first.
+   * @returns A page of them, and the cursor of the next page if there is one.
+   * @throws PareError for a cursor that no page ended with.
+   */
+  list(filter: RunFilter = {}): { readonly runs: RunRecord[]; readonly next?: string } {
+    const { model, method, pattern, status, cursor, limit = PAGE } = filter;
+    if (cursor !== undefined && !/^[1-9]\d{0,14}$/.test(cursor)) {
+      throw new PareError(`cursor ${JSON.stringify(cursor)}: expected the "next" of another page`);
+    }
+    const asked = Object.entries({ model, method, pattern, status }).filter((entry) => entry[1] !== undefined);
+    const where = [...asked.map(([column]) => `${column} = :${column}`), "seq < :before"].join(" AND ");
+    // One more than the page holds tells whether another one follows.
+    const found = this.file.all(readRow, `${RUNS} WHERE ${where} ORDER BY seq DESC LIMIT :count`, {
+      ...this.#clock(),
+      ...Object.fromEntries(asked),
+      before: cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor),
+      count: limit + 1,
+    });
+    const page = found.slice(0, limit);
+    return { runs: page.map(({ run }) => run), ...found.length > limit && { next: String(page.at(-1)!.seq) } };
+  }
+
+  /** A run by its id; undefined if there is none. */
+  get(id: string): RunRecord | undefined {
+    return this.file.get(readRow, `${RUNS} WHERE id = :id`, { ...this.#clock(), id })?.run;
+  }
+
+  /** The newest run that carried out this plan to its end; undefined if there is none. */
+  finishedRun(planId: string): RunRecord | undefined {
+    return this.file.get(
+      readRow,
+      `${RUNS} WHERE plan = :planId AND status = 'finished' ORDER BY seq DESC LIMIT 1`,
+      { ...this.#clock(), planId },
+    )?.run;
+  }
+
+  /** A run's linears without histograms and maps, in the order in which they were done. */
+  layers(id: string): LinearSummary[] {
+    return this.file.all(
+      (row: { summary: string }): LinearSummary => parseStored(row.summary),
+      "SELECT summary FROM linears WHERE run = (SELECT seq FROM runs WHERE id = ?) ORDER BY seq",
+      id,
+    );
+  }
+
+  /** All of one linear; undefined if the run has none of this name. */
+  layer(id: string, name: string): LinearRecord | undefined {
+    return this.file.get(
+      (row: { summary: string; plots: string }): LinearRecord => ({
+        ...parseStored(row.summary),
+        ...parseStored(row.plots),
+      }),
+      "SELECT summary, plots FROM linears WHERE run = (SELECT seq FROM runs WHERE id = ?) AND name = ?",
+      ...[id, name],
+    );
+  }
+
+  /**
+   * What happened to a run after an event (0: from the beginning), in order. Of progress there is only the latest.
+   * A run whose process died has no event that says so: `get` does.
+   */
+  events(id: string, after = 0): RunEvent[] {
+    return this.file.all(
+      (row: { id: number; kind: RunEvent["kind"]; data: string }): RunEvent => ({
+        ...row,
+        data: parseStored(row.data),
+      }),
+      "SELECT id, kind, data FROM events WHERE run = (SELECT seq FROM runs WHERE id = ?) AND id > ? ORDER BY id",
+      ...[id, after],
+    );
+  }
+
+  /**
+   * The id of the newest event of a run, or of any: 0 if there is none. What was read of a run stays true as long as this
+   * does not change, but for its status.
+   */
+  newestEvent(id?: string): number {
+    const [where, ...values] = id === undefined ? [""] : ["WHERE run = (SELECT seq FROM runs WHERE id = ?)", id];
+    return this.file.get(
+      (row: { newest: number }) => row.newest,
+      `SELECT coalesce(max(id), 0) AS newest FROM events ${where}`,
+      ...values,
+    )!;
+  }
+
+  #clock(): { now: number; silence: number } {
+    return { now: this.now(), silence: SILENCE };
+  }
+}
+
+/** A run, and its place in the order of the list. */
+function readRow(row: RunRow): { readonly seq: number; readonly run: RunRecord } {
+  const run = {
+    id: row.id,
+    status: row.status,
+    startedAt: new Date(row.started).toISOString(),
+    ...row.finished !== null && { finishedAt: new Date(row.finished).toISOString() },
+    manifest: parseStored(row.manifest),
+    ...row.out !== null && { out: row.out },
+    perplexities: parseStored(row.perplexities),
+    phases: parseStored(row.phases),
+    ...row.peak !== null && { peakBytes: row.peak },
+    ...row.error !== null && { error: row.error },
+    ...row.progress !== null && { progress: parseStored(row.progress) },
+  };
+  return { seq: row.seq, run };
+}
