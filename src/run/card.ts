@@ -10,12 +10,15 @@ import type { LinearRecord, Manifest, PerplexityRecord } from "./record.ts";
 
 /** What a card tells of. */
 export interface Subject {
+  /** What was done. */
   readonly manifest: Manifest;
   /** The base's id on the Hub, where it came from there. */
   readonly baseId?: string;
   /** The base's own card, README.md, where it has one. */
   readonly baseCard?: string;
+  /** Every linear that was pruned. */
   readonly linears: readonly Pick<LinearRecord, "rows" | "cols" | "zeros">[];
+  /** What was measured of it. */
   readonly perplexities: readonly PerplexityRecord[];
 }
 

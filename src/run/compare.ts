@@ -10,6 +10,7 @@ export type Hashes = Pick<LinearRecord, "name" | "maskSha256" | "weightSha256">;
 
 /** The first linear that is not the same in both runs, in the order of the first run. */
 export interface Difference {
+  /** The linear's full name. */
   readonly name: string;
   /** It is in only one of the runs; or the masks differ; or only the weights that stay. */
   readonly what: "missing" | "extra" | "mask" | "weight";
@@ -17,10 +18,13 @@ export interface Difference {
 
 /** What {@linkcode compareHashes} finds. */
 export interface Comparison {
+  /** Every hash of every linear. */
   readonly identical: boolean;
   /** Linears that both runs have. */
   readonly linears: number;
+  /** Of these, those whose masks are the same. */
   readonly sameMasks: number;
+  /** Those whose bytes are the same. */
   readonly sameWeights: number;
   /** The first that differs, unless they are identical. */
   readonly first?: Difference;

@@ -25,8 +25,11 @@ export type Scores =
 
 /** A linear before and after it was pruned. */
 export interface Pruned {
+  /** Outputs. */
   readonly rows: number;
+  /** Inputs. */
   readonly cols: number;
+  /** Of the weight, before and after. */
   readonly dtype: WeightDtype;
   /** Row-major, in the dtype, finite. */
   readonly before: Uint8Array;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 
 /** What the place depends on. */
 export interface Surroundings {
+  /** Which platform. */
   readonly os: typeof Deno.build.os;
   /** A variable of the environment. */
   readonly variable: (name: string) => string | undefined;

@@ -38,9 +38,11 @@ export type RunEvent =
 export interface RunFilter {
   /** The model's name in the plan. */
   readonly model?: string;
+  /** The method's name in the plan. */
   readonly method?: string;
   /** Such as `2:4`; `unstructured` for runs without a pattern. */
   readonly pattern?: string;
+  /** As it reads now. */
   readonly status?: RunStatus;
   /** Where the page before ended: its `next`. */
   readonly cursor?: string;
@@ -84,6 +86,7 @@ export class RunReader {
   /** Milliseconds since 1970. */
   protected readonly now: () => number;
 
+  /** A registry makes one of an open file. */
   protected constructor(file: Statements, now: () => number) {
     this.file = file;
     this.now = now;

@@ -44,8 +44,11 @@ export interface Plan {
 
 /** A file that went in. */
 export interface InputFile {
+  /** As it was opened. */
   readonly path: string;
+  /** Its size. */
   readonly bytes: number;
+  /** Of its content. */
   readonly sha256: string;
 }
 
@@ -53,6 +56,7 @@ export interface InputFile {
 export interface Manifest {
   /** The plan's id: the first 16 hexadecimal digits of the SHA-256 of its canonical JSON. */
   readonly planId: string;
+  /** What the run does. */
   readonly plan: Plan;
   /** The command line's arguments, exactly. */
   readonly args: readonly string[];
@@ -68,15 +72,19 @@ export interface Manifest {
 
 /** 128 counts of equal width from 0 to `max`. */
 export interface Histogram {
+  /** The largest number: the upper edge of the last bin. */
   readonly max: number;
+  /** From the lowest bin up; a number on an edge is in the bin above it, `max` in the last. */
   readonly counts: readonly number[];
-  /** Where the method drew the line, if it drew one for the whole linear. */
+  /** The least number that was kept, if all that were removed are not above it: one line for the whole linear. */
   readonly threshold?: number;
 }
 
 /** The share of removed weights in each cell of at most 64 x 64: bytes, 255 = all. */
 export interface DensityMap {
+  /** Down; outputs. */
   readonly rows: number;
+  /** Across; inputs. */
   readonly cols: number;
   /** `rows * cols` bytes, base64. */
   readonly cells: string;
@@ -88,22 +96,31 @@ export interface LinearRecord {
   readonly name: string;
   /** The block it stands in. */
   readonly block: number;
+  /** Outputs. */
   readonly rows: number;
+  /** Inputs. */
   readonly cols: number;
+  /** Weights that are zero now. */
   readonly zeros: number;
+  /** zeros / (rows * cols). */
   readonly sparsity: number;
   /** Relative output error, from the Hessian or estimated from its diagonal. */
   readonly outputError?: number;
+  /** How that error is known. */
   readonly outputErrorFrom?: "hessian" | "diagonal";
+  /** Of its pruning alone. */
   readonly seconds: number;
+  /** The damping that its Hessian needed, where it has one. */
   readonly damping?: number;
-  /** SHA-256 of the mask (a bit for each weight, row-major, 1 = kept, in bytes from the lowest bit up) and of the weight's bytes. */
+  /** SHA-256 of the mask: a bit for each weight, row-major, 1 = kept (not zero), in bytes from the lowest bit up. */
   readonly maskSha256: string;
+  /** SHA-256 of the pruned weight's bytes. */
   readonly weightSha256: string;
   /** Of |W| before pruning. */
   readonly magnitudes: Histogram;
   /** Of the method's score before pruning, where it is one number for each weight. */
   readonly scores?: Histogram;
+  /** Where in the matrix the removed weights stand. */
   readonly density: DensityMap;
 }
 
@@ -111,7 +128,9 @@ export interface LinearRecord {
 export interface PerplexityRecord {
   /** Whose: `dense`, `pruned`, or a method's label in a comparison. */
   readonly label: string;
+  /** exp of the mean negative log likelihood of a token. */
   readonly perplexity: number;
+  /** What it was measured on. */
   readonly evaluation: Corpus;
 }
 
@@ -120,11 +139,15 @@ export type RunStatus = "running" | "finished" | "failed" | "interrupted";
 
 /** How far a live run has come. */
 export interface RunProgress {
+  /** What it is at: observe, prune, … */
   readonly phase: string;
+  /** The block, from 0. */
   readonly block: number;
+  /** Blocks in all. */
   readonly blocks: number;
-  /** Tokens done and in all. */
+  /** Tokens done. */
   readonly done: number;
+  /** Tokens in all. */
   readonly total: number;
 }
 
@@ -132,18 +155,24 @@ export interface RunProgress {
 export interface RunRecord {
   /** The plan's id, with `-2`, `-3` … behind it where the same plan was run again. */
   readonly id: string;
+  /** When it was asked for. */
   readonly status: RunStatus;
   /** ISO 8601, UTC. */
   readonly startedAt: string;
+  /** For a run that was interrupted: its last sign of life. */
   readonly finishedAt?: string;
+  /** What it was asked and what went in. */
   readonly manifest: Manifest;
   /** Where the pruned model went. */
   readonly out?: string;
+  /** In the order in which they were measured. */
   readonly perplexities: readonly PerplexityRecord[];
   /** Seconds of each phase by name. */
   readonly phases: { readonly [phase: string]: number };
+  /** Of the process, at its largest. */
   readonly peakBytes?: number;
   /** The error of a run that failed. */
   readonly error?: string;
+  /** The latest that is known. */
   readonly progress?: RunProgress;
 }

@@ -15,7 +15,10 @@ export class Statements implements Disposable {
   readonly #database: DatabaseSync;
   readonly #prepared = new Map<string, StatementSync>();
 
-  /** @throws PareError as {@linkcode openDatabase}. */
+  /**
+   * Opens the file.
+   * @throws PareError as {@linkcode openDatabase}.
+   */
   constructor(path: string, mode: Mode) {
     this.path = path;
     this.#database = openDatabase(path, mode);
