@@ -57,6 +57,12 @@ Deno.test("an id depends on the content and not on the order of its keys", () =>
   }));
 });
 
+Deno.test("a field that is undefined and one that is not there are the same plan", () => {
+  const { calibration: _, ...without } = plan;
+  assertEquals(planId({ ...without, calibration: undefined }), planId(without));
+  assertEquals(planId({ ...plan, request: { ...plan.request, group: undefined! } }), planId(plan));
+});
+
 Deno.test("a plan survives its file", () => {
   assertEquals(parsePlan(canonicalJson(plan), "plan.json"), plan);
   assertEquals(

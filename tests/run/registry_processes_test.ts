@@ -7,9 +7,9 @@ import { linear } from "./runs.ts";
 
 const WRITER = new URL("registry_writer.ts", import.meta.url).href;
 
-function startWriter(path: string, model: string, linears: number): Deno.ChildProcess {
+function startWriter(path: string, model: string, linears: number, permissions = ["-A"]): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "-A", WRITER, path, model, String(linears)],
+    args: ["run", "--no-prompt", ...permissions, WRITER, path, model, String(linears)],
     stdout: "piped",
     stderr: "inherit",
   }).spawn();
@@ -57,6 +57,15 @@ Deno.test("eight processes that begin one registry and write at once lose no row
       assertEquals(registry.events(id).filter(({ kind }) => kind === "linear").length, linears);
     }
     assertEquals(complaints(path), []);
+  }));
+
+Deno.test("a writer needs leave for the registry's file alone, not for its folder", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "runs.db");
+    const { code } = await startWriter(path, "m", 3, [`--allow-read=${path}`, `--allow-write=${path}`]).output();
+    assertEquals(code, 0);
+    using registry = Registry.open(path, { mode: "read" });
+    assertEquals(registry.list().runs.map(({ status }) => status), ["finished"]);
   }));
 
 /** Kills: enough to hit the inside of a transaction many times, as the writer does nothing else. */
