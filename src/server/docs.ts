@@ -1,0 +1,86 @@
+/** The docs page: `/openapi.json` as a page to read, made here, so that it works offline and without a script. */
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import { html, raw } from "hono/html";
+
+/** The document, as far as the page reads it. */
+type Document = ReturnType<OpenAPIHono["getOpenAPI31Document"]>;
+
+/** A parameter of an operation. */
+interface Parameter {
+  readonly name: string;
+  readonly in: string;
+  readonly required?: boolean;
+  readonly description?: string;
+  readonly schema?: { readonly type?: string; readonly enum?: readonly string[]; readonly pattern?: string };
+}
+
+/** The page. */
+export async function docsPage({ info, paths = {}, components = {} }: Document): Promise<string> {
+  const operations = Object.entries(paths).flatMap(([path, { get } = {}]) => get ? [{ path, ...get }] : []);
+  const schemas = Object.entries(components.schemas ?? {});
+  return String(
+    await html`
+      <!doctype html>
+      <html lang="en">
+        <head>
+          <meta charset="utf-8">
+          <meta name="viewport" content="width=device-width, initial-scale=1">
+          <title>API of ${info.title}</title>
+          <link rel="stylesheet" href="/page/style.css">
+        </head>
+        <body>
+          <header>
+            <h1>API of ${info.title} ${info.version}</h1>
+            <nav><a href="/">Dashboard</a> <a href="/openapi.json">openapi.json</a></nav>
+          </header>
+          <main>
+      <p>${info.description ?? ""}</p>
+      <h2>Addresses</h2>
+      ${operations.map(({ path, summary, description, parameters = [], responses = {} }) =>
+        html`<section><h3><code>GET ${path}</code></h3>
+<p>${summary}. ${description ?? ""}</p>
+${parameters.length ? table(parameters as Parameter[]) : ""}
+<ul>${
+          Object.entries(responses).map(([status, response]) =>
+            html`<li>${status}: ${(response as { description: string }).description}</li>`
+          )
+        }</ul></section>`
+      )}
+      <h2>Schemas</h2>
+      ${schemas.map(([name, schema]) =>
+        html`
+          <details>
+            <summary><code>${name}</code></summary>
+            <pre tabindex="0">${JSON.stringify(schema, null, 2)}</pre>
+          </details>
+        `
+      )}
+          </main>
+        </body>
+      </html>
+    `,
+  );
+}
+
+function table(parameters: readonly Parameter[]) {
+  return html`
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">parameter</th>
+          <th scope="col">in</th>
+          <th scope="col">value</th>
+        </tr>
+      </thead>
+      <tbody>${parameters.map(({ name, in: place, required, schema = {}, description }) =>
+        html`
+          <tr>
+            <td><code>${name}</code>${raw(required ? "" : " (optional)")}</td>
+            <td>${place}</td>
+            <td>${schema.enum?.join(", ") ?? schema.pattern ?? schema.type ?? ""} ${description ?? ""}</td>
+          </tr>
+        `
+      )}</tbody>
+    </table>
+  `;
+}

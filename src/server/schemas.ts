@@ -1,0 +1,180 @@
+/**
+ * What the server says, as schemas: `/openapi.json` and the docs page are made of them, requests are read by them, and the
+ * compiler holds them against the data of the run room (`record.ts`), so that neither can drift from the other.
+ */
+import { z } from "@hono/zod-openapi";
+import type { LinearSummary } from "../run/registry.ts";
+import type {
+  Corpus,
+  DensityMap,
+  Histogram,
+  InputFile,
+  LinearRecord,
+  Manifest,
+  PerplexityRecord,
+  Plan,
+  RunProgress,
+  RunRecord,
+  RunStatus,
+} from "../run/record.ts";
+
+/** Runs of a page at most. */
+const LARGEST_PAGE = 500;
+
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/).openapi("Sha256", { example: "ab".repeat(32) });
+
+/** Where a run stands. */
+export const StatusSchema: z.ZodEnum<{ [Status in RunStatus]: Status }> = z.enum([
+  "running",
+  "finished",
+  "failed",
+  "interrupted",
+]).openapi("RunStatus");
+
+const CorpusSchema: z.ZodType<Corpus> = z.object({
+  description: z.string(),
+  sequences: z.int(),
+  seqlen: z.int(),
+  sha256: Sha256,
+}).openapi("Corpus");
+
+const PlanSchema: z.ZodType<Plan> = z.object({
+  kind: z.enum(["prune", "eval", "compare"]),
+  pare: z.string(),
+  model: z.object({ name: z.string(), sha256: Sha256 }),
+  backend: z.enum(["webgpu", "wasm"]),
+  request: z.record(z.string(), z.any()),
+  calibration: CorpusSchema.optional(),
+  evaluation: CorpusSchema.optional(),
+}).openapi("Plan");
+
+const InputFileSchema: z.ZodType<InputFile> = z.object({ path: z.string(), bytes: z.int(), sha256: Sha256 })
+  .openapi("InputFile");
+
+/** Everything that a repetition of a run needs. */
+export const ManifestSchema: z.ZodType<Manifest> = z.object({
+  planId: z.string(),
+  plan: PlanSchema,
+  args: z.array(z.string()),
+  inputs: z.array(InputFileSchema),
+  kernels: z.record(z.string(), Sha256),
+  environment: z.object({ deno: z.string(), v8: z.string(), os: z.string(), arch: z.string() }),
+  backend: z.string(),
+}).openapi("Manifest");
+
+const PerplexitySchema: z.ZodType<PerplexityRecord> = z.object({
+  label: z.string(),
+  perplexity: z.number(),
+  evaluation: CorpusSchema,
+}).openapi("Perplexity");
+
+const ProgressSchema: z.ZodType<RunProgress> = z.object({
+  phase: z.string(),
+  block: z.int(),
+  blocks: z.int(),
+  done: z.number(),
+  total: z.number(),
+}).openapi("Progress");
+
+/** A run without its linears. */
+export const RunSchema: z.ZodType<RunRecord> = z.object({
+  id: z.string(),
+  status: StatusSchema,
+  startedAt: z.iso.datetime(),
+  finishedAt: z.iso.datetime().optional(),
+  manifest: ManifestSchema,
+  out: z.string().optional(),
+  perplexities: z.array(PerplexitySchema),
+  phases: z.record(z.string(), z.number()),
+  peakBytes: z.number().optional(),
+  error: z.string().optional(),
+  progress: ProgressSchema.optional(),
+}).openapi("Run");
+
+/** A page of runs. */
+export interface RunPage {
+  readonly runs: readonly RunRecord[];
+  /** The cursor of the next page, if there is one. */
+  readonly next?: string;
+}
+
+/** A page of runs. */
+export const RunPageSchema: z.ZodType<RunPage> = z.object({
+  runs: z.array(RunSchema),
+  next: z.string().optional().openapi({ description: "The cursor of the next page, if there is one." }),
+}).openapi("RunPage");
+
+const summary = {
+  name: z.string(),
+  block: z.int(),
+  rows: z.int(),
+  cols: z.int(),
+  zeros: z.int(),
+  sparsity: z.number(),
+  outputError: z.number().optional(),
+  outputErrorFrom: z.enum(["hessian", "diagonal"]).optional(),
+  seconds: z.number(),
+  damping: z.number().optional(),
+  maskSha256: Sha256,
+  weightSha256: Sha256,
+};
+
+const LinearSummarySchema: z.ZodType<LinearSummary> = z.object(summary).openapi("LinearSummary");
+
+/** All linears of a run that are done. */
+export interface LayerPage {
+  readonly layers: readonly LinearSummary[];
+}
+
+/** All linears of a run that are done. */
+export const LayerPageSchema: z.ZodType<LayerPage> = z.object({ layers: z.array(LinearSummarySchema) })
+  .openapi("LayerPage");
+
+/** A distribution. */
+export const HistogramSchema: z.ZodType<Histogram> = z.object({
+  max: z.number(),
+  counts: z.array(z.int()),
+  threshold: z.number().optional(),
+}).openapi("Histogram", { description: "Counts of equal width from 0 to max, and the line between removed and kept." });
+
+/** The share of removed weights by cell. */
+export const DensityMapSchema: z.ZodType<DensityMap> = z.object({
+  rows: z.int(),
+  cols: z.int(),
+  cells: z.string().openapi({ description: "rows * cols bytes, base64; 255: every weight of the cell was removed." }),
+}).openapi("DensityMap");
+
+/** A linear with what is drawn of it. */
+export const LinearSchema: z.ZodType<LinearRecord> = z.object({
+  ...summary,
+  magnitudes: HistogramSchema,
+  scores: HistogramSchema.optional(),
+  density: DensityMapSchema,
+}).openapi("Linear");
+
+/** Which runs are asked for. */
+export const RunQuerySchema = z.object({
+  model: z.string().optional().openapi({ description: "The model's name in the plan." }),
+  method: z.string().optional(),
+  pattern: z.string().optional().openapi({ description: "Such as 2:4, or unstructured." }),
+  status: StatusSchema.optional(),
+  cursor: z.string().regex(/^[1-9]\d{0,14}$/, 'expected the "next" of another page').optional(),
+  limit: z.coerce.number().int().min(1).max(LARGEST_PAGE).optional(),
+}).strict();
+
+/** A query without fields: what is not understood is refused, not ignored. */
+export const NoQuerySchema = z.object({}).strict();
+
+/** A run's id. */
+export const RunParamsSchema = z.object({ id: z.string().openapi({ example: "0123456789abcdef" }) });
+
+/** RFC 9457: what went wrong. */
+export const ProblemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  errors: z.array(z.object({ field: z.string(), detail: z.string() })).optional().openapi({
+    description: "The fields of the query that are wrong.",
+  }),
+}).openapi("Problem");
