@@ -144,6 +144,11 @@ mod lanes {
         pub fn or(self, y: Self) -> Self {
             Self(v128_or(self.0, y.0))
         }
+        /// The bits that `y` does not have.
+        #[inline(always)]
+        pub fn without(self, y: Self) -> Self {
+            Self(v128_andnot(self.0, y.0))
+        }
         #[inline(always)]
         pub fn shl(self, bits: u32) -> Self {
             Self(u32x4_shl(self.0, bits))
@@ -262,6 +267,9 @@ mod lanes {
         }
         pub fn or(self, y: Self) -> Self {
             Self(from_fn(|i| self.0[i] | y.0[i]))
+        }
+        pub fn without(self, y: Self) -> Self {
+            Self(from_fn(|i| self.0[i] & !y.0[i]))
         }
         pub fn shl(self, bits: u32) -> Self {
             Self(self.0.map(|x| x << bits))

@@ -1,0 +1,121 @@
+/**
+ * SparseGPT's solve (`kernels/src/factor.rs`, `eliminate.rs`): each operation checks its shapes and queues its kernels.
+ * Only the inverse factor waits, since whether a pivot fails depends on the numbers.
+ */
+import * as kernels from "../../../kernels/pkg/kernels.js";
+import type { Choice, EliminationFormula, InverseFactor, Tensor } from "../backend.ts";
+import * as shapes from "../shapes.ts";
+import { type Engine, maskWords, own, ownMask } from "./engine.ts";
+import { selectSmallest } from "./prune.ts";
+import type { WasmTensor } from "./tensor.ts";
+
+/** How often the damping is raised tenfold (`Backend.inverseFactor`). */
+const RAISES = 3;
+/** The numbers of the formulas in `kernels/src/worth.rs`. */
+const FORMULAS: Readonly<Record<EliminationFormula["kind"], number>> = { magnitude: 0, activation: 1, curvature: 2 };
+
+/** See `Backend.inverseFactor`. */
+export async function inverseFactor(
+  engine: Engine,
+  hessian: Tensor,
+  damping: number,
+): Promise<InverseFactor | undefined> {
+  shapes.inverseFactor(hessian, damping);
+  const h = own(hessian);
+  using scope = new DisposableStack();
+  const upper = scope.use(engine.tensor(h.cols, h.cols)), dead = scope.use(engine.tensor(1, h.cols));
+  for (let attempt = 0; attempt <= RAISES; attempt++) {
+    const tried = damping * 10 ** attempt;
+    if (!await factor(engine, h, tried, upper, dead)) continue;
+    const owned = scope.move();
+    return { upper, dead, damping: tried, [Symbol.dispose]: () => owned.dispose() };
+  }
+}
+
+/** One attempt; false if a pivot failed. */
+async function factor(
+  engine: Engine,
+  { offset, cols: n }: WasmTensor,
+  damping: number,
+  { offset: upper }: WasmTensor,
+  { offset: dead }: WasmTensor,
+): Promise<boolean> {
+  const name = "inverseFactor";
+  using failed = engine.tensor(1, 1);
+  const f = failed.offset;
+  engine.run(name, "factor_start", offset, n, damping, upper, dead, f);
+  engine.run(name, "factor_pivot", n, upper, f);
+  engine.scratch(kernels.factor_scratch(n) * 4, (scratch) => {
+    for (let k = kernels.factor_steps(n) - 1; k >= 0; k--) {
+      engine.run(name, "factor_panel", n, k, upper, f, scratch);
+      if (k > 0) engine.run(name, "factor_update", n, k, upper, f, scratch);
+    }
+  });
+  const [state] = await engine.team.fence([failed]);
+  return new Uint32Array(state.buffer)[0] === 0;
+}
+
+/** See `Backend.eliminate`. */
+export function eliminate(engine: Engine, weight: Tensor, factor: InverseFactor, choice: Choice, block: number): void {
+  shapes.eliminate(weight, factor, choice, block);
+  const w = own(weight), upper = own(factor.upper), dead = own(factor.dead);
+  using wide = w.dtype === "F32" ? undefined : convert(engine, w, engine.tensor(w.rows, w.cols));
+  columns(engine, wide ?? w, upper, dead, choice, block);
+  if (wide) convert(engine, wide, w);
+}
+
+/** Writes a tensor in the dtype of another. */
+function convert(engine: Engine, from: WasmTensor, to: WasmTensor): WasmTensor {
+  engine.run("eliminate", "convert", from.offset, from.code, from.rows * from.cols, to.offset, to.code);
+  return to;
+}
+
+/** The elimination of an F32 weight, block by block. */
+function columns(
+  engine: Engine,
+  { offset, rows, cols }: WasmTensor,
+  upper: WasmTensor,
+  dead: WasmTensor,
+  choice: Choice,
+  block: number,
+): void {
+  const name = "eliminate";
+  const m = choice.kind === "groups" ? choice.m : 1;
+  // A group of n:m lies in one block.
+  const most = Math.min(cols, Math.ceil(block / m) * m);
+  const formula = choice.kind === "mask" ? "magnitude" : choice.formula.kind;
+  const code = FORMULAS[formula];
+  using worth = engine.tensor(1, cols);
+  engine.run(name, "clear_dead", offset, rows, cols, dead.offset);
+  if (choice.kind !== "mask") {
+    const from = choice.formula.kind === "activation" ? own(choice.formula.statistic) : upper;
+    engine.run(name, "worth", code, from.offset, cols, worth.offset);
+  }
+  const groupBytes = engine.workers * kernels.groups_scratch(m) * 4;
+  const errorBytes = engine.workers * kernels.eliminate_scratch(most) * 4;
+  engine.scratch(errorBytes, (errors) =>
+    engine.scratch(groupBytes, (chosen) => {
+      for (let first = 0; first < cols; first += most) {
+        const count = Math.min(most, cols - first);
+        engine.scratch(kernels.block_strips(cols, first, count, m) * 4, (strips) => {
+          const marked = (mask: number, words: number, bit: number) =>
+            // deno-fmt-ignore
+            engine.run(name, "eliminate_marked", offset, rows, cols, first, count, strips, mask, words, bit, errors);
+          engine.run(name, "pack_block", upper.offset, cols, first, count, m, strips);
+          if (choice.kind === "mask") {
+            marked(ownMask(choice.mask).offset, maskWords(cols), first);
+          } else if (choice.kind === "threshold") {
+            using scores = engine.tensor(rows, count);
+            engine.run(name, "score_block", offset, rows, cols, first, count, code, worth.offset, scores.offset);
+            const { sparsity } = choice;
+            using mask = selectSmallest(engine, scores, { group: rows, sparsity, rule: "threshold" });
+            marked(mask.offset, maskWords(count), 0);
+          } else {
+            // deno-fmt-ignore
+            engine.run(name, "eliminate_groups", offset, rows, cols, first, count, strips, m - choice.n, m, code,
+              worth.offset, errors, chosen);
+          }
+        });
+      }
+    }));
+}
