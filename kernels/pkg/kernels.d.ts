@@ -141,23 +141,28 @@ export function embed(team: number, ids: number, tokens: number, table: number, 
 /**
  * Step `k`: finishes block row k of U and packs what the update multiplies. A chunk = a block of row or column k.
  */
-export function factor_panel(team: number, n: number, k: number, u: number, failed: number, scratch: number): void;
+export function factor_panel(team: number, wide: boolean, n: number, k: number, u: number, failed: number, scratch: number): void;
 
 /**
  * The pivot of the last block, where the sweep begins.
  */
-export function factor_pivot(team: number, n: number, u: number, failed: number): void;
+export function factor_pivot(team: number, wide: boolean, n: number, u: number, failed: number): void;
 
 /**
- * f32 of scratch that all workers share: R_:k in panels of 4 rows, and [-R_:kᵀ | U_k:] in panels of 8 columns.
+ * The finished factor, rounded to f32.
+ */
+export function factor_round(team: number, u: number, n: number, upper: number): void;
+
+/**
+ * Numbers of scratch that all workers share: R_:k in panels of rows, and [-R_:kᵀ | U_k:] in panels of columns.
  */
 export function factor_scratch(n: number): number;
 
 /**
  * The damped Hessian into the upper triangle of `u`, zeros below it; `dead` (1 x n) marks the zeros on its diagonal, and
- * `failed` (one u32) becomes 0.
+ * `failed` (one u32) becomes 0. Here and below `u` and the scratch are f64 if `wide`, else f32.
  */
-export function factor_start(team: number, hessian: number, n: number, damping: number, u: number, dead: number, failed: number): void;
+export function factor_start(team: number, wide: boolean, hessian: number, n: number, damping: number, u: number, dead: number, failed: number): void;
 
 /**
  * How many steps there are.
@@ -167,7 +172,7 @@ export function factor_steps(n: number): number;
 /**
  * Step `k`: brings all that lies above block row k up to date. A chunk = a block.
  */
-export function factor_update(team: number, n: number, k: number, u: number, failed: number, scratch: number): void;
+export function factor_update(team: number, wide: boolean, n: number, k: number, u: number, failed: number, scratch: number): void;
 
 /**
  * `out = scale * sums`, rounded once.
@@ -254,6 +259,36 @@ export function packed_floats(length: number, dim: number): number;
  * Scores of a weight whose sums are known; `statistic` is 1 x cols.
  */
 export function relative(team: number, weight: number, dtype: number, rows: number, cols: number, statistic: number, sums: number, out: number): void;
+
+/**
+ * `a = U y`.
+ */
+export function residual_0(team: number, upper: number, n: number, vectors: number): void;
+
+/**
+ * `b = Uᵀ a`.
+ */
+export function residual_1(team: number, upper: number, n: number, vectors: number): void;
+
+/**
+ * `r = H b - y`, H damped.
+ */
+export function residual_2(team: number, hessian: number, n: number, damping: number, vectors: number): void;
+
+/**
+ * `U r`.
+ */
+export function residual_3(team: number, upper: number, n: number, vectors: number): void;
+
+/**
+ * The quotient of the norms.
+ */
+export function residual_norm(team: number, n: number, vectors: number, out: number): void;
+
+/**
+ * f64 of the vectors a, b, r and U r.
+ */
+export function residual_scratch(n: number): number;
 
 /**
  * `runs` runs of `size` numbers, each normalised and multiplied by the gain.
@@ -356,12 +391,13 @@ export interface InitOutput {
     readonly eliminate_marked: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number) => void;
     readonly eliminate_scratch: (a: number) => number;
     readonly embed: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
-    readonly factor_panel: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
-    readonly factor_pivot: (a: number, b: number, c: number, d: number) => void;
+    readonly factor_panel: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
+    readonly factor_pivot: (a: number, b: number, c: number, d: number, e: number) => void;
+    readonly factor_round: (a: number, b: number, c: number, d: number) => void;
     readonly factor_scratch: (a: number) => number;
-    readonly factor_start: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
+    readonly factor_start: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly factor_steps: (a: number) => number;
-    readonly factor_update: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
+    readonly factor_update: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly finish: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly gram_blocks: (a: number) => number;
     readonly gram_run: () => number;
@@ -379,6 +415,12 @@ export interface InitOutput {
     readonly pack_slice: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly packed_floats: (a: number, b: number) => number;
     readonly relative: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
+    readonly residual_0: (a: number, b: number, c: number, d: number) => void;
+    readonly residual_1: (a: number, b: number, c: number, d: number) => void;
+    readonly residual_2: (a: number, b: number, c: number, d: number, e: number) => void;
+    readonly residual_3: (a: number, b: number, c: number, d: number) => void;
+    readonly residual_norm: (a: number, b: number, c: number, d: number) => void;
+    readonly residual_scratch: (a: number) => number;
     readonly rms_norm: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly rotate: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly score: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;

@@ -365,29 +365,42 @@ export function embed(team, ids, tokens, table, dtype, first, rows, cols, out) {
 /**
  * Step `k`: finishes block row k of U and packs what the update multiplies. A chunk = a block of row or column k.
  * @param {number} team
+ * @param {boolean} wide
  * @param {number} n
  * @param {number} k
  * @param {number} u
  * @param {number} failed
  * @param {number} scratch
  */
-export function factor_panel(team, n, k, u, failed, scratch) {
-    wasm.factor_panel(team, n, k, u, failed, scratch);
+export function factor_panel(team, wide, n, k, u, failed, scratch) {
+    wasm.factor_panel(team, wide, n, k, u, failed, scratch);
 }
 
 /**
  * The pivot of the last block, where the sweep begins.
  * @param {number} team
+ * @param {boolean} wide
  * @param {number} n
  * @param {number} u
  * @param {number} failed
  */
-export function factor_pivot(team, n, u, failed) {
-    wasm.factor_pivot(team, n, u, failed);
+export function factor_pivot(team, wide, n, u, failed) {
+    wasm.factor_pivot(team, wide, n, u, failed);
 }
 
 /**
- * f32 of scratch that all workers share: R_:k in panels of 4 rows, and [-R_:kᵀ | U_k:] in panels of 8 columns.
+ * The finished factor, rounded to f32.
+ * @param {number} team
+ * @param {number} u
+ * @param {number} n
+ * @param {number} upper
+ */
+export function factor_round(team, u, n, upper) {
+    wasm.factor_round(team, u, n, upper);
+}
+
+/**
+ * Numbers of scratch that all workers share: R_:k in panels of rows, and [-R_:kᵀ | U_k:] in panels of columns.
  * @param {number} n
  * @returns {number}
  */
@@ -398,8 +411,9 @@ export function factor_scratch(n) {
 
 /**
  * The damped Hessian into the upper triangle of `u`, zeros below it; `dead` (1 x n) marks the zeros on its diagonal, and
- * `failed` (one u32) becomes 0.
+ * `failed` (one u32) becomes 0. Here and below `u` and the scratch are f64 if `wide`, else f32.
  * @param {number} team
+ * @param {boolean} wide
  * @param {number} hessian
  * @param {number} n
  * @param {number} damping
@@ -407,8 +421,8 @@ export function factor_scratch(n) {
  * @param {number} dead
  * @param {number} failed
  */
-export function factor_start(team, hessian, n, damping, u, dead, failed) {
-    wasm.factor_start(team, hessian, n, damping, u, dead, failed);
+export function factor_start(team, wide, hessian, n, damping, u, dead, failed) {
+    wasm.factor_start(team, wide, hessian, n, damping, u, dead, failed);
 }
 
 /**
@@ -424,14 +438,15 @@ export function factor_steps(n) {
 /**
  * Step `k`: brings all that lies above block row k up to date. A chunk = a block.
  * @param {number} team
+ * @param {boolean} wide
  * @param {number} n
  * @param {number} k
  * @param {number} u
  * @param {number} failed
  * @param {number} scratch
  */
-export function factor_update(team, n, k, u, failed, scratch) {
-    wasm.factor_update(team, n, k, u, failed, scratch);
+export function factor_update(team, wide, n, k, u, failed, scratch) {
+    wasm.factor_update(team, wide, n, k, u, failed, scratch);
 }
 
 /**
@@ -644,6 +659,72 @@ export function packed_floats(length, dim) {
  */
 export function relative(team, weight, dtype, rows, cols, statistic, sums, out) {
     wasm.relative(team, weight, dtype, rows, cols, statistic, sums, out);
+}
+
+/**
+ * `a = U y`.
+ * @param {number} team
+ * @param {number} upper
+ * @param {number} n
+ * @param {number} vectors
+ */
+export function residual_0(team, upper, n, vectors) {
+    wasm.residual_0(team, upper, n, vectors);
+}
+
+/**
+ * `b = Uᵀ a`.
+ * @param {number} team
+ * @param {number} upper
+ * @param {number} n
+ * @param {number} vectors
+ */
+export function residual_1(team, upper, n, vectors) {
+    wasm.residual_1(team, upper, n, vectors);
+}
+
+/**
+ * `r = H b - y`, H damped.
+ * @param {number} team
+ * @param {number} hessian
+ * @param {number} n
+ * @param {number} damping
+ * @param {number} vectors
+ */
+export function residual_2(team, hessian, n, damping, vectors) {
+    wasm.residual_2(team, hessian, n, damping, vectors);
+}
+
+/**
+ * `U r`.
+ * @param {number} team
+ * @param {number} upper
+ * @param {number} n
+ * @param {number} vectors
+ */
+export function residual_3(team, upper, n, vectors) {
+    wasm.residual_3(team, upper, n, vectors);
+}
+
+/**
+ * The quotient of the norms.
+ * @param {number} team
+ * @param {number} n
+ * @param {number} vectors
+ * @param {number} out
+ */
+export function residual_norm(team, n, vectors, out) {
+    wasm.residual_norm(team, n, vectors, out);
+}
+
+/**
+ * f64 of the vectors a, b, r and U r.
+ * @param {number} n
+ * @returns {number}
+ */
+export function residual_scratch(n) {
+    const ret = wasm.residual_scratch(n);
+    return ret >>> 0;
 }
 
 /**

@@ -2,16 +2,17 @@
 //! since it is a small part of the work and what is left of a nearly singular block has few digits to lose.
 
 use crate::factor::BLOCK;
+use crate::real::Real;
 
 /// Replaces the upper triangle of the symmetric `size x size` block at `block` (`size <= BLOCK`, rows `stride` apart)
 /// by the upper triangular `U` with `block⁻¹ = Uᵀ U`, and what is below the diagonal by 0. False if a pivot is not
 /// positive and finite.
 /// # Safety
 /// The block can be read and written.
-pub unsafe fn invert(block: *mut f32, size: usize, stride: usize) -> bool {
+pub unsafe fn invert<T: Real>(block: *mut T, size: usize, stride: usize) -> bool {
     let mut rows = [[0f64; BLOCK]; BLOCK];
     for (i, row) in rows.iter_mut().enumerate().take(size) {
-        (i..size).for_each(|j| row[j] = *block.add(i * stride + j) as f64);
+        (i..size).for_each(|j| row[j] = (*block.add(i * stride + j)).to_f64());
     }
     for c in (0..size).rev() {
         let pivot = rows[c][c];
@@ -36,7 +37,7 @@ pub unsafe fn invert(block: *mut f32, size: usize, stride: usize) -> bool {
         }
     }
     for (i, row) in rows.iter().enumerate().take(size) {
-        (0..size).for_each(|j| *block.add(i * stride + j) = row[j] as f32);
+        (0..size).for_each(|j| *block.add(i * stride + j) = T::from_f64(row[j]));
     }
     true
 }

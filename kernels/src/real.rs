@@ -1,0 +1,145 @@
+//! The two widths that a factor is computed in: f32 with the tile of every product (`tile.rs`), and f64 for a Hessian that
+//! f32 does not suffice for. What differs is the width of a tile and how its operands are packed (`pack.rs`).
+
+use crate::dtype::Single;
+use crate::pack;
+use crate::tile;
+
+/// Rows of a tile of either width.
+pub const ROWS: usize = tile::ROWS;
+
+/// A number of a factor.
+/// # Safety
+/// Every function needs what it reads to be readable, and what it writes to be writable.
+#[allow(clippy::missing_safety_doc)]
+pub trait Real: Copy + Default {
+    /// Columns of a tile.
+    const COLS: usize;
+    fn from_f64(x: f64) -> Self;
+    fn to_f64(self) -> f64;
+    /// `c[rows x cols] (+)= a b` over `depth`: `a` in panels of `ROWS`, `b` in panels of `COLS`.
+    unsafe fn product(
+        depth: usize,
+        a: *const Self,
+        rows: usize,
+        b: *const Self,
+        cols: usize,
+        c: *mut Self,
+        stride: usize,
+        add: bool,
+    );
+    /// Packs `rows` rows in panels of `ROWS`.
+    unsafe fn panels(from: *const Self, stride: usize, rows: usize, depth: usize, to: *mut Self);
+    /// Packs `rows` rows in panels of `COLS`: the transposed matrix as the right operand.
+    unsafe fn transposed(from: *const Self, stride: usize, rows: usize, depth: usize, to: *mut Self);
+    /// Packs `cols` columns in panels of `COLS`.
+    unsafe fn strips(from: *const Self, stride: usize, cols: usize, depth: usize, to: *mut Self);
+}
+
+impl Real for f32 {
+    const COLS: usize = tile::COLS;
+    fn from_f64(x: f64) -> f32 {
+        x as f32
+    }
+    fn to_f64(self) -> f64 {
+        self as f64
+    }
+    unsafe fn product(
+        depth: usize,
+        a: *const f32,
+        rows: usize,
+        b: *const f32,
+        cols: usize,
+        c: *mut f32,
+        stride: usize,
+        add: bool,
+    ) {
+        crate::gemm::product(depth, a, rows, b, depth, cols, c, stride, add);
+    }
+    unsafe fn panels(from: *const f32, stride: usize, rows: usize, depth: usize, to: *mut f32) {
+        for i in (0..rows).step_by(ROWS) {
+            let (first, some) = (i * stride, (rows - i).min(ROWS));
+            pack::panel::<Single, ROWS>(from as *const u8, first, stride, some, depth, to.add(i * depth));
+        }
+    }
+    unsafe fn transposed(from: *const f32, stride: usize, rows: usize, depth: usize, to: *mut f32) {
+        for i in (0..rows).step_by(Self::COLS) {
+            let (first, some) = (i * stride, (rows - i).min(Self::COLS));
+            pack::panel::<Single, { tile::COLS }>(from as *const u8, first, stride, some, depth, to.add(i * depth));
+        }
+    }
+    unsafe fn strips(from: *const f32, stride: usize, cols: usize, depth: usize, to: *mut f32) {
+        for j in (0..cols).step_by(Self::COLS) {
+            let some = (cols - j).min(Self::COLS);
+            pack::strip::<{ tile::COLS }>(from.add(j), stride, some, depth, to.add(j * depth));
+        }
+    }
+}
+
+impl Real for f64 {
+    const COLS: usize = 4;
+    fn from_f64(x: f64) -> f64 {
+        x
+    }
+    fn to_f64(self) -> f64 {
+        self
+    }
+    unsafe fn product(
+        depth: usize,
+        a: *const f64,
+        rows: usize,
+        b: *const f64,
+        cols: usize,
+        c: *mut f64,
+        stride: usize,
+        add: bool,
+    ) {
+        for j in (0..cols).step_by(Self::COLS) {
+            for i in (0..rows).step_by(ROWS) {
+                let tile = wide_tile(depth, a.add(i * depth), b.add(j * depth));
+                for (y, row) in tile.iter().enumerate().take(rows - i) {
+                    for (x, &value) in row.iter().enumerate().take(cols - j) {
+                        let to = c.add((i + y) * stride + j + x);
+                        *to = if add { *to } else { 0.0 } + value;
+                    }
+                }
+            }
+        }
+    }
+    unsafe fn panels(from: *const f64, stride: usize, rows: usize, depth: usize, to: *mut f64) {
+        interleave(from, stride, 1, rows, depth, to);
+    }
+    unsafe fn transposed(from: *const f64, stride: usize, rows: usize, depth: usize, to: *mut f64) {
+        interleave(from, stride, 1, rows, depth, to);
+    }
+    unsafe fn strips(from: *const f64, stride: usize, cols: usize, depth: usize, to: *mut f64) {
+        interleave(from, 1, stride, cols, depth, to);
+    }
+}
+
+/// The product of two panels of f64.
+#[inline(always)]
+unsafe fn wide_tile(depth: usize, a: *const f64, b: *const f64) -> [[f64; 4]; ROWS] {
+    let mut acc = [[0f64; 4]; ROWS];
+    for k in 0..depth {
+        let (a, b) = (&*(a.add(k * ROWS) as *const [f64; ROWS]), &*(b.add(k * 4) as *const [f64; 4]));
+        for (row, &a) in acc.iter_mut().zip(a) {
+            for (sum, &b) in row.iter_mut().zip(b) {
+                *sum += a * b;
+            }
+        }
+    }
+    acc
+}
+
+/// Panels of four lines, `line` numbers apart, whose numbers are `step` apart; missing lines are 0.
+unsafe fn interleave(from: *const f64, line: usize, step: usize, lines: usize, depth: usize, to: *mut f64) {
+    for first in (0..lines).step_by(4) {
+        for k in 0..depth {
+            for i in 0..4 {
+                let there = first + i < lines;
+                *to.add(first * depth + k * 4 + i) = if there { *from.add((first + i) * line + k * step) } else { 0.0 };
+            }
+        }
+    }
+}
