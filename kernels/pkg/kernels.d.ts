@@ -154,7 +154,7 @@ export function factor_pivot(team: number, wide: boolean, n: number, u: number, 
 export function factor_round(team: number, u: number, n: number, upper: number): void;
 
 /**
- * Numbers of scratch that all workers share: R_:k in panels of rows, and [-R_:kᵀ | U_k:] in panels of columns.
+ * Numbers of scratch that all workers share: R_:k as the left operand, [-R_:kᵀ | U_k:] as the right one.
  */
 export function factor_scratch(n: number): number;
 

@@ -400,7 +400,7 @@ export function factor_round(team, u, n, upper) {
 }
 
 /**
- * Numbers of scratch that all workers share: R_:k in panels of rows, and [-R_:kᵀ | U_k:] in panels of columns.
+ * Numbers of scratch that all workers share: R_:k as the left operand, [-R_:kᵀ | U_k:] as the right one.
  * @param {number} n
  * @returns {number}
  */

@@ -60,9 +60,9 @@ impl Strips {
 /// Sets the weights (rows x cols) of dead columns to 0.
 #[wasm_bindgen]
 pub unsafe fn clear_dead(team: *const Team, weight: *mut f32, rows: usize, cols: usize, dead: *const f32) {
-    for row in (*team).runs(rows, RUN).flatten() {
+    for run in (*team).runs(rows, RUN) {
         for j in (0..cols).filter(|&j| *dead.add(j) != 0.0) {
-            *weight.add(row * cols + j) = 0.0;
+            run.clone().for_each(|row| *weight.add(row * cols + j) = 0.0);
         }
     }
 }

@@ -70,11 +70,16 @@ pub unsafe fn add_moment(
     products(&*team, strips, rows, n, |block| {
         let mut sum = 0.0;
         for i in 0..block.rows {
-            let product = &block.numbers[i * BLOCK..i * BLOCK + block.cols];
-            sum += dot(product, from_raw_parts(moment.add((block.row + i) * n + block.col), block.cols));
+            let first = block.first(i);
+            let product = &block.numbers[i * BLOCK + first..i * BLOCK + block.cols];
+            let at = (block.row + i) * n + block.col + first;
+            // A number off the diagonal stands for its mirror image too.
+            sum += 2.0 * dot(product, from_raw_parts(moment.add(at), product.len()));
+            if block.row == block.col {
+                sum -= product[0] as f64 * *moment.add(at) as f64;
+            }
         }
-        // A block off the diagonal stands for its mirror image too.
-        *sums.add(block.chunk) += if block.row == block.col { sum } else { 2.0 * sum };
+        *sums.add(block.chunk) += sum;
     });
 }
 

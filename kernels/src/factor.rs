@@ -18,7 +18,7 @@
 //! the bytes do not depend on the number of workers.
 
 use crate::pivot;
-use crate::real::Real;
+use crate::real::{upper_product, Real, ROWS};
 use crate::team::Team;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -73,7 +73,7 @@ pub fn factor_steps(n: usize) -> usize {
     n.div_ceil(BLOCK)
 }
 
-/// Numbers of scratch that all workers share: R_:k in panels of rows, and [-R_:kᵀ | U_k:] in panels of columns.
+/// Numbers of scratch that all workers share: R_:k as the left operand, [-R_:kᵀ | U_k:] as the right one.
 #[wasm_bindgen]
 pub fn factor_scratch(n: usize) -> usize {
     2 * side(n)
@@ -167,33 +167,39 @@ unsafe fn panel<T: Real>(team: &Team, n: usize, k: usize, u: *mut u8, failed: *c
     let left = scratch as *mut T;
     let right = left.add(side(n));
     let corner = factor.at(k * BLOCK, k * BLOCK);
-    let mut by_rows = [T::default(); BLOCK * BLOCK]; // -U_kk as the left factor
-    let mut by_cols = [T::default(); BLOCK * BLOCK]; // U_kkᵀ as the right factor
-    T::panels(corner, n, size, size, by_rows.as_mut_ptr());
-    T::transposed(corner, n, size, size, by_cols.as_mut_ptr());
-    negate(by_rows.as_mut_ptr(), BLOCK * BLOCK);
+    let mut negative = [T::default(); BLOCK * BLOCK]; // -U_kk as the left operand
+    T::rows(corner, n, size, size, negative.as_mut_ptr());
+    negate(negative.as_mut_ptr(), BLOCK * BLOCK);
     let mut packed = [T::default(); BLOCK * BLOCK];
-    let mut product = [T::default(); BLOCK * BLOCK];
-    let whole = size.next_multiple_of(T::COLS);
+    let mut transposed = [T::default(); BLOCK * BLOCK]; // -R_bkᵀ
     for b in team.chunks(factor.blocks()) {
         let at = b * BLOCK;
         let to = right.add(at * size);
         if b < k {
-            T::panels(factor.at(at, k * BLOCK), n, BLOCK, size, packed.as_mut_ptr());
-            let (p, c, out) = (packed.as_ptr(), by_cols.as_ptr(), product.as_mut_ptr());
-            T::product(size, p, BLOCK, c, whole, out, BLOCK, false);
-            T::panels(out, BLOCK, BLOCK, size, left.add(at * size));
-            T::transposed(out, BLOCK, BLOCK, size, to);
-            negate(to, BLOCK * size);
+            let out = transposed.as_mut_ptr();
+            T::rows_as_cols(factor.at(at, k * BLOCK), n, BLOCK, size, packed.as_mut_ptr());
+            triangle_product(size, negative.as_ptr(), packed.as_ptr(), BLOCK, out, BLOCK);
+            T::cols(out, BLOCK, BLOCK, size, to);
+            let left = left.add(at * size);
+            T::cols_as_rows(out, BLOCK, BLOCK, size, left);
+            negate(left, BLOCK * size);
         } else {
             let (columns, width) = (factor.at(k * BLOCK, at), factor.size(b));
             if b > k {
-                T::strips(columns, n, width, size, packed.as_mut_ptr());
-                let (p, c) = (by_rows.as_ptr(), packed.as_ptr());
-                T::product(size, p, size, c, width, columns, n, false);
+                T::cols(columns, n, width, size, packed.as_mut_ptr());
+                triangle_product(size, negative.as_ptr(), packed.as_ptr(), width, columns, n);
             }
-            T::strips(columns, n, width, size, to);
+            T::cols(columns, n, width, size, to);
         }
+    }
+}
+
+/// `c = a b`, `a` an upper triangle (size x size): what is below its diagonal is left out, panel by panel.
+unsafe fn triangle_product<T: Real>(size: usize, a: *const T, b: *const T, cols: usize, c: *mut T, stride: usize) {
+    for i in (0..size).step_by(ROWS) {
+        let (rows, depth) = (ROWS.min(size - i), size - i);
+        let (a, b) = (a.add(i * size + i * ROWS), b.add(i * T::COLS));
+        T::product(depth, a, rows, b, size, cols, c.add(i * stride), stride, false);
     }
 }
 
@@ -225,7 +231,12 @@ unsafe fn update<T: Real>(team: &Team, n: usize, k: usize, u: *mut u8, failed: *
         };
         let (row, col) = (i * BLOCK, j * BLOCK);
         let (a, b) = (left.add(row * size), right.add(col * size));
-        T::product(size, a, BLOCK, b, factor.size(j), factor.at(row, col), n, j != k);
+        let to = factor.at(row, col);
+        if i == j {
+            upper_product(size, a, b, BLOCK, to, n, true);
+        } else {
+            T::product(size, a, BLOCK, b, size, factor.size(j), to, n, j != k);
+        }
         if chunk == 0 {
             factor.pivot(k - 1);
         }

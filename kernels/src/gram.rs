@@ -12,6 +12,7 @@
 
 use crate::gemm::{self, DEPTH};
 use crate::pack;
+use crate::real::upper_product;
 use crate::simd::F32x4;
 use crate::team::Team;
 use crate::tile::{COLS, ROWS};
@@ -67,8 +68,19 @@ pub struct Product {
     pub col: usize,
     pub rows: usize,
     pub cols: usize,
-    /// Rows of `BLOCK` numbers.
+    /// Rows of `BLOCK` numbers; below the diagonal of the whole they are nobody's.
     pub numbers: [f32; BLOCK * BLOCK],
+}
+
+impl Product {
+    /// The first column of row `i` that is not below the diagonal.
+    pub fn first(&self, i: usize) -> usize {
+        if self.row == self.col {
+            i
+        } else {
+            0
+        }
+    }
 }
 
 /// Hands this worker's blocks of the product of a packed run to `use_block`.
@@ -86,7 +98,11 @@ pub unsafe fn products(team: &Team, strips: *mut f32, tokens: usize, cols: usize
         let (a, b, to) = (strips.add(row * tokens), wide.add(col * tokens), block.numbers.as_mut_ptr());
         // Whole tiles: what the strips lack is zero.
         let (rows, width) = (block.rows.next_multiple_of(ROWS), block.cols.next_multiple_of(COLS));
-        gemm::product(tokens, a, rows, b, tokens, width, to, BLOCK, false);
+        if i == j {
+            upper_product(tokens, a, b, width, to, BLOCK, false);
+        } else {
+            gemm::product(tokens, a, rows, b, tokens, width, to, BLOCK, false);
+        }
         use_block(&block);
     }
 }
@@ -97,8 +113,10 @@ pub unsafe fn add_gram(team: *const Team, strips: *mut f32, tokens: usize, cols:
     let low = sums.add(cols * cols);
     products(&*team, strips, tokens, cols, |block| {
         for i in 0..block.rows {
-            let at = (block.row + i) * cols + block.col;
-            add(block.numbers.as_ptr().add(i * BLOCK), block.cols, sums.add(at), low.add(at));
+            let first = block.first(i) & !3; // whole registers
+            let at = (block.row + i) * cols + block.col + first;
+            let x = block.numbers.as_ptr().add(i * BLOCK + first);
+            add(x, block.cols - first, sums.add(at), low.add(at));
         }
         if last {
             for part in [sums, low] {

@@ -17,23 +17,44 @@ pub trait Real: Copy + Default {
     const COLS: usize;
     fn from_f64(x: f64) -> Self;
     fn to_f64(self) -> f64;
-    /// `c[rows x cols] (+)= a b` over `depth`: `a` in panels of `ROWS`, `b` in panels of `COLS`.
+    /// `c[rows x cols] (+)= a b` over `depth`: `a` in panels of `ROWS`, `b` in panels of `COLS` that lie `apart` deep.
     unsafe fn product(
         depth: usize,
         a: *const Self,
         rows: usize,
         b: *const Self,
+        apart: usize,
         cols: usize,
         c: *mut Self,
         stride: usize,
         add: bool,
     );
-    /// Packs `rows` rows in panels of `ROWS`.
-    unsafe fn panels(from: *const Self, stride: usize, rows: usize, depth: usize, to: *mut Self);
-    /// Packs `rows` rows in panels of `COLS`: the transposed matrix as the right operand.
-    unsafe fn transposed(from: *const Self, stride: usize, rows: usize, depth: usize, to: *mut Self);
+    /// Packs `rows` rows, `stride` numbers apart, in panels of `ROWS`.
+    unsafe fn rows(from: *const Self, stride: usize, rows: usize, depth: usize, to: *mut Self);
+    /// Packs `cols` columns in panels of `ROWS`: the transposed matrix as the left operand.
+    unsafe fn cols_as_rows(from: *const Self, stride: usize, cols: usize, depth: usize, to: *mut Self);
     /// Packs `cols` columns in panels of `COLS`.
-    unsafe fn strips(from: *const Self, stride: usize, cols: usize, depth: usize, to: *mut Self);
+    unsafe fn cols(from: *const Self, stride: usize, cols: usize, depth: usize, to: *mut Self);
+    /// Packs `rows` rows in panels of `COLS`: the transposed matrix as the right operand.
+    unsafe fn rows_as_cols(from: *const Self, stride: usize, rows: usize, depth: usize, to: *mut Self);
+}
+
+/// What [`Real::product`] gives on and above the diagonal of a square c; some of what is below stays as it was.
+/// # Safety
+/// As there.
+pub unsafe fn upper_product<T: Real>(
+    depth: usize,
+    a: *const T,
+    b: *const T,
+    size: usize,
+    c: *mut T,
+    stride: usize,
+    add: bool,
+) {
+    for j in (0..size).step_by(T::COLS) {
+        let (rows, cols) = (size.min(j + T::COLS), T::COLS.min(size - j));
+        T::product(depth, a, rows, b.add(j * depth), depth, cols, c.add(j), stride, add);
+    }
 }
 
 impl Real for f32 {
@@ -49,30 +70,37 @@ impl Real for f32 {
         a: *const f32,
         rows: usize,
         b: *const f32,
+        apart: usize,
         cols: usize,
         c: *mut f32,
         stride: usize,
         add: bool,
     ) {
-        crate::gemm::product(depth, a, rows, b, depth, cols, c, stride, add);
+        crate::gemm::product(depth, a, rows, b, apart, cols, c, stride, add);
     }
-    unsafe fn panels(from: *const f32, stride: usize, rows: usize, depth: usize, to: *mut f32) {
-        for i in (0..rows).step_by(ROWS) {
-            let (first, some) = (i * stride, (rows - i).min(ROWS));
-            pack::panel::<Single, ROWS>(from as *const u8, first, stride, some, depth, to.add(i * depth));
-        }
+    unsafe fn rows(from: *const f32, stride: usize, rows: usize, depth: usize, to: *mut f32) {
+        panels::<ROWS>(from, stride, rows, depth, to);
     }
-    unsafe fn transposed(from: *const f32, stride: usize, rows: usize, depth: usize, to: *mut f32) {
-        for i in (0..rows).step_by(Self::COLS) {
-            let (first, some) = (i * stride, (rows - i).min(Self::COLS));
-            pack::panel::<Single, { tile::COLS }>(from as *const u8, first, stride, some, depth, to.add(i * depth));
-        }
+    unsafe fn cols_as_rows(from: *const f32, stride: usize, cols: usize, depth: usize, to: *mut f32) {
+        strips::<ROWS>(from, stride, cols, depth, to);
     }
-    unsafe fn strips(from: *const f32, stride: usize, cols: usize, depth: usize, to: *mut f32) {
-        for j in (0..cols).step_by(Self::COLS) {
-            let some = (cols - j).min(Self::COLS);
-            pack::strip::<{ tile::COLS }>(from.add(j), stride, some, depth, to.add(j * depth));
-        }
+    unsafe fn cols(from: *const f32, stride: usize, cols: usize, depth: usize, to: *mut f32) {
+        strips::<{ tile::COLS }>(from, stride, cols, depth, to);
+    }
+    unsafe fn rows_as_cols(from: *const f32, stride: usize, rows: usize, depth: usize, to: *mut f32) {
+        panels::<{ tile::COLS }>(from, stride, rows, depth, to);
+    }
+}
+
+unsafe fn panels<const N: usize>(from: *const f32, stride: usize, rows: usize, depth: usize, to: *mut f32) {
+    for i in (0..rows).step_by(N) {
+        pack::panel::<Single, N>(from as *const u8, i * stride, stride, (rows - i).min(N), depth, to.add(i * depth));
+    }
+}
+
+unsafe fn strips<const N: usize>(from: *const f32, stride: usize, cols: usize, depth: usize, to: *mut f32) {
+    for j in (0..cols).step_by(N) {
+        pack::strip::<N>(from.add(j), stride, (cols - j).min(N), depth, to.add(j * depth));
     }
 }
 
@@ -89,6 +117,7 @@ impl Real for f64 {
         a: *const f64,
         rows: usize,
         b: *const f64,
+        apart: usize,
         cols: usize,
         c: *mut f64,
         stride: usize,
@@ -96,7 +125,7 @@ impl Real for f64 {
     ) {
         for j in (0..cols).step_by(Self::COLS) {
             for i in (0..rows).step_by(ROWS) {
-                let tile = wide_tile(depth, a.add(i * depth), b.add(j * depth));
+                let tile = wide_tile(depth, a.add(i * depth), b.add(j * apart));
                 for (y, row) in tile.iter().enumerate().take(rows - i) {
                     for (x, &value) in row.iter().enumerate().take(cols - j) {
                         let to = c.add((i + y) * stride + j + x);
@@ -106,14 +135,17 @@ impl Real for f64 {
             }
         }
     }
-    unsafe fn panels(from: *const f64, stride: usize, rows: usize, depth: usize, to: *mut f64) {
+    unsafe fn rows(from: *const f64, stride: usize, rows: usize, depth: usize, to: *mut f64) {
         interleave(from, stride, 1, rows, depth, to);
     }
-    unsafe fn transposed(from: *const f64, stride: usize, rows: usize, depth: usize, to: *mut f64) {
-        interleave(from, stride, 1, rows, depth, to);
-    }
-    unsafe fn strips(from: *const f64, stride: usize, cols: usize, depth: usize, to: *mut f64) {
+    unsafe fn cols_as_rows(from: *const f64, stride: usize, cols: usize, depth: usize, to: *mut f64) {
         interleave(from, 1, stride, cols, depth, to);
+    }
+    unsafe fn cols(from: *const f64, stride: usize, cols: usize, depth: usize, to: *mut f64) {
+        interleave(from, 1, stride, cols, depth, to);
+    }
+    unsafe fn rows_as_cols(from: *const f64, stride: usize, rows: usize, depth: usize, to: *mut f64) {
+        interleave(from, stride, 1, rows, depth, to);
     }
 }
 
