@@ -117,16 +117,22 @@ export function diagonal_sums(n: number): number;
 export function difference(team: number, before: number, before_dtype: number, after: number, after_dtype: number, first: number, rows: number, cols: number, out: number): void;
 
 /**
+ * The same with all weights whose worth before the block (see `worth`) is at most the `k`-th smallest, which the
+ * histograms know (`select_long.rs`).
+ */
+export function eliminate_below(team: number, weight: number, rows: number, cols: number, first: number, count: number, strips: number, formula: number, column: number, histograms: number, k: number, scratch: number): void;
+
+/**
  * The same, and at every m-th column chooses the `remove` of the next m that go, by what they are worth then (see
  * `worth`). m divides `first` and `count`. `chosen` holds [`groups_scratch`] u32 for each worker.
  */
 export function eliminate_groups(team: number, weight: number, rows: number, cols: number, first: number, count: number, strips: number, remove: number, m: number, formula: number, column: number, scratch: number, chosen: number): void;
 
 /**
- * Removes from columns `first..first + count` the weights whose bit is 1: bit `bit + j` of a row of the mask, which has
- * `words` words, for column `first + j`. `scratch` holds [`eliminate_scratch`] f32 for each worker.
+ * Removes from columns `first..first + count` of the weight the weights whose bit is 1 in its mask, which has `words`
+ * words in a row. `scratch` holds [`eliminate_scratch`] f32 for each worker.
  */
-export function eliminate_marked(team: number, weight: number, rows: number, cols: number, first: number, count: number, strips: number, mask: number, words: number, bit: number, scratch: number): void;
+export function eliminate_marked(team: number, weight: number, rows: number, cols: number, first: number, count: number, strips: number, mask: number, words: number, scratch: number): void;
 
 /**
  * f32 of scratch for each worker that eliminates a block of `count` columns.
@@ -387,8 +393,9 @@ export interface InitOutput {
     readonly cumulative_step: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly diagonal_sums: (a: number) => number;
     readonly difference: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
+    readonly eliminate_below: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number) => void;
     readonly eliminate_groups: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number) => void;
-    readonly eliminate_marked: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number) => void;
+    readonly eliminate_marked: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;
     readonly eliminate_scratch: (a: number) => number;
     readonly embed: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly factor_panel: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;

@@ -297,6 +297,26 @@ export function difference(team, before, before_dtype, after, after_dtype, first
 }
 
 /**
+ * The same with all weights whose worth before the block (see `worth`) is at most the `k`-th smallest, which the
+ * histograms know (`select_long.rs`).
+ * @param {number} team
+ * @param {number} weight
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} first
+ * @param {number} count
+ * @param {number} strips
+ * @param {number} formula
+ * @param {number} column
+ * @param {number} histograms
+ * @param {number} k
+ * @param {number} scratch
+ */
+export function eliminate_below(team, weight, rows, cols, first, count, strips, formula, column, histograms, k, scratch) {
+    wasm.eliminate_below(team, weight, rows, cols, first, count, strips, formula, column, histograms, k, scratch);
+}
+
+/**
  * The same, and at every m-th column chooses the `remove` of the next m that go, by what they are worth then (see
  * `worth`). m divides `first` and `count`. `chosen` holds [`groups_scratch`] u32 for each worker.
  * @param {number} team
@@ -318,8 +338,8 @@ export function eliminate_groups(team, weight, rows, cols, first, count, strips,
 }
 
 /**
- * Removes from columns `first..first + count` the weights whose bit is 1: bit `bit + j` of a row of the mask, which has
- * `words` words, for column `first + j`. `scratch` holds [`eliminate_scratch`] f32 for each worker.
+ * Removes from columns `first..first + count` of the weight the weights whose bit is 1 in its mask, which has `words`
+ * words in a row. `scratch` holds [`eliminate_scratch`] f32 for each worker.
  * @param {number} team
  * @param {number} weight
  * @param {number} rows
@@ -329,11 +349,10 @@ export function eliminate_groups(team, weight, rows, cols, first, count, strips,
  * @param {number} strips
  * @param {number} mask
  * @param {number} words
- * @param {number} bit
  * @param {number} scratch
  */
-export function eliminate_marked(team, weight, rows, cols, first, count, strips, mask, words, bit, scratch) {
-    wasm.eliminate_marked(team, weight, rows, cols, first, count, strips, mask, words, bit, scratch);
+export function eliminate_marked(team, weight, rows, cols, first, count, strips, mask, words, scratch) {
+    wasm.eliminate_marked(team, weight, rows, cols, first, count, strips, mask, words, scratch);
 }
 
 /**

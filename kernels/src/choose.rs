@@ -1,4 +1,5 @@
-//! Which weights of a strip an elimination removes: those that a mask names, or the least of every group.
+//! Which weights of a strip an elimination removes: those that a mask names, those that were not worth enough before the
+//! block, or the least of every group.
 
 use crate::eliminate::Panel;
 use crate::select_groups::falls;
@@ -41,6 +42,29 @@ impl Choose for Marked {
             *bits = low | ((next as u64) << (32 - at % 32)) as u32;
         }
         U32x4::load(&bits[0])
+    }
+}
+
+/// All that were worth `most` (its bits) or less before the block.
+pub struct Below {
+    pub worth: Worth,
+    pub most: u32,
+}
+
+impl Choose for Below {
+    fn step(&self) -> usize {
+        COLS
+    }
+    #[inline(always)]
+    unsafe fn choose(&mut self, panel: &Panel, s: usize, _: usize, _: &[F32x4; COLS]) -> U32x4 {
+        let (first, width) = panel.own.get(s).unwrap_or_default();
+        let limit = U32x4::splat(self.most + 1);
+        let mut bits = U32x4::splat(0);
+        for (j, weights) in panel.weights(s, 0).into_iter().enumerate().take(width) {
+            let worth = self.worth.of(weights, F32x4::splat(*self.worth.column.add(first + j)));
+            bits = bits.or(worth.bits().less(limit).and(U32x4::splat(1 << j)));
+        }
+        bits
     }
 }
 

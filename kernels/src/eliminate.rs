@@ -14,10 +14,11 @@
 //! So a weight is touched once by its own block, and the loop over single columns never leaves the registers. Rows do not
 //! know of each other: which worker takes a row changes nothing.
 
-use crate::choose::{Choose, Groups, Marked};
+use crate::choose::{Below, Choose, Groups, Marked};
 use crate::dtype::{widen, Single};
 use crate::gemm;
 use crate::pack;
+use crate::select_long::kth;
 use crate::simd::{F32x4, U32x4};
 use crate::team::Team;
 use crate::tile::{self, COLS, ROWS};
@@ -105,8 +106,8 @@ pub unsafe fn pack_block(
     }
 }
 
-/// Removes from columns `first..first + count` the weights whose bit is 1: bit `bit + j` of a row of the mask, which has
-/// `words` words, for column `first + j`. `scratch` holds [`eliminate_scratch`] f32 for each worker.
+/// Removes from columns `first..first + count` of the weight the weights whose bit is 1 in its mask, which has `words`
+/// words in a row. `scratch` holds [`eliminate_scratch`] f32 for each worker.
 #[wasm_bindgen]
 pub unsafe fn eliminate_marked(
     team: *const Team,
@@ -118,11 +119,32 @@ pub unsafe fn eliminate_marked(
     strips: *const f32,
     mask: *const u32,
     words: usize,
-    bit: usize,
     scratch: *mut f32,
 ) {
     let block = Block { weight, rows, cols, first, strips, own: Strips { m: 1, count } };
-    block.eliminate(&*team, scratch, Marked { mask, words, bit });
+    block.eliminate(&*team, scratch, Marked { mask, words, bit: first });
+}
+
+/// The same with all weights whose worth before the block (see `worth`) is at most the `k`-th smallest, which the
+/// histograms know (`select_long.rs`).
+#[wasm_bindgen]
+pub unsafe fn eliminate_below(
+    team: *const Team,
+    weight: *mut f32,
+    rows: usize,
+    cols: usize,
+    first: usize,
+    count: usize,
+    strips: *const f32,
+    formula: u32,
+    column: *const f32,
+    histograms: *const u32,
+    k: usize,
+    scratch: *mut f32,
+) {
+    let block = Block { weight, rows, cols, first, strips, own: Strips { m: 1, count } };
+    let worth = Worth { formula, column: column.add(first) };
+    block.eliminate(&*team, scratch, Below { worth, most: kth(histograms, k) });
 }
 
 /// u32 of scratch for each worker that [`eliminate_groups`] needs.
@@ -289,6 +311,7 @@ fn transpose(rows: [[F32x4; 2]; ROWS]) -> [F32x4; COLS] {
 mod tests {
     use super::*;
     use crate::oracle::numbers;
+    use crate::select_long::{count_digit, histogram_counts};
     use crate::team::alone;
     use crate::worth::{score_block, worth, CURVATURE, MAGNITUDE};
 
@@ -357,7 +380,7 @@ mod tests {
                 numbers(rows * words, 2).iter().map(|x| x.to_bits().wrapping_mul(2_654_435_761)).collect();
             let mut found = weight.clone();
             eliminate(&mut found, &u, n, block, 1, |team, w, first, count, strips, scratch| unsafe {
-                eliminate_marked(team, w, rows, n, first, count, strips, mask.as_ptr(), words, first, scratch);
+                eliminate_marked(team, w, rows, n, first, count, strips, mask.as_ptr(), words, scratch);
             });
             let expected = truth(&weight, &u, n, |_, row, j| mask[row * words + j / 32] >> (j % 32) & 1 == 1);
             compare(&found, &expected, n, &format!("{rows} x {n} by {block}"));
@@ -407,18 +430,34 @@ mod tests {
     }
 
     #[test]
-    fn the_worth_of_a_block_is_that_of_its_weights() {
-        let (rows, n, first, count) = (5, 20, 7, 9);
-        let (weight, u) = (numbers(rows * n, 1), factor(n));
-        let (mut column, mut scores) = (vec![0f32; n], vec![0f32; rows * count]);
-        unsafe {
-            alone(|team| worth(team, CURVATURE, u.as_ptr(), n, column.as_mut_ptr()));
-            let (w, c, s) = (weight.as_ptr(), column.as_ptr(), scores.as_mut_ptr());
-            alone(|team| score_block(team, w, rows, n, first, count, CURVATURE, c, s));
-        }
-        for (at, score) in scores.iter().enumerate() {
-            let (i, j) = (at / count, first + at % count);
-            assert_eq!(*score, weight[i * n + j] * weight[i * n + j] / (u[j * n + j] * u[j * n + j]));
+    fn what_is_worth_least_before_a_block_goes_and_ties_at_the_threshold_too() {
+        let (rows, n, block) = (21, 75, 32);
+        let u = factor(n);
+        // Quarters, so that many are alike in the first block.
+        let weight: Vec<f32> = numbers(rows * n, 1).iter().map(|x| (x * 4.0).round() / 4.0).collect();
+        for formula in [MAGNITUDE, CURVATURE] {
+            let mut column = vec![0f32; n];
+            unsafe { alone(|team| worth(team, formula, u.as_ptr(), n, column.as_mut_ptr())) }
+            let mut found = weight.clone();
+            let mut falls = vec![false; rows * n];
+            eliminate(&mut found, &u, n, block, 1, |team, w, first, count, strips, scratch| unsafe {
+                let (size, k) = (rows * count, rows * count / 2 + 1);
+                let mut scores = vec![0f32; size];
+                let mut counts = vec![0u32; histogram_counts()];
+                let (c, s, h) = (column.as_ptr(), scores.as_mut_ptr(), counts.as_mut_ptr());
+                alone(|team| score_block(team, w, rows, n, first, count, formula, c, s));
+                (0..3).for_each(|digit| alone(|team| count_digit(team, s as *const u32, size, k, digit, h)));
+                let mut sorted = scores.clone();
+                sorted.sort_by(f32::total_cmp);
+                for (at, score) in scores.iter().enumerate() {
+                    let (i, j) = (at / count, first + at % count);
+                    let x = *w.add(i * n + j);
+                    assert_eq!(*score, if formula == CURVATURE { x * x / column[j] } else { x.abs() });
+                    falls[i * n + j] = *score <= sorted[k - 1];
+                }
+                eliminate_below(team, w, rows, n, first, count, strips, formula, c, h, k, scratch);
+            });
+            compare(&found, &truth(&weight, &u, n, |_, row, j| falls[row * n + j]), n, "threshold");
         }
     }
 }

@@ -74,13 +74,28 @@ function selectLong(
   const bits = mask.offset + first * (mask.bytes / mask.rows);
   if (k === 0) return engine.run(name, "zero", bits, size / cols * (mask.bytes / mask.rows));
   const run = Math.ceil(LONG / cols) * cols;
-  const counts = kernels.histogram_counts();
-  engine.scratch((counts + Math.ceil(size / run)) * 4, (histograms) => {
-    const ties = histograms + counts * 4;
-    engine.run(name, "zero", histograms, counts * 4);
-    for (let digit = 0; digit < 3; digit++) engine.run(name, "count_digit", scores, size, k, digit, histograms);
-    engine.run(name, "count_ties", scores, size, run, k, histograms, ties);
-    engine.run(name, "mark_long", scores, size, run, cols, k, all, histograms, ties, bits);
+  withHistograms(engine, name, scores, size, k, (histograms) => {
+    engine.scratch(Math.ceil(size / run) * 4, (ties) => {
+      engine.run(name, "count_ties", scores, size, run, k, histograms, ties);
+      engine.run(name, "mark_long", scores, size, run, cols, k, all, histograms, ties, bits);
+    });
+  });
+}
+
+/** Queues the histograms of `size` scores that tell the `k`-th smallest, then what `use` queues with them. */
+export function withHistograms(
+  engine: Engine,
+  operation: string,
+  scores: number,
+  size: number,
+  k: number,
+  use: (histograms: number) => void,
+): void {
+  const bytes = kernels.histogram_counts() * 4;
+  engine.scratch(bytes, (histograms) => {
+    engine.run(operation, "zero", histograms, bytes);
+    for (let digit = 0; digit < 3; digit++) engine.run(operation, "count_digit", scores, size, k, digit, histograms);
+    use(histograms);
   });
 }
 

@@ -6,7 +6,7 @@ import * as kernels from "../../../kernels/pkg/kernels.js";
 import type { Choice, EliminationFormula, InverseFactor, Tensor } from "../backend.ts";
 import * as shapes from "../shapes.ts";
 import { type Engine, maskWords, own, ownMask } from "./engine.ts";
-import { selectSmallest } from "./prune.ts";
+import { withHistograms } from "./prune.ts";
 import type { WasmTensor } from "./tensor.ts";
 
 /** How often the damping is raised tenfold (`Backend.inverseFactor`). */
@@ -114,42 +114,42 @@ function columns(
   block: number,
 ): void {
   const name = "eliminate";
+  engine.run(name, "clear_dead", offset, rows, cols, dead.offset);
+  if (choice.kind === "threshold" && choice.sparsity === 0) return;
   const m = choice.kind === "groups" ? choice.m : 1;
   // A group of n:m lies in one block.
   const most = Math.min(cols, Math.ceil(block / m) * m);
-  const formula = choice.kind === "mask" ? "magnitude" : choice.formula.kind;
-  const code = FORMULAS[formula];
   using worth = engine.tensor(1, cols);
-  engine.run(name, "clear_dead", offset, rows, cols, dead.offset);
-  if (choice.kind !== "mask") {
-    const from = choice.formula.kind === "activation" ? own(choice.formula.statistic) : upper;
-    engine.run(name, "worth", code, from.offset, cols, worth.offset);
-  }
-  const groupBytes = engine.workers * kernels.groups_scratch(m) * 4;
-  const errorBytes = engine.workers * kernels.eliminate_scratch(most) * 4;
-  engine.scratch(errorBytes, (errors) =>
-    engine.scratch(groupBytes, (chosen) => {
-      for (let first = 0; first < cols; first += most) {
-        const count = Math.min(most, cols - first);
-        engine.scratch(kernels.block_strips(cols, first, count, m) * 4, (strips) => {
-          const marked = (mask: number, words: number, bit: number) =>
-            // deno-fmt-ignore
-            engine.run(name, "eliminate_marked", offset, rows, cols, first, count, strips, mask, words, bit, errors);
-          engine.run(name, "pack_block", upper.offset, cols, first, count, m, strips);
-          if (choice.kind === "mask") {
-            marked(ownMask(choice.mask).offset, maskWords(cols), first);
-          } else if (choice.kind === "threshold") {
-            using scores = engine.tensor(rows, count);
-            engine.run(name, "score_block", offset, rows, cols, first, count, code, worth.offset, scores.offset);
-            const { sparsity } = choice;
-            using mask = selectSmallest(engine, scores, { group: rows, sparsity, rule: "threshold" });
-            marked(mask.offset, maskWords(count), 0);
-          } else {
-            // deno-fmt-ignore
-            engine.run(name, "eliminate_groups", offset, rows, cols, first, count, strips, m - choice.n, m, code,
-              worth.offset, errors, chosen);
-          }
-        });
-      }
-    }));
+  const code = choice.kind === "mask" ? 0 : queueWorth(engine, choice.formula, upper, worth);
+  engine.scratch(engine.workers * kernels.eliminate_scratch(most) * 4, (errors) => {
+    for (let first = 0; first < cols; first += most) {
+      const count = Math.min(most, cols - first);
+      engine.scratch(kernels.block_strips(cols, first, count, m) * 4, (strips) => {
+        const where = [offset, rows, cols, first, count, strips] as const;
+        engine.run(name, "pack_block", upper.offset, cols, first, count, m, strips);
+        if (choice.kind === "mask") {
+          const mask = ownMask(choice.mask).offset;
+          engine.run(name, "eliminate_marked", ...where, mask, maskWords(cols), errors);
+        } else if (choice.kind === "threshold") {
+          const k = Math.floor(rows * count * choice.sparsity) + 1;
+          using scores = engine.tensor(rows, count);
+          engine.run(name, "score_block", offset, rows, cols, first, count, code, worth.offset, scores.offset);
+          withHistograms(engine, name, scores.offset, rows * count, k, (histograms) => {
+            engine.run(name, "eliminate_below", ...where, code, worth.offset, histograms, k, errors);
+          });
+        } else {
+          engine.scratch(engine.workers * kernels.groups_scratch(m) * 4, (chosen) => {
+            engine.run(name, "eliminate_groups", ...where, m - choice.n, m, code, worth.offset, errors, chosen);
+          });
+        }
+      });
+    }
+  });
+}
+
+/** Queues what of a weight's worth belongs to its column; gives the formula's number. */
+function queueWorth(engine: Engine, formula: EliminationFormula, upper: WasmTensor, worth: WasmTensor): number {
+  const from = formula.kind === "activation" ? own(formula.statistic) : upper;
+  engine.run("eliminate", "worth", FORMULAS[formula.kind], from.offset, worth.cols, worth.offset);
+  return FORMULAS[formula.kind];
 }
