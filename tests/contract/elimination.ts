@@ -40,19 +40,13 @@ interface Candidate {
 /** A choice that f32 might make otherwise. */
 class Borderline extends Error {}
 
-/** Takes the candidates that go out of all. @throws Borderline if they stand too near to the others. */
-function part(
-  all: readonly Candidate[],
-  goes: (score: number, order: readonly Candidate[]) => boolean,
-  count?: number,
-) {
-  const order = all.toSorted((a, b) => a.score - b.score || a.at - b.at);
-  const gone = count === undefined ? order.filter(({ score }) => goes(score, order)) : order.slice(0, count);
-  const kept = order.slice(gone.length), last = gone.at(-1), next = kept[0];
-  const most = Math.max(...gone.map((one) => one.most)), least = Math.min(...kept.map((one) => one.least));
-  if (last && next && !(most < least || next.score === 0)) {
-    throw new Borderline("a choice is borderline");
-  }
+/** Takes so many of the least. @throws Borderline if they stand too near to the others. */
+function least(all: readonly Candidate[], count: (ascending: readonly Candidate[]) => number): number[] {
+  const ascending = all.toSorted((a, b) => a.score - b.score || a.at - b.at), end = count(ascending);
+  const gone = ascending.slice(0, end), kept = ascending.slice(end);
+  // Zeros (of dead columns) are exact on both sides, and whether a zero goes makes no difference.
+  const clear = Math.max(...gone.map(({ most }) => most)) < Math.min(...kept.map(({ least }) => least));
+  if (!clear && kept[0]?.score !== 0) throw new Borderline("a choice is borderline");
   return gone.map(({ at }) => at);
 }
 
@@ -99,14 +93,16 @@ function eliminated(weight: Matrix, upper: Matrix, dead: ArrayLike<number>, rule
     if (rule.kind === "threshold" && j % block === 0 && rule.sparsity > 0) {
       const all = candidates(rule.worth, [0, rows], j, Math.min(block, n - j));
       const place = Math.floor(all.length * rule.sparsity);
-      for (const at of part(all, (score, order) => score <= order[place].score)) removed[at] = 1;
+      const count = (ascending: readonly Candidate[]) =>
+        all.filter(({ score }) => score <= ascending[place].score).length;
+      for (const at of least(all, count)) removed[at] = 1;
     }
     for (let i = 0; i < rows; i++) {
       const at = i * n + j;
       if (rule.kind === "mask") removed[at] = Number(rule.removes(i, j));
       if (rule.kind === "groups" && j % rule.m === 0) {
         const { worth, m, n: keeps } = rule;
-        for (const gone of part(candidates(worth, [i, i + 1], j, m), () => false, m - keeps)) removed[gone] = 1;
+        for (const gone of least(candidates(worth, [i, i + 1], j, m), () => m - keeps)) removed[gone] = 1;
       }
       if (!removed[at]) continue;
       const pivot = u[j * n + j], error = values[at] / pivot;
