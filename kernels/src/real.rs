@@ -3,6 +3,7 @@
 
 use crate::dtype::Single;
 use crate::pack;
+use crate::simd::F64x2;
 use crate::tile;
 
 /// Rows of a tile of either width.
@@ -126,10 +127,21 @@ impl Real for f64 {
         for j in (0..cols).step_by(Self::COLS) {
             for i in (0..rows).step_by(ROWS) {
                 let tile = wide_tile(depth, a.add(i * depth), b.add(j * apart));
-                for (y, row) in tile.iter().enumerate().take(rows - i) {
-                    for (x, &value) in row.iter().enumerate().take(cols - j) {
-                        let to = c.add((i + y) * stride + j + x);
-                        *to = if add { *to } else { 0.0 } + value;
+                let to = c.add(i * stride + j);
+                if rows - i >= ROWS && cols - j >= Self::COLS {
+                    for (y, row) in tile.into_iter().enumerate() {
+                        for (x, value) in row.into_iter().enumerate() {
+                            let to = to.add(y * stride + x * 2);
+                            let old = if add { F64x2::load(to) } else { F64x2::splat(0.0) };
+                            old.add(value).store(to);
+                        }
+                    }
+                } else {
+                    for (y, row) in tile.into_iter().enumerate().take(rows - i) {
+                        for (x, value) in row.into_iter().flat_map(F64x2::to_array).enumerate().take(cols - j) {
+                            let to = to.add(y * stride + x);
+                            *to = if add { *to } else { 0.0 } + value;
+                        }
                     }
                 }
             }
@@ -149,17 +161,19 @@ impl Real for f64 {
     }
 }
 
-/// The product of two panels of f64.
+/// The product of two panels of f64: as in `tile.rs`, eight registers of sums.
 #[inline(always)]
-unsafe fn wide_tile(depth: usize, a: *const f64, b: *const f64) -> [[f64; 4]; ROWS] {
-    let mut acc = [[0f64; 4]; ROWS];
-    for k in 0..depth {
-        let (a, b) = (&*(a.add(k * ROWS) as *const [f64; ROWS]), &*(b.add(k * 4) as *const [f64; 4]));
-        for (row, &a) in acc.iter_mut().zip(a) {
-            for (sum, &b) in row.iter_mut().zip(b) {
-                *sum += a * b;
-            }
+unsafe fn wide_tile(depth: usize, a: *const f64, b: *const f64) -> [[F64x2; 2]; ROWS] {
+    let mut acc = [[F64x2::splat(0.0); 2]; ROWS];
+    let (mut a, mut b) = (a, b);
+    for _ in 0..depth {
+        let (upper, lower) = (F64x2::load(a).spread(), F64x2::load(a.add(2)).spread());
+        let (left, right) = (F64x2::load(b), F64x2::load(b.add(2)));
+        for (x, row) in upper.into_iter().chain(lower).zip(&mut acc) {
+            row[0] = x.madd(left, row[0]);
+            row[1] = x.madd(right, row[1]);
         }
+        (a, b) = (a.add(ROWS), b.add(4));
     }
     acc
 }
