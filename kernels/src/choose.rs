@@ -1,7 +1,7 @@
 //! Which weights of a strip an elimination removes: those that a mask names, those that were not worth enough before the
 //! block, or the least of every group.
 
-use crate::eliminate::Panel;
+use crate::panel::Panel;
 use crate::select_groups::falls;
 use crate::simd::{F32x4, U32x4};
 use crate::tile::{COLS, ROWS};

@@ -15,7 +15,8 @@
 //!
 //! A step is two commands, panel and update. The worker that updates the diagonal block of the next step, the first
 //! chunk of an update, takes its pivot at once while the others still work. Each block sees the steps in their order:
-//! the bytes do not depend on the number of workers.
+//! the bytes do not depend on the number of workers. All of it exists in f32 and in f64 (`real.rs`); `residual.rs` tells
+//! when f32 was not enough.
 
 use crate::pivot;
 use crate::real::{upper_product, Real, ROWS};

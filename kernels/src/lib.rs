@@ -27,6 +27,7 @@ pub mod linear;
 #[cfg(test)]
 mod oracle;
 mod pack;
+mod panel;
 mod pivot;
 mod power;
 mod real;
