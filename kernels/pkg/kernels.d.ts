@@ -292,9 +292,14 @@ export function residual_3(team: number, upper: number, n: number, vectors: numb
 export function residual_norm(team: number, n: number, vectors: number, out: number): void;
 
 /**
- * f64 of the vectors a, b, r and U r.
+ * f64 of the vectors a, b, y (then r) and U r.
  */
 export function residual_scratch(n: number): number;
+
+/**
+ * y: 1 or -1, a bit of a multiplicative hash (Knuth's constant).
+ */
+export function residual_signs(team: number, n: number, vectors: number): void;
 
 /**
  * `runs` runs of `size` numbers, each normalised and multiplied by the gain.
@@ -428,6 +433,7 @@ export interface InitOutput {
     readonly residual_3: (a: number, b: number, c: number, d: number) => void;
     readonly residual_norm: (a: number, b: number, c: number, d: number) => void;
     readonly residual_scratch: (a: number) => number;
+    readonly residual_signs: (a: number, b: number, c: number) => void;
     readonly rms_norm: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly rotate: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly score: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;

@@ -737,13 +737,23 @@ export function residual_norm(team, n, vectors, out) {
 }
 
 /**
- * f64 of the vectors a, b, r and U r.
+ * f64 of the vectors a, b, y (then r) and U r.
  * @param {number} n
  * @returns {number}
  */
 export function residual_scratch(n) {
     const ret = wasm.residual_scratch(n);
     return ret >>> 0;
+}
+
+/**
+ * y: 1 or -1, a bit of a multiplicative hash (Knuth's constant).
+ * @param {number} team
+ * @param {number} n
+ * @param {number} vectors
+ */
+export function residual_signs(team, n, vectors) {
+    wasm.residual_signs(team, n, vectors);
 }
 
 /**

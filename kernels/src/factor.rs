@@ -298,6 +298,7 @@ mod tests {
             }
             let mut vectors = vec![f64::NAN; residual_scratch(n)];
             let v = vectors.as_mut_ptr();
+            alone(|team| residual_signs(team, n, v));
             alone(|team| residual_0(team, u, n, v));
             alone(|team| residual_1(team, u, n, v));
             alone(|team| residual_2(team, h, n, damping, v));

@@ -56,6 +56,7 @@ async function narrow(attempt: Attempt): Promise<boolean> {
   using failed = engine.tensor(1, 1), residual = engine.tensor(1, 1);
   sweep(attempt, false, upper, failed.offset);
   engine.scratch(kernels.residual_scratch(n) * 8, (vectors) => {
+    engine.run(NAME, "residual_signs", n, vectors);
     engine.run(NAME, "residual_0", upper, n, vectors);
     engine.run(NAME, "residual_1", upper, n, vectors);
     engine.run(NAME, "residual_2", hessian, n, damping, vectors);
