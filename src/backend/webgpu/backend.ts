@@ -22,6 +22,7 @@ import type { Device } from "./device.ts";
 import { eliminate } from "./eliminate.ts";
 import { Host } from "./factor.ts";
 import * as forward from "./forward.ts";
+import { addGram } from "./gram.ts";
 import { linear } from "./linear.ts";
 import * as measure from "./measure.ts";
 import * as observe from "./observe.ts";
@@ -131,7 +132,7 @@ export class WebgpuBackend implements Backend {
 
   addGram(sums: Sums, x: Tensor): void {
     shapes.addGram(sums, x);
-    observe.addGram(this.#device, own(sums), own(x));
+    addGram(this.#device, own(sums), own(x));
   }
 
   merge(sums: Sums, other: Sums): void {

@@ -3,9 +3,7 @@
  * lower half, which may lie in the same tile or in two; the shaders see both as buffers of their own, copied out and back.
  */
 import { type Device, line, THREADS, WORKGROUPS } from "./device.ts";
-import { linear } from "./linear.ts";
 import { type Run, runsOf, TiledTensor } from "./tensor.ts";
-import { transpose } from "./transpose.ts";
 
 /** Rows that one thread of add_squares.wgsl adds up. */
 const BLOCK_ROWS = 64;
@@ -14,15 +12,15 @@ const BLOCK_ROWS = 64;
 export const OPAQUE_ZERO = 0;
 
 /** Rows of a matrix, in one of its tiles, as a buffer of their own. */
-function rowsOf(device: Device, matrix: TiledTensor, row: number, rows = 1): GPUBuffer {
+export function rowsOf(device: Device, matrix: TiledTensor, row: number, rows = 1): GPUBuffer {
   const bytes = matrix.cols * 4;
   const buffer = device.take(rows * bytes);
   device.copy(matrix.tileOf(row), matrix.placeOf(row) * bytes, buffer, 0, rows * bytes);
   return buffer;
 }
 
-/** The copy back. */
-function putRows(device: Device, matrix: TiledTensor, row: number, buffer: GPUBuffer, rows = 1): void {
+/** The copy back; the buffer is given back too. */
+export function putRows(device: Device, matrix: TiledTensor, row: number, buffer: GPUBuffer, rows = 1): void {
   const bytes = matrix.cols * 4;
   device.copy(buffer, 0, matrix.tileOf(row), matrix.placeOf(row) * bytes, rows * bytes);
   device.give(buffer);
@@ -73,9 +71,9 @@ export function addSquares(device: Device, sums: TiledTensor, x: TiledTensor): v
 }
 
 /** The rows of running sums in runs: each in one tile of every matrix, in the upper half and in the lower. */
-function* halves(
+export function* halves(
   sums: TiledTensor,
-  others: readonly TiledTensor[],
+  others: readonly TiledTensor[] = [],
   values: readonly TiledTensor[] = [],
 ): Generator<Run> {
   const half = sums.rows / 2;
@@ -90,57 +88,16 @@ function* halves(
 export function merge(device: Device, sums: TiledTensor, other: TiledTensor): void {
   const half = sums.rows / 2;
   for (const { first, rows } of halves(sums, [other])) {
+    const high = rowsOf(device, sums, first, rows);
+    const low = rowsOf(device, sums, half + first, rows);
     const otherHigh = rowsOf(device, other, first, rows);
     const otherLow = rowsOf(device, other, half + first, rows);
-    mergeInto(device, sums, { first, rows }, [otherHigh, otherLow]);
+    mergeRows(device, [high, low], [otherHigh, otherLow], rows * sums.cols, 1);
     device.give(otherHigh);
     device.give(otherLow);
+    putRows(device, sums, first, high, rows);
+    putRows(device, sums, half + first, low, rows);
   }
-}
-
-/** Adds pairs to some rows of running sums. */
-function mergeInto(
-  device: Device,
-  sums: TiledTensor,
-  { first, rows }: Run,
-  other: readonly [GPUBuffer, GPUBuffer],
-): void {
-  const half = sums.rows / 2;
-  const high = rowsOf(device, sums, first, rows);
-  const low = rowsOf(device, sums, half + first, rows);
-  mergeRows(device, [high, low], other, rows * sums.cols, 1);
-  putRows(device, sums, first, high, rows);
-  putRows(device, sums, half + first, low, rows);
-}
-
-/** Tokens whose products are added up in f32: `Backend.addGram` allows some hundred. */
-const GRAM_TOKENS = 256;
-
-/** See {@linkcode Backend.addGram}. */
-export function addGram(device: Device, sums: TiledTensor, x: TiledTensor): void {
-  for (const { first, rows } of runsOf([x], GRAM_TOKENS)) {
-    using part = new TiledTensor(device, rows, x.cols, "F32");
-    for (const run of runsOf([part])) {
-      copyRows(device, x, { first: first + run.first, rows: run.rows }, part, run.first);
-    }
-    using turned = transpose(device, part);
-    // The same products in the same order on both sides of the diagonal.
-    using gram = linear(device, turned, turned);
-    for (const run of halves(sums, [], [gram])) {
-      const high = rowsOf(device, gram, run.first, run.rows);
-      const low = device.take(run.rows * gram.cols * 4);
-      device.clear(low);
-      mergeInto(device, sums, run, [high, low]);
-      device.give(high);
-      device.give(low);
-    }
-  }
-}
-
-/** Copies rows that lie in one tile to where they lie in one tile too. */
-function copyRows(device: Device, from: TiledTensor, { first, rows }: Run, to: TiledTensor, row: number): void {
-  const bytes = from.cols * 4;
-  device.copy(from.tileOf(first), from.placeOf(first) * bytes, to.tileOf(row), to.placeOf(row) * bytes, rows * bytes);
 }
 
 /** See {@linkcode Backend.finish}. */

@@ -3,6 +3,7 @@
  * imports, so the program needs no permission to read them and a bundle holds them.
  */
 import add from "../../../wgsl/add.wgsl" with { type: "text" };
+import addGram from "../../../wgsl/add_gram.wgsl" with { type: "text" };
 import addSquares from "../../../wgsl/add_squares.wgsl" with { type: "text" };
 import apply from "../../../wgsl/apply.wgsl" with { type: "text" };
 import attention from "../../../wgsl/attention.wgsl" with { type: "text" };
@@ -52,6 +53,7 @@ import worth from "../../../wgsl/worth.wgsl" with { type: "text" };
 /** Every shader's source, whole. */
 export const SHADERS = {
   add,
+  addGram: pairs + addGram,
   addSquares: pairs + addSquares,
   apply: numbers + apply,
   attention: tile + attention,
