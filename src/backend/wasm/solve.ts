@@ -3,6 +3,7 @@
  * Only the inverse factor waits, since whether a pivot fails depends on the numbers.
  */
 import * as kernels from "../../../kernels/pkg/kernels.js";
+import { PareError } from "../../errors.ts";
 import type { Choice, EliminationFormula, InverseFactor, Tensor } from "../backend.ts";
 import * as shapes from "../shapes.ts";
 import { type Engine, maskWords, own, ownMask } from "./engine.ts";
@@ -34,7 +35,8 @@ export async function inverseFactor(
   for (let attempt = 0; attempt <= RAISES; attempt++) {
     const tried = damping * 10 ** attempt;
     const job = { engine, hessian: h.offset, n: h.cols, damping: tried, upper: upper.offset, dead: dead.offset };
-    if (!(await narrow(job) || await wide(job))) continue;
+    const found = await narrow(job);
+    if (found !== "exact" && !await wide(job).catch(keepInexact(found))) continue;
     const owned = scope.move();
     return { upper, dead, damping: tried, [Symbol.dispose]: () => owned.dispose() };
   }
@@ -50,8 +52,19 @@ interface Attempt {
   readonly dead: number;
 }
 
-/** In f32; false if a pivot failed, or the result is too far from the truth. */
-async function narrow(attempt: Attempt): Promise<boolean> {
+/** What became of a factor in f32: `failed` by a pivot, `inexact` if it is too far from the truth. */
+type Narrow = "exact" | "inexact" | "failed";
+
+/** Where there is no room for the same in f64 (8n² bytes: 1.6 GB at n = 14336), an inexact factor is what there is. */
+function keepInexact(found: Narrow): (error: unknown) => boolean {
+  return (error) => {
+    if (found === "inexact" && error instanceof PareError) return true;
+    throw error;
+  };
+}
+
+/** In f32. */
+async function narrow(attempt: Attempt): Promise<Narrow> {
   const { engine, hessian, n, damping, upper } = attempt;
   using failed = engine.tensor(1, 1), residual = engine.tensor(1, 1);
   sweep(attempt, false, upper, failed.offset);
@@ -64,7 +77,8 @@ async function narrow(attempt: Attempt): Promise<boolean> {
     engine.run(NAME, "residual_norm", n, vectors, residual.offset);
   });
   const [state, error] = await engine.team.fence([failed, residual]);
-  return new Uint32Array(state.buffer)[0] === 0 && new Float32Array(error.buffer)[0] <= TOLERANCE;
+  if (new Uint32Array(state.buffer)[0] !== 0) return "failed";
+  return new Float32Array(error.buffer)[0] <= TOLERANCE ? "exact" : "inexact";
 }
 
 /** In f64, rounded once; false if a pivot failed. */
