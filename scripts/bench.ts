@@ -11,12 +11,14 @@ import type { Bench } from "./bench/part.ts";
 import { benchPasses } from "./bench/passes.ts";
 import { benchPrune } from "./bench/prune.ts";
 import { type Figure, met, type Ratio } from "./bench/ratio.ts";
+import { benchSolve } from "./bench/solve.ts";
 
 /** The first one starts processes, whose peak memory Linux counts from their parent's at that time: it is small yet. */
 const PARTS: Record<typeof BENCH_PARTS[number], (bench: Bench) => Promise<Ratio[]>> = {
   prune: benchPrune,
   passes: benchPasses,
   mask: benchMask,
+  solve: benchSolve,
   gemm: benchGemm,
   webgpu: benchWebgpu,
 };

@@ -1,5 +1,6 @@
 // out = scale * (high + low), rounded once; the scale is a pair as well.
-// Bindings: 0 parameters; 1 high, 2 low, 3 out, F32 1 x cols. One thread a column.
+// Bindings: 0 parameters; 1 high, 2 low, 3 out, F32 1 x cols. One thread a column, as in
+// add.wgsl.
 struct Params {
   zero: u32, // see pairs.wgsl
   cols: u32,
@@ -14,12 +15,13 @@ struct Params {
 override THREADS: u32 = 64u;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(global_invocation_id) id: vec3u) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let col = (group.y * groups.x + group.x) * THREADS + lane;
   zero_bits = params.zero;
-  if (id.x >= params.cols) {
+  if (col >= params.cols) {
     return;
   }
-  let product = two_product(high[id.x], params.scale_high);
-  let rest = high[id.x] * params.scale_low + low[id.x] * params.scale_high;
-  out[id.x] = product.x + (product.y + rest);
+  let product = two_product(high[col], params.scale_high);
+  let rest = high[col] * params.scale_low + low[col] * params.scale_high;
+  out[col] = product.x + (product.y + rest);
 }

@@ -1,6 +1,6 @@
 // Adds `count` rows of pairs to one row of pairs, column by column.
 // Bindings: 0 parameters; 1 high and 2 low, F32 1 x cols, the sums; 3 other_high and 4 other_low, F32 count x cols. One
-// thread a column.
+// thread a column, as in add.wgsl.
 struct Params {
   zero: u32, // see pairs.wgsl
   cols: u32,
@@ -15,15 +15,16 @@ struct Params {
 override THREADS: u32 = 64u;
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(global_invocation_id) id: vec3u) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let col = (group.y * groups.x + group.x) * THREADS + lane;
   zero_bits = params.zero;
-  if (id.x >= params.cols) {
+  if (col >= params.cols) {
     return;
   }
-  var sum = vec2f(high[id.x], low[id.x]);
+  var sum = vec2f(high[col], low[col]);
   for (var i = 0u; i < params.count; i++) {
-    sum = add_pair(sum, vec2f(other_high[i * params.cols + id.x], other_low[i * params.cols + id.x]));
+    sum = add_pair(sum, vec2f(other_high[i * params.cols + col], other_low[i * params.cols + col]));
   }
-  high[id.x] = sum.x;
-  low[id.x] = sum.y;
+  high[col] = sum.x;
+  low[col] = sum.y;
 }

@@ -2,9 +2,34 @@
 /* eslint-disable */
 
 /**
+ * Sums `|W|` (rows x cols): first the rows, then of every part of the rows the columns.
+ */
+export function absolute_parts(team: number, weight: number, dtype: number, rows: number, cols: number, sums: number): void;
+
+/**
+ * f64 of the sums of the rows and of the parts.
+ */
+export function absolute_scratch(rows: number, cols: number): number;
+
+/**
  * `x + y`.
  */
 export function add(team: number, x: number, y: number, n: number, out: number): void;
+
+/**
+ * Adds to the sum of every 64 columns what a run of rows gives: `moment` is 1 x n.
+ */
+export function add_diagonal(team: number, d: number, rows: number, n: number, moment: number, sums: number): void;
+
+/**
+ * Adds the product of a packed run to the sums; after the `last` run they become symmetric.
+ */
+export function add_gram(team: number, strips: number, tokens: number, cols: number, sums: number, last: boolean): void;
+
+/**
+ * Adds to the sum of every block what a packed run of `rows` rows gives: `moment` is n x n.
+ */
+export function add_moment(team: number, strips: number, rows: number, n: number, moment: number, sums: number): void;
 
 /**
  * Adds the parts to `sums`, in their order.
@@ -27,9 +52,34 @@ export function attention(team: number, q: number, packed: number, sequences: nu
 export function attention_scratch(length: number, dim: number): number;
 
 /**
+ * f32 of the packed strips of a block of `count` columns.
+ */
+export function block_strips(cols: number, first: number, count: number, m: number): number;
+
+/**
+ * Sets the weights (rows x cols) of dead columns to 0.
+ */
+export function clear_dead(team: number, weight: number, rows: number, cols: number, dead: number): void;
+
+/**
  * u32 of scratch for each worker that [`select_columns`] needs.
  */
 export function columns_scratch(rows: number): number;
+
+/**
+ * `n` numbers of the dtype `from_dtype` at `from`, written in the dtype `to_dtype` at `to`.
+ */
+export function convert(team: number, from: number, from_dtype: number, n: number, to: number, to_dtype: number): void;
+
+/**
+ * `n` bytes as they are.
+ */
+export function copy(team: number, from: number, n: number, to: number): void;
+
+/**
+ * `out` (rows x 1) of the scores (rows x cols).
+ */
+export function count_above(team: number, scores: number, rows: number, cols: number, limit: number, out: number): void;
 
 /**
  * Counts one digit of the `n` scores.
@@ -57,14 +107,103 @@ export function cross_entropy_scratch(): number;
 export function cumulative_step(team: number, sorted: number, sums: number, rows: number, cols: number, sparsity: number, step: number, counts: number, thresholds: number): void;
 
 /**
+ * How many sums [`add_diagonal`] has.
+ */
+export function diagonal_sums(n: number): number;
+
+/**
+ * `out = before - after`, rows `first..first + rows` of weights with `cols` columns; without `after` (null) `before`.
+ */
+export function difference(team: number, before: number, before_dtype: number, after: number, after_dtype: number, first: number, rows: number, cols: number, out: number): void;
+
+/**
+ * The same with all weights whose worth before the block (see `worth`) is at most the `k`-th smallest, which the
+ * histograms know (`select_long.rs`).
+ */
+export function eliminate_below(team: number, weight: number, rows: number, cols: number, first: number, count: number, strips: number, formula: number, column: number, histograms: number, k: number, scratch: number): void;
+
+/**
+ * The same, and at every m-th column chooses the `remove` of the next m that go, by what they are worth then (see
+ * `worth`). m divides `first` and `count`. `chosen` holds [`groups_scratch`] u32 for each worker.
+ */
+export function eliminate_groups(team: number, weight: number, rows: number, cols: number, first: number, count: number, strips: number, remove: number, m: number, formula: number, column: number, scratch: number, chosen: number): void;
+
+/**
+ * Removes from columns `first..first + count` of the weight the weights whose bit is 1 in its mask, which has `words`
+ * words in a row. `scratch` holds [`eliminate_scratch`] f32 for each worker.
+ */
+export function eliminate_marked(team: number, weight: number, rows: number, cols: number, first: number, count: number, strips: number, mask: number, words: number, scratch: number): void;
+
+/**
+ * f32 of scratch for each worker that eliminates a block of `count` columns.
+ */
+export function eliminate_scratch(count: number): number;
+
+/**
  * Row `t` of `out` becomes row `ids[t] - first` of the table, if the table's `rows` have it.
  */
 export function embed(team: number, ids: number, tokens: number, table: number, dtype: number, first: number, rows: number, cols: number, out: number): void;
 
 /**
+ * Step `k`: finishes block row k of U and packs what the update multiplies. A chunk = a block of row or column k.
+ */
+export function factor_panel(team: number, wide: boolean, n: number, k: number, u: number, failed: number, scratch: number): void;
+
+/**
+ * The pivot of the last block, where the sweep begins.
+ */
+export function factor_pivot(team: number, wide: boolean, n: number, u: number, failed: number): void;
+
+/**
+ * The finished factor, rounded to f32.
+ */
+export function factor_round(team: number, u: number, n: number, upper: number): void;
+
+/**
+ * Numbers of scratch that all workers share: R_:k as the left operand, [-R_:kᵀ | U_k:] as the right one.
+ */
+export function factor_scratch(n: number): number;
+
+/**
+ * The damped Hessian into the upper triangle of `u`, zeros below it; `dead` (1 x n) marks the zeros on its diagonal, and
+ * `failed` (one u32) becomes 0. Here and below `u` and the scratch are f64 if `wide`, else f32.
+ */
+export function factor_start(team: number, wide: boolean, hessian: number, n: number, damping: number, u: number, dead: number, failed: number): void;
+
+/**
+ * How many steps there are.
+ */
+export function factor_steps(n: number): number;
+
+/**
+ * Step `k`: brings all that lies above block row k up to date. A chunk = a block.
+ */
+export function factor_update(team: number, wide: boolean, n: number, k: number, u: number, failed: number, scratch: number): void;
+
+/**
  * `out = scale * sums`, rounded once.
  */
 export function finish(team: number, sums: number, cols: number, scale: number, out: number): void;
+
+/**
+ * How many blocks there are on and above the diagonal.
+ */
+export function gram_blocks(cols: number): number;
+
+/**
+ * The most tokens of a run.
+ */
+export function gram_run(): number;
+
+/**
+ * f32 of the packed strips of both widths of a run of tokens.
+ */
+export function gram_scratch(tokens: number, cols: number): number;
+
+/**
+ * u32 of scratch for each worker that [`eliminate_groups`] needs.
+ */
+export function groups_scratch(m: number): number;
 
 /**
  * u32 of the histograms.
@@ -98,6 +237,16 @@ export function mark_long(team: number, scores: number, n: number, run: number, 
 export function merge(team: number, sums: number, other: number, cols: number): void;
 
 /**
+ * Packs rows `first..first + count` of U (n x n): the block's own strips, then those of 8 columns on its right.
+ */
+export function pack_block(team: number, upper: number, n: number, first: number, count: number, m: number, strips: number): void;
+
+/**
+ * Packs a run of tokens, at `x`.
+ */
+export function pack_gram(team: number, x: number, tokens: number, cols: number, strips: number): void;
+
+/**
  * Packs K and V (tokens x kv_heads * dim) of whole sequences into `packed`.
  */
 export function pack_keys_values(team: number, k: number, v: number, sequences: number, length: number, kv_heads: number, dim: number, packed: number): void;
@@ -113,6 +262,46 @@ export function pack_slice(team: number, weight: number, dtype: number, depth: n
 export function packed_floats(length: number, dim: number): number;
 
 /**
+ * Scores of a weight whose sums are known; `statistic` is 1 x cols.
+ */
+export function relative(team: number, weight: number, dtype: number, rows: number, cols: number, statistic: number, sums: number, out: number): void;
+
+/**
+ * `a = U y`.
+ */
+export function residual_0(team: number, upper: number, n: number, vectors: number): void;
+
+/**
+ * `b = Uᵀ a`.
+ */
+export function residual_1(team: number, upper: number, n: number, vectors: number): void;
+
+/**
+ * `r = H b - y`, H damped.
+ */
+export function residual_2(team: number, hessian: number, n: number, damping: number, vectors: number): void;
+
+/**
+ * `U r`.
+ */
+export function residual_3(team: number, upper: number, n: number, vectors: number): void;
+
+/**
+ * The quotient of the norms.
+ */
+export function residual_norm(team: number, n: number, vectors: number, out: number): void;
+
+/**
+ * f64 of the vectors a, b, y (then r) and U r.
+ */
+export function residual_scratch(n: number): number;
+
+/**
+ * y: 1 or -1, a bit of a multiplicative hash (Knuth's constant).
+ */
+export function residual_signs(team: number, n: number, vectors: number): void;
+
+/**
  * `runs` runs of `size` numbers, each normalised and multiplied by the gain.
  */
 export function rms_norm(team: number, x: number, runs: number, size: number, gain: number, dtype: number, epsilon: number, out: number): void;
@@ -126,6 +315,11 @@ export function rotate(team: number, x: number, tokens: number, heads: number, d
  * Scores of a weight (rows x cols); `statistic` (1 x cols) is null for the magnitude alone.
  */
 export function score(team: number, weight: number, dtype: number, rows: number, cols: number, statistic: number, out: number): void;
+
+/**
+ * What the weights of columns `first..first + count` are worth: rows x count.
+ */
+export function score_block(team: number, weight: number, rows: number, cols: number, first: number, count: number, formula: number, column: number, scores: number): void;
 
 /**
  * Every column on its own: the `k` smallest fall.
@@ -163,6 +357,17 @@ export function square_scratch(rows: number, cols: number): number;
 export function swiglu(team: number, gate: number, up: number, n: number, out: number): void;
 
 /**
+ * The sum of `count` sums, rounded once.
+ */
+export function total(team: number, sums: number, count: number, out: number): void;
+
+/**
+ * The number of every column: 1, the root of `from` (the statistic, 1 x n), or the square of the diagonal of `from` (U,
+ * n x n).
+ */
+export function worth(team: number, formula: number, from: number, n: number, column: number): void;
+
+/**
  * `n` bytes of 0.
  */
 export function zero(team: number, out: number, n: number): void;
@@ -170,31 +375,69 @@ export function zero(team: number, out: number, n: number): void;
 export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembly.Module;
 
 export interface InitOutput {
+    readonly absolute_parts: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
+    readonly absolute_scratch: (a: number, b: number) => number;
     readonly add: (a: number, b: number, c: number, d: number, e: number) => void;
+    readonly add_diagonal: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
+    readonly add_gram: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
+    readonly add_moment: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly add_parts: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly apply: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly attention: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;
     readonly attention_scratch: (a: number, b: number) => number;
+    readonly block_strips: (a: number, b: number, c: number, d: number) => number;
+    readonly clear_dead: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly columns_scratch: (a: number) => number;
+    readonly convert: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
+    readonly copy: (a: number, b: number, c: number, d: number) => void;
+    readonly count_above: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly count_digit: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly count_ties: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly cross_entropy: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number) => void;
     readonly cross_entropy_scratch: () => number;
     readonly cumulative_step: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
+    readonly diagonal_sums: (a: number) => number;
+    readonly difference: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
+    readonly eliminate_below: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number) => void;
+    readonly eliminate_groups: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number) => void;
+    readonly eliminate_marked: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;
+    readonly eliminate_scratch: (a: number) => number;
     readonly embed: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
+    readonly factor_panel: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
+    readonly factor_pivot: (a: number, b: number, c: number, d: number, e: number) => void;
+    readonly factor_round: (a: number, b: number, c: number, d: number) => void;
+    readonly factor_scratch: (a: number) => number;
+    readonly factor_start: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
+    readonly factor_steps: (a: number) => number;
+    readonly factor_update: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly finish: (a: number, b: number, c: number, d: number, e: number) => void;
+    readonly gram_blocks: (a: number) => number;
+    readonly gram_run: () => number;
+    readonly gram_scratch: (a: number, b: number) => number;
+    readonly groups_scratch: (a: number) => number;
     readonly histogram_counts: () => number;
     readonly linear: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number) => void;
     readonly linear_scratch: () => number;
     readonly mark_cumulative: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly mark_long: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;
     readonly merge: (a: number, b: number, c: number, d: number) => void;
+    readonly pack_block: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
+    readonly pack_gram: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly pack_keys_values: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly pack_slice: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly packed_floats: (a: number, b: number) => number;
+    readonly relative: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
+    readonly residual_0: (a: number, b: number, c: number, d: number) => void;
+    readonly residual_1: (a: number, b: number, c: number, d: number) => void;
+    readonly residual_2: (a: number, b: number, c: number, d: number, e: number) => void;
+    readonly residual_3: (a: number, b: number, c: number, d: number) => void;
+    readonly residual_norm: (a: number, b: number, c: number, d: number) => void;
+    readonly residual_scratch: (a: number) => number;
+    readonly residual_signs: (a: number, b: number, c: number) => void;
     readonly rms_norm: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly rotate: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly score: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
+    readonly score_block: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly select_columns: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly select_groups: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly select_rows: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
@@ -202,6 +445,8 @@ export interface InitOutput {
     readonly square_parts: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly square_scratch: (a: number, b: number) => number;
     readonly swiglu: (a: number, b: number, c: number, d: number, e: number) => void;
+    readonly total: (a: number, b: number, c: number, d: number) => void;
+    readonly worth: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly zero: (a: number, b: number, c: number) => void;
     readonly __wbindgen_externrefs: WebAssembly.Table;
     readonly __wbindgen_thread_destroy: (a?: number, b?: number, c?: number) => void;

@@ -1,6 +1,30 @@
 /* @ts-self-types="./kernels.d.ts" */
 
 /**
+ * Sums `|W|` (rows x cols): first the rows, then of every part of the rows the columns.
+ * @param {number} team
+ * @param {number} weight
+ * @param {number} dtype
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} sums
+ */
+export function absolute_parts(team, weight, dtype, rows, cols, sums) {
+    wasm.absolute_parts(team, weight, dtype, rows, cols, sums);
+}
+
+/**
+ * f64 of the sums of the rows and of the parts.
+ * @param {number} rows
+ * @param {number} cols
+ * @returns {number}
+ */
+export function absolute_scratch(rows, cols) {
+    const ret = wasm.absolute_scratch(rows, cols);
+    return ret >>> 0;
+}
+
+/**
  * `x + y`.
  * @param {number} team
  * @param {number} x
@@ -10,6 +34,45 @@
  */
 export function add(team, x, y, n, out) {
     wasm.add(team, x, y, n, out);
+}
+
+/**
+ * Adds to the sum of every 64 columns what a run of rows gives: `moment` is 1 x n.
+ * @param {number} team
+ * @param {number} d
+ * @param {number} rows
+ * @param {number} n
+ * @param {number} moment
+ * @param {number} sums
+ */
+export function add_diagonal(team, d, rows, n, moment, sums) {
+    wasm.add_diagonal(team, d, rows, n, moment, sums);
+}
+
+/**
+ * Adds the product of a packed run to the sums; after the `last` run they become symmetric.
+ * @param {number} team
+ * @param {number} strips
+ * @param {number} tokens
+ * @param {number} cols
+ * @param {number} sums
+ * @param {boolean} last
+ */
+export function add_gram(team, strips, tokens, cols, sums, last) {
+    wasm.add_gram(team, strips, tokens, cols, sums, last);
+}
+
+/**
+ * Adds to the sum of every block what a packed run of `rows` rows gives: `moment` is n x n.
+ * @param {number} team
+ * @param {number} strips
+ * @param {number} rows
+ * @param {number} n
+ * @param {number} moment
+ * @param {number} sums
+ */
+export function add_moment(team, strips, rows, n, moment, sums) {
+    wasm.add_moment(team, strips, rows, n, moment, sums);
 }
 
 /**
@@ -66,6 +129,31 @@ export function attention_scratch(length, dim) {
 }
 
 /**
+ * f32 of the packed strips of a block of `count` columns.
+ * @param {number} cols
+ * @param {number} first
+ * @param {number} count
+ * @param {number} m
+ * @returns {number}
+ */
+export function block_strips(cols, first, count, m) {
+    const ret = wasm.block_strips(cols, first, count, m);
+    return ret >>> 0;
+}
+
+/**
+ * Sets the weights (rows x cols) of dead columns to 0.
+ * @param {number} team
+ * @param {number} weight
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} dead
+ */
+export function clear_dead(team, weight, rows, cols, dead) {
+    wasm.clear_dead(team, weight, rows, cols, dead);
+}
+
+/**
  * u32 of scratch for each worker that [`select_columns`] needs.
  * @param {number} rows
  * @returns {number}
@@ -73,6 +161,43 @@ export function attention_scratch(length, dim) {
 export function columns_scratch(rows) {
     const ret = wasm.columns_scratch(rows);
     return ret >>> 0;
+}
+
+/**
+ * `n` numbers of the dtype `from_dtype` at `from`, written in the dtype `to_dtype` at `to`.
+ * @param {number} team
+ * @param {number} from
+ * @param {number} from_dtype
+ * @param {number} n
+ * @param {number} to
+ * @param {number} to_dtype
+ */
+export function convert(team, from, from_dtype, n, to, to_dtype) {
+    wasm.convert(team, from, from_dtype, n, to, to_dtype);
+}
+
+/**
+ * `n` bytes as they are.
+ * @param {number} team
+ * @param {number} from
+ * @param {number} n
+ * @param {number} to
+ */
+export function copy(team, from, n, to) {
+    wasm.copy(team, from, n, to);
+}
+
+/**
+ * `out` (rows x 1) of the scores (rows x cols).
+ * @param {number} team
+ * @param {number} scores
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} limit
+ * @param {number} out
+ */
+export function count_above(team, scores, rows, cols, limit, out) {
+    wasm.count_above(team, scores, rows, cols, limit, out);
 }
 
 /**
@@ -146,6 +271,101 @@ export function cumulative_step(team, sorted, sums, rows, cols, sparsity, step, 
 }
 
 /**
+ * How many sums [`add_diagonal`] has.
+ * @param {number} n
+ * @returns {number}
+ */
+export function diagonal_sums(n) {
+    const ret = wasm.diagonal_sums(n);
+    return ret >>> 0;
+}
+
+/**
+ * `out = before - after`, rows `first..first + rows` of weights with `cols` columns; without `after` (null) `before`.
+ * @param {number} team
+ * @param {number} before
+ * @param {number} before_dtype
+ * @param {number} after
+ * @param {number} after_dtype
+ * @param {number} first
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} out
+ */
+export function difference(team, before, before_dtype, after, after_dtype, first, rows, cols, out) {
+    wasm.difference(team, before, before_dtype, after, after_dtype, first, rows, cols, out);
+}
+
+/**
+ * The same with all weights whose worth before the block (see `worth`) is at most the `k`-th smallest, which the
+ * histograms know (`select_long.rs`).
+ * @param {number} team
+ * @param {number} weight
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} first
+ * @param {number} count
+ * @param {number} strips
+ * @param {number} formula
+ * @param {number} column
+ * @param {number} histograms
+ * @param {number} k
+ * @param {number} scratch
+ */
+export function eliminate_below(team, weight, rows, cols, first, count, strips, formula, column, histograms, k, scratch) {
+    wasm.eliminate_below(team, weight, rows, cols, first, count, strips, formula, column, histograms, k, scratch);
+}
+
+/**
+ * The same, and at every m-th column chooses the `remove` of the next m that go, by what they are worth then (see
+ * `worth`). m divides `first` and `count`. `chosen` holds [`groups_scratch`] u32 for each worker.
+ * @param {number} team
+ * @param {number} weight
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} first
+ * @param {number} count
+ * @param {number} strips
+ * @param {number} remove
+ * @param {number} m
+ * @param {number} formula
+ * @param {number} column
+ * @param {number} scratch
+ * @param {number} chosen
+ */
+export function eliminate_groups(team, weight, rows, cols, first, count, strips, remove, m, formula, column, scratch, chosen) {
+    wasm.eliminate_groups(team, weight, rows, cols, first, count, strips, remove, m, formula, column, scratch, chosen);
+}
+
+/**
+ * Removes from columns `first..first + count` of the weight the weights whose bit is 1 in its mask, which has `words`
+ * words in a row. `scratch` holds [`eliminate_scratch`] f32 for each worker.
+ * @param {number} team
+ * @param {number} weight
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} first
+ * @param {number} count
+ * @param {number} strips
+ * @param {number} mask
+ * @param {number} words
+ * @param {number} scratch
+ */
+export function eliminate_marked(team, weight, rows, cols, first, count, strips, mask, words, scratch) {
+    wasm.eliminate_marked(team, weight, rows, cols, first, count, strips, mask, words, scratch);
+}
+
+/**
+ * f32 of scratch for each worker that eliminates a block of `count` columns.
+ * @param {number} count
+ * @returns {number}
+ */
+export function eliminate_scratch(count) {
+    const ret = wasm.eliminate_scratch(count);
+    return ret >>> 0;
+}
+
+/**
  * Row `t` of `out` becomes row `ids[t] - first` of the table, if the table's `rows` have it.
  * @param {number} team
  * @param {number} ids
@@ -162,6 +382,93 @@ export function embed(team, ids, tokens, table, dtype, first, rows, cols, out) {
 }
 
 /**
+ * Step `k`: finishes block row k of U and packs what the update multiplies. A chunk = a block of row or column k.
+ * @param {number} team
+ * @param {boolean} wide
+ * @param {number} n
+ * @param {number} k
+ * @param {number} u
+ * @param {number} failed
+ * @param {number} scratch
+ */
+export function factor_panel(team, wide, n, k, u, failed, scratch) {
+    wasm.factor_panel(team, wide, n, k, u, failed, scratch);
+}
+
+/**
+ * The pivot of the last block, where the sweep begins.
+ * @param {number} team
+ * @param {boolean} wide
+ * @param {number} n
+ * @param {number} u
+ * @param {number} failed
+ */
+export function factor_pivot(team, wide, n, u, failed) {
+    wasm.factor_pivot(team, wide, n, u, failed);
+}
+
+/**
+ * The finished factor, rounded to f32.
+ * @param {number} team
+ * @param {number} u
+ * @param {number} n
+ * @param {number} upper
+ */
+export function factor_round(team, u, n, upper) {
+    wasm.factor_round(team, u, n, upper);
+}
+
+/**
+ * Numbers of scratch that all workers share: R_:k as the left operand, [-R_:kᵀ | U_k:] as the right one.
+ * @param {number} n
+ * @returns {number}
+ */
+export function factor_scratch(n) {
+    const ret = wasm.factor_scratch(n);
+    return ret >>> 0;
+}
+
+/**
+ * The damped Hessian into the upper triangle of `u`, zeros below it; `dead` (1 x n) marks the zeros on its diagonal, and
+ * `failed` (one u32) becomes 0. Here and below `u` and the scratch are f64 if `wide`, else f32.
+ * @param {number} team
+ * @param {boolean} wide
+ * @param {number} hessian
+ * @param {number} n
+ * @param {number} damping
+ * @param {number} u
+ * @param {number} dead
+ * @param {number} failed
+ */
+export function factor_start(team, wide, hessian, n, damping, u, dead, failed) {
+    wasm.factor_start(team, wide, hessian, n, damping, u, dead, failed);
+}
+
+/**
+ * How many steps there are.
+ * @param {number} n
+ * @returns {number}
+ */
+export function factor_steps(n) {
+    const ret = wasm.factor_steps(n);
+    return ret >>> 0;
+}
+
+/**
+ * Step `k`: brings all that lies above block row k up to date. A chunk = a block.
+ * @param {number} team
+ * @param {boolean} wide
+ * @param {number} n
+ * @param {number} k
+ * @param {number} u
+ * @param {number} failed
+ * @param {number} scratch
+ */
+export function factor_update(team, wide, n, k, u, failed, scratch) {
+    wasm.factor_update(team, wide, n, k, u, failed, scratch);
+}
+
+/**
  * `out = scale * sums`, rounded once.
  * @param {number} team
  * @param {number} sums
@@ -171,6 +478,46 @@ export function embed(team, ids, tokens, table, dtype, first, rows, cols, out) {
  */
 export function finish(team, sums, cols, scale, out) {
     wasm.finish(team, sums, cols, scale, out);
+}
+
+/**
+ * How many blocks there are on and above the diagonal.
+ * @param {number} cols
+ * @returns {number}
+ */
+export function gram_blocks(cols) {
+    const ret = wasm.gram_blocks(cols);
+    return ret >>> 0;
+}
+
+/**
+ * The most tokens of a run.
+ * @returns {number}
+ */
+export function gram_run() {
+    const ret = wasm.gram_run();
+    return ret >>> 0;
+}
+
+/**
+ * f32 of the packed strips of both widths of a run of tokens.
+ * @param {number} tokens
+ * @param {number} cols
+ * @returns {number}
+ */
+export function gram_scratch(tokens, cols) {
+    const ret = wasm.gram_scratch(tokens, cols);
+    return ret >>> 0;
+}
+
+/**
+ * u32 of scratch for each worker that [`eliminate_groups`] needs.
+ * @param {number} m
+ * @returns {number}
+ */
+export function groups_scratch(m) {
+    const ret = wasm.groups_scratch(m);
+    return ret >>> 0;
 }
 
 /**
@@ -253,6 +600,32 @@ export function merge(team, sums, other, cols) {
 }
 
 /**
+ * Packs rows `first..first + count` of U (n x n): the block's own strips, then those of 8 columns on its right.
+ * @param {number} team
+ * @param {number} upper
+ * @param {number} n
+ * @param {number} first
+ * @param {number} count
+ * @param {number} m
+ * @param {number} strips
+ */
+export function pack_block(team, upper, n, first, count, m, strips) {
+    wasm.pack_block(team, upper, n, first, count, m, strips);
+}
+
+/**
+ * Packs a run of tokens, at `x`.
+ * @param {number} team
+ * @param {number} x
+ * @param {number} tokens
+ * @param {number} cols
+ * @param {number} strips
+ */
+export function pack_gram(team, x, tokens, cols, strips) {
+    wasm.pack_gram(team, x, tokens, cols, strips);
+}
+
+/**
  * Packs K and V (tokens x kv_heads * dim) of whole sequences into `packed`.
  * @param {number} team
  * @param {number} k
@@ -290,6 +663,97 @@ export function pack_slice(team, weight, dtype, depth, first, rows, panels) {
 export function packed_floats(length, dim) {
     const ret = wasm.packed_floats(length, dim);
     return ret >>> 0;
+}
+
+/**
+ * Scores of a weight whose sums are known; `statistic` is 1 x cols.
+ * @param {number} team
+ * @param {number} weight
+ * @param {number} dtype
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} statistic
+ * @param {number} sums
+ * @param {number} out
+ */
+export function relative(team, weight, dtype, rows, cols, statistic, sums, out) {
+    wasm.relative(team, weight, dtype, rows, cols, statistic, sums, out);
+}
+
+/**
+ * `a = U y`.
+ * @param {number} team
+ * @param {number} upper
+ * @param {number} n
+ * @param {number} vectors
+ */
+export function residual_0(team, upper, n, vectors) {
+    wasm.residual_0(team, upper, n, vectors);
+}
+
+/**
+ * `b = Uᵀ a`.
+ * @param {number} team
+ * @param {number} upper
+ * @param {number} n
+ * @param {number} vectors
+ */
+export function residual_1(team, upper, n, vectors) {
+    wasm.residual_1(team, upper, n, vectors);
+}
+
+/**
+ * `r = H b - y`, H damped.
+ * @param {number} team
+ * @param {number} hessian
+ * @param {number} n
+ * @param {number} damping
+ * @param {number} vectors
+ */
+export function residual_2(team, hessian, n, damping, vectors) {
+    wasm.residual_2(team, hessian, n, damping, vectors);
+}
+
+/**
+ * `U r`.
+ * @param {number} team
+ * @param {number} upper
+ * @param {number} n
+ * @param {number} vectors
+ */
+export function residual_3(team, upper, n, vectors) {
+    wasm.residual_3(team, upper, n, vectors);
+}
+
+/**
+ * The quotient of the norms.
+ * @param {number} team
+ * @param {number} n
+ * @param {number} vectors
+ * @param {number} out
+ */
+export function residual_norm(team, n, vectors, out) {
+    wasm.residual_norm(team, n, vectors, out);
+}
+
+/**
+ * f64 of the vectors a, b, y (then r) and U r.
+ * @param {number} n
+ * @returns {number}
+ */
+export function residual_scratch(n) {
+    const ret = wasm.residual_scratch(n);
+    return ret >>> 0;
+}
+
+/**
+ * y: 1 or -1, a bit of a multiplicative hash (Knuth's constant).
+ * @param {number} team
+ * @param {number} n
+ * @param {number} vectors
+ */
+export function residual_signs(team, n, vectors) {
+    wasm.residual_signs(team, n, vectors);
 }
 
 /**
@@ -334,6 +798,22 @@ export function rotate(team, x, tokens, heads, dim, angles, length, out) {
  */
 export function score(team, weight, dtype, rows, cols, statistic, out) {
     wasm.score(team, weight, dtype, rows, cols, statistic, out);
+}
+
+/**
+ * What the weights of columns `first..first + count` are worth: rows x count.
+ * @param {number} team
+ * @param {number} weight
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} first
+ * @param {number} count
+ * @param {number} formula
+ * @param {number} column
+ * @param {number} scores
+ */
+export function score_block(team, weight, rows, cols, first, count, formula, column, scores) {
+    wasm.score_block(team, weight, rows, cols, first, count, formula, column, scores);
 }
 
 /**
@@ -427,6 +907,30 @@ export function square_scratch(rows, cols) {
  */
 export function swiglu(team, gate, up, n, out) {
     wasm.swiglu(team, gate, up, n, out);
+}
+
+/**
+ * The sum of `count` sums, rounded once.
+ * @param {number} team
+ * @param {number} sums
+ * @param {number} count
+ * @param {number} out
+ */
+export function total(team, sums, count, out) {
+    wasm.total(team, sums, count, out);
+}
+
+/**
+ * The number of every column: 1, the root of `from` (the statistic, 1 x n), or the square of the diagonal of `from` (U,
+ * n x n).
+ * @param {number} team
+ * @param {number} formula
+ * @param {number} from
+ * @param {number} n
+ * @param {number} column
+ */
+export function worth(team, formula, from, n, column) {
+    wasm.worth(team, formula, from, n, column);
 }
 
 /**

@@ -1,4 +1,4 @@
-//! Operations on one number at a time: `add`, `swiglu`, and zeros.
+//! Operations on one number at a time: `add`, `swiglu`, zeros and copies.
 
 use crate::exp::Exp;
 use crate::simd::F32x4;
@@ -41,6 +41,14 @@ pub unsafe fn swiglu(team: *const Team, gate: *const f32, up: *const f32, n: usi
 pub unsafe fn zero(team: *const Team, out: *mut u8, n: usize) {
     for run in (*team).runs(n, CHUNK * 4) {
         out.add(run.start).write_bytes(0, run.len());
+    }
+}
+
+/// `n` bytes as they are.
+#[wasm_bindgen]
+pub unsafe fn copy(team: *const Team, from: *const u8, n: usize, to: *mut u8) {
+    for run in (*team).runs(n, CHUNK * 4) {
+        to.add(run.start).copy_from_nonoverlapping(from.add(run.start), run.len());
     }
 }
 

@@ -77,16 +77,33 @@ pub unsafe fn multiply(
                 scratch.add(t * deep),
             );
         }
-        for o in (0..outs).step_by(COLS) {
-            let b = panels.add(o * depth + k * COLS);
-            let c = y.add(o);
-            let cols = (outs - o).min(COLS);
-            let whole = if cols == COLS { tokens / ROWS } else { 0 };
-            tile::column(whole, deep, scratch, b, c, stride, add);
-            for t in (whole * ROWS..tokens).step_by(ROWS) {
-                let rows = (tokens - t).min(ROWS);
-                tile::part(deep, scratch.add(t * deep), b, c.add(t * stride), stride, add, rows, cols);
-            }
+        product(deep, scratch, tokens, panels.add(k * COLS), depth, outs, y, stride, add);
+    }
+}
+
+/// `c[rows x cols] (+)= a b` over `depth`: `a` in panels of `ROWS`, `b` in panels of `COLS` that lie `apart` deep.
+/// # Safety
+/// The panels can be read, c written.
+#[allow(clippy::too_many_arguments)]
+pub unsafe fn product(
+    depth: usize,
+    a: *const f32,
+    rows: usize,
+    b: *const f32,
+    apart: usize,
+    cols: usize,
+    c: *mut f32,
+    stride: usize,
+    add: bool,
+) {
+    for j in (0..cols).step_by(COLS) {
+        let (b, c) = (b.add(j * apart), c.add(j));
+        let width = (cols - j).min(COLS);
+        let whole = if width == COLS { rows / ROWS } else { 0 };
+        tile::column(whole, depth, a, b, c, stride, add);
+        for i in (whole * ROWS..rows).step_by(ROWS) {
+            let height = (rows - i).min(ROWS);
+            tile::part(depth, a.add(i * depth), b, c.add(i * stride), stride, add, height, width);
         }
     }
 }

@@ -9,18 +9,30 @@
 
 pub mod apply;
 pub mod attention;
+mod choose;
+pub mod convert;
+pub mod count_above;
 pub mod cross_entropy;
 mod cut;
 pub mod dtype;
 pub mod elementwise;
+pub mod eliminate;
 pub mod embed;
+pub mod error;
 mod exp;
+pub mod factor;
 mod gemm;
+pub mod gram;
 pub mod linear;
 #[cfg(test)]
 mod oracle;
 mod pack;
+mod panel;
+mod pivot;
 mod power;
+mod real;
+pub mod relative;
+pub mod residual;
 pub mod rms_norm;
 pub mod rotate;
 pub mod score;
@@ -32,3 +44,4 @@ mod simd;
 pub mod sums;
 pub mod team;
 mod tile;
+pub mod worth;

@@ -8,8 +8,10 @@
 //! ```
 //!
 //! Packing is also where a weight is widened from its dtype to f32, once for all tokens.
+//!
+//! A strip is the panel of a transposed matrix: N neighbouring columns, row after row, as they lie.
 
-use crate::dtype::Stored;
+use crate::dtype::{widen, Single, Stored};
 use crate::simd::F32x4;
 
 /// Interleaves `rows <= N` rows of `depth` numbers, `stride` numbers apart, the first at number `first` of the matrix
@@ -44,10 +46,28 @@ pub unsafe fn panel<T: Stored, const N: usize>(
     }
 }
 
+/// Columns of a matrix whose rows lie `stride` numbers apart, as a panel: `cols <= N` of each of `depth` rows; missing
+/// ones are 0.
+/// # Safety
+/// The columns can be read, and N * depth f32 written at `panel`.
+#[inline(always)]
+pub unsafe fn strip<const N: usize>(p: *const f32, stride: usize, cols: usize, depth: usize, panel: *mut f32) {
+    for k in 0..depth {
+        let (from, to) = (p.add(k * stride), panel.add(k * N));
+        if cols == N {
+            for j in (0..N).step_by(4) {
+                F32x4::load(from.add(j)).store(to.add(j));
+            }
+        } else {
+            widen::<Single>(from as *const u8, cols, to);
+            to.add(cols).write_bytes(0, N - cols);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dtype::Single;
 
     #[test]
     fn a_panel_interleaves_rows_and_fills_the_missing_ones_with_zero() {
@@ -62,6 +82,20 @@ mod tests {
                 }
             }
             assert_eq!(out[40], 9.0);
+        }
+    }
+
+    #[test]
+    fn a_strip_is_the_panel_of_the_transposed_matrix() {
+        let (depth, stride) = (5, 9);
+        let matrix: Vec<f32> = (0..depth * stride).map(|i| i as f32 + 1.0).collect();
+        for cols in 1..=8 {
+            let mut out = vec![9f32; 8 * depth + 1];
+            unsafe { strip::<8>(matrix.as_ptr(), stride, cols, depth, out.as_mut_ptr()) }
+            for (i, &x) in out[..8 * depth].iter().enumerate() {
+                assert_eq!(x, if i % 8 < cols { matrix[i / 8 * stride + i % 8] } else { 0.0 });
+            }
+            assert_eq!(out[8 * depth], 9.0);
         }
     }
 }

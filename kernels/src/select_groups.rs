@@ -48,14 +48,19 @@ fn fixed<const M: usize>(scores: &[u32], remove: usize, mask: &mut [u32]) {
 
 fn any(scores: &[u32], remove: usize, m: usize, mask: &mut [u32]) {
     for (g, group) in scores.chunks(m).enumerate() {
-        let mut set = |j: usize| mask[(g * m + j) / 32] |= 1 << ((g * m + j) % 32);
-        if m <= SMALL {
-            let bits = ranks_below(group, remove);
-            (0..m).filter(|j| bits >> j & 1 == 1).for_each(&mut set);
-        } else {
-            let mut cut = Cut::find(group, remove, false);
-            (0..m).filter(|&j| cut.takes(group[j])).for_each(&mut set);
-        }
+        falls(group, remove, |j| mask[(g * m + j) / 32] |= 1 << ((g * m + j) % 32));
+    }
+}
+
+/// Names the `remove` smallest of a group.
+#[inline(always)]
+pub fn falls(group: &[u32], remove: usize, mut name: impl FnMut(usize)) {
+    if group.len() <= SMALL {
+        let bits = ranks_below(group, remove);
+        (0..group.len()).filter(|j| bits >> j & 1 == 1).for_each(&mut name);
+    } else {
+        let mut cut = Cut::find(group, remove, false);
+        (0..group.len()).filter(|&j| cut.takes(group[j])).for_each(&mut name);
     }
 }
 

@@ -58,6 +58,13 @@ unsafe fn leading(histograms: *const u32, digits: usize, k: usize) -> (u32, usiz
     (bits, left)
 }
 
+/// The k-th smallest score (k from 1), when all digits are counted.
+/// # Safety
+/// The histograms can be read.
+pub unsafe fn kth(histograms: *const u32, k: usize) -> u32 {
+    leading(histograms, SHIFTS.len(), k).0
+}
+
 /// Counts one digit of the `n` scores.
 #[wasm_bindgen]
 pub unsafe fn count_digit(

@@ -1,4 +1,4 @@
-//! Four f32, and four u32, in one register: WebAssembly's `v128` in the built module, plain arrays where `cargo test`
+//! Four f32, four u32, and two f64, in one register: WebAssembly's `v128` in the built module, plain arrays where `cargo test`
 //! runs. Only what the kernels use is here, and both realisations round alike, except that `madd` is fused where the
 //! engine fuses it.
 
@@ -10,6 +10,49 @@ mod lanes {
     pub struct F32x4(v128);
     #[derive(Clone, Copy)]
     pub struct U32x4(v128);
+    #[derive(Clone, Copy)]
+    pub struct F64x2(v128);
+
+    impl F64x2 {
+        #[inline(always)]
+        pub fn splat(x: f64) -> Self {
+            Self(f64x2_splat(x))
+        }
+        /// # Safety
+        /// Two f64 can be read at `p`.
+        #[inline(always)]
+        pub unsafe fn load(p: *const f64) -> Self {
+            Self(v128_load(p as *const v128))
+        }
+        /// # Safety
+        /// Two f64 can be written at `p`.
+        #[inline(always)]
+        pub unsafe fn store(self, p: *mut f64) {
+            v128_store(p as *mut v128, self.0)
+        }
+        #[inline(always)]
+        pub fn add(self, y: Self) -> Self {
+            Self(f64x2_add(self.0, y.0))
+        }
+        /// `self * y + z`.
+        #[inline(always)]
+        pub fn madd(self, y: Self, z: Self) -> Self {
+            #[cfg(target_feature = "relaxed-simd")]
+            return Self(f64x2_relaxed_madd(self.0, y.0, z.0));
+            #[cfg(not(target_feature = "relaxed-simd"))]
+            return Self(f64x2_add(f64x2_mul(self.0, y.0), z.0));
+        }
+        /// Two registers, each filled with one of the lanes.
+        #[inline(always)]
+        pub fn spread(self) -> [Self; 2] {
+            [Self(i64x2_shuffle::<0, 0>(self.0, self.0)), Self(i64x2_shuffle::<1, 1>(self.0, self.0))]
+        }
+        #[inline(always)]
+        pub fn to_array(self) -> [f64; 2] {
+            // SAFETY: both are 16 bytes of plain numbers.
+            unsafe { core::mem::transmute(self.0) }
+        }
+    }
 
     impl F32x4 {
         #[inline(always)]
@@ -144,6 +187,11 @@ mod lanes {
         pub fn or(self, y: Self) -> Self {
             Self(v128_or(self.0, y.0))
         }
+        /// The bits that `y` does not have.
+        #[inline(always)]
+        pub fn without(self, y: Self) -> Self {
+            Self(v128_andnot(self.0, y.0))
+        }
         #[inline(always)]
         pub fn shl(self, bits: u32) -> Self {
             Self(u32x4_shl(self.0, bits))
@@ -182,6 +230,33 @@ mod lanes {
     pub struct F32x4([f32; 4]);
     #[derive(Clone, Copy)]
     pub struct U32x4([u32; 4]);
+    #[derive(Clone, Copy)]
+    pub struct F64x2([f64; 2]);
+
+    #[allow(clippy::missing_safety_doc)]
+    impl F64x2 {
+        pub fn splat(x: f64) -> Self {
+            Self([x; 2])
+        }
+        pub unsafe fn load(p: *const f64) -> Self {
+            Self((p as *const [f64; 2]).read_unaligned())
+        }
+        pub unsafe fn store(self, p: *mut f64) {
+            (p as *mut [f64; 2]).write_unaligned(self.0)
+        }
+        pub fn add(self, y: Self) -> Self {
+            Self(from_fn(|i| self.0[i] + y.0[i]))
+        }
+        pub fn madd(self, y: Self, z: Self) -> Self {
+            Self(from_fn(|i| self.0[i].mul_add(y.0[i], z.0[i])))
+        }
+        pub fn spread(self) -> [Self; 2] {
+            self.0.map(Self::splat)
+        }
+        pub fn to_array(self) -> [f64; 2] {
+            self.0
+        }
+    }
 
     /// # Safety
     /// As the operation of the same name above, one and all.
@@ -263,6 +338,9 @@ mod lanes {
         pub fn or(self, y: Self) -> Self {
             Self(from_fn(|i| self.0[i] | y.0[i]))
         }
+        pub fn without(self, y: Self) -> Self {
+            Self(from_fn(|i| self.0[i] & !y.0[i]))
+        }
         pub fn shl(self, bits: u32) -> Self {
             Self(self.0.map(|x| x << bits))
         }
@@ -284,7 +362,7 @@ mod lanes {
     }
 }
 
-pub use lanes::{F32x4, U32x4};
+pub use lanes::{F32x4, F64x2, U32x4};
 
 impl F32x4 {
     /// The largest lane.

@@ -18,6 +18,8 @@ const ROWS: usize = 64;
 const AT_ONCE: usize = 4;
 /// Columns of a chunk where all parts are there.
 const COLS: usize = 32;
+/// Numbers of a chunk where each stands alone: 64 KiB of either part.
+const RUN: usize = 16384;
 
 unsafe fn get(sums: *const f32, cols: usize, j: usize) -> f64 {
     *sums.add(j) as f64 + *sums.add(cols + j) as f64
@@ -73,7 +75,7 @@ pub unsafe fn add_parts(team: *const Team, sums: *mut f32, cols: usize, parts: *
 /// `sums += other`.
 #[wasm_bindgen]
 pub unsafe fn merge(team: *const Team, sums: *mut f32, other: *const f32, cols: usize) {
-    for j in (*team).runs(cols, COLS).flatten() {
+    for j in (*team).runs(cols, RUN).flatten() {
         set(sums, cols, j, get(sums, cols, j) + get(other, cols, j));
     }
 }
@@ -81,7 +83,7 @@ pub unsafe fn merge(team: *const Team, sums: *mut f32, other: *const f32, cols: 
 /// `out = scale * sums`, rounded once.
 #[wasm_bindgen]
 pub unsafe fn finish(team: *const Team, sums: *const f32, cols: usize, scale: f64, out: *mut f32) {
-    for j in (*team).runs(cols, COLS).flatten() {
+    for j in (*team).runs(cols, RUN).flatten() {
         *out.add(j) = (scale * get(sums, cols, j)) as f32;
     }
 }

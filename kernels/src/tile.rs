@@ -23,7 +23,7 @@ pub const COLS: usize = 8;
 /// # Safety
 /// The panels can be read.
 #[inline(always)]
-unsafe fn product(depth: usize, a: *const f32, b: *const f32) -> [[F32x4; 2]; ROWS] {
+pub unsafe fn product(depth: usize, a: *const f32, b: *const f32) -> [[F32x4; 2]; ROWS] {
     let mut acc = [[F32x4::splat(0.0); 2]; ROWS];
     let (mut a, mut b) = (a, b);
     for _ in 0..depth {

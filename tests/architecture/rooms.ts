@@ -45,7 +45,7 @@ export const ROOMS: readonly Room[] = [
   },
   { name: "run", files: /^src\/run\//, imports: ["errors", "checkpoint (types)"] },
   { name: "server", files: /^src\/server\//, imports: ["run", "errors"] },
-  { name: "webgpu", files: /^src\/backend\/webgpu\//, imports: ["errors", "backend", "wgsl"] },
+  { name: "webgpu", files: /^src\/backend\/webgpu\//, imports: ["errors", "backend", "wgsl", "wasm"] },
   { name: "wasm", files: /^src\/backend\/wasm\//, imports: ["errors", "backend", "kernels"] },
   { name: "open", files: /^src\/backend\/open\.ts$/, imports: ["errors", "backend", "webgpu", "wasm"] },
   { name: "backend", files: /^src\/backend\/[^/]+\.ts$/, imports: ["errors"] },

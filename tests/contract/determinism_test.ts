@@ -2,7 +2,7 @@
  * The claim of determinism: the same calls give the same bytes, run again, on a fresh backend, and on every subject that
  * says it `agrees` (one worker or two). The program here calls every operation, at sizes that are worth splitting.
  */
-import type { Backend, Mask, Tensor } from "../../src/backend/backend.ts";
+import type { Backend, Choice, Mask, Tensor } from "../../src/backend/backend.ts";
 import { assertSameBytes, upload } from "./contract.ts";
 import { type Draw, draw, NORMAL } from "./matrices.ts";
 import { SUBJECTS } from "./subjects.ts";
@@ -56,6 +56,27 @@ async function everything(backend: Backend): Promise<Map<string, Uint8Array>> {
   keep("selectSmallest layer", backend.selectSmallest(scores, { group: 131, sparsity: 0.5, rule: "threshold" }));
   keep("selectCumulative", backend.selectCumulative(scores, 0.5));
   backend.apply(weight, keep("selectGroups", backend.selectGroups(scores, 2, 4)));
+
+  const gram = keep("addGram", backend.allocate(2 * width, width));
+  for (const each of [x, mixed, gated]) backend.addGram(gram, each);
+  const hessian = keep("finish a second moment", backend.finish(gram, 2));
+  const factor = scope.use((await backend.inverseFactor(hessian, 0.01))!);
+  results.push(["inverseFactor", factor.upper], ["inverseFactor's dead columns", factor.dead]);
+  keep("score relative", backend.score(weight, { kind: "relative", statistic }));
+  keep("countAbove", backend.countAbove(scores, 0.5));
+  const curvature = { kind: "curvature" } as const, activation = { kind: "activation", statistic } as const;
+  const choices: Choice[] = [
+    { kind: "mask", mask: scope.use(backend.selectSmallest(scores, { group: 1, sparsity: 0.5, rule: "count" })) },
+    { kind: "threshold", formula: curvature, sparsity: 0.5 },
+    { kind: "groups", formula: activation, n: 2, m: 4 },
+  ];
+  for (const choice of choices) {
+    for (const before of [weight, held(9, 131, width), held(10, 131, width, "BF16")]) {
+      const after = keep(`eliminate ${choice.kind} ${before.dtype}`, backend.copy(before));
+      backend.eliminate(after, factor, choice, 128);
+      keep(`error ${choice.kind} ${before.dtype}`, backend.error(before, after, hessian));
+    }
+  }
   const bytes = await backend.read(...results.map(([, one]) => one));
   return new Map(results.map(([operation], i) => [operation, bytes[i]]));
 }

@@ -7,6 +7,7 @@ import fc from "fast-check";
 import type { Backend, Tensor } from "../../src/backend/backend.ts";
 import { ReferenceBackend } from "../reference/backend.ts";
 import { assertHeld, assertSameBytes, contract, upload } from "./contract.ts";
+import { INVERSE_SQRT } from "./bounds.ts";
 import { draw, DTYPES, INTEGERS, matrix, NORMAL } from "./matrices.ts";
 
 /** A tensor of integers, and a bound of their size: as long as sums stay below 2^24 every operation here is exact. */
@@ -49,6 +50,17 @@ async function run(backend: Backend, program: readonly Step[]): Promise<Uint8Arr
     add(a, b) {
       const x = pick(a, floats), y = x && pick(b, (one) => floats(one) && sameShape(x.tensor)(one));
       if (x && y && x.largest + y.largest < EXACT) keep(backend.add(x.tensor, y.tensor), x.largest + y.largest);
+    },
+    copy(a) {
+      const from = pick(a);
+      if (from) keep(backend.copy(from.tensor), from.largest);
+    },
+    gram(a) {
+      const x = pick(a, (one) => floats(one) && one.tensor.rows * one.largest ** 2 < EXACT);
+      if (!x) return;
+      using sums = backend.allocate(2 * x.tensor.cols, x.tensor.cols);
+      backend.addGram(sums, x.tensor);
+      keep(backend.finish(sums, 1), x.tensor.rows * x.largest ** 2);
     },
     score(a) {
       const weight = pick(a);
@@ -164,6 +176,28 @@ contract("queue", (claim) => {
       expected.forEach((_, j) => expected[j] += [i, i, 2][j] ** 2);
     }
     await assertHeld(backend, [{ what: "50 states", held: scope.use(backend.finish(sums, 1)), values: expected }]);
+  });
+
+  // The Hessian is the identity, then zero: dead everywhere. Each factor must be that of the Hessian at its call.
+  claim("lets other operations go on while factors are under way", async ({ backend, hold, keep }) => {
+    const n = 130, ones = Array.from({ length: n * n }, (_, at) => Number(at % (n + 1) === 0));
+    const hessian = backend.upload(matrix(n, n, "F32", ones).bytes, n, n, "F32");
+    const x = hold(draw(1, 9, n, "F32", INTEGERS)), weight = hold(draw(2, 33, n, "F16", INTEGERS));
+    const before = keep(backend.linear(x, weight)), first = backend.inverseFactor(hessian, 0);
+    const all = keep(backend.selectGroups(hessian, 0, n));
+    backend.apply(hessian, all);
+    const second = backend.inverseFactor(hessian, 0);
+    hessian[Symbol.dispose]();
+    const after = keep(backend.linear(x, weight));
+    const [alive, dead] = (await Promise.all([first, second])).map((factor) => keep(factor!));
+    await assertHeld(backend, [
+      { what: "U of the identity", held: alive.upper, values: ones, bounds: ones.map((one) => one * INVERSE_SQRT) },
+      { what: "none is dead", held: alive.dead, values: Array(n).fill(0) },
+      { what: "U of what is dead", held: dead.upper, values: ones, bounds: ones.map((one) => one * INVERSE_SQRT) },
+      { what: "all are dead", held: dead.dead, values: Array(n).fill(1) },
+    ]);
+    const [one, two] = await backend.read(before, after);
+    assertSameBytes(two, one, "the product meanwhile");
   });
 
   const step = fc.tuple(fc.nat(1000), fc.nat(1000), fc.nat(1000), fc.nat(1000));

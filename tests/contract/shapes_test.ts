@@ -1,13 +1,13 @@
 /** Claims about wrong shapes: every operation refuses them at the call with what it expected and what it found. */
-import { assertMatch, assertThrows } from "@std/assert";
-import type { Backend, Dtype, Mask, Tensor } from "../../src/backend/backend.ts";
+import { assertMatch, assertRejects, assertThrows } from "@std/assert";
+import type { Backend, Choice, Dtype, Mask, Tensor } from "../../src/backend/backend.ts";
 import { assertHeld, contract } from "./contract.ts";
 
 /** Makes a tensor of zeros that its test disposes of. */
 type Zeros = (rows: number, cols: number, dtype?: Dtype) => Tensor;
 
 /** What the message must have. */
-const EXPECTED_AND_FOUND = /expected .+, found .*\d/;
+const EXPECTED_AND_FOUND = /expected .+, found .*(\d|Infinity)/;
 
 /** Token ids or targets, all 0. */
 const ids = (count: number): Uint32Array => new Uint32Array(count);
@@ -33,6 +33,36 @@ const applied = (rows: number, cols: number) => (backend: Backend, zeros: Zeros)
 /** Selects from 6 x 8 scores. */
 const select = (group: number, sparsity: number) => (backend: Backend, zeros: Zeros): Mask =>
   backend.selectSmallest(zeros(6, 8), { group, sparsity, rule: "count" });
+
+/** Eliminates from 6 x 8 with the factor, the choice or the block that is wrong. */
+const eliminated = (
+  { upper = [8, 8], dead = [1, 8], choice, block = 4 }: {
+    upper?: readonly [number, number, Dtype?];
+    dead?: readonly [number, number];
+    choice?: (backend: Backend, zeros: Zeros) => Choice;
+    block?: number;
+  },
+) =>
+(backend: Backend, zeros: Zeros): void => {
+  const factor = { upper: zeros(...upper), dead: zeros(...dead), damping: 0, [Symbol.dispose]() {} };
+  backend.eliminate(zeros(6, 8), factor, choice?.(backend, zeros) ?? groups(2, 4), block);
+};
+
+/** Eliminates with a mask of another shape. */
+const eliminatedBy = (rows: number, cols: number) => (backend: Backend, zeros: Zeros): void => {
+  using mask = backend.selectSmallest(zeros(rows, cols), { group: 1, sparsity: 0, rule: "count" });
+  eliminated({ choice: () => ({ kind: "mask", mask }) })(backend, zeros);
+};
+
+/** n:m by size. */
+const groups = (n: number, m: number): Choice => ({ kind: "groups", formula: { kind: "magnitude" }, n, m });
+
+/** A threshold by a formula of the kind that has a statistic, or none. */
+const threshold = (sparsity: number, statistic?: readonly [number, number]) => (_: Backend, zeros: Zeros): Choice => ({
+  kind: "threshold",
+  formula: statistic ? { kind: "activation", statistic: zeros(...statistic) } : { kind: "curvature" },
+  sparsity,
+});
 
 /** Every wrong call, by what is wrong. */
 const WRONG: Readonly<Record<string, (backend: Backend, zeros: Zeros) => Disposable | void>> = {
@@ -67,6 +97,10 @@ const WRONG: Readonly<Record<string, (backend: Backend, zeros: Zeros) => Disposa
   "addSquares: rows of the sums": (backend, zeros) => backend.addSquares(zeros(1, 8), zeros(6, 8)),
   "merge: columns": (backend, zeros) => backend.merge(zeros(2, 8), zeros(2, 7)),
   "merge: rows": (backend, zeros) => backend.merge(zeros(2, 8), zeros(3, 8)),
+  "merge: an odd number of rows": (backend, zeros) => backend.merge(zeros(3, 8), zeros(3, 8)),
+  "addGram: columns": (backend, zeros) => backend.addGram(zeros(16, 7), zeros(6, 8)),
+  "addGram: rows of the sums": (backend, zeros) => backend.addGram(zeros(8, 8), zeros(6, 8)),
+  "addGram: dtype of x": (backend, zeros) => backend.addGram(zeros(16, 8), zeros(6, 8, "F16")),
   "finish: rows": (backend, zeros) => backend.finish(zeros(1, 8), 1),
   "score: statistic": (backend, zeros) => backend.score(zeros(6, 8), { kind: "activation", statistic: zeros(1, 7) }),
   "score: rows of the statistic": (backend, zeros) =>
@@ -78,9 +112,36 @@ const WRONG: Readonly<Record<string, (backend: Backend, zeros: Zeros) => Disposa
   "selectCumulative: sparsity": (backend, zeros) => backend.selectCumulative(zeros(6, 8), 1),
   "selectGroups: columns": (backend, zeros) => backend.selectGroups(zeros(6, 8), 1, 3),
   "selectGroups: n": (backend, zeros) => backend.selectGroups(zeros(6, 8), 5, 4),
+  "score: statistic of a relative score": (backend, zeros) =>
+    backend.score(zeros(6, 8), { kind: "relative", statistic: zeros(1, 7) }),
+  "error: rows": (backend, zeros) => backend.error(zeros(6, 8), zeros(5, 8), zeros(8, 8)),
+  "error: columns": (backend, zeros) => backend.error(zeros(6, 8), zeros(6, 7), zeros(8, 8)),
+  "error: rows of the moment": (backend, zeros) => backend.error(zeros(6, 8), zeros(6, 8), zeros(6, 8)),
+  "error: columns of the moment": (backend, zeros) => backend.error(zeros(6, 8), zeros(6, 8), zeros(1, 6)),
+  "error: dtype of the moment": (backend, zeros) => backend.error(zeros(6, 8), zeros(6, 8), zeros(8, 8, "F16")),
+  "countAbove: dtype": (backend, zeros) => backend.countAbove(zeros(6, 8, "F16"), 1),
+  "eliminate: columns of the factor": eliminated({ upper: [7, 7] }),
+  "eliminate: dtype of the factor": eliminated({ upper: [8, 8, "F16"] }),
+  "eliminate: dead columns": eliminated({ dead: [1, 7] }),
+  "eliminate: no columns in a block": eliminated({ block: 0 }),
+  "eliminate: 1.5 columns in a block": eliminated({ block: 1.5 }),
+  "eliminate: sparsity": eliminated({ choice: threshold(1) }),
+  "eliminate: statistic": eliminated({ choice: threshold(0.5, [1, 7]) }),
+  "eliminate: columns that are no groups": eliminated({ choice: () => groups(1, 3) }),
+  "eliminate: n": eliminated({ choice: () => groups(5, 4) }),
+  "eliminate: rows of the mask": eliminatedBy(5, 8),
+  "eliminate: columns of the mask": eliminatedBy(6, 7),
   "apply: columns": applied(6, 7),
   "apply: rows": applied(5, 8),
 };
+
+/** The one operation that waits: what is wrong with the shape of its Hessian, or with its damping. */
+const WRONG_HESSIANS = [
+  ["rows", [7, 8], 0.01],
+  ["columns", [8, 7], 0.01],
+  ["damping below 0", [8, 8], -0.5],
+  ["infinite damping", [8, 8], Infinity],
+] as const;
 
 contract("shapes", (claim) => {
   for (const [what, call] of Object.entries(WRONG)) {
@@ -92,6 +153,14 @@ contract("shapes", (claim) => {
       };
       assertMatch(assertThrows(attempt, RangeError).message, EXPECTED_AND_FOUND);
       return Promise.resolve();
+    });
+  }
+
+  for (const [what, [rows, cols], damping] of WRONG_HESSIANS) {
+    claim(`refuse at the call, with what was expected and found: inverseFactor: ${what}`, async ({ backend, keep }) => {
+      const hessian = keep(backend.allocate(rows, cols));
+      const { message } = await assertRejects(async () => await backend.inverseFactor(hessian, damping), RangeError);
+      assertMatch(message, EXPECTED_AND_FOUND);
     });
   }
 

@@ -6,6 +6,13 @@ goldenSuite({
   name: "Austen-700K",
   model: `${root}fixtures/models/Austen-700K`,
   golden: `${root}golden/Austen-700K`,
-  // The golden run kept its updated weights in f32 where Pare rounds each block to F16 before the next one sees it.
-  updated: { bits: 5e-3, perplexity: 5e-3 },
+  // No mask bit differs, of any pattern: nothing but the order of sums is left.
+  updated: { bits: 1e-4, perplexity: 1e-4 },
+  // Half a per cent was hoped for. At 2:4 a network that differs in the eleventh bit of its weights moves 0.504 % of the
+  // mask bits, whoever computes it: the f64 reference does as well.
+  rounded: {
+    "sparsegpt-0.5": { bits: 5e-3, perplexity: 5e-3 },
+    "sparsegpt-2_4": { bits: 6e-3, perplexity: 5e-3 },
+    "sparsegpt-4_8": { bits: 5e-3, perplexity: 5e-3 },
+  },
 });

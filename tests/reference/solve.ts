@@ -57,7 +57,7 @@ export function inverse(
   const alive = Float64Array.from(hessian), dead: number[] = [];
   for (let j = 0; j < n; j++) {
     dead.push(Number(alive[j * n + j] === 0));
-    alive[j * n + j] ||= 1;
+    if (dead[j]) alive[j * n + j] = 1; // not NaN, which is falsy too
   }
   let mean = 0;
   for (let j = 0; j < n; j++) mean += alive[j * n + j] / n;

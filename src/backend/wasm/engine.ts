@@ -1,6 +1,6 @@
 /**
  * What the operations are made of: a piece of memory, a command for the workers. The operations themselves stand in
- * `forward.ts`, `observe.ts` and `prune.ts`.
+ * `forward.ts`, `observe.ts`, `prune.ts` and `solve.ts`.
  */
 import { BYTES, type Dtype, type Mask, type Tensor } from "../backend.ts";
 import * as shapes from "../shapes.ts";
@@ -37,6 +37,14 @@ export class Engine {
   mask(rows: number, cols: number): WasmMask {
     const bytes = rows * maskWords(cols) * 4;
     return this.#counted(new WasmMask(rows, cols, this.#queued(bytes), bytes, this.#free));
+  }
+
+  /** A tensor of the same bytes. */
+  copy(tensor: WasmTensor): WasmTensor {
+    const { rows, cols, dtype, offset, bytes } = tensor;
+    const out = this.tensor(rows, cols, dtype);
+    this.run("copy", "copy", offset, bytes, out.offset);
+    return out;
   }
 
   /** A tensor of these bytes, written now. */

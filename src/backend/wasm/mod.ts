@@ -4,7 +4,7 @@
  *
  * ```text
  *   an operation ──▶ shapes checked, output from the heap ──▶ commands ──▶ every worker, in order
- *   (forward, observe, prune)        (heap.ts)                (team.ts)    (worker.ts, kernels/src)
+ *   (forward, observe, prune, solve) (heap.ts)                (team.ts)    (worker.ts, kernels/src)
  * ```
  */
 import { initSync } from "../../../kernels/pkg/kernels.js";
@@ -27,6 +27,7 @@ import { Heap, MOST_PAGES } from "./heap.ts";
 import { loadModule } from "./module.ts";
 import * as observe from "./observe.ts";
 import * as prune from "./prune.ts";
+import * as solve from "./solve.ts";
 import { Team } from "./team.ts";
 import { WasmMask } from "./tensor.ts";
 
@@ -132,6 +133,10 @@ class Wasm implements Backend {
     observe.addSquares(this.#engine, sums, x);
   }
 
+  addGram(sums: Sums, x: Tensor): void {
+    observe.addGram(this.#engine, sums, x);
+  }
+
   merge(sums: Sums, other: Sums): void {
     observe.merge(this.#engine, sums, other);
   }
@@ -160,28 +165,24 @@ class Wasm implements Backend {
     prune.apply(this.#engine, weight, mask);
   }
 
-  addGram(_sums: Sums, _x: Tensor): void {
-    throw new Error("to be written");
+  copy(tensor: Tensor): Tensor {
+    return this.#engine.copy(own(tensor));
   }
 
-  copy(_tensor: Tensor): Tensor {
-    throw new Error("to be written");
+  error(before: Tensor, after: Tensor, moment: Tensor): Tensor {
+    return prune.error(this.#engine, before, after, moment);
   }
 
-  error(_before: Tensor, _after: Tensor, _moment: Tensor): Tensor {
-    throw new Error("to be written");
+  countAbove(scores: Tensor, limit: number): Tensor {
+    return prune.countAbove(this.#engine, scores, limit);
   }
 
-  countAbove(_scores: Tensor, _limit: number): Tensor {
-    throw new Error("to be written");
+  inverseFactor(hessian: Tensor, damping: number): Promise<InverseFactor | undefined> {
+    return solve.inverseFactor(this.#engine, hessian, damping);
   }
 
-  inverseFactor(_hessian: Tensor, _damping: number): Promise<InverseFactor | undefined> {
-    throw new Error("to be written");
-  }
-
-  eliminate(_weight: Tensor, _factor: InverseFactor, _choice: Choice, _block: number): void {
-    throw new Error("to be written");
+  eliminate(weight: Tensor, factor: InverseFactor, choice: Choice, block: number): void {
+    solve.eliminate(this.#engine, weight, factor, choice, block);
   }
 
   async seconds(): Promise<Record<string, number>> {

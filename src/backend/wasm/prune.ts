@@ -1,4 +1,4 @@
-/** Scores, selections and masks: each operation checks its shapes, makes its output and queues its kernels. */
+/** Scores, selections, masks and what they cost: each operation checks its shapes, makes its output and queues its kernels. */
 import * as kernels from "../../../kernels/pkg/kernels.js";
 import type { Formula, Mask, Selection, Tensor } from "../backend.ts";
 import * as shapes from "../shapes.ts";
@@ -14,9 +14,16 @@ const STEPS = 11;
 export function score(engine: Engine, weight: Tensor, formula: Formula): WasmTensor {
   shapes.score(weight, formula);
   const w = own(weight);
-  const statistic = formula.kind === "activation" ? own(formula.statistic).offset : 0;
+  const statistic = formula.kind === "magnitude" ? 0 : own(formula.statistic).offset;
   const out = engine.tensor(w.rows, w.cols);
-  engine.run("score", "score", w.offset, w.code, w.rows, w.cols, statistic, out.offset);
+  if (formula.kind !== "relative") {
+    engine.run("score", "score", w.offset, w.code, w.rows, w.cols, statistic, out.offset);
+    return out;
+  }
+  engine.scratch(kernels.absolute_scratch(w.rows, w.cols) * 8, (sums) => {
+    engine.run("score", "absolute_parts", w.offset, w.code, w.rows, w.cols, sums);
+    engine.run("score", "relative", w.offset, w.code, w.rows, w.cols, statistic, sums, out.offset);
+  });
   return out;
 }
 
@@ -67,13 +74,28 @@ function selectLong(
   const bits = mask.offset + first * (mask.bytes / mask.rows);
   if (k === 0) return engine.run(name, "zero", bits, size / cols * (mask.bytes / mask.rows));
   const run = Math.ceil(LONG / cols) * cols;
-  const counts = kernels.histogram_counts();
-  engine.scratch((counts + Math.ceil(size / run)) * 4, (histograms) => {
-    const ties = histograms + counts * 4;
-    engine.run(name, "zero", histograms, counts * 4);
-    for (let digit = 0; digit < 3; digit++) engine.run(name, "count_digit", scores, size, k, digit, histograms);
-    engine.run(name, "count_ties", scores, size, run, k, histograms, ties);
-    engine.run(name, "mark_long", scores, size, run, cols, k, all, histograms, ties, bits);
+  withHistograms(engine, name, scores, size, k, (histograms) => {
+    engine.scratch(Math.ceil(size / run) * 4, (ties) => {
+      engine.run(name, "count_ties", scores, size, run, k, histograms, ties);
+      engine.run(name, "mark_long", scores, size, run, cols, k, all, histograms, ties, bits);
+    });
+  });
+}
+
+/** Queues the histograms of `size` scores that tell the `k`-th smallest, then what `use` queues with them. */
+export function withHistograms(
+  engine: Engine,
+  operation: string,
+  scores: number,
+  size: number,
+  k: number,
+  use: (histograms: number) => void,
+): void {
+  const bytes = kernels.histogram_counts() * 4;
+  engine.scratch(bytes, (histograms) => {
+    engine.run(operation, "zero", histograms, bytes);
+    for (let digit = 0; digit < 3; digit++) engine.run(operation, "count_digit", scores, size, k, digit, histograms);
+    use(histograms);
   });
 }
 
@@ -111,4 +133,56 @@ export function apply(engine: Engine, weight: Tensor, mask: Mask): void {
   shapes.apply(weight, mask);
   const [w, m] = [own(weight), ownMask(mask)];
   engine.run("apply", "apply", w.offset, w.code, w.rows, w.cols, m.offset);
+}
+
+/** See `Backend.countAbove`. */
+export function countAbove(engine: Engine, scores: Tensor, limit: number): WasmTensor {
+  shapes.countAbove(scores);
+  const s = own(scores);
+  const out = engine.tensor(s.rows, 1);
+  engine.run("countAbove", "count_above", s.offset, s.rows, s.cols, limit, out.offset);
+  return out;
+}
+
+/** See `Backend.error`. */
+export function error(engine: Engine, before: Tensor, after: Tensor, moment: Tensor): WasmTensor {
+  shapes.error(before, after, moment);
+  const [b, a, m] = [own(before), own(after), own(moment)];
+  const out = engine.tensor(1, 2);
+  quadratic(engine, b, a, m, out.offset);
+  quadratic(engine, b, undefined, m, out.offset + 4);
+  return out;
+}
+
+/** `tr(D S Dᵀ)` of a difference (of `before` itself without `after`) into one f32 (`kernels/src/error.rs`). */
+function quadratic(
+  engine: Engine,
+  before: WasmTensor,
+  after: WasmTensor | undefined,
+  moment: WasmTensor,
+  out: number,
+): void {
+  const name = "error";
+  const { rows, cols } = before;
+  const full = moment.rows > 1 || cols === 1;
+  const most = Math.min(rows, kernels.gram_run());
+  const count = full ? kernels.gram_blocks(cols) : kernels.diagonal_sums(cols);
+  engine.scratch(count * 8, (sums) => {
+    engine.run(name, "zero", sums, count * 8);
+    engine.scratch(most * cols * 4, (d) => {
+      engine.scratch(kernels.gram_scratch(most, cols) * 4, (strips) => {
+        for (let first = 0; first < rows; first += most) {
+          const some = Math.min(most, rows - first);
+          // deno-fmt-ignore
+          engine.run(name, "difference", before.offset, before.code, after?.offset ?? 0, after?.code ?? 0, first, some,
+            cols, d);
+          if (full) {
+            engine.run(name, "pack_gram", d, some, cols, strips);
+            engine.run(name, "add_moment", strips, some, cols, moment.offset, sums);
+          } else engine.run(name, "add_diagonal", d, some, cols, moment.offset, sums);
+        }
+      });
+    });
+    engine.run(name, "total", sums, count, out);
+  });
 }

@@ -19,8 +19,12 @@ import * as shapes from "../shapes.ts";
 import { attention } from "./attention.ts";
 import { selectCumulative } from "./cumulative.ts";
 import type { Device } from "./device.ts";
+import { eliminate } from "./eliminate.ts";
+import { Host } from "./factor.ts";
 import * as forward from "./forward.ts";
+import { addGram } from "./gram.ts";
 import { linear } from "./linear.ts";
+import * as measure from "./measure.ts";
 import * as observe from "./observe.ts";
 import { apply, score } from "./score.ts";
 import { selectGroups, selectSmallest } from "./select.ts";
@@ -37,6 +41,7 @@ function own(tensor: Tensor): TiledTensor {
 export class WebgpuBackend implements Backend {
   readonly name = "webgpu";
   #device: Device;
+  #host = new Host();
 
   constructor(device: Device, readonly description: string) {
     this.#device = device;
@@ -125,6 +130,11 @@ export class WebgpuBackend implements Backend {
     observe.addSquares(this.#device, own(sums), own(x));
   }
 
+  addGram(sums: Sums, x: Tensor): void {
+    shapes.addGram(sums, x);
+    addGram(this.#device, own(sums), own(x));
+  }
+
   merge(sums: Sums, other: Sums): void {
     shapes.merge(sums, other);
     observe.merge(this.#device, own(sums), own(other));
@@ -137,7 +147,7 @@ export class WebgpuBackend implements Backend {
 
   score(weight: Tensor, formula: Formula): Tensor {
     shapes.score(weight, formula);
-    if (formula.kind === "activation") own(formula.statistic);
+    if (formula.kind !== "magnitude") own(formula.statistic);
     return score(this.#device, own(weight), formula);
   }
 
@@ -158,42 +168,52 @@ export class WebgpuBackend implements Backend {
 
   apply(weight: Tensor, mask: Mask): void {
     shapes.apply(weight, mask);
+    apply(this.#device, own(weight), this.#ownMask(mask));
+  }
+
+  copy(tensor: Tensor): Tensor {
+    const from = own(tensor);
+    const to = new TiledTensor(this.#device, from.rows, from.cols, from.dtype);
+    from.tiles.forEach((tile, i) => this.#device.copy(tile, 0, to.tiles[i], 0, Math.ceil(from.tileBytes(i) / 4) * 4));
+    return to;
+  }
+
+  error(before: Tensor, after: Tensor, moment: Tensor): Tensor {
+    shapes.error(before, after, moment);
+    return measure.error(this.#device, own(before), own(after), own(moment));
+  }
+
+  countAbove(scores: Tensor, limit: number): Tensor {
+    shapes.countAbove(scores);
+    return measure.countAbove(this.#device, own(scores), limit);
+  }
+
+  inverseFactor(hessian: Tensor, damping: number): Promise<InverseFactor | undefined> {
+    shapes.inverseFactor(hessian, damping);
+    return this.#host.inverseFactor(this, own(hessian), damping);
+  }
+
+  eliminate(weight: Tensor, factor: InverseFactor, choice: Choice, block: number): void {
+    shapes.eliminate(weight, factor, choice, block);
+    if (choice.kind === "mask") this.#ownMask(choice.mask);
+    else if (choice.formula.kind === "activation") own(choice.formula.statistic);
+    const { upper, dead } = factor;
+    eliminate(this.#device, own(weight), { upper: own(upper), dead: own(dead) }, choice, block);
+  }
+
+  #ownMask(mask: Mask): TiledMask {
     if (!(mask instanceof TiledMask)) throw new RangeError("expected a mask of this backend, found another");
     own(mask.words);
-    apply(this.#device, own(weight), mask);
+    return mask;
   }
 
   /** This device's clock is not asked. */
-  addGram(_sums: Sums, _x: Tensor): void {
-    throw new Error("to be written");
-  }
-
-  copy(_tensor: Tensor): Tensor {
-    throw new Error("to be written");
-  }
-
-  error(_before: Tensor, _after: Tensor, _moment: Tensor): Tensor {
-    throw new Error("to be written");
-  }
-
-  countAbove(_scores: Tensor, _limit: number): Tensor {
-    throw new Error("to be written");
-  }
-
-  inverseFactor(_hessian: Tensor, _damping: number): Promise<InverseFactor | undefined> {
-    throw new Error("to be written");
-  }
-
-  eliminate(_weight: Tensor, _factor: InverseFactor, _choice: Choice, _block: number): void {
-    throw new Error("to be written");
-  }
-
   seconds(): Promise<Record<string, number>> {
     return Promise.resolve({});
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#device.destroy();
-    return Promise.resolve();
+    await this.#host[Symbol.asyncDispose]();
   }
 }

@@ -99,7 +99,7 @@ interface Packed {
 }
 
 /** The product itself: as many rows at a time as one dispatch may take. */
-function multiplyPacked(device: Device, { x, first, rows }: Rows, outputs: Packed, target: Target): void {
+export function multiplyPacked(device: Device, { x, first, rows }: Rows, outputs: Packed, target: Target): void {
   const { rows: ROWS, cols: COLS, threadRows: THREAD_ROWS, threadCols: THREAD_COLS } = device.tuning;
   const { packed, packedBias, inputs, count } = outputs;
   const tileRows = ROWS * THREAD_ROWS * VECTOR;

@@ -1,9 +1,9 @@
 /**
- * The statistics of the WebGPU backend. A running sum is a matrix of two rows, which may even lie in two tiles; the
- * shaders see each row as a buffer of its own, copied out and back (a few kilobytes).
+ * The statistics of the WebGPU backend. The high parts of running sums are the upper half of a matrix and the low parts its
+ * lower half, which may lie in the same tile or in two; the shaders see both as buffers of their own, copied out and back.
  */
-import { type Device, THREADS, WORKGROUPS } from "./device.ts";
-import { runsOf, TiledTensor } from "./tensor.ts";
+import { type Device, line, THREADS, WORKGROUPS } from "./device.ts";
+import { type Run, runsOf, TiledTensor } from "./tensor.ts";
 
 /** Rows that one thread of add_squares.wgsl adds up. */
 const BLOCK_ROWS = 64;
@@ -11,18 +11,18 @@ const BLOCK_ROWS = 64;
 /** Passed to pairs.wgsl, which needs a zero that the shader compiler cannot know. */
 export const OPAQUE_ZERO = 0;
 
-/** One row of a matrix as a buffer of its own. */
-function rowOf(device: Device, matrix: TiledTensor, row: number): GPUBuffer {
+/** Rows of a matrix, in one of its tiles, as a buffer of their own. */
+export function rowsOf(device: Device, matrix: TiledTensor, row: number, rows = 1): GPUBuffer {
   const bytes = matrix.cols * 4;
-  const buffer = device.take(bytes);
-  device.copy(matrix.tileOf(row), matrix.placeOf(row) * bytes, buffer, 0, bytes);
+  const buffer = device.take(rows * bytes);
+  device.copy(matrix.tileOf(row), matrix.placeOf(row) * bytes, buffer, 0, rows * bytes);
   return buffer;
 }
 
-/** The copy back. */
-function putRow(device: Device, matrix: TiledTensor, row: number, buffer: GPUBuffer): void {
+/** The copy back; the buffer is given back too. */
+export function putRows(device: Device, matrix: TiledTensor, row: number, buffer: GPUBuffer, rows = 1): void {
   const bytes = matrix.cols * 4;
-  device.copy(buffer, 0, matrix.tileOf(row), matrix.placeOf(row) * bytes, bytes);
+  device.copy(buffer, 0, matrix.tileOf(row), matrix.placeOf(row) * bytes, rows * bytes);
   device.give(buffer);
 }
 
@@ -38,7 +38,7 @@ function mergeRows(
     shader: "merge",
     params: [OPAQUE_ZERO, cols, count],
     buffers: [...sums, ...other],
-    groups: [Math.ceil(cols / THREADS)],
+    groups: line(cols, THREADS),
     work: cols * count,
   });
 }
@@ -46,8 +46,8 @@ function mergeRows(
 /** See {@linkcode Backend.addSquares}. */
 export function addSquares(device: Device, sums: TiledTensor, x: TiledTensor): void {
   const { cols } = x;
-  const high = rowOf(device, sums, 0);
-  const low = rowOf(device, sums, 1);
+  const high = rowsOf(device, sums, 0);
+  const low = rowsOf(device, sums, 1);
   const blocks = Math.min(WORKGROUPS, x.tileRows, Math.ceil(x.rows / BLOCK_ROWS));
   const highs = device.take(blocks * cols * 4);
   const lows = device.take(blocks * cols * 4);
@@ -66,37 +66,60 @@ export function addSquares(device: Device, sums: TiledTensor, x: TiledTensor): v
   }
   device.give(highs);
   device.give(lows);
-  putRow(device, sums, 0, high);
-  putRow(device, sums, 1, low);
+  putRows(device, sums, 0, high);
+  putRows(device, sums, 1, low);
+}
+
+/** The rows of running sums in runs: each in one tile of every matrix, in the upper half and in the lower. */
+export function* halves(
+  sums: TiledTensor,
+  others: readonly TiledTensor[] = [],
+  values: readonly TiledTensor[] = [],
+): Generator<Run> {
+  const half = sums.rows / 2;
+  for (const { first, rows } of runsOf([sums, ...others, ...values], Infinity, 0, half)) {
+    for (const run of runsOf([sums, ...others], Infinity, half + first, half + first + rows)) {
+      yield { first: run.first - half, rows: run.rows };
+    }
+  }
 }
 
 /** See {@linkcode Backend.merge}. */
 export function merge(device: Device, sums: TiledTensor, other: TiledTensor): void {
-  const high = rowOf(device, sums, 0);
-  const low = rowOf(device, sums, 1);
-  const otherHigh = rowOf(device, other, 0);
-  const otherLow = rowOf(device, other, 1);
-  mergeRows(device, [high, low], [otherHigh, otherLow], sums.cols, 1);
-  device.give(otherHigh);
-  device.give(otherLow);
-  putRow(device, sums, 0, high);
-  putRow(device, sums, 1, low);
+  const half = sums.rows / 2;
+  for (const { first, rows } of halves(sums, [other])) {
+    const high = rowsOf(device, sums, first, rows);
+    const low = rowsOf(device, sums, half + first, rows);
+    const otherHigh = rowsOf(device, other, first, rows);
+    const otherLow = rowsOf(device, other, half + first, rows);
+    mergeRows(device, [high, low], [otherHigh, otherLow], rows * sums.cols, 1);
+    device.give(otherHigh);
+    device.give(otherLow);
+    putRows(device, sums, first, high, rows);
+    putRows(device, sums, half + first, low, rows);
+  }
 }
 
 /** See {@linkcode Backend.finish}. */
 export function finish(device: Device, sums: TiledTensor, scale: number): TiledTensor {
-  const out = new TiledTensor(device, 1, sums.cols, "F32");
-  const high = rowOf(device, sums, 0);
-  const low = rowOf(device, sums, 1);
+  const half = sums.rows / 2;
+  const out = new TiledTensor(device, half, sums.cols, "F32");
   const upper = Math.fround(scale);
-  device.dispatch({
-    shader: "finish",
-    params: [OPAQUE_ZERO, sums.cols, { f32: upper }, { f32: scale - upper }],
-    buffers: [high, low, out.tiles[0]],
-    groups: [Math.ceil(sums.cols / THREADS)],
-    work: sums.cols,
-  });
-  device.give(high);
-  device.give(low);
+  for (const { first, rows } of halves(sums, [], [out])) {
+    const high = rowsOf(device, sums, first, rows);
+    const low = rowsOf(device, sums, half + first, rows);
+    const work = rows * sums.cols;
+    const result = device.take(work * 4);
+    device.dispatch({
+      shader: "finish",
+      params: [OPAQUE_ZERO, work, { f32: upper }, { f32: scale - upper }],
+      buffers: [high, low, result],
+      groups: line(work, THREADS),
+      work,
+    });
+    device.give(high);
+    device.give(low);
+    putRows(device, out, first, result, rows);
+  }
   return out;
 }

@@ -4,6 +4,7 @@
 import type { Formula } from "../backend.ts";
 import { type Device, line, THREADS, WORKGROUPS } from "./device.ts";
 import { OPAQUE_ZERO } from "./observe.ts";
+import { relative } from "./relative.ts";
 import { runsOf, STORED, type TiledMask, TiledTensor } from "./tensor.ts";
 
 /** Rows of one thread of score.wgsl, which takes a root for each column it has. */
@@ -11,6 +12,7 @@ const COLUMN_ROWS = 16;
 
 /** See {@linkcode Backend.score}. */
 export function score(device: Device, weight: TiledTensor, formula: Formula): TiledTensor {
+  if (formula.kind === "relative") return relative(device, weight, formula.statistic as TiledTensor);
   const scores = new TiledTensor(device, weight.rows, weight.cols, "F32");
   const statistic = formula.kind === "activation" ? formula.statistic as TiledTensor : undefined;
   for (const { first, rows } of runsOf([weight, scores], WORKGROUPS * COLUMN_ROWS)) {

@@ -3,22 +3,34 @@
  * imports, so the program needs no permission to read them and a bundle holds them.
  */
 import add from "../../../wgsl/add.wgsl" with { type: "text" };
+import addGram from "../../../wgsl/add_gram.wgsl" with { type: "text" };
 import addSquares from "../../../wgsl/add_squares.wgsl" with { type: "text" };
 import apply from "../../../wgsl/apply.wgsl" with { type: "text" };
 import attention from "../../../wgsl/attention.wgsl" with { type: "text" };
+import countAbove from "../../../wgsl/count_above.wgsl" with { type: "text" };
 import crossEntropy from "../../../wgsl/cross_entropy.wgsl" with { type: "text" };
 import cumulativeRow from "../../../wgsl/cumulative_row.wgsl" with { type: "text" };
 import cumulativeStep from "../../../wgsl/cumulative_step.wgsl" with { type: "text" };
 import cumulativeTotal from "../../../wgsl/cumulative_total.wgsl" with { type: "text" };
+import diagonal from "../../../wgsl/diagonal.wgsl" with { type: "text" };
+import difference from "../../../wgsl/difference.wgsl" with { type: "text" };
 import digits from "../../../wgsl/digits.wgsl" with { type: "text" };
+import dotRows from "../../../wgsl/dot_rows.wgsl" with { type: "text" };
+import eliminate from "../../../wgsl/eliminate.wgsl" with { type: "text" };
+import eliminateGather from "../../../wgsl/eliminate_gather.wgsl" with { type: "text" };
+import eliminateScatter from "../../../wgsl/eliminate_scatter.wgsl" with { type: "text" };
+import eliminateScore from "../../../wgsl/eliminate_score.wgsl" with { type: "text" };
 import embed from "../../../wgsl/embed.wgsl" with { type: "text" };
 import finish from "../../../wgsl/finish.wgsl" with { type: "text" };
 import linear from "../../../wgsl/linear.wgsl" with { type: "text" };
+import magnitudeSums from "../../../wgsl/magnitude_sums.wgsl" with { type: "text" };
 import merge from "../../../wgsl/merge.wgsl" with { type: "text" };
+import narrow from "../../../wgsl/narrow.wgsl" with { type: "text" };
 import numbers from "../../../wgsl/numbers.wgsl" with { type: "text" };
 import pack from "../../../wgsl/pack.wgsl" with { type: "text" };
 import pad from "../../../wgsl/pad.wgsl" with { type: "text" };
 import pairs from "../../../wgsl/pairs.wgsl" with { type: "text" };
+import relative from "../../../wgsl/relative.wgsl" with { type: "text" };
 import rmsNorm from "../../../wgsl/rms_norm.wgsl" with { type: "text" };
 import rotate from "../../../wgsl/rotate.wgsl" with { type: "text" };
 import score from "../../../wgsl/score.wgsl" with { type: "text" };
@@ -29,27 +41,43 @@ import selectRow from "../../../wgsl/select_row.wgsl" with { type: "text" };
 import selectShare from "../../../wgsl/select_share.wgsl" with { type: "text" };
 import selectStep from "../../../wgsl/select_step.wgsl" with { type: "text" };
 import selectTies from "../../../wgsl/select_ties.wgsl" with { type: "text" };
+import subtract from "../../../wgsl/subtract.wgsl" with { type: "text" };
 import swiglu from "../../../wgsl/swiglu.wgsl" with { type: "text" };
 import tile from "../../../wgsl/tile.wgsl" with { type: "text" };
+import total from "../../../wgsl/total.wgsl" with { type: "text" };
 import transpose from "../../../wgsl/transpose.wgsl" with { type: "text" };
 import transposeMask from "../../../wgsl/transpose_mask.wgsl" with { type: "text" };
+import widen from "../../../wgsl/widen.wgsl" with { type: "text" };
+import worth from "../../../wgsl/worth.wgsl" with { type: "text" };
 
 /** Every shader's source, whole. */
 export const SHADERS = {
   add,
+  addGram: pairs + addGram,
   addSquares: pairs + addSquares,
   apply: numbers + apply,
   attention: tile + attention,
+  countAbove,
   crossEntropy,
   cumulativeRow: pairs + cumulativeRow,
   cumulativeStep,
   cumulativeTotal: pairs + cumulativeTotal,
+  diagonal,
+  difference: numbers + difference,
+  dotRows: pairs + dotRows,
+  eliminate: worth + eliminate,
+  eliminateGather,
+  eliminateScatter,
+  eliminateScore: worth + eliminateScore,
   embed: numbers + embed,
   finish: pairs + finish,
   linear: tile + linear,
+  magnitudeSums: numbers + pairs + magnitudeSums,
   merge: pairs + merge,
+  narrow: numbers + narrow,
   pack: numbers + pack,
   pad: numbers + pad,
+  relative: numbers + relative,
   rmsNorm: numbers + rmsNorm,
   rotate,
   score: numbers + pairs + score,
@@ -60,9 +88,12 @@ export const SHADERS = {
   selectShare,
   selectStep,
   selectTies,
+  subtract,
   swiglu,
+  total: pairs + total,
   transpose,
   transposeMask,
+  widen: numbers + widen,
 } as const;
 
 /** A shader's name. */

@@ -1,0 +1,68 @@
+// F32 numbers rounded to a weight's dtype, to nearest, ties to even. One thread a word of the weight, which may hold two
+// numbers, even of two rows: a number that is not of these rows stays.
+// Bindings: 0 parameters; 1 source, the bits of F32; 2 weight, stored as WEIGHT says.
+struct Params {
+  rows: u32,
+  cols: u32,
+  source_row: u32, // where these rows begin in the source's tile
+  weight_row: u32, // and in the weight's
+}
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> source: array<u32>;
+@group(0) @binding(2) var<storage, read_write> weight: array<u32>;
+
+override WEIGHT: u32 = 0u;
+override THREADS: u32 = 64u;
+
+// bits >> shift, to nearest even.
+fn shifted(bits: u32, shift: u32) -> u32 {
+  let odd = (bits >> shift) & 1u;
+  return (bits + (1u << (shift - 1u)) - 1u + odd) >> shift;
+}
+
+fn half_of(bits: u32) -> u32 {
+  let sign = (bits >> 16u) & 0x8000u;
+  let magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x7f800000u) {
+    return sign | select(0x7e00u, 0x7fc0u, WEIGHT == BF16); // NaN
+  }
+  if (WEIGHT == BF16) {
+    return sign | shifted(magnitude, 16u);
+  }
+  if (magnitude >= 0x477ff000u) { // 65520 and above
+    return sign | 0x7c00u;
+  }
+  if (magnitude >= 0x38800000u) { // 2^-14: normal in F16 too
+    return sign | shifted(magnitude - 0x38000000u, 13u);
+  }
+  let shift = 126u - (magnitude >> 23u); // the significand in units of 2^-24
+  if (shift > 24u) {
+    return sign;
+  }
+  return sign | shifted((magnitude & 0x7fffffu) | 0x800000u, shift);
+}
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = (group.y * groups.x + group.x) * THREADS + lane;
+  let first = params.weight_row * params.cols; // number of the tile
+  let count = params.rows * params.cols;
+  let begin = params.source_row * params.cols;
+  let word = word_of(first, WEIGHT) + i;
+  if (word > word_of(first + count - 1u, WEIGHT)) {
+    return;
+  }
+  if (WEIGHT == F32) {
+    weight[word] = source[begin + i];
+    return;
+  }
+  var bits = weight[word];
+  let number = 2u * word - first; // wraps where the first number is the upper one of its word
+  if (number < count) {
+    bits = (bits & 0xffff0000u) | half_of(source[begin + number]);
+  }
+  if (number + 1u < count) {
+    bits = (bits & 0xffffu) | (half_of(source[begin + number + 1u]) << 16u);
+  }
+  weight[word] = bits;
+}
