@@ -2,16 +2,31 @@
  * The dashboard's files, as they stand in `page/` and in the plot library's package: no build step, nothing from another
  * host. What it shows it asks of `/api`, like any other client.
  */
+import uplotStyle from "uplot/dist/uPlot.min.css" with { type: "text" };
+import uplot from "uplot/dist/uPlot.esm.js" with { type: "text" };
+import api from "./page/api.js" with { type: "text" };
+import compare from "./page/compare.js" with { type: "text" };
+import dom from "./page/dom.js" with { type: "text" };
+import heatmap from "./page/heatmap.js" with { type: "text" };
+import histogram from "./page/histogram.js" with { type: "text" };
 import icon from "./page/icon.svg" with { type: "text" };
 import index from "./page/index.html" with { type: "text" };
+import layer from "./page/layer.js" with { type: "text" };
+import main from "./page/main.js" with { type: "text" };
+import progress from "./page/progress.js" with { type: "text" };
+import run from "./page/run.js" with { type: "text" };
+import runs from "./page/runs.js" with { type: "text" };
 import style from "./page/style.css" with { type: "text" };
 import { prepare, type Prepared } from "./prepared.ts";
 
-const HTML = "text/html", CSS = "text/css";
+const SCRIPTS = { uplot, api, compare, dom, heatmap, histogram, layer, main, progress, run, runs };
+
+const STYLES = { uplot: uplotStyle, style };
 
 /** By path. */
 export const DASHBOARD: ReadonlyMap<string, Prepared> = new Map([
-  ["/", prepare(index, HTML)],
+  ["/", prepare(index, "text/html")],
   ["/page/icon.svg", prepare(icon, "image/svg+xml")],
-  ["/page/style.css", prepare(style, CSS)],
+  ...Object.entries(SCRIPTS).map(([name, text]) => [`/page/${name}.js`, prepare(text, "text/javascript")] as const),
+  ...Object.entries(STYLES).map(([name, text]) => [`/page/${name}.css`, prepare(text, "text/css")] as const),
 ]);

@@ -1,0 +1,56 @@
+/** A histogram with its threshold, drawn by uPlot, in the colours of the page: light or dark, and again when that changes. */
+import { digits, make } from "./dom.js";
+import uPlot from "./uplot.js";
+
+const SIZE = { width: 420, height: 220 };
+
+/** Pixels of the room for numbers at the left. */
+const AXIS = 64;
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+/** An element with the plot; it follows the colours until `signal` ends it. */
+export function drawHistogram(histogram, caption, signal) {
+  const { max, counts, threshold } = histogram, width = max / counts.length;
+  const place = make("div", {
+    role: "img",
+    "aria-label": `${caption}: ${counts.length} bins from 0 to ${digits(max)}, the fullest at ` +
+      `${digits((counts.indexOf(Math.max(...counts)) + 0.5) * width)}` +
+      (threshold === undefined ? "" : `, threshold ${digits(threshold)}`),
+  });
+  const draw = () => {
+    const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
+    const axis = {
+      stroke: color("--ink"),
+      grid: { stroke: color("--line"), width: 1 },
+      ticks: { stroke: color("--line") },
+    };
+    const line = ({ ctx, bbox, valToPos }) => {
+      if (threshold === undefined) return;
+      const x = valToPos(threshold, "x", true);
+      ctx.fillStyle = color("--threshold");
+      ctx.fillRect(x - devicePixelRatio, bbox.top, 2 * devicePixelRatio, bbox.height);
+    };
+    place.replaceChildren();
+    new uPlot(
+      {
+        ...SIZE,
+        legend: { show: false },
+        cursor: { show: false },
+        scales: { x: { time: false, range: [0, max] }, y: { range: (_plot, _least, most) => [0, most] } },
+        axes: [axis, { ...axis, size: AXIS }],
+        series: [{}, {
+          fill: color("--bar"),
+          paths: uPlot.paths.bars({ size: [1, Infinity], align: 0 }),
+          points: { show: false },
+        }],
+        hooks: { draw: [line] },
+      },
+      [counts.map((_count, bin) => (bin + 0.5) * width), counts],
+      place,
+    );
+  };
+  draw();
+  dark.addEventListener("change", draw, { signal });
+  return place;
+}

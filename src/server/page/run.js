@@ -1,0 +1,159 @@
+/** One run: where it stands, what it was asked, its perplexity beside others, and its linears as a heat map to look into. */
+import { follow, get, runPath } from "./api.js";
+import { digits, duration, make, makeFacts, makeTable, say, time } from "./dom.js";
+import { HeatMap } from "./heatmap.js";
+import { showLayer } from "./layer.js";
+import { progressOf } from "./progress.js";
+
+/** Runs of the same model that a perplexity is set beside, at most. */
+const BESIDE = 100;
+
+/** An argument as a shell takes it. */
+const quote = (argument) => /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
+
+/** The command line that does it again. */
+const commandOf = ({ plan, args }) => ["deno task", plan.kind, ...args.map(quote)].join(" ");
+
+function showCommand(manifest) {
+  const command = make("code", {}, commandOf(manifest));
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(command.textContent);
+      say("copied");
+      button.textContent = "Copied";
+    } catch {
+      // Without TLS, browsers give the clipboard to localhost alone; what is selected can be copied by hand.
+      getSelection().selectAllChildren(command);
+      say("selected; copy it with the keyboard");
+    }
+  };
+  const button = make("button", { type: "button", onclick: copy }, "Copy");
+  return [make("h2", {}, "Command that reproduces it"), make("pre", { tabindex: "0" }, command), button];
+}
+
+function showFacts(run) {
+  const { plan, inputs, environment, backend, planId } = run.manifest;
+  const { method, pattern, sparsity, seed } = plan.request;
+  return makeFacts({
+    model: plan.model.name,
+    method: method && String(method),
+    pattern: pattern && String(pattern),
+    sparsity: sparsity === undefined ? undefined : String(sparsity),
+    seed: seed === undefined ? undefined : String(seed),
+    calibration: plan.calibration &&
+      `${plan.calibration.description}: ${plan.calibration.sequences} x ${plan.calibration.seqlen} tokens`,
+    backend,
+    plan: make("span.id", {}, planId),
+    Pare: `${plan.pare}, Deno ${environment.deno}, ${environment.os} ${environment.arch}`,
+    inputs: inputs.length ? `${inputs.length} files` : undefined,
+    began: time(run.startedAt),
+    took: duration(run),
+    phases: Object.entries(run.phases).map(([phase, seconds]) => `${phase} ${digits(seconds)} s`).join(", ") ||
+      undefined,
+    "peak memory": run.peakBytes === undefined ? undefined : `${digits(run.peakBytes / 2 ** 30)} GiB`,
+    result: run.out,
+    error: run.error && make("span.problem", {}, run.error),
+  });
+}
+
+/** Perplexities of this run, then of others of this model on the same text: on another text they mean nothing beside these. */
+function showPerplexities(run, others) {
+  if (!run.perplexities.length) return make("p.faint", {}, "None was measured.");
+  const texts = new Set(run.perplexities.map(({ evaluation }) => evaluation.sha256));
+  const rows = run.perplexities.map((record) => ({ ...record, name: record.label, here: true }));
+  for (const other of others) {
+    if (other.id === run.id) continue;
+    const { method, pattern } = other.manifest.plan.request;
+    for (const record of other.perplexities) {
+      if (record.label === "dense" || !texts.has(record.evaluation.sha256)) continue;
+      rows.push({ ...record, id: other.id, name: `${method ?? record.label} ${pattern ?? ""}`.trim() });
+    }
+  }
+  const dense = rows.find(({ label }) => label === "dense")?.perplexity;
+  const most = Math.max(...rows.map(({ perplexity }) => perplexity));
+  rows.sort((a, b) => a.perplexity - b.perplexity);
+  const bar = (perplexity) => {
+    const made = make("div.bar");
+    made.style.width = `${100 * perplexity / most}%`;
+    return made;
+  };
+  return [
+    makeTable(
+      "Perplexities, the best first",
+      ["of", "run", "perplexity", "to dense", ""],
+      rows.map(({ name, id, here, perplexity }) => [
+        name,
+        here ? "this run" : make("a.id", { href: `#/runs/${encodeURIComponent(id)}` }, id),
+        { number: digits(perplexity) },
+        { number: dense ? `${digits(perplexity / dense)} x` : "–" },
+        bar(perplexity),
+      ]),
+      "bars",
+    ),
+    make(
+      "p.faint",
+      {},
+      ...new Set(
+        run.perplexities.map(({ evaluation: { description, sequences, seqlen } }) =>
+          `${description}, ${sequences} windows of ${seqlen} tokens. `
+        ),
+      ),
+    ),
+  ];
+}
+
+/** Shows a run. */
+export async function showRun(here, signal, id) {
+  let run = await get(runPath(id), signal);
+  const layers = new Map(), status = make("p"), facts = make("div"), perplexities = make("div"), layer = make("div");
+  const heat = new HeatMap((name) => showLayer(layer, id, layers.get(name), signal));
+  const others = (await get(
+    `/api/runs?${new URLSearchParams({ model: run.manifest.plan.model.name, limit: BESIDE })}`,
+    signal,
+  )).runs;
+
+  const draw = () => {
+    status.replaceChildren(
+      run.status === "running" ? progressOf(run.progress) : make(`span.status.${run.status}`, {}, run.status),
+    );
+    facts.replaceChildren(showFacts(run));
+    perplexities.replaceChildren(...[showPerplexities(run, others)].flat());
+  };
+  for (const one of (await get(runPath(id, "layers"), signal)).layers) layers.set(one.name, one);
+  heat.show([...layers.values()]);
+  draw();
+  here.append(
+    make("h1", {}, `Run ${id}`),
+    status,
+    facts,
+    ...showCommand(run.manifest),
+    make("h2", {}, "Perplexity"),
+    perplexities,
+    make("h2", {}, "Linears by block and kind"),
+    heat.element,
+    layer,
+  );
+
+  const hear = {
+    progress: (progress) => run = { ...run, progress },
+    perplexity: (record) =>
+      run = { ...run, perplexities: [...run.perplexities.filter(({ label }) => label !== record.label), record] },
+    status: async ({ status }) => {
+      if (status === "running") return;
+      say(`the run is ${status}`);
+      run = await get(runPath(id), signal);
+      draw();
+    },
+    linear: (one) => {
+      layers.set(one.name, one);
+      heat.show([...layers.values()]);
+    },
+  };
+  if (run.status === "running") {
+    follow(id, (kind, data) => {
+      hear[kind]?.(data);
+      draw();
+    }, signal);
+  }
+  return `Run ${id}`;
+}
