@@ -26,7 +26,8 @@ export async function docsPage({ info, paths = {}, components = {} }: Document):
           <meta charset="utf-8">
           <meta name="viewport" content="width=device-width, initial-scale=1">
           <title>API of ${info.title}</title>
-          <link rel="stylesheet" href="/page/style.css">
+          <link rel="icon" href="/page/icon.svg">
+<link rel="stylesheet" href="/page/style.css">
         </head>
         <body>
           <header>

@@ -1,0 +1,128 @@
+/** The dashboard in headless Chromium: what it shows, live, by keyboard, in light and dark, with nobody else's help. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { Page } from "playwright-core";
+import { CHROMIUM, findViolations, openPage } from "./browser.ts";
+import { type Fixture, NAMES, openFixture } from "./fixture.ts";
+
+if (!CHROMIUM) {
+  console.warn("SKIPPED: the dashboard's tests need Chromium (apt-get install chromium, or CHROMIUM=PATH)");
+}
+
+/** A test of a page that must stay without errors and without requests to other hosts. */
+function testPage(
+  claim: string,
+  act: (page: Page, fixture: Fixture) => Promise<void>,
+  scheme?: "light" | "dark",
+): void {
+  Deno.test({
+    name: claim,
+    ignore: !CHROMIUM,
+    // Playwright keeps the pipes of its browser until the process ends.
+    sanitizeResources: false,
+    sanitizeOps: false,
+    async fn() {
+      await using fixture = await openFixture();
+      const { addr, shutdown } = Deno.serve(
+        { hostname: "127.0.0.1", port: 0, onListen() {} },
+        (request) => fixture.app.fetch(request),
+      );
+      {
+        await using watched = await openPage(`http://127.0.0.1:${addr.port}/`, scheme);
+        await act(watched.page, fixture);
+        assertEquals(watched.errors, []);
+        assertEquals(watched.strangers, []);
+      }
+      await shutdown();
+    },
+  });
+}
+
+testPage("the list has every run with its status, and links to it", async (page, { ids }) => {
+  await page.getByRole("link", { name: ids[0] }).waitFor();
+  assertEquals(await page.locator("tbody tr").count(), 3);
+  assertEquals(await page.locator(".status.failed").innerText(), "failed");
+  await page.getByRole("link", { name: ids[0] }).click();
+  await page.getByRole("heading", { name: `Run ${ids[0]}` }).waitFor();
+  assertEquals(await page.title(), `Run ${ids[0]} · Pare`);
+});
+
+testPage("filters leave the runs that agree", async (page, { ids }) => {
+  await page.getByLabel("method").fill("magnitude");
+  await page.getByRole("button", { name: "Filter" }).click();
+  await page.locator("tbody tr").nth(1).waitFor({ state: "detached" });
+  assertEquals(await page.locator("tbody .id").allInnerTexts(), [ids[1]]);
+});
+
+testPage("a run updates live while another process writes it", async (page, { path, registry, ids }) => {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", new URL("./live_writer.ts", import.meta.url).pathname, path],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter(), reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const step = () => writer.write(new TextEncoder().encode("\n"));
+  const id = (await reader.read()).value!.trim();
+  assert(!ids.includes(id));
+  await page.getByRole("link", { name: id }).click();
+  await page.getByText("No linear is done yet").waitFor();
+  await step();
+  await page.getByRole("gridcell", { name: "q_proj of block 0: sparsity 50.0 %" }).waitFor();
+  await page.getByText("prune, block 1 of 2").waitFor();
+  await step();
+  await page.getByText("finished", { exact: true }).waitFor();
+  await page.getByRole("row", { name: "pruned this run 31.5" }).waitFor();
+  await writer.close();
+  await reader.cancel();
+  assertEquals((await child.status).success, true);
+  assertEquals(registry.get(id)?.status, "finished");
+});
+
+testPage("the heat map is one stop of the keyboard: arrows move in it, Enter opens a linear", async (page, { ids }) => {
+  await page.getByRole("link", { name: ids[0] }).click();
+  const grid = page.getByRole("grid");
+  await grid.waitFor();
+  assertEquals(await grid.locator('[tabindex="0"]').count(), 1);
+  await grid.locator('[tabindex="0"]').focus();
+  await page.keyboard.press("ArrowDown");
+  assertMatch(await page.locator(":focus").getAttribute("aria-label") ?? "", /^mlp\.down_proj of block 0/);
+  await page.keyboard.press("Enter");
+  await page.getByRole("region", { name: NAMES[1] }).waitFor();
+  assertMatch(await page.locator(":focus").getAttribute("aria-selected") ?? "", /true/);
+  await page.getByRole("img", { name: "Scores and the threshold: 128 bins from 0 to 9" }).waitFor();
+  await page.getByRole("img", { name: /Share of removed weights in 64 by 64 cells/ }).waitFor();
+});
+
+testPage("the command that reproduces a run is there to copy", async (page, { ids }) => {
+  await page.getByRole("link", { name: ids[0] }).click();
+  const copy = page.getByRole("button", { name: "Copy" });
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await copy.click();
+  await page.getByRole("button", { name: "Copied" }).waitFor();
+  assertEquals(await page.evaluate("navigator.clipboard.readText()"), "deno task prune --model tiny");
+});
+
+testPage("two chosen runs are compared", async (page, { ids }) => {
+  for (const id of ids.slice(0, 2)) await page.getByLabel(`choose ${id}`).check();
+  await page.getByRole("button", { name: "Compare two chosen runs" }).click();
+  await page.getByText("have the same mask").waitFor();
+  assertEquals(await page.getByRole("cell", { name: "differs" }).count(), 1);
+  assertEquals(await page.getByRole("cell", { name: "only one" }).count(), 2);
+});
+
+for (const scheme of ["light", "dark"] as const) {
+  testPage(`axe finds nothing serious on any page, ${scheme}`, async (page, { ids }) => {
+    await page.getByRole("link", { name: ids[0] }).waitFor();
+    assertEquals(await findViolations(page), []);
+    await page.getByRole("link", { name: ids[0] }).click();
+    await page.getByRole("gridcell").first().click();
+    await page.getByRole("region", { name: NAMES[0] }).waitFor();
+    assertEquals(await findViolations(page), []);
+    const root = new URL(page.url()).origin;
+    await page.goto(`${root}/#/compare/${ids[0]},${ids[1]}`);
+    await page.getByRole("heading", { name: "Two runs compared" }).waitFor();
+    assertEquals(await findViolations(page), []);
+    await page.goto(`${root}/docs`);
+    await page.locator("details").evaluateAll((all) => all.forEach((one) => one.setAttribute("open", "")));
+    assertEquals(await findViolations(page), []);
+  }, scheme);
+}
