@@ -5,7 +5,7 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Permissions } from "../src/cli/sandbox.ts";
-import { checkPlace, fetchCorpus, type FetchOptions, locateCheckpoint, workshopOf } from "../src/mod.ts";
+import { fetchCorpus, type FetchOptions, firstMissing, locateCheckpoint, tryPlace, workshopOf } from "../src/mod.ts";
 
 /** Pare's own files: the modules, the kernels, the shaders, the sample. */
 const PARE = fileURLToPath(new URL("..", import.meta.url));
@@ -48,7 +48,7 @@ export class Reach {
    * @throws PareError if the output cannot be there.
    */
   output(out: string, model: string, force: boolean): void {
-    checkPlace(out, [model], force);
+    tryPlace(out, [model], force);
     for (const path of names(out)) {
       this.write(path);
       this.write(workshopOf(path));
@@ -83,20 +83,6 @@ function names(path: string): string[] {
       there = dirname(there);
     }
   }
-}
-
-/** The uppermost directory of a path that is not there. */
-function firstMissing(directory: string): string | undefined {
-  let missing: string | undefined;
-  for (let path = directory; dirname(path) !== path; path = dirname(path)) {
-    try {
-      Deno.lstatSync(path);
-      break;
-    } catch {
-      missing = path;
-    }
-  }
-  return missing;
 }
 
 /** The system's directory for temporary files. */

@@ -3,10 +3,12 @@
  * is fetched first. What lies here goes before what the Hub has under the same name.
  */
 import { open, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { PareError } from "../errors.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { openDirectory } from "./directory.ts";
 import { openGguf } from "./gguf.ts";
+import { exists } from "./hub/cache.ts";
 import { isGguf } from "./gguf/header.ts";
 import { fetchFromHub, type HubOptions, isHubId } from "./hub.ts";
 import { systemCode, systemError } from "./system_error.ts";
@@ -15,14 +17,24 @@ import { systemCode, systemError } from "./system_error.ts";
 export type OpenOptions = HubOptions;
 
 /**
- * Where the checkpoint that `reference` names lies on this machine; one of the Hub is fetched first.
- * @throws PareError if there is nothing of that name.
+ * Where the checkpoint that `reference` names lies on this machine; one of the Hub is fetched first. Nothing of it is read
+ * but what kind of thing it is.
+ * @throws PareError if there is nothing of that name, or it is no model.
  */
 export async function locateCheckpoint(reference: string, options: OpenOptions = {}): Promise<string> {
   const found = await stat(reference).catch((error) => {
     if (systemCode(error) !== "ENOENT") throw systemError("read", reference, error);
   });
-  if (found) return reference;
+  if (found?.isDirectory()) {
+    if (await exists(join(reference, "config.json"))) return reference;
+    throw new PareError(`${reference} is not a model directory: it has no config.json`);
+  }
+  if (found) {
+    if (found.isFile() && isGguf(await firstBytes(reference))) return reference;
+    throw new PareError(
+      `${reference} is no model: a directory with config.json and safetensors, or a GGUF file, was expected`,
+    );
+  }
   const nothing = `cannot read ${reference}: no such file or directory`;
   if (!isHubId(reference)) throw new PareError(nothing);
   return await fetchFromHub(reference, options).catch((error) => {
@@ -36,12 +48,8 @@ export async function locateCheckpoint(reference: string, options: OpenOptions =
  * @throws PareError if there is nothing of that name, it is no model, or it is damaged.
  */
 export async function openCheckpoint(reference: string, options: OpenOptions = {}): Promise<Checkpoint> {
-  const path = await locateCheckpoint(reference, options), found = await stat(path);
-  if (found.isDirectory()) return await openDirectory(path);
-  if (found.isFile() && isGguf(await firstBytes(path))) return await openGguf(path);
-  throw new PareError(
-    `${reference} is no model: a directory with config.json and safetensors, or a GGUF file, was expected`,
-  );
+  const path = await locateCheckpoint(reference, options);
+  return (await stat(path)).isDirectory() ? await openDirectory(path) : await openGguf(path);
 }
 
 /** Enough of a file to know its kind. */

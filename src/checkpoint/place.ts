@@ -49,7 +49,7 @@ export interface Place {
  * @returns Its path without links.
  * @throws PareError if it is an input, lies in one or holds one, is occupied, or is where this process stands.
  */
-export function checkPlace(out: string, inputs: readonly string[], force: boolean): string {
+function checkPlace(out: string, inputs: readonly string[], force: boolean): string {
   const target = realPath(resolve(out));
   for (const input of inputs) refuseOverlap(out, target, realPath(resolve(input)), input);
   refuseOccupied(out, target, force);
@@ -58,6 +58,25 @@ export function checkPlace(out: string, inputs: readonly string[], force: boolea
     throw new PareError(`the output ${out} is or holds the current directory; name another directory`);
   }
   return target;
+}
+
+/**
+ * Whether the directory `out` can be made there: tried, and undone.
+ * @throws PareError as {@linkcode checkPlace}, or if the system refuses.
+ */
+export function tryPlace(out: string, inputs: readonly string[], force: boolean): void {
+  const target = checkPlace(out, inputs, force), workshop = workshopOf(target);
+  try {
+    const firstMade = makeWorkshop(workshop);
+    try {
+      rmdirSync(workshop);
+    } catch (error) {
+      if (systemCode(error) !== "ENOTEMPTY") throw error; // another run's, or one to go on with
+    }
+    removeMade(firstMade, dirname(target));
+  } catch (error) {
+    throw systemError("write", out, error);
+  }
 }
 
 /** Where an output is made. */
@@ -155,10 +174,25 @@ function makeWorkshop(workshop: string): string | undefined {
     makeDirectory(workshop);
   } catch (error) {
     if (systemCode(error) !== "ENOENT") throw error;
-    const firstMade = mkdirSync(dirname(workshop), { recursive: true });
+    const firstMade = firstMissing(dirname(workshop));
+    mkdirSync(dirname(workshop), { recursive: true });
     makeDirectory(workshop);
     return firstMade;
   }
+}
+
+/** The uppermost directory of a path that is not there; what this process may not look at is. */
+export function firstMissing(directory: string): string | undefined {
+  let missing: string | undefined;
+  for (let path = directory; dirname(path) !== path; path = dirname(path)) {
+    try {
+      if (lstatSync(path, { throwIfNoEntry: false })) break;
+    } catch {
+      break;
+    }
+    missing = path;
+  }
+  return missing;
 }
 
 /**

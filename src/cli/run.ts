@@ -7,6 +7,7 @@
  */
 import { PareError } from "../errors.ts";
 import { type Command, type Flags, parse, type Values } from "./flags.ts";
+import type { Context, Outcome } from "./context.ts";
 import { helpText } from "./help.ts";
 import { type Permissions, runSandboxed, showPermissions } from "./sandbox.ts";
 import { peakMemory, Terminal, writeAll } from "./terminal.ts";
@@ -18,28 +19,6 @@ const EXIT_SIGNAL: Partial<Record<Deno.Signal, number>> = { SIGINT: 130, SIGTERM
 /** How long a stopped command may take to leave things tidy. A dispatch or a block's write is over in less. */
 const GRACE_MS = 10_000;
 
-/** What a command has found. */
-export interface Outcome {
-  /** For a person, on stdout. */
-  readonly text: string;
-  /** The same for a program: what `--json` prints instead, one object. */
-  readonly json: Readonly<Record<string, unknown>>;
-  /** What is wrong although there was something to show: printed as errors, and the exit code is 2. */
-  readonly problems?: readonly string[];
-}
-
-/** What a command is given beside its flags. */
-export interface Context {
-  /** The command line, exactly. */
-  readonly args: readonly string[];
-  /** Notes and progress, on stderr. */
-  readonly terminal: Pick<Terminal, "note" | "progress">;
-  /** Aborted by Ctrl-C or SIGTERM. The command should stop, tidy up and throw; after a while it is ended anyway. */
-  readonly signal: AbortSignal;
-  /** The most memory that this process has held, in bytes. */
-  peakMemory(): Promise<number>;
-}
-
 /** How a command's work is shut in. */
 export interface Sandbox<F extends Flags> {
   /** The module whose export `main` is the command. */
@@ -50,6 +29,8 @@ export interface Sandbox<F extends Flags> {
     context: Context,
   ): Promise<{ readonly values: Values<F>; readonly permissions: Permissions }>;
 }
+
+export type { Context, Outcome } from "./context.ts";
 
 /** Runs a command on this process's command line, in its sandbox if it has one, and ends the process. */
 export async function run<F extends Flags>(

@@ -13,7 +13,7 @@
  */
 import { TextLineStream } from "./lines.ts";
 import { PareError } from "../errors.ts";
-import type { Context, Outcome } from "./run.ts";
+import type { Context, Outcome } from "./context.ts";
 import { peakMemory, type Position } from "./terminal.ts";
 
 /** What a run may do; whatever is not here it may not: no network, environment, subprocess, library or system call. */

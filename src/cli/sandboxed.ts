@@ -1,7 +1,7 @@
 /** The inside of a sandbox: a process that runs one command's `main` and speaks to its launcher (`sandbox.ts`). */
 import { PareError } from "../errors.ts";
 import { TextLineStream } from "./lines.ts";
-import type { Context, Outcome } from "./run.ts";
+import type { Context, Outcome } from "./context.ts";
 import type { FromWork, ToWork } from "./sandbox.ts";
 import { writeAll } from "./terminal.ts";
 

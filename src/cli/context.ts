@@ -1,0 +1,24 @@
+/** What a command is given, and what it gives back. */
+import type { Terminal } from "./terminal.ts";
+
+/** What a command has found. */
+export interface Outcome {
+  /** For a person, on stdout. */
+  readonly text: string;
+  /** The same for a program: what `--json` prints instead, one object. */
+  readonly json: Readonly<Record<string, unknown>>;
+  /** What is wrong although there was something to show: printed as errors, and the exit code is 2. */
+  readonly problems?: readonly string[];
+}
+
+/** What a command is given beside its flags. */
+export interface Context {
+  /** The command line, exactly. */
+  readonly args: readonly string[];
+  /** Notes and progress, on stderr. */
+  readonly terminal: Pick<Terminal, "note" | "progress">;
+  /** Aborted by Ctrl-C or SIGTERM. The command should stop, tidy up and throw; after a while it is ended anyway. */
+  readonly signal: AbortSignal;
+  /** The most memory that this process has held, in bytes. */
+  peakMemory(): Promise<number>;
+}
