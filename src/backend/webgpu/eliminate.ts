@@ -4,7 +4,7 @@
  */
 import type { Choice, EliminationFormula } from "../backend.ts";
 import { type Device, line, THREADS, WORK_PER_DISPATCH, WORKGROUPS } from "./device.ts";
-import { multiplyPacked } from "./linear.ts";
+import { multiplyPacked, PACKED_BYTES } from "./linear.ts";
 import { selectSmallest } from "./select.ts";
 import { runsOf, STORED, type TiledMask, TiledTensor } from "./tensor.ts";
 import { pad, padded, VECTOR } from "./vectors.ts";
@@ -208,7 +208,7 @@ function spread(device: Device, { weight, upper }: Elimination, { first, width }
   const left = weight.cols - right;
   if (left === 0) return;
   const inputs = errors.cols;
-  const fit = Math.floor(device.bindingLimit / 4 / inputs / VECTOR) * VECTOR;
+  const fit = Math.floor(Math.min(PACKED_BYTES, device.bindingLimit) / 4 / inputs / VECTOR) * VECTOR;
   const most = Math.min(padded(left), Math.max(VECTOR, fit));
   const packed = device.take(inputs * most * 4);
   for (let from = 0; from < left; from += most) {

@@ -9,8 +9,8 @@ import { type Run, runsOf, TiledTensor } from "./tensor.ts";
 import { transpose } from "./transpose.ts";
 import { wholeVectors } from "./vectors.ts";
 
-/** Tokens whose products are added up in f32: `Backend.addGram` allows some hundred. */
-const TOKENS = 256;
+/** Tokens whose products are added up in f32: `Backend.addGram` allows some hundred, and fewer passes over the sums pay. */
+const TOKENS = 512;
 
 /** Columns of a strip: those of one workgroup of linear.wgsl, in every tuning. */
 const STRIP = 128;

@@ -7,7 +7,7 @@ import { runsOf, STORED, TiledTensor } from "./tensor.ts";
 import { pad, padded, VECTOR, wholeVectors } from "./vectors.ts";
 
 /** Bytes of a packed copy of a weight at most. */
-const PACKED_BYTES = 2 ** 26;
+export const PACKED_BYTES = 2 ** 26;
 
 /** Rows, and columns, that a workgroup of pack.wgsl copies. */
 const PACKED_SIDE = 32;

@@ -70,7 +70,10 @@ export function addSquares(device: Device, sums: TiledTensor, x: TiledTensor): v
   putRows(device, sums, 1, low);
 }
 
-/** The rows of running sums in runs: each in one tile of every matrix, in the upper half and in the lower. */
+/**
+ * The rows of running sums in runs: each in one tile of all sums, in the upper half and in the lower, and in one tile of the
+ * values, which have no lower half.
+ */
 export function* halves(
   sums: TiledTensor,
   others: readonly TiledTensor[] = [],
