@@ -27,7 +27,7 @@ export async function docsPage({ info, paths = {}, components = {} }: Document):
           <meta name="viewport" content="width=device-width, initial-scale=1">
           <title>API of ${info.title}</title>
           <link rel="icon" href="/page/icon.svg">
-<link rel="stylesheet" href="/page/style.css">
+          <link rel="stylesheet" href="/page/style.css">
         </head>
         <body>
           <header>
@@ -35,28 +35,28 @@ export async function docsPage({ info, paths = {}, components = {} }: Document):
             <nav><a href="/">Dashboard</a> <a href="/openapi.json">openapi.json</a></nav>
           </header>
           <main>
-      <p>${info.description ?? ""}</p>
-      <h2>Addresses</h2>
-      ${operations.map(({ path, summary, description, parameters = [], responses = {} }) =>
-        html`<section><h3><code>GET ${path}</code></h3>
+            <p>${info.description ?? ""}</p>
+            <h2>Addresses</h2>
+            ${operations.map(({ path, summary, description, parameters = [], responses = {} }) =>
+              html`<section><h3><code>GET ${path}</code></h3>
 <p>${summary}. ${description ?? ""}</p>
 ${parameters.length ? table(parameters as Parameter[]) : ""}
 <ul>${
-          Object.entries(responses).map(([status, response]) =>
-            html`<li>${status}: ${(response as { description: string }).description}</li>`
-          )
-        }</ul></section>`
-      )}
-      <h2>Schemas</h2>
-      ${schemas.map(([name, schema]) =>
-        html`
-          <details>
-            <summary><code>${name}</code></summary>
-            <pre tabindex="0">${JSON.stringify(schema, null, 2)}</pre>
-          </details>
-        `
-      )}
-          </main>
+                Object.entries(responses).map(([status, response]) =>
+                  html`<li>${status}: ${(response as { description: string }).description}</li>`
+                )
+              }</ul></section>`
+            )}
+            <h2>Schemas</h2>
+            ${schemas.map(([name, schema]) =>
+              html`
+                <details>
+                  <summary><code>${name}</code></summary>
+                  <pre tabindex="0">${JSON.stringify(schema, null, 2)}</pre>
+                </details>
+              `
+            )}
+                </main>
         </body>
       </html>
     `,

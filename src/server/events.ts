@@ -43,6 +43,8 @@ export function serveEvents(app: OpenAPIHono, source: Source, look: number = LOO
       const { id } = context.req.valid("param"), { status } = requireRun(source, id);
       let seen = Number(context.req.valid("header")["last-event-id"] ?? 0);
       if (status !== "running" && seen >= source.newestEvent(id)) return context.body(null, 204);
+      // Nobody would read the stream, nor end it.
+      if (context.req.method === "HEAD") return context.body(null, 200, { "content-type": "text/event-stream" });
       context.header("x-accel-buffering", "no");
       return streamSSE(context, async (stream) => {
         for (let spoken = Date.now(); !stream.aborted; await stream.sleep(look)) {

@@ -2,17 +2,28 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Page } from "playwright-core";
 import { CHROMIUM, findViolations, openPage } from "./browser.ts";
+import { linear, manifest } from "../run/runs.ts";
 import { type Fixture, NAMES, openFixture } from "./fixture.ts";
 
 if (!CHROMIUM) {
   console.warn("SKIPPED: the dashboard's tests need Chromium (apt-get install chromium, or CHROMIUM=PATH)");
 }
 
+const TOKEN = "0123456789abcdef";
+
+/** How a test's page is made. */
+interface Setting {
+  readonly scheme?: "light" | "dark";
+  readonly token?: string;
+  /** A status that the server must answer with: Chromium puts every one of 400 and more on the console. */
+  readonly expected?: string;
+}
+
 /** A test of a page that must stay without errors and without requests to other hosts. */
 function testPage(
   claim: string,
   act: (page: Page, fixture: Fixture) => Promise<void>,
-  scheme?: "light" | "dark",
+  { scheme, token, expected }: Setting = {},
 ): void {
   Deno.test({
     name: claim,
@@ -21,7 +32,7 @@ function testPage(
     sanitizeResources: false,
     sanitizeOps: false,
     async fn() {
-      await using fixture = await openFixture();
+      await using fixture = await openFixture({ token });
       const { addr, shutdown } = Deno.serve(
         { hostname: "127.0.0.1", port: 0, onListen() {} },
         (request) => fixture.app.fetch(request),
@@ -29,7 +40,7 @@ function testPage(
       {
         await using watched = await openPage(`http://127.0.0.1:${addr.port}/`, scheme);
         await act(watched.page, fixture);
-        assertEquals(watched.errors, []);
+        assertEquals(watched.errors.filter((error) => !(expected && error.includes(`status of ${expected}`))), []);
         assertEquals(watched.strangers, []);
       }
       await shutdown();
@@ -70,7 +81,7 @@ testPage("a run updates live while another process writes it", async (page, { pa
   await page.getByText("prune, block 1 of 2").waitFor();
   await step();
   await page.getByText("finished", { exact: true }).waitFor();
-  await page.getByRole("row", { name: "pruned this run 31.5" }).waitFor();
+  await page.getByRole("row", { name: "wanda this run 31.5" }).waitFor();
   await writer.close();
   await reader.cancel();
   assertEquals((await child.status).success, true);
@@ -109,6 +120,31 @@ testPage("two chosen runs are compared", async (page, { ids }) => {
   assertEquals(await page.getByRole("cell", { name: "only one" }).count(), 2);
 });
 
+testPage("with a token, it is asked for once, and then events come with it too", async (page, { registry, ids }) => {
+  await page.getByLabel("Token").fill(TOKEN);
+  await page.getByRole("button", { name: "Show runs" }).click();
+  await page.getByRole("link", { name: ids[2] }).click();
+  await page.getByText("No linear is done yet").waitFor();
+  registry.linear(ids[2], linear(NAMES[0]));
+  await page.getByRole("gridcell", { name: "q_proj of block 0" }).waitFor();
+}, { token: TOKEN, expected: "401" });
+
+testPage("older runs come when asked for, and the list goes on to be looked at", async (page, { registry, ids }) => {
+  const more = Array.from({ length: 50 }, () => registry.begin(manifest()));
+  await page.reload();
+  await page.getByRole("button", { name: "Older runs" }).click();
+  await page.getByRole("link", { name: ids[0], exact: true }).waitFor();
+  assertEquals(await page.locator("tbody tr").count(), more.length + ids.length);
+  const newest = registry.begin(manifest());
+  await page.getByRole("link", { name: newest, exact: true }).waitFor();
+  assertEquals(await page.getByRole("button", { name: "Older runs" }).isVisible(), false);
+});
+
+testPage("what the server refuses is said on the page", async (page) => {
+  await page.evaluate("location.hash = '#/compare/none'");
+  await page.getByRole("alert").filter({ hasText: "runs: expected two ids" }).waitFor();
+}, { expected: "400" });
+
 for (const scheme of ["light", "dark"] as const) {
   testPage(`axe finds nothing serious on any page, ${scheme}`, async (page, { ids }) => {
     await page.getByRole("link", { name: ids[0] }).waitFor();
@@ -124,5 +160,5 @@ for (const scheme of ["light", "dark"] as const) {
     await page.goto(`${root}/docs`);
     await page.locator("details").evaluateAll((all) => all.forEach((one) => one.setAttribute("open", "")));
     assertEquals(await findViolations(page), []);
-  }, scheme);
+  }, { scheme });
 }

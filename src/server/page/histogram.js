@@ -2,7 +2,7 @@
 import { digits, make } from "./dom.js";
 import uPlot from "./uplot.js";
 
-const SIZE = { width: 420, height: 220 };
+const SIZE = { width: 370, height: 256 };
 
 /** Pixels of the room for numbers at the left. */
 const AXIS = 64;

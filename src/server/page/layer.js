@@ -53,8 +53,10 @@ export async function showLayer(here, id, { name }, signal) {
     plots,
   ));
   // In the page first: a plot measures its place.
-  for (const [plot, caption] of [["scores", "Scores and the threshold"], ["magnitudes", "Magnitudes of the weights"]]) {
-    if (layer[plot]) plots.append(makeFigure(drawHistogram(layer[plot], caption, signal), caption, path(plot)));
+  for (const [plot, what] of [["scores", "Scores"], ["magnitudes", "Magnitudes of the weights"]]) {
+    if (!layer[plot]) continue;
+    const caption = layer[plot].threshold === undefined ? what : `${what} and the threshold`;
+    plots.append(makeFigure(drawHistogram(layer[plot], caption, signal), caption, path(plot)));
   }
   plots.append(makeFigure(drawDensity(layer.density), "Removed weights (dark) in the matrix", path("density")));
 }

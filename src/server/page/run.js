@@ -56,17 +56,25 @@ function showFacts(run) {
   });
 }
 
+/** Such as `wanda 2:4`; undefined for a run without a method. */
+function methodOf({ manifest: { plan: { request: { method, pattern } } } }) {
+  return method && [method, pattern].filter(Boolean).join(" ");
+}
+
 /** Perplexities of this run, then of others of this model on the same text: on another text they mean nothing beside these. */
 function showPerplexities(run, others) {
   if (!run.perplexities.length) return make("p.faint", {}, "None was measured.");
   const texts = new Set(run.perplexities.map(({ evaluation }) => evaluation.sha256));
-  const rows = run.perplexities.map((record) => ({ ...record, name: record.label, here: true }));
+  const rows = run.perplexities.map((record) => ({
+    ...record,
+    name: record.label === "pruned" ? methodOf(run) : record.label,
+    here: true,
+  }));
   for (const other of others) {
     if (other.id === run.id) continue;
-    const { method, pattern } = other.manifest.plan.request;
     for (const record of other.perplexities) {
       if (record.label === "dense" || !texts.has(record.evaluation.sha256)) continue;
-      rows.push({ ...record, id: other.id, name: `${method ?? record.label} ${pattern ?? ""}`.trim() });
+      rows.push({ ...record, id: other.id, name: methodOf(other) ?? record.label });
     }
   }
   const dense = rows.find(({ label }) => label === "dense")?.perplexity;
@@ -112,16 +120,18 @@ export async function showRun(here, signal, id) {
     signal,
   )).runs;
 
-  const draw = () => {
-    status.replaceChildren(
-      run.status === "running" ? progressOf(run.progress) : make(`span.status.${run.status}`, {}, run.status),
-    );
-    facts.replaceChildren(showFacts(run));
-    perplexities.replaceChildren(...[showPerplexities(run, others)].flat());
+  // Each part for itself: what did not change keeps the focus that stands in it.
+  const draw = {
+    status: () =>
+      status.replaceChildren(
+        run.status === "running" ? progressOf(run.progress) : make(`span.status.${run.status}`, {}, run.status),
+      ),
+    facts: () => facts.replaceChildren(showFacts(run)),
+    perplexities: () => perplexities.replaceChildren(...[showPerplexities(run, others)].flat()),
+    heat: () => heat.show([...layers.values()]),
   };
   for (const one of (await get(runPath(id, "layers"), signal)).layers) layers.set(one.name, one);
-  heat.show([...layers.values()]);
-  draw();
+  Object.values(draw).forEach((part) => part());
   here.append(
     make("h1", {}, `Run ${id}`),
     status,
@@ -134,26 +144,31 @@ export async function showRun(here, signal, id) {
     layer,
   );
 
+  let drawing;
   const hear = {
-    progress: (progress) => run = { ...run, progress },
-    perplexity: (record) =>
-      run = { ...run, perplexities: [...run.perplexities.filter(({ label }) => label !== record.label), record] },
-    status: async ({ status }) => {
-      if (status === "running") return;
-      say(`the run is ${status}`);
+    progress: (progress) => {
+      run = { ...run, progress };
+      draw.status();
+    },
+    perplexity: (record) => {
+      run = { ...run, perplexities: [...run.perplexities.filter(({ label }) => label !== record.label), record] };
+      draw.perplexities();
+    },
+    status: async (news) => {
+      if (news.status === "running") return;
+      say(`the run is ${news.status}`);
       run = await get(runPath(id), signal);
-      draw();
+      Object.values(draw).forEach((part) => part());
     },
     linear: (one) => {
       layers.set(one.name, one);
-      heat.show([...layers.values()]);
+      // Those that were done before come all at once.
+      drawing ??= requestAnimationFrame(() => {
+        drawing = undefined;
+        draw.heat();
+      });
     },
   };
-  if (run.status === "running") {
-    follow(id, (kind, data) => {
-      hear[kind]?.(data);
-      draw();
-    }, signal);
-  }
+  if (run.status === "running") follow(id, (kind, data) => hear[kind]?.(data), signal);
   return `Run ${id}`;
 }

@@ -37,7 +37,7 @@ export async function showRuns(here, signal) {
     disabled: true,
     onclick: () => location.hash = `#/compare/${encodeURIComponent([...chosen].join(","))}`,
   }, "Compare two chosen runs");
-  const older = make("button", { type: "button", onclick: () => load(next) }, "Older runs");
+  const older = make("button", { type: "button", onclick: () => show(next) }, "Older runs");
   const fields = [
     ...FILTERS.map((name) => make("input", { name })),
     make(
@@ -59,7 +59,7 @@ export async function showRuns(here, signal) {
     fields.map((field) => make("label", {}, `${field.name} `, field)),
     make("button", {}, "Filter"),
   );
-  const none = make("p.faint", {}, "No runs.");
+  const none = make("p.faint", {}, "No runs."), wrong = make("p.problem", { role: "alert" });
   let next;
 
   const choose = (id, { target }) => {
@@ -78,24 +78,36 @@ export async function showRuns(here, signal) {
     else row.append(...cells(run, box));
     rows.set(run.id, { text, box, row, startedAt: run.startedAt });
   };
+  /** Takes a page of runs into the list. */
   const load = async (cursor) => {
     const given = Object.fromEntries(
       fields.map(({ name, value }) => [name, value.trim()]).filter(([, value]) => value),
     );
-    const page = await get(`/api/runs?${new URLSearchParams({ ...given, ...cursor && { cursor } })}`, signal);
-    if (cursor || next === undefined || rows.size === 0) next = page.next;
+    const query = String(new URLSearchParams({ ...given, ...cursor && { cursor } }));
+    const page = await get(`/api/runs?${query}`, signal);
     page.runs.forEach(put);
     const sorted = [...rows.values()].sort((a, b) => b.startedAt.localeCompare(a.startedAt)).map(({ row }) => row);
     if (sorted.some((row, at) => body.children[at] !== row) || body.children.length !== sorted.length) {
       body.replaceChildren(...sorted);
     }
     none.hidden = rows.size > 0;
-    older.hidden = next === undefined;
+    return page.next;
+  };
+  /** Loads what was asked for: the first page, or an older one. */
+  const show = async (cursor) => {
+    try {
+      next = await load(cursor);
+      older.hidden = next === undefined;
+      wrong.textContent = "";
+    } catch (error) {
+      if (!signal.aborted) wrong.textContent = error.message;
+    }
   };
 
   here.append(
     make("h1", {}, "Runs"),
     filter,
+    wrong,
     make("div.row", {}, compare),
     make(
       "div.scroll",
@@ -111,7 +123,8 @@ export async function showRuns(here, signal) {
     none,
     older,
   );
-  await load();
+  next = await load();
+  older.hidden = next === undefined;
   const timer = setInterval(() => document.hidden || load().catch(() => {}), LOOK);
   signal.addEventListener("abort", () => clearInterval(timer));
   return "Runs";
