@@ -57,6 +57,14 @@ export class Reach {
     }
   }
 
+  /** A directory beside the output where a model may stand while it is needed. */
+  passing(out: string): string {
+    const path = join(dirname(resolve(out)), `.${basename(resolve(out))}.passing`);
+    this.write(path);
+    this.write(workshopOf(path));
+    return path;
+  }
+
   /** The file that hidden states would be spooled to, in this directory or the system's own. */
   spool(directory = ""): string {
     const file = join(resolve(directory || systemTemporary()), `.pare-hidden-${crypto.randomUUID()}`);

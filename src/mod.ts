@@ -39,7 +39,7 @@ export { type BackendChoice, type BackendOptions, openBackend } from "./backend/
 export type { Checkpoint, TensorInfo } from "./checkpoint/checkpoint.ts";
 export type { HubProgress } from "./checkpoint/hub.ts";
 export { locateCheckpoint, openCheckpoint, type OpenOptions } from "./checkpoint/open.ts";
-export { firstMissing, tryPlace, workshopOf } from "./checkpoint/place.ts";
+export { firstMissing, type Place, reserve, tryPlace, workshopOf } from "./checkpoint/place.ts";
 export { release } from "./checkpoint/release.ts";
 export type { Source } from "./checkpoint/source.ts";
 export { type CheckpointWriter, createWriter, type WriterOptions } from "./checkpoint/writer.ts";

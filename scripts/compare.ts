@@ -1,0 +1,233 @@
+/** `deno task compare`: several methods on one model, what each costs, as a table and as plots. */
+import { compareCommand } from "../src/cli/compare_command.ts";
+import type { Values } from "../src/cli/flags.ts";
+import { type Context, type Outcome, run } from "../src/cli/run.ts";
+import { table } from "../src/cli/table.ts";
+import {
+  type Calibration,
+  calibrationSequences,
+  chooseTargets,
+  createWriter,
+  evaluate,
+  evaluationWindows,
+  findMethod,
+  loadTokenizer,
+  makeRequest,
+  makeSolve,
+  type Method,
+  observeFirst,
+  openBackend,
+  openCheckpoint,
+  PareError,
+  parsePattern,
+  type Progress,
+  prune,
+  readShape,
+  release,
+  type Request,
+  reserve,
+} from "../src/mod.ts";
+import { plotSamples, plotSparsity } from "../src/report/plot.ts";
+import { type Comparison, type Row, samplePoint } from "../src/report/results.ts";
+import { captions, sampleTableOf, tableOf, toCsv, toMarkdown } from "../src/report/text.ts";
+import { Reach } from "./sandbox.ts";
+import { defaultSeqlen, downloads } from "./shared.ts";
+
+/** The flags as they are given, where hidden states would be spooled to, and where a pruned model stands for a while. */
+type Given = Values<typeof compareCommand.flags> & { readonly spoolFile?: string; readonly passing?: string };
+
+/** A method with what is asked of it. */
+interface Job {
+  readonly method: Method;
+  readonly asked: string;
+  readonly request: Request;
+}
+
+/** What the flags ask, checked. */
+function understand({ methods, sparsities, damping, blockSize, corpus, tokens }: Given) {
+  if (corpus && tokens) throw new PareError("--corpus and --tokens exclude each other");
+  const found = methods.map(findMethod),
+    jobs = sparsities.map((asked) =>
+      found.map((method): Job => {
+        const part = asked.includes(":") ? { pattern: parsePattern(asked) } : { sparsity: Number(asked) };
+        return { method, asked, request: makeRequest(method, part) };
+      })
+    );
+  const solving = found.find(({ statistic }) => statistic === "gram");
+  if (!solving && (damping !== undefined || blockSize !== undefined)) {
+    throw new PareError("--damping and --block-size are for sparsegpt, which --methods does not name");
+  }
+  return { jobs: jobs.flat(), solve: solving && makeSolve(solving, { damping, blockSize }) };
+}
+
+/** Fetches what the comparison needs, and says what it may touch. */
+async function enter(given: Given, { terminal }: Context) {
+  const { jobs } = understand(given), reach = new Reach(), fetching = { onProgress: downloads(terminal) };
+  const model = await reach.model(given.model, fetching);
+  const calibrated = jobs.some(({ method }) => method.statistic !== "none");
+  const calibration = calibrated ? await reach.corpus(given.calibration, "train", fetching) : given.calibration;
+  if (given.tokens) reach.read(given.tokens);
+  const corpus = given.tokens ? undefined : await reach.corpus(given.corpus ?? "wikitext2", "test", fetching);
+  reach.output(given.out, model, given.force);
+  const passing = reach.passing(given.out);
+  return {
+    values: { ...given, model, calibration, corpus, passing, spoolFile: reach.spool(given.spool) },
+    permissions: reach.permissions,
+  };
+}
+
+/** The comparison itself, in its sandbox. */
+export async function main(values: Given, { terminal, signal }: Context): Promise<Outcome> {
+  const { jobs, solve } = understand(values);
+  await using checkpoint = await openCheckpoint(values.model);
+  const shape = readShape(checkpoint);
+  for (const { request } of jobs) chooseTargets(shape, request);
+  const place = reserve(values.out, [checkpoint.path, ...checkpoint.sources], values.force, false);
+  using _place = { [Symbol.dispose]: () => place.abort() };
+  const text = {
+    tokenizer: () => loadTokenizer((file) => checkpoint.readText(file), checkpoint.path),
+    vocabulary: shape.vocabulary,
+    defaultSeqlen: defaultSeqlen(shape),
+  };
+  const windows = await evaluationWindows(values.tokens ?? values.corpus!, {
+    ...text,
+    seqlen: values.evalSeqlen,
+    windows: values.windows,
+  });
+  await using backend = await openBackend(values.backend, { workers: values.workers });
+  terminal.note(`backend: ${backend.name} (${backend.description})`);
+
+  let peakBytes = 0;
+  const pass = (label: string) => ({
+    backend,
+    signal,
+    spool: { always: values.spool !== undefined, file: values.spoolFile },
+    onProgress: ({ phase, block, blocks, tokens, totalTokens }: Progress) => {
+      peakBytes = Math.max(peakBytes, Deno.memoryUsage().rss);
+      terminal.progress({
+        label: `${label}: block ${block + 1} of ${blocks}`,
+        detail: phase,
+        done: tokens,
+        total: totalTokens,
+        unit: "tokens",
+      });
+    },
+  });
+  const score = async (label: string, path: string) => {
+    await using pruned = await openCheckpoint(path);
+    const sequences = { ids: windows.ids, sequences: windows.windows, length: windows.length };
+    return await evaluate(sequences, { ...pass(label), checkpoint: pruned });
+  };
+  const draw = (samples: number | undefined, seed: number): Promise<Calibration> =>
+    calibrationSequences(values.calibration, { ...text, samples, seqlen: values.seqlen, seed });
+
+  /** Prunes, evaluates and removes a model for each job, all on one observation of the first block. */
+  const runAll = async (jobs: readonly Job[], calibration: Calibration | undefined, note: string): Promise<Row[]> => {
+    const grams = jobs.some(({ method }) => method.statistic === "gram"), rows: Row[] = [];
+    using first = calibration && await observeFirst({ ...pass("all"), checkpoint, calibration }, grams);
+    for (const { method, asked, request } of jobs) {
+      const label = `${method.name} ${asked}${note}`, start = performance.now();
+      peakBytes = 0;
+      {
+        await using writer = await createWriter(checkpoint, values.passing!, { force: true });
+        signal.addEventListener("abort", () => writer.abort());
+        const reports = await prune({
+          ...pass(label),
+          checkpoint,
+          method,
+          request,
+          solve,
+          calibration: method.statistic === "none" ? undefined : calibration,
+          first,
+          write: async (name, bytes) => {
+            await writer.write(name, bytes);
+            release(bytes);
+          },
+        });
+        const seconds = (performance.now() - start) / 1000, pruningPeak = peakBytes || Deno.memoryUsage().rss;
+        await writer.finish();
+        const { perplexity, sparsity } = await score(`${label}, perplexity`, values.passing!);
+        const metricSeconds = reports.reduce((sum, report) => sum + report.seconds, 0);
+        rows.push({ method: method.name, asked, sparsity, perplexity, metricSeconds, seconds, peakBytes: pruningPeak });
+      }
+      terminal.note(`${label}: perplexity ${rows.at(-1)!.perplexity.toFixed(2)}`);
+    }
+    return rows;
+  };
+
+  try {
+    const dense = await score("dense, perplexity", values.model);
+    terminal.note(`dense: perplexity ${dense.perplexity.toFixed(2)}`);
+    const calibrated = jobs.filter(({ method }) => method.statistic !== "none");
+    const numbers: readonly (number | undefined)[] = values.samples ?? [undefined], [seed] = values.seeds;
+    const calibration = calibrated.length ? await draw(numbers.at(-1), seed) : undefined;
+    const rows = await runAll(jobs, calibration, "");
+
+    // The same by the number of sequences, at the first sparsity; the table's own run is one of its points.
+    const figured = numbers.length > 1 || values.seeds.length > 1;
+    const few = calibrated.filter(({ asked }) => asked === values.sparsities[0]);
+    const found = new Map<string, number[]>();
+    for (const samples of figured && few.length ? numbers : []) {
+      for (const each of values.seeds) {
+        const own = samples === numbers.at(-1) && each === seed;
+        const note = `, ${samples} samples, seed ${each}`;
+        const results = own ? rows : await runAll(few, await draw(samples, each), note);
+        for (const { method, asked } of few) {
+          const { perplexity } = results.find((row) => row.method === method.name && row.asked === asked)!;
+          const key = JSON.stringify([method.name, samples]);
+          found.set(key, [...found.get(key) ?? [], perplexity]);
+        }
+      }
+    }
+    const points = few.flatMap(({ method }) =>
+      numbers.flatMap((samples) => {
+        const perplexities = found.get(JSON.stringify([method.name, samples]));
+        return perplexities ? [samplePoint(method.name, samples!, perplexities)] : [];
+      })
+    );
+
+    const comparison: Comparison = {
+      model: checkpoint.path,
+      evaluation: {
+        description: windows.description,
+        sequences: windows.windows,
+        seqlen: windows.length,
+        sha256: windows.sha256,
+      },
+      ...calibration && {
+        calibration: {
+          description: calibration.description,
+          sequences: calibration.sequences,
+          seqlen: calibration.length,
+          sha256: calibration.sha256,
+        },
+      },
+      rows: [{ method: "dense", asked: "", sparsity: dense.sparsity, perplexity: dense.perplexity }, ...rows],
+      ...points.length && { samples: { asked: values.sparsities[0], seeds: values.seeds, points } },
+    };
+    const plots = { sparsity: "compare.svg", ...points.length && { samples: "samples.svg" } };
+    const file = (name: string, content: string) => Deno.writeTextFile(`${place.partial}/${name}`, content);
+    await file("compare.md", toMarkdown(comparison, plots));
+    await file("compare.csv", toCsv(comparison));
+    await file("compare.json", `${JSON.stringify(comparison, undefined, 2)}\n`);
+    await file(plots.sparsity, plotSparsity(comparison));
+    if (plots.samples) await file(plots.samples, plotSamples(points));
+    place.commit();
+    const shown = (part: ReturnType<typeof tableOf>) => table(part.heading, part.rows);
+    return {
+      text: [
+        shown(tableOf(comparison)),
+        ...points.length ? [shown(sampleTableOf(comparison))] : [],
+        captions(comparison).join("\n"),
+        `${values.out}: ${
+          Object.values({ md: "compare.md", csv: "compare.csv", json: "compare.json", ...plots }).join(", ")
+        }`,
+      ].join("\n\n"),
+      json: { ...comparison, out: values.out, backend: { name: backend.name, description: backend.description } },
+    };
+  } finally {
+    await Deno.remove(values.passing!, { recursive: true }).catch(() => {});
+  }
+}
+
+if (import.meta.main) await run(compareCommand, main, { module: import.meta.url, enter });

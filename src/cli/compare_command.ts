@@ -1,0 +1,98 @@
+/** What `deno task compare` understands. */
+import { PareError } from "../errors.ts";
+import { integer, number, required, text, toggle, value } from "./flags.ts";
+import { backend, explainPermissions, model, spool, workers } from "./shared_flags.ts";
+
+/** A list of words, each once. */
+function words(text: string, flag: string): readonly string[] {
+  const list = text.split(",").map((word) => word.trim());
+  const twice = list.find((word, i) => list.indexOf(word) !== i);
+  if (list.includes("")) throw new PareError(`${flag} ${text}: expected words with a comma between them`);
+  if (twice !== undefined) throw new PareError(`${flag} ${text}: ${twice} stands there twice`);
+  return list;
+}
+
+/** A list of whole numbers from `least` on, each once. */
+const numbers = (least: number) => (text: string, flag: string): readonly number[] =>
+  words(text, flag).map((word) => {
+    if (/^\d{1,9}$/.test(word) && Number(word) >= least) return Number(word);
+    throw new PareError(`${flag} ${text}: expected whole numbers of ${least} or more, with a comma between them`);
+  });
+
+/** What `deno task compare` understands. */
+export const compareCommand = {
+  name: "compare",
+  summary: "prune a model by several methods and show what each costs: the paper's Table 3 for one model.",
+  flags: {
+    model,
+    out: required(text({
+      placeholder: "DIR",
+      help: "Where the results go: compare.md, compare.csv, compare.json and plots in SVG, all at the end.",
+    })),
+    methods: value({
+      placeholder: "LIST",
+      help: "The methods to compare, of magnitude, sparsegpt, wanda and ria.",
+      fallback: ["magnitude", "sparsegpt", "wanda"] as readonly string[],
+      otherwise: "magnitude,sparsegpt,wanda",
+    }, words),
+    sparsities: value({
+      placeholder: "LIST",
+      help: "Shares to remove, and patterns n:m, which keep n of every m.",
+      fallback: ["0.5", "4:8", "2:4"] as readonly string[],
+      otherwise: "0.5,4:8,2:4",
+    }, words),
+    calibration: text({
+      placeholder: "c4|wikitext2|sample|FILE",
+      help: "The text that inputs are measured on, as prune has it.",
+      fallback: "c4",
+    }),
+    samples: value({
+      placeholder: "LIST",
+      help:
+        "Calibration sequences. With several numbers, or several seeds, perplexity is also shown by the number of " +
+        "sequences, at the first of --sparsities: the mean over the seeds and their deviation. The table is of the last " +
+        "number and the first seed.",
+      otherwise: "128",
+    }, numbers(1)),
+    seqlen: integer(1, {
+      help: "Tokens in a calibration sequence.",
+      otherwise: "2048, or the model's limit if that is less",
+    }),
+    seeds: value({
+      placeholder: "LIST",
+      help: "Which sequences are drawn.",
+      fallback: [0] as readonly number[],
+      otherwise: "0",
+      aliases: ["seed"],
+    }, numbers(0)),
+    corpus: text({
+      placeholder: "wikitext2|FILE",
+      help: "The text that perplexity is measured on, as eval has it.",
+      otherwise: "wikitext2",
+    }),
+    tokens: text({
+      placeholder: "FILE",
+      help: 'Instead of a corpus: safetensors with token ids as I32 "evaluation", windows x tokens.',
+    }),
+    evalSeqlen: integer(2, { help: "Tokens in a window.", otherwise: "2048, or the model's limit if that is less" }),
+    windows: integer(1, { help: "How many windows, from the first on.", otherwise: "all" }),
+    damping: number({
+      help: "For sparsegpt: what is added to a Hessian's diagonal, as a share of its mean.",
+      otherwise: "0.01",
+    }),
+    blockSize: integer(1, { help: "For sparsegpt: columns that are worked on at a time.", otherwise: "128" }),
+    backend,
+    workers,
+    spool,
+    force: toggle({ help: "Replace the directory --out if it exists and is not empty." }),
+    explainPermissions,
+  },
+  examples: [
+    "deno task compare --model tests/fixtures/models/Austen-700K --calibration sample --samples 16 --seqlen 256 \\\n" +
+    "    --corpus tests/fixtures/data/austen-heldout.txt --eval-seqlen 256 --out compared",
+    "deno task compare --model HuggingFaceTB/SmolLM2-135M-Instruct --samples 1,8,32,128 --seeds 0,1,2 --out compared",
+  ],
+  notes:
+    "Each pruned model is written beside --out, evaluated and removed again. Dense perplexity is computed once, and the " +
+    "first block is observed once for all methods of a calibration set.",
+} as const;

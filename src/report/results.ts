@@ -1,0 +1,61 @@
+/** What a comparison found, as plain data: one row for each model that was pruned and evaluated. */
+
+/** One pruned model. */
+export interface Row {
+  /** `dense`, or the method's name. */
+  readonly method: string;
+  /** What was asked: a share such as `0.5`, a pattern such as `2:4`, or nothing. */
+  readonly asked: string;
+  /** The share of zeros among the weights of all linears. */
+  readonly sparsity: number;
+  readonly perplexity: number;
+  /** Seconds of scoring, masking and solving. */
+  readonly metricSeconds?: number;
+  /** Seconds of the whole pruning: observing and propagating as well. */
+  readonly seconds?: number;
+  /** The most memory that was seen in use meanwhile, bytes. */
+  readonly peakBytes?: number;
+}
+
+/** Perplexities of one method by one number of calibration sequences. */
+export interface SamplePoint {
+  readonly method: string;
+  readonly samples: number;
+  /** One for each seed. */
+  readonly perplexities: readonly number[];
+  readonly mean: number;
+  /** Standard deviation over the seeds (n - 1); 0 of a single one. */
+  readonly deviation: number;
+}
+
+/** A comparison, whole. */
+export interface Comparison {
+  readonly model: string;
+  /** What perplexity was measured on: corpus, windows and their length, SHA-256. */
+  readonly evaluation: Protocol;
+  /** What inputs were measured on. */
+  readonly calibration?: Protocol;
+  readonly rows: readonly Row[];
+  /** By number of calibration sequences, if several were asked for. */
+  readonly samples?: {
+    readonly asked: string;
+    readonly seeds: readonly number[];
+    readonly points: readonly SamplePoint[];
+  };
+}
+
+/** Some text, cut into sequences. */
+export interface Protocol {
+  readonly description: string;
+  readonly sequences: number;
+  readonly seqlen: number;
+  readonly sha256: string;
+}
+
+/** The point of these perplexities. */
+export function samplePoint(method: string, samples: number, perplexities: readonly number[]): SamplePoint {
+  const mean = perplexities.reduce((a, b) => a + b) / perplexities.length;
+  const squares = perplexities.reduce((sum, each) => sum + (each - mean) ** 2, 0);
+  const deviation = perplexities.length > 1 ? Math.sqrt(squares / (perplexities.length - 1)) : 0;
+  return { method, samples, perplexities, mean, deviation };
+}

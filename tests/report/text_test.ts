@@ -1,0 +1,48 @@
+/** A comparison in words: every number where it belongs, beside what it means nothing without. */
+import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
+import { samplePoint } from "../../src/report/results.ts";
+import { toCsv, toMarkdown } from "../../src/report/text.ts";
+import { COMPARISON } from "./comparison.ts";
+
+Deno.test("Markdown has a row for each model, its numbers rounded, and the protocol under it", () => {
+  const lines = toMarkdown(COMPARISON, { sparsity: "compare.svg", samples: "samples.svg" }).split("\n");
+  assertEquals(lines.slice(0, 6), [
+    "# models/tiny",
+    "",
+    "| method | sparsity | zeros | perplexity | metric (s) | in all (s) | peak memory (MB) |",
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    "| dense |  | 0.03 % | 16.93 |  |  |  |",
+    "| magnitude | 0.5 | 50.02 % | 28.35 | 0.01 | 0.0 | 242 |",
+  ]);
+  const text = lines.join("\n");
+  assertStringIncludes(text, `Perplexity: 16 x 256 tokens of a "book", cut (SHA-256 ${"ab".repeat(32)}).`);
+  assertStringIncludes(text, `Calibration: 8 x 128 tokens of sample (SHA-256 ${"cd".repeat(32)}).`);
+  assertStringIncludes(text, "| wanda | 2 | 30.00 | 2.65 | 28.00 | 29.00 | 33.00 |");
+  assertStringIncludes(text, "![perplexity against sparsity](compare.svg)");
+  assertStringIncludes(text, "![perplexity by calibration sequences](samples.svg)");
+});
+
+Deno.test("without several numbers of sequences there is no second table", () => {
+  const text = toMarkdown({ ...COMPARISON, samples: undefined }, { sparsity: "compare.svg" });
+  assert(!text.includes("Calibration sequences") && !text.includes("samples.svg"));
+});
+
+Deno.test("CSV has numbers in full, what was not measured empty, and quotes what must be quoted", () => {
+  const [heading, dense, magnitude, ...rest] = toCsv(COMPARISON).split("\r\n");
+  assertEquals(
+    heading,
+    "method,asked,sparsity,perplexity,metric_seconds,seconds,peak_bytes,windows,seqlen,corpus,corpus_sha256",
+  );
+  const corpus = `16,256,"a ""book"", cut",${"ab".repeat(32)}`;
+  assertEquals(dense, `dense,,0.0003,16.934,,,,${corpus}`);
+  assertEquals(magnitude, `magnitude,0.5,0.5002,28.349,0.014,0.04,242000000,${corpus}`);
+  assertEquals([rest.length, rest.at(-1)], [5, ""]);
+});
+
+Deno.test("the deviation is that of a sample, and of a single seed 0", () => {
+  // 28, 29, 33: mean 30, squares 4 + 1 + 9 = 14, divided by 2.
+  const { mean, deviation } = samplePoint("wanda", 2, [28, 29, 33]);
+  assertEquals(mean, 30);
+  assertAlmostEquals(deviation, Math.sqrt(7), 1e-12);
+  assertEquals(samplePoint("wanda", 2, [28]).deviation, 0);
+});

@@ -1,0 +1,100 @@
+/** `deno task compare` as a user runs it, on the model that comes with Pare. */
+import { assert, assertEquals, assertLess, assertMatch, assertStringIncludes } from "@std/assert";
+import { names, temporary } from "../checkpoint/folders.ts";
+import { AUSTEN, HELD_OUT, run, runJson, start } from "./commands.ts";
+
+const FLAGS = ["--model", AUSTEN, "--calibration", "sample", "--seqlen", "64", "--backend", "wasm"]
+  .concat(["--corpus", HELD_OUT, "--eval-seqlen", "128", "--windows", "6"]);
+
+Deno.test("methods and sparsities on one model: a row for each, written in four forms, and no model left behind", async () => {
+  using folder = temporary();
+  const out = `${folder.path}/compared`;
+  const flags = [...FLAGS, "--samples", "4", "--methods", "magnitude,sparsegpt,wanda,ria", "--sparsities", "0.5,2:4"];
+  const found = await runJson("compare", ...flags, "--out", out);
+  const labels = found.rows.map(({ method, asked }: Record<string, string>) => `${method} ${asked}`.trim());
+  const methods = ["magnitude", "sparsegpt", "wanda", "ria"];
+  assertEquals(labels, ["dense", ...["0.5", "2:4"].flatMap((asked) => methods.map((method) => `${method} ${asked}`))]);
+  assertEquals([found.evaluation.sequences, found.evaluation.seqlen, found.samples], [6, 128, undefined]);
+  for (const row of found.rows.slice(1)) {
+    assertLess(found.rows[0].perplexity, row.perplexity);
+    assert(Math.abs(row.sparsity - 0.5) < 1e-3 && row.seconds > 0 && row.peakBytes > 5e7);
+  }
+  assertEquals(names(folder.path), ["compared"]);
+  assertEquals(names(out), ["compare.csv", "compare.json", "compare.md", "compare.svg"]);
+  const { rows } = JSON.parse(Deno.readTextFileSync(`${out}/compare.json`));
+  assertEquals(rows, found.rows);
+  assertStringIncludes(Deno.readTextFileSync(`${out}/compare.md`), "| sparsegpt | 2:4 | 50.0");
+});
+
+Deno.test("a row is what prune and eval give for the same flags", async () => {
+  using folder = temporary();
+  const { rows } = await runJson(
+    "compare",
+    ...FLAGS,
+    "--samples",
+    "4",
+    "--methods",
+    "sparsegpt",
+    "--sparsities",
+    "0.5",
+    "--out",
+    `${folder.path}/c`,
+  );
+  const calibrated = FLAGS.slice(0, FLAGS.indexOf("--corpus"));
+  await runJson("prune", ...calibrated, "--samples", "4", "--method", "sparsegpt", "--out", `${folder.path}/m`);
+  const evaluated = ["--corpus", HELD_OUT, "--seqlen", "128", "--windows", "6", "--backend", "wasm"];
+  const { perplexity } = await runJson("eval", "--model", `${folder.path}/m`, ...evaluated);
+  assertEquals(rows[1].perplexity, perplexity);
+});
+
+Deno.test("several numbers of sequences and seeds: mean and deviation for each method, and a second picture", async () => {
+  using folder = temporary();
+  const out = `${folder.path}/compared`;
+  const flags = [...FLAGS, "--samples", "2,4", "--seeds", "0,1", "--methods", "magnitude,wanda", "--sparsities", "0.5"];
+  const { samples, rows } = await runJson("compare", ...flags, "--out", out);
+  assertEquals([samples.asked, samples.seeds], ["0.5", [0, 1]]);
+  assertEquals(samples.points.map(({ method, samples }: Record<string, unknown>) => [method, samples]), [["wanda", 2], [
+    "wanda",
+    4,
+  ]]);
+  for (const { perplexities, mean } of samples.points) assertEquals(mean, (perplexities[0] + perplexities[1]) / 2);
+  // The table is of the last number and the first seed.
+  assertEquals(samples.points[1].perplexities[0], rows[2].perplexity);
+  assertEquals(names(out), ["compare.csv", "compare.json", "compare.md", "compare.svg", "samples.svg"]);
+});
+
+Deno.test("what cannot be compared is refused before any work", async () => {
+  using folder = temporary();
+  const out = `${folder.path}/out`;
+  const refusals: Record<string, RegExp> = {
+    "--methods wanda,obs": /^error: --method obs: not known; known are magnitude, sparsegpt, wanda, ria$/m,
+    "--methods wanda,wanda": /^error: --methods wanda,wanda: wanda stands there twice$/m,
+    "--sparsities 0.5,": /^error: --sparsities 0\.5,: expected words with a comma between them$/m,
+    "--sparsities 1.5": /^error: --sparsity 1\.5: expected a share in \[0, 1\)$/m,
+    "--sparsities half": /^error: --sparsities half: expected shares such as 0\.5 and patterns such as 2:4$/m,
+    "--sparsities 5:7": /^error: --pattern 5:7: .*q_proj has 96 inputs, not a multiple of 7$/m,
+    "--samples 0": /^error: --samples 0: expected whole numbers of 1 or more, with a comma between them$/m,
+    "--methods wanda --damping 0.1":
+      /^error: --damping and --block-size are for sparsegpt, which --methods does not name$/m,
+  };
+  for (const [flags, says] of Object.entries(refusals)) {
+    const { code, out: printed, err } = await run("compare", ...FLAGS, "--out", out, ...flags.split(" "));
+    assertEquals([code, printed, names(folder.path)], [2, "", []], err);
+    assertMatch(err, says);
+  }
+});
+
+Deno.test("a comparison that is interrupted leaves nothing behind", async () => {
+  using folder = temporary();
+  const child = start("compare", ...FLAGS, "--samples", "32", "--out", `${folder.path}/out`);
+  const stdout = new Response(child.stdout).text();
+  let err = "", sent = false;
+  for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
+    err += text;
+    if (!sent && err.includes("sparsegpt 0.5: block 2")) {
+      child.kill("SIGINT");
+      sent = true;
+    }
+  }
+  assertEquals([(await child.status).code, await stdout, names(folder.path)], [130, "", []], err);
+});
