@@ -35,11 +35,11 @@ export const serveCommand = {
     }),
     allowHost: repeated(text({
       placeholder: "NAME",
-      help: "A name by which browsers reach this server, beside addresses and localhost; may be repeated.",
+      help: "A name by which browsers reach this server, beside addresses and localhost.",
     })),
     allowOrigin: repeated(text({
       placeholder: "URL",
-      help: "Another site whose pages may read (CORS), such as http://localhost:3000; may be repeated.",
+      help: "Another site whose pages may read (CORS), such as http://localhost:3000.",
     })),
   },
   examples: ["deno task serve", "PARE_TOKEN=... deno task serve --host 0.0.0.0 --allow-host gpu-box"],

@@ -13,13 +13,14 @@ import icon from "./page/icon.svg" with { type: "text" };
 import index from "./page/index.html" with { type: "text" };
 import layer from "./page/layer.js" with { type: "text" };
 import main from "./page/main.js" with { type: "text" };
+import perplexities from "./page/perplexities.js" with { type: "text" };
 import progress from "./page/progress.js" with { type: "text" };
 import run from "./page/run.js" with { type: "text" };
 import runs from "./page/runs.js" with { type: "text" };
 import style from "./page/style.css" with { type: "text" };
 import { prepare, type Prepared } from "./prepared.ts";
 
-const SCRIPTS = { uplot, api, compare, dom, heatmap, histogram, layer, main, progress, run, runs };
+const SCRIPTS = { uplot, api, compare, dom, heatmap, histogram, layer, main, perplexities, progress, run, runs };
 
 const STYLES = { uplot: uplotStyle, style };
 

@@ -112,6 +112,33 @@ testPage("the command that reproduces a run is there to copy", async (page, { id
   assertEquals(await page.evaluate("navigator.clipboard.readText()"), "deno task prune --model tiny");
 });
 
+testPage("a run stands beside the dense model and other methods, by the evals of what they wrote", async (page, it) => {
+  const { registry, ids: [finished] } = it, evaluation = registry.get(finished)!.perplexities[0].evaluation;
+  const evaluate = (path: string, sha256: string, label: string, perplexity: number) => {
+    const { plan, ...rest } = manifest({ planId: sha256.slice(0, 16) });
+    const model = { name: label, sha256 };
+    const inputs = [{ path, bytes: 1, sha256 }];
+    const id = registry.begin({ ...rest, inputs, plan: { ...plan, kind: "eval", model, request: {} } });
+    registry.perplexity(id, { label, perplexity, evaluation });
+    registry.finish(id, { phases: {} });
+  };
+  const ria = registry.begin(manifest({ planId: "00000000000000ee", method: "ria", pattern: "2:4" }), "/ria");
+  registry.finish(ria, { phases: {} });
+  // Nothing is read within the millisecond in which it was begun to be written.
+  await page.waitForTimeout(5);
+  evaluate("/models/tiny/model.safetensors", "ab".repeat(32), "tiny", 20);
+  evaluate("/ria/model.safetensors", "cd".repeat(32), "ria", 40);
+  evaluate("/other/model.safetensors", "ef".repeat(32), "other", 10);
+  await page.getByRole("link", { name: finished }).click();
+  const table = page.getByRole("table", { name: "Perplexities, the best first" });
+  await table.waitFor();
+  assertEquals((await table.locator("tbody tr").allInnerTexts()).map((row) => row.trim().split(/\s*\t\s*/)), [
+    ["dense", "–", "20", "1 x"],
+    ["wanda", "this run", "31.5", "1.575 x"],
+    ["ria 2:4", ria, "40", "2 x"],
+  ]);
+});
+
 testPage("two chosen runs are compared", async (page, { ids }) => {
   for (const id of ids.slice(0, 2)) await page.getByLabel(`choose ${id}`).check();
   await page.getByRole("button", { name: "Compare two chosen runs" }).click();
@@ -144,6 +171,11 @@ testPage("what the server refuses is said on the page", async (page) => {
   await page.evaluate("location.hash = '#/compare/none'");
   await page.getByRole("alert").filter({ hasText: "runs: expected two ids" }).waitFor();
 }, { expected: "400" });
+
+testPage("axe is not blind: it names a button without a name", async (page) => {
+  await page.evaluate("document.querySelector('button').textContent = ''");
+  assertMatch((await findViolations(page)).join(), /^button-name: <button/);
+});
 
 for (const scheme of ["light", "dark"] as const) {
   testPage(`axe finds nothing serious on any page, ${scheme}`, async (page, { ids }) => {

@@ -1,12 +1,13 @@
 /** One run: where it stands, what it was asked, its perplexity beside others, and its linears as a heat map to look into. */
 import { follow, get, runPath } from "./api.js";
-import { digits, duration, make, makeFacts, makeTable, say, time } from "./dom.js";
+import { digits, duration, make, makeFacts, say, time } from "./dom.js";
 import { HeatMap } from "./heatmap.js";
 import { showLayer } from "./layer.js";
+import { showPerplexities } from "./perplexities.js";
 import { progressOf } from "./progress.js";
 
-/** Runs of the same model that a perplexity is set beside, at most. */
-const BESIDE = 100;
+/** Runs that a perplexity is set beside at most: the newest. */
+const BESIDE = 500;
 
 /** An argument as a shell takes it. */
 const quote = (argument) => /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
@@ -56,69 +57,14 @@ function showFacts(run) {
   });
 }
 
-/** Such as `wanda 2:4`; undefined for a run without a method. */
-function methodOf({ manifest: { plan: { request: { method, pattern } } } }) {
-  return method && [method, pattern].filter(Boolean).join(" ");
-}
-
-/** Perplexities of this run, then of others of this model on the same text: on another text they mean nothing beside these. */
-function showPerplexities(run, others) {
-  if (!run.perplexities.length) return make("p.faint", {}, "None was measured.");
-  const texts = new Set(run.perplexities.map(({ evaluation }) => evaluation.sha256));
-  const rows = run.perplexities.map((record) => ({
-    ...record,
-    name: record.label === "pruned" ? methodOf(run) : record.label,
-    here: true,
-  }));
-  for (const other of others) {
-    if (other.id === run.id) continue;
-    for (const record of other.perplexities) {
-      if (record.label === "dense" || !texts.has(record.evaluation.sha256)) continue;
-      rows.push({ ...record, id: other.id, name: methodOf(other) ?? record.label });
-    }
-  }
-  const dense = rows.find(({ label }) => label === "dense")?.perplexity;
-  const most = Math.max(...rows.map(({ perplexity }) => perplexity));
-  rows.sort((a, b) => a.perplexity - b.perplexity);
-  const bar = (perplexity) => {
-    const made = make("div.bar");
-    made.style.width = `${100 * perplexity / most}%`;
-    return made;
-  };
-  return [
-    makeTable(
-      "Perplexities, the best first",
-      ["of", "run", "perplexity", "to dense", ""],
-      rows.map(({ name, id, here, perplexity }) => [
-        name,
-        here ? "this run" : make("a.id", { href: `#/runs/${encodeURIComponent(id)}` }, id),
-        { number: digits(perplexity) },
-        { number: dense ? `${digits(perplexity / dense)} x` : "–" },
-        bar(perplexity),
-      ]),
-      "bars",
-    ),
-    make(
-      "p.faint",
-      {},
-      ...new Set(
-        run.perplexities.map(({ evaluation: { description, sequences, seqlen } }) =>
-          `${description}, ${sequences} windows of ${seqlen} tokens. `
-        ),
-      ),
-    ),
-  ];
-}
-
 /** Shows a run. */
 export async function showRun(here, signal, id) {
   let run = await get(runPath(id), signal);
   const layers = new Map(), status = make("p"), facts = make("div"), perplexities = make("div"), layer = make("div");
   const heat = new HeatMap((name) => showLayer(layer, id, layers.get(name), signal));
-  const others = (await get(
-    `/api/runs?${new URLSearchParams({ model: run.manifest.plan.model.name, limit: BESIDE })}`,
-    signal,
-  )).runs;
+  const { runs } = await get(`/api/runs?limit=${BESIDE}`, signal);
+  // A run of long ago is not among the newest.
+  if (!runs.some((one) => one.id === id)) runs.push(run);
 
   // Each part for itself: what did not change keeps the focus that stands in it.
   const draw = {
@@ -127,7 +73,7 @@ export async function showRun(here, signal, id) {
         run.status === "running" ? progressOf(run.progress) : make(`span.status.${run.status}`, {}, run.status),
       ),
     facts: () => facts.replaceChildren(showFacts(run)),
-    perplexities: () => perplexities.replaceChildren(...[showPerplexities(run, others)].flat()),
+    perplexities: () => perplexities.replaceChildren(...showPerplexities(run, runs)),
     heat: () => heat.show([...layers.values()]),
   };
   for (const one of (await get(runPath(id, "layers"), signal)).layers) layers.set(one.name, one);
