@@ -46,6 +46,10 @@ interface Job {
 /** What the flags ask, checked. */
 function understand({ methods, sparsities, damping, blockSize, corpus, tokens }: Given) {
   if (corpus && tokens) throw new PareError("--corpus and --tokens exclude each other");
+  const wrong = sparsities.find((asked) => !/^(\d+:\d+|\d*\.?\d+)$/.test(asked));
+  if (wrong !== undefined) {
+    throw new PareError(`--sparsities ${wrong}: expected shares such as 0.5 and patterns such as 2:4`);
+  }
   const found = methods.map(findMethod),
     jobs = sparsities.map((asked) =>
       found.map((method): Job => {
@@ -65,9 +69,9 @@ async function enter(given: Given, { terminal }: Context) {
   const { jobs } = understand(given), reach = new Reach(), fetching = { onProgress: downloads(terminal) };
   const model = await reach.model(given.model, fetching);
   const calibrated = jobs.some(({ method }) => method.statistic !== "none");
-  const calibration = calibrated ? await reach.corpus(given.calibration, "train", fetching) : given.calibration;
+  const calibration = calibrated ? (await reach.corpus(given.calibration, "train", fetching)).name : given.calibration;
   if (given.tokens) reach.read(given.tokens);
-  const corpus = given.tokens ? undefined : await reach.corpus(given.corpus ?? "wikitext2", "test", fetching);
+  const corpus = given.tokens ? undefined : (await reach.corpus(given.corpus ?? "wikitext2", "test", fetching)).name;
   reach.output(given.out, model, given.force);
   const passing = reach.passing(given.out);
   return {

@@ -13,11 +13,17 @@ import {
   PareError,
   readShape,
 } from "../src/mod.ts";
+import { MANIFEST_FILE, parseManifest } from "../src/run/manifest.ts";
+import { describeRun, Recorder } from "./record.ts";
 import { Reach } from "./sandbox.ts";
 import { defaultSeqlen, downloads } from "./shared.ts";
 
-/** The flags as they are given, and where hidden states would be spooled to. */
-type Given = Values<typeof evalCommand.flags> & { readonly spoolFile?: string };
+/** The flags as they are given, and what the launcher has found: files by their paths. */
+type Given = Values<typeof evalCommand.flags> & {
+  readonly spoolFile?: string;
+  readonly registry?: string;
+  readonly corpusFile?: string;
+};
 
 /** Fetches what the evaluation needs, and says what it may touch. */
 async function enter(given: Given, { terminal }: Context) {
@@ -26,7 +32,17 @@ async function enter(given: Given, { terminal }: Context) {
   const model = await reach.model(given.model, fetching);
   if (given.tokens) reach.read(given.tokens);
   const corpus = given.tokens ? undefined : await reach.corpus(given.corpus ?? "wikitext2", "test", fetching);
-  return { values: { ...given, model, corpus, spoolFile: reach.spool(given.spool) }, permissions: reach.permissions };
+  return {
+    values: {
+      ...given,
+      model,
+      corpus: corpus?.name,
+      corpusFile: given.tokens ?? corpus?.path,
+      spoolFile: reach.spool(given.spool),
+      registry: reach.registry(given.runs),
+    },
+    permissions: reach.permissions,
+  };
 }
 
 /** The evaluation itself, in its sandbox. */
@@ -43,45 +59,65 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   });
   await using backend = await openBackend(values.backend, { workers: values.workers });
   terminal.note(`backend: ${backend.name} (${backend.description})`);
-  const { perplexity, sparsity } = await evaluate(
-    { ids: windows.ids, sequences: windows.windows, length: windows.length },
-    {
-      checkpoint,
-      backend,
-      signal,
-      spool: { always: values.spool !== undefined, file: values.spoolFile },
-      onProgress: ({ block, blocks, tokens, totalTokens }) =>
-        terminal.progress({
-          label: `block ${block + 1} of ${blocks}`,
-          done: tokens,
-          total: totalTokens,
-          unit: "tokens",
-        }),
-    },
-  );
-  const seconds = (performance.now() - start) / 1000;
   const { description: corpus, length: seqlen, windows: count, sha256 } = windows;
-  return {
-    text: [
-      table(["perplexity", "seqlen", "windows", "sparsity", "corpus"], [
-        [perplexity.toFixed(4), `${seqlen}`, `${count}`, showShare(sparsity), corpus],
-      ]),
-      `SHA-256 of the corpus: ${sha256}`,
-      `took ${showSeconds(seconds)}`,
-    ].join("\n"),
-    json: {
-      model: checkpoint.path,
-      perplexity,
-      windows: count,
-      seqlen,
-      corpus,
-      sha256,
-      sparsity,
-      backend: { name: backend.name, description: backend.description },
-      seconds,
-      peakBytes: await context.peakMemory(),
-    },
-  };
+  const evaluation = { description: corpus, sequences: count, seqlen, sha256 };
+  const manifest = await describeRun(
+    { kind: "eval", checkpoint, backend, files: [values.corpusFile!], request: {}, evaluation },
+    context,
+  );
+  using recorder = Recorder.begin(values.registry, manifest, undefined);
+  try {
+    const { perplexity, sparsity } = await evaluate(
+      { ids: windows.ids, sequences: windows.windows, length: windows.length },
+      {
+        checkpoint,
+        backend,
+        signal,
+        spool: { always: values.spool !== undefined, file: values.spoolFile },
+        onProgress: ({ phase, block, blocks, tokens, totalTokens }) => {
+          recorder.progress({ phase, block, blocks, done: tokens, total: totalTokens });
+          terminal.progress({
+            label: `block ${block + 1} of ${blocks}`,
+            done: tokens,
+            total: totalTokens,
+            unit: "tokens",
+          });
+        },
+      },
+    );
+    const seconds = (performance.now() - start) / 1000, peakBytes = await context.peakMemory();
+    const pruned = await checkpoint.readText(MANIFEST_FILE);
+    const record = { label: pruned === undefined ? "dense" : "pruned", perplexity, evaluation };
+    recorder.perplexity(record);
+    // A model that Pare has pruned here: its own run shows what it cost.
+    if (pruned !== undefined) recorder.perplexityOf(parseManifest(pruned, MANIFEST_FILE).planId, record);
+    recorder.finish({ eval: seconds }, peakBytes);
+    return {
+      text: [
+        table(["perplexity", "seqlen", "windows", "sparsity", "corpus"], [
+          [perplexity.toFixed(4), `${seqlen}`, `${count}`, showShare(sparsity), corpus],
+        ]),
+        `SHA-256 of the corpus: ${sha256}`,
+        `took ${showSeconds(seconds)}; run ${recorder.id}`,
+      ].join("\n"),
+      json: {
+        model: checkpoint.path,
+        run: recorder.id,
+        perplexity,
+        windows: count,
+        seqlen,
+        corpus,
+        sha256,
+        sparsity,
+        backend: { name: backend.name, description: backend.description },
+        seconds,
+        peakBytes,
+      },
+    };
+  } catch (error) {
+    recorder.fail(error, signal.aborted);
+    throw error;
+  }
 }
 
 if (import.meta.main) await run(evalCommand, main, { module: import.meta.url, enter });

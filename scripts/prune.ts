@@ -33,6 +33,11 @@ import {
   type SparsityMap,
   withUpdate,
 } from "../src/mod.ts";
+import { MANIFEST_FILE, manifestText } from "../src/run/manifest.ts";
+import { modelCard } from "../src/run/card.ts";
+import { measure, type Measures } from "../src/run/measures.ts";
+import type { Corpus, Json, LinearRecord, Manifest } from "../src/run/record.ts";
+import { describeRun, hubId, Recorder } from "./record.ts";
 import { Reach } from "./sandbox.ts";
 import { defaultSeqlen, downloads } from "./shared.ts";
 
@@ -146,22 +151,36 @@ function understand(values: PruneValues) {
   return { method, request, solve, owl, calibrated: method.statistic !== "none" || owl };
 }
 
-/** The flags as they are given, and where hidden states would be spooled to. */
-type Given = Parameters<typeof settle>[0] & { readonly spoolFile?: string };
+/** The flags as they are given, and what the launcher has found: files by their paths. */
+type Given = Parameters<typeof settle>[0] & {
+  readonly spoolFile?: string;
+  readonly registry?: string;
+  readonly calibrationFile?: string;
+};
 
 /** Fetches what the run needs, and says what it may touch. */
 async function enter(given: Given, { terminal }: Context) {
   const values = settle(given, () => {}), { calibrated } = understand(values);
   const reach = new Reach(), fetching = { onProgress: downloads(terminal) };
   const model = await reach.model(values.model, fetching);
-  const calibration = calibrated ? await reach.corpus(values.calibration, "train", fetching) : values.calibration;
+  const corpus = calibrated ? await reach.corpus(values.calibration, "train", fetching) : undefined;
   if (!values.dryRun && values.out !== undefined) reach.output(values.out, model, values.force);
   if (values.sparsityMap !== undefined) reach.read(values.sparsityMap);
   return {
-    values: { ...given, model, calibration, spoolFile: reach.spool(values.spool) },
+    values: {
+      ...given,
+      model,
+      calibration: corpus?.name ?? values.calibration,
+      calibrationFile: corpus?.path,
+      spoolFile: reach.spool(values.spool),
+      registry: values.dryRun ? undefined : reach.registry(values.runs),
+    },
     permissions: reach.permissions,
   };
 }
+
+/** What stands in a journal: a block's records, or the outliers that OWL shares out sparsity by. */
+type Entry = { readonly linears: readonly LinearRecord[] } | { readonly ratios: readonly number[] };
 
 /** The run itself, in its sandbox. */
 export async function main(given: Given, context: Context): Promise<Outcome> {
@@ -173,9 +192,6 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   const map = values.sparsityMap === undefined ? undefined : await readMap(values.sparsityMap);
   const requests = map ? mapRequests(shape, method, request, map) : request;
   const targets = chooseTargets(shape, requests, values);
-  // Taken before the work begins: what is wrong with the output should not be found out after an hour.
-  await using writer = values.dryRun ? undefined : await createWriter(checkpoint, values.out!, { force: values.force });
-  signal.addEventListener("abort", () => writer?.abort());
   const calibration = !calibrated ? undefined : await calibrate(values, checkpoint, shape, context);
   await using backend = await openBackend(values.backend, { workers: values.workers });
   const spool = { always: values.spool !== undefined, file: given.spoolFile };
@@ -208,56 +224,157 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     const { sequences, length, description } = calibration;
     lines.unshift(`calibration: ${sequences} x ${length} tokens of ${description}`);
   }
-  if (!writer) return { text: lines.join("\n"), json };
+  if (values.dryRun) return { text: lines.join("\n"), json };
   for (const line of lines) terminal.note(line);
 
-  const pass = {
+  const { pattern, ...asked } = request, { blocks = null, include, exclude } = values;
+  const manifest = await describeRun({
+    kind: "prune",
     checkpoint,
     backend,
-    spool,
-    signal,
-    onProgress: ({ phase, block, blocks, tokens, totalTokens }: Progress) =>
-      terminal.progress({
-        label: `block ${block + 1} of ${blocks}`,
-        detail: phase,
-        done: tokens,
-        total: totalTokens,
-        unit: "tokens",
-      }),
-  };
-  if (owl) terminal.note("counting the outliers of every block of the dense model");
-  const ratios = owl ? await outlierRatios({ ...pass, calibration: calibration! }) : undefined;
-  const reports = await prune({
-    ...pass,
-    method,
-    request: ratios ? owlRequests(targets, request, ratios) : requests,
-    solve,
-    targets,
-    calibration,
-    trueSequential: values.trueSequential,
-    write: async (name, bytes) => {
-      await writer.write(name, bytes);
-      release(bytes);
+    files: [given.calibrationFile, values.sparsityMap].filter((path) => path !== undefined),
+    request: {
+      method: method.name,
+      ...values.update && { update: values.update },
+      ...asked as Record<string, Json>,
+      ...pattern && { pattern: `${pattern.n}:${pattern.m}` },
+      ...method.statistic === "gram" && { ...solve, trueSequential: values.trueSequential },
+      allocation: values.allocation,
+      ...map && { sparsityMap: map },
+      seed: values.seed,
+      targets: { blocks, include, exclude },
     },
+    calibration: calibration && corpusOf(calibration),
+  }, context);
+  await using writer = await createWriter(checkpoint, values.out!, {
+    force: values.force,
+    plan: manifest.planId,
+    resume: values.resume,
   });
-  await writer.finish();
-  const seconds = (performance.now() - start) / 1000, peakBytes = await context.peakMemory();
-  const text = [
-    [summary(reports), ...aboutErrors(reports), ...aboutDamping(reports, solve.damping)].join("\n"),
-    `${values.out}: written in ${showSeconds(seconds)}, peak memory ${showBytes(peakBytes)}`,
-  ].join("\n\n");
+  signal.addEventListener("abort", () => writer.abort());
+  const entries = writer.steps.map(({ entry }) => entry as Entry);
+  if (values.resume) {
+    terminal.note(entries.length ? `going on after ${entries.length} finished steps` : "nothing to go on with");
+  }
+  using recorder = Recorder.begin(given.registry, manifest, values.out, values.resume);
+  try {
+    return await work();
+  } catch (error) {
+    recorder.fail(error, signal.aborted);
+    throw error;
+  }
+
+  async function work(): Promise<Outcome> {
+    const phases: Record<string, number> = {}, begun = performance.now();
+    let since = begun;
+    const lap = (phase: string) => {
+      const now = performance.now();
+      phases[phase] = (now - since) / 1000;
+      since = now;
+    };
+    const pass = {
+      checkpoint,
+      backend,
+      spool,
+      signal,
+      onProgress: ({ phase, block, blocks, tokens, totalTokens }: Progress) => {
+        recorder.progress({ phase, block, blocks, done: tokens, total: totalTokens });
+        terminal.progress({
+          label: `block ${block + 1} of ${blocks}`,
+          detail: phase,
+          done: tokens,
+          total: totalTokens,
+          unit: "tokens",
+        });
+      },
+    };
+    let ratios = entries.flatMap((entry) => "ratios" in entry ? [entry.ratios] : []).at(0);
+    if (owl && !ratios) {
+      terminal.note("counting the outliers of every block of the dense model");
+      ratios = await outlierRatios({ ...pass, calibration: calibration! });
+      writer.step({ ratios } satisfies Entry);
+      lap("outliers");
+    }
+
+    // What is drawn of a linear needs its dense weight once more, and the scale of its score where that is a column's.
+    const measures = new Map<string, Measures>(), statistics = new Map<string, Float32Array>();
+    const finished = entries.flatMap((entry) => "linears" in entry ? entry.linears : []);
+    for (const record of finished) recorder.linear(record);
+    const records = [...finished];
+    const found = await prune({
+      ...pass,
+      method,
+      request: owl ? owlRequests(targets, request, ratios!) : requests,
+      solve,
+      targets,
+      calibration,
+      trueSequential: values.trueSequential,
+      finished: { blocks: new Set(finished.map(({ block }) => block)), read: (name) => writer.read(name) },
+      onStatistic: (linear, statistic) => void statistics.set(linear, statistic.map(Math.sqrt)),
+      write: async (name, bytes) => {
+        await writer.write(name, bytes);
+        const { shape: [rows, cols], dtype } = checkpoint.tensors.get(name)!, linear = name.slice(0, -".weight".length);
+        const before = (await checkpoint.read([name])).get(name)!, scale = statistics.get(linear);
+        const scored = method.criterion?.formula({}).kind === "activation" && scale;
+        measures.set(
+          linear,
+          measure({ rows, cols, dtype, before, after: bytes, ...scored && { scores: { kind: "columns", scale } } }),
+        );
+        statistics.delete(linear);
+        release(bytes, before);
+      },
+      onBlock: (block, linears) => {
+        const own = linears.map((report): LinearRecord => ({ ...report, block, ...measures.get(report.name)! }));
+        measures.clear();
+        writer.step({ linears: own } satisfies Entry);
+        for (const record of own) recorder.linear(record);
+        records.push(...own);
+      },
+    });
+    lap("prune");
+    await writer.finish(await beside(manifest, checkpoint, records));
+    lap("write");
+    const seconds = (performance.now() - start) / 1000, peakBytes = await context.peakMemory();
+    recorder.finish(phases, peakBytes);
+    const reports = records;
+    const text = [
+      [summary(reports), ...aboutErrors(reports), ...aboutDamping(reports, solve.damping)].join("\n"),
+      `${values.out}: written in ${showSeconds(seconds)}, peak memory ${showBytes(peakBytes)}; run ${recorder.id}`,
+    ].join("\n\n");
+    return {
+      text,
+      json: {
+        ...json,
+        ...ratios && { outlierRatios: ratios },
+        run: recorder.id,
+        out: values.out,
+        linears: reports.map(({ magnitudes: _m, scores: _s, density: _d, ...report }) => report),
+        resumed: records.length - found.length,
+        seconds,
+        phases,
+        peakBytes,
+        operations: await backend.seconds(),
+      },
+    };
+  }
+}
+
+/** The files that a pruned model gets beside its own: its manifest, and its card in place of the base's. */
+async function beside(
+  manifest: Manifest,
+  checkpoint: Checkpoint,
+  linears: readonly LinearRecord[],
+): Promise<Record<string, string>> {
+  const baseCard = await checkpoint.readText("README.md").catch(() => undefined);
   return {
-    text,
-    json: {
-      ...json,
-      ...ratios && { outlierRatios: ratios },
-      out: values.out,
-      linears: reports,
-      seconds,
-      peakBytes,
-      operations: await backend.seconds(),
-    },
+    [MANIFEST_FILE]: manifestText(manifest),
+    "README.md": modelCard({ manifest, baseId: hubId(checkpoint.path), baseCard, linears, perplexities: [] }),
   };
+}
+
+/** Calibration as a run's record has it. */
+function corpusOf({ description, sequences, length, sha256 }: Calibration): Corpus {
+  return { description, sequences, seqlen: length, sha256 };
 }
 
 if (import.meta.main) await run(pruneCommand, main, { module: import.meta.url, enter });

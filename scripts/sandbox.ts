@@ -4,8 +4,19 @@
  */
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { defaultRegistry } from "../src/run/place.ts";
 import type { Permissions } from "../src/cli/sandbox.ts";
-import { fetchCorpus, type FetchOptions, firstMissing, locateCheckpoint, tryPlace, workshopOf } from "../src/mod.ts";
+import {
+  fetchCorpus,
+  type FetchOptions,
+  firstMissing,
+  type LocalCorpus,
+  locateCheckpoint,
+  PareError,
+  tryPlace,
+  workshopOf,
+} from "../src/mod.ts";
+import { NO_RUNS } from "./record.ts";
 
 /** Pare's own files: the modules, the kernels, the shaders, the sample. */
 const PARE = fileURLToPath(new URL("..", import.meta.url));
@@ -26,10 +37,10 @@ export class Reach {
   }
 
   /** A corpus under a name that needs no network. */
-  async corpus(name: string, split: "test" | "train", options: FetchOptions): Promise<string> {
+  async corpus(name: string, split: "test" | "train", options: FetchOptions): Promise<LocalCorpus> {
     const local = await fetchCorpus(name, split, options);
     this.read(local.path);
-    return local.name;
+    return local;
   }
 
   /** A file or directory to read. */
@@ -70,6 +81,22 @@ export class Reach {
     const file = join(resolve(directory || systemTemporary()), `.pare-hidden-${crypto.randomUUID()}`);
     this.write(file);
     return file;
+  }
+
+  /**
+   * The registry of runs, whose folder is made if it is missing; undefined for none.
+   * @throws PareError if the folder cannot be made.
+   */
+  registry(runs: string | undefined): string | undefined {
+    if (runs === NO_RUNS) return undefined;
+    const path = resolve(runs ?? defaultRegistry());
+    try {
+      Deno.mkdirSync(dirname(path), { recursive: true });
+    } catch (error) {
+      throw new PareError(`--runs ${path}: its folder cannot be made: ${(error as Error).message}`);
+    }
+    for (const file of ["", "-wal", "-shm"]) this.write(path + file);
+    return path;
   }
 
   /** All of it. */

@@ -35,10 +35,11 @@ export interface CheckpointWriter extends AsyncDisposable {
   read(name: string): Promise<Uint8Array<ArrayBuffer>>;
   /**
    * Writes all that is still missing and makes the directory appear under its name.
+   * @param texts Files of the directory by their names, in place of the input's or beside them.
    * @throws PareError if a tensor that is copied holds NaN or Inf, if the disk is full or fails, or if the name was taken
    * meanwhile; nothing is left behind.
    */
-  finish(): Promise<void>;
+  finish(texts?: Readonly<Record<string, string>>): Promise<void>;
   /**
    * Gives up, at once (it waits for nothing: an interrupt handler may call it and exit), and leaves nothing behind but what
    * may be resumed.
@@ -139,7 +140,7 @@ export async function createWriter(
       journal.append({ entry, tensors: fresh });
       fresh = {};
     },
-    async finish() {
+    async finish(texts = {}) {
       await attempt(async () => {
         for (const info of checkpoint.tensors.values()) {
           if (written.has(info.name)) continue;
@@ -155,8 +156,9 @@ export async function createWriter(
             refuseUnlessOpen();
           }
         }
-        for (const file of checkpoint.files) {
-          const bytes = await checkpoint.readFile(file);
+        for (const file of new Set([...checkpoint.files, ...Object.keys(texts)])) {
+          const text = texts[file];
+          const bytes = text === undefined ? await checkpoint.readFile(file) : new TextEncoder().encode(text);
           if (!bytes) continue;
           await using handle = await open(join(place.partial, file), "w");
           await writeAll(handle, bytes, 0);

@@ -1,6 +1,6 @@
 /** What `deno task eval` understands. */
 import { integer, text } from "./flags.ts";
-import { backend, explainPermissions, model, spool, workers } from "./shared_flags.ts";
+import { backend, explainPermissions, model, runs, spool, workers } from "./shared_flags.ts";
 
 /** What `deno task eval` understands. */
 export const evalCommand = {
@@ -22,6 +22,7 @@ export const evalCommand = {
     backend,
     workers,
     spool,
+    runs,
     explainPermissions,
   },
   examples: [

@@ -4,7 +4,7 @@
  */
 import { PareError } from "../errors.ts";
 import { choice, integer, number, repeated, text, toggle, value, type Values } from "./flags.ts";
-import { backend, explainPermissions, model, spool, workers } from "./shared_flags.ts";
+import { backend, explainPermissions, model, runs, spool, workers } from "./shared_flags.ts";
 
 const flags = {
   model,
@@ -97,6 +97,7 @@ const flags = {
     help:
       "Go on after the last finished block of a run that was killed; what this run has done stays if it is stopped.",
   }),
+  runs,
   explainPermissions,
   dryRun: toggle({ help: "Print the plan (bytes to read, memory, time) and stop." }),
   sparsityType: value({

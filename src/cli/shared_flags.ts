@@ -31,3 +31,10 @@ export const spool: Flag<string | undefined> = text({
 export const explainPermissions: Flag<boolean> = toggle({
   help: "Print what the run may read and write (nothing else is open to it) and stop.",
 });
+
+/** Where runs are recorded. */
+export const runs: Flag<string | undefined> = text({
+  placeholder: "FILE|none",
+  help: "The registry that the run is recorded in; none records nothing.",
+  otherwise: "runs.db in the platform's data directory",
+});

@@ -10,6 +10,10 @@ export const HELD_OUT = `${ROOT}tests/fixtures/data/austen-heldout.txt`;
 /** Its calibration and evaluation tokens, as the golden runs have them. */
 export const TOKENS = `${ROOT}tests/golden/Austen-700K/tokens.safetensors`;
 
+/** Where the tests' own runs are recorded. */
+export const DATA_HOME = Deno.makeTempDirSync({ prefix: "pare-data-" });
+globalThis.addEventListener("unload", () => Deno.removeSync(DATA_HOME, { recursive: true }));
+
 /** How a command ended. */
 export interface Ended {
   readonly code: number;
@@ -21,7 +25,8 @@ export interface Ended {
 export function start(command: string, ...args: readonly string[]): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--allow-all", `${ROOT}scripts/${command}.ts`, ...args],
-    env: { NO_COLOR: "1" },
+    // Runs are recorded, but not among those of whoever tests.
+    env: { NO_COLOR: "1", XDG_DATA_HOME: DATA_HOME },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

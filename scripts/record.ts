@@ -1,0 +1,124 @@
+/**
+ * What a command leaves in the registry: who it was, what went in, how far it has come, what came of it. A run that is to
+ * leave nothing (`--runs none`) goes through the same calls.
+ */
+import { basename, resolve } from "node:path";
+import project from "../deno.json" with { type: "json" };
+import type { Context } from "../src/cli/run.ts";
+import { digestFile, digestKernels, digestModel } from "../src/run/digest.ts";
+import { makeManifest } from "../src/run/manifest.ts";
+import type { InputFile, LinearRecord, Manifest, PerplexityRecord, Plan, RunProgress } from "../src/run/record.ts";
+import { Registry } from "../src/run/registry.ts";
+import { type Checkpoint, PareError } from "../src/mod.ts";
+
+/** What `--runs` says for no registry. */
+export const NO_RUNS = "none";
+
+/** What is known of a run before it begins. */
+export interface Subject extends Pick<Plan, "kind" | "request" | "calibration" | "evaluation"> {
+  readonly checkpoint: Checkpoint;
+  readonly backend: { readonly name: string; readonly description: string };
+  /** Files that were read beside the model's. */
+  readonly files: readonly string[];
+}
+
+/** The manifest of a run: hashes all that went in. */
+export async function describeRun(subject: Subject, { args }: Context): Promise<Manifest> {
+  const { kind, request, calibration, evaluation, checkpoint, backend, files } = subject;
+  const hash = async (paths: readonly string[]): Promise<InputFile[]> => {
+    const hashed: InputFile[] = [];
+    for (const path of new Set(paths)) hashed.push(await digestFile(resolve(path)));
+    return hashed;
+  };
+  const sources: string[] = [];
+  for (const source of checkpoint.sources) if ((await Deno.stat(source)).isFile) sources.push(source);
+  const model = await hash(sources), others = await hash(files);
+  const plan: Plan = {
+    kind,
+    pare: project.version,
+    model: { name: modelName(checkpoint.path), sha256: digestModel(model) },
+    backend: backend.name === "webgpu" ? "webgpu" : "wasm",
+    request,
+    ...calibration && { calibration },
+    ...evaluation && { evaluation },
+  };
+  return makeManifest({
+    plan,
+    args,
+    inputs: [...model, ...others],
+    kernels: await digestKernels(),
+    backend: backend.description,
+  });
+}
+
+/** `owner/name` of a snapshot in the Hub's cache, else the last part of the path. */
+export function modelName(path: string): string {
+  return hubId(path) ?? basename(resolve(path));
+}
+
+/** The id on the Hub of what lies in its cache. */
+export function hubId(path: string): string | undefined {
+  const [, id] = /models--([^/\\]+)[/\\]snapshots[/\\]/.exec(`${resolve(path)}/`) ?? [];
+  return id?.replace("--", "/");
+}
+
+/** A run on its way. */
+export class Recorder implements Disposable {
+  #ended = false;
+
+  private constructor(readonly registry: Registry | undefined, readonly id: string) {}
+
+  /**
+   * Begins a run, or goes on with the one of the same plan that ended early.
+   * @param path The registry; nothing is recorded without one.
+   */
+  static begin(path: string | undefined, manifest: Manifest, out: string | undefined, resumes = false): Recorder {
+    if (path === undefined) return new Recorder(undefined, manifest.planId);
+    const registry = Registry.open(path, { mode: "write" });
+    const before = resumes ? registry.get(manifest.planId) : undefined;
+    if (before && before.status !== "finished") {
+      registry.resume(before.id);
+      return new Recorder(registry, before.id);
+    }
+    return new Recorder(registry, registry.begin(manifest, out && resolve(out)));
+  }
+
+  /** How far it has come. */
+  progress(progress: RunProgress): void {
+    this.registry?.progress(this.id, progress);
+  }
+
+  /** A linear is done. */
+  linear(record: LinearRecord): void {
+    this.registry?.linear(this.id, record);
+  }
+
+  /** A perplexity was measured. */
+  perplexity(record: PerplexityRecord): void {
+    this.registry?.perplexity(this.id, record);
+  }
+
+  /** The same for the newest finished run of another plan, if there is one. */
+  perplexityOf(planId: string, record: PerplexityRecord): void {
+    const run = this.registry?.finishedRun(planId);
+    if (run) this.registry!.perplexity(run.id, record);
+  }
+
+  /** The run has come to its end. */
+  finish(phases: Record<string, number>, peakBytes: number): void {
+    this.registry?.finish(this.id, { phases, peakBytes });
+    this.#ended = true;
+  }
+
+  /** It has not. */
+  fail(error: unknown, stopped: boolean): void {
+    if (this.#ended) return;
+    const message = error instanceof PareError ? error.message : String(error);
+    this.registry?.fail(this.id, stopped ? "interrupted" : "failed", message);
+    this.#ended = true;
+  }
+
+  [Symbol.dispose](): void {
+    this.registry?.[Symbol.dispose]();
+  }
+}
