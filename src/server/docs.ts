@@ -11,7 +11,15 @@ interface Parameter {
   readonly in: string;
   readonly required?: boolean;
   readonly description?: string;
-  readonly schema?: { readonly type?: string; readonly enum?: readonly string[]; readonly pattern?: string };
+  readonly schema?: Value;
+}
+
+/** What a parameter may be: described here, or by the name of a schema. */
+interface Value {
+  readonly $ref?: string;
+  readonly type?: string;
+  readonly enum?: readonly string[];
+  readonly pattern?: string;
 }
 
 /** The page. */
@@ -40,7 +48,7 @@ export async function docsPage({ info, paths = {}, components = {} }: Document):
             ${operations.map(({ path, summary, description, parameters = [], responses = {} }) =>
               html`<section><h3><code>GET ${path}</code></h3>
 <p>${summary}. ${description ?? ""}</p>
-${parameters.length ? table(parameters as Parameter[]) : ""}
+${parameters.length ? table(parameters as Parameter[], components.schemas as Record<string, Value>) : ""}
 <ul>${
                 Object.entries(responses).map(([status, response]) =>
                   html`<li>${status}: ${(response as { description: string }).description}</li>`
@@ -63,7 +71,13 @@ ${parameters.length ? table(parameters as Parameter[]) : ""}
   );
 }
 
-function table(parameters: readonly Parameter[]) {
+/** A value in words. */
+function describe(value: Value, schemas: Readonly<Record<string, Value>>): string {
+  const { enum: words, pattern, type = "" } = value.$ref ? schemas[value.$ref.split("/").at(-1)!] : value;
+  return words?.join(", ") ?? pattern ?? type;
+}
+
+function table(parameters: readonly Parameter[], schemas: Readonly<Record<string, Value>>) {
   return html`
     <table>
       <thead>
@@ -78,7 +92,7 @@ function table(parameters: readonly Parameter[]) {
           <tr>
             <td><code>${name}</code>${raw(required ? "" : " (optional)")}</td>
             <td>${place}</td>
-            <td>${schema.enum?.join(", ") ?? schema.pattern ?? schema.type ?? ""} ${description ?? ""}</td>
+            <td>${describe(schema, schemas)}${description ? `: ${description}` : ""}</td>
           </tr>
         `
       )}</tbody>

@@ -172,6 +172,23 @@ testPage("what the server refuses is said on the page", async (page) => {
   await page.getByRole("alert").filter({ hasText: "runs: expected two ids" }).waitFor();
 }, { expected: "400" });
 
+testPage("on the narrowest window that WCAG knows nothing stands beyond its edge", async (page, { ids }) => {
+  // 1.4.10, Reflow: 320 CSS pixels.
+  await page.setViewportSize({ width: 320, height: 640 });
+  const beyond = () => page.evaluate("document.documentElement.scrollWidth - innerWidth");
+  await page.getByRole("link", { name: ids[0] }).waitFor();
+  assertEquals(await beyond(), 0);
+  await page.getByRole("link", { name: ids[0] }).click();
+  await page.getByRole("gridcell").first().click();
+  await page.getByRole("region", { name: NAMES[0] }).waitFor();
+  assertEquals(await beyond(), 0);
+  assertEquals(await findViolations(page), []);
+  await page.evaluate(`location.hash = "#/compare/${ids[0]},${ids[1]}"`);
+  await page.getByRole("heading", { name: "Two runs compared" }).waitFor();
+  assertEquals(await beyond(), 0);
+  assertEquals(await findViolations(page), []);
+});
+
 testPage("axe is not blind: it names a button without a name", async (page) => {
   await page.evaluate("document.querySelector('button').textContent = ''");
   assertMatch((await findViolations(page)).join(), /^button-name: <button/);

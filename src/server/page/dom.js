@@ -20,9 +20,10 @@ export function make(tag, given = {}, ...children) {
 export function makeTable(caption, heads, rows, kind = "") {
   const cell = (content) =>
     content?.number !== undefined ? make("td.number", {}, content.number) : make("td", {}, content ?? "–");
+  // What is wider than the window is scrolled to by keyboard too.
   return make(
     "div.scroll",
-    {},
+    { tabindex: "0", role: "region", "aria-label": caption },
     make(
       "table",
       { class: kind },
@@ -51,7 +52,8 @@ export const digits = (number) => number === undefined || number === null ? "–
 export const percent = (share) => share === undefined || share === null ? "–" : `${(share * 100).toFixed(1)} %`;
 
 /** A time of day. */
-export const time = (iso) => make("time", { datetime: iso }, new Date(iso).toLocaleString());
+export const time = (iso) =>
+  make("time", { datetime: iso }, new Date(iso).toLocaleString(undefined, { dateStyle: "short", timeStyle: "short" }));
 
 /** Seconds between two times. */
 export function duration({ startedAt, finishedAt }) {

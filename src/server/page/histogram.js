@@ -4,6 +4,9 @@ import uPlot from "./uplot.js";
 
 const SIZE = { width: 370, height: 256 };
 
+/** Pixels beside a plot in a narrow window. */
+const MARGIN = 64;
+
 /** Pixels of the room for numbers at the left. */
 const AXIS = 64;
 
@@ -35,6 +38,7 @@ export function drawHistogram(histogram, caption, signal) {
     new uPlot(
       {
         ...SIZE,
+        width: Math.min(SIZE.width, innerWidth - MARGIN),
         legend: { show: false },
         cursor: { show: false },
         scales: { x: { time: false, range: [0, max] }, y: { range: (_plot, _least, most) => [0, most] } },

@@ -113,7 +113,7 @@ export async function showRuns(here, signal) {
       "div.scroll",
       {},
       make(
-        "table",
+        "table.runs",
         {},
         make("caption.hidden", {}, "Runs, newest first"),
         make("thead", {}, make("tr", {}, HEADS.map((head) => head ? make("th", { scope: "col" }, head) : make("td")))),
