@@ -159,7 +159,7 @@ type Given = Parameters<typeof settle>[0] & {
 };
 
 /** Fetches what the run needs, and says what it may touch. */
-async function enter(given: Given, { terminal }: Context) {
+export async function enter(given: Given, { terminal }: Context) {
   const values = settle(given, () => {}), { calibrated } = understand(values);
   const reach = new Reach(), fetching = { onProgress: downloads(terminal) };
   const model = await reach.model(values.model, fetching);

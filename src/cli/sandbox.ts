@@ -39,10 +39,18 @@ export type FromWork =
   | { readonly refused: string }
   | { readonly bug: string };
 
-/** One flag of Deno for each kind; a comma in a path is doubled. */
+/**
+ * One flag of Deno for each kind.
+ * @throws PareError for a path with a comma: Deno's flags have no way to name it.
+ */
 export function permissionFlags({ read, write }: Permissions): string[] {
-  const flag = (kind: string, paths: readonly string[]) =>
-    paths.length ? [`--allow-${kind}=${paths.map((path) => path.replaceAll(",", ",,")).join(",")}`] : [];
+  const flag = (kind: string, paths: readonly string[]) => {
+    const odd = paths.find((path) => path.includes(","));
+    if (odd !== undefined) {
+      throw new PareError(`${odd}: a path with a comma cannot be opened to a run; rename it or link to it`);
+    }
+    return paths.length ? [`--allow-${kind}=${paths.join(",")}`] : [];
+  };
   return [...flag("read", read), ...flag("write", write)];
 }
 

@@ -1,0 +1,25 @@
+/** What `deno task verify` understands. */
+import { required, text } from "./flags.ts";
+import { backend, explainPermissions, runs, spool, workers } from "./shared_flags.ts";
+
+/** What `deno task verify` understands. */
+export const verifyCommand = {
+  name: "verify",
+  summary: "run a recorded prune again, in a sandbox of its own, and compare every mask and weight.",
+  operand: "run",
+  flags: {
+    run: required(text({
+      placeholder: "RUN|MANIFEST|DIR",
+      help: "A run's id, a manifest, or a pruned model's directory with its manifest.",
+    })),
+    backend: { ...backend, absent: undefined as "auto" | "webgpu" | "wasm" | undefined, otherwise: "the run's own" },
+    workers,
+    spool,
+    runs,
+    explainPermissions,
+  },
+  examples: ["deno task verify pruned", "deno task verify 0ba1098691f1c368 --json"],
+  notes:
+    "On the run's own backend everything must be identical: else the first linear that differs is named, and by how many " +
+    "bits. On another backend sums come in another order, and the share of equal mask bits is shown instead.",
+} as const;

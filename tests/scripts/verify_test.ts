@@ -1,0 +1,90 @@
+/** `deno task verify`, and the record that it goes by. */
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { temporary } from "../checkpoint/folders.ts";
+import { parseManifest } from "../../src/run/manifest.ts";
+import { Registry } from "../../src/run/registry.ts";
+import { AUSTEN, HELD_OUT, run, runJson } from "./commands.ts";
+
+const FLAGS = ["--model", AUSTEN, "--calibration", "sample", "--samples", "4", "--seqlen", "64", "--backend", "wasm"];
+
+/** A pruned model and its registry in a folder. */
+async function prunedIn(folder: string, ...more: string[]): Promise<{ out: string; runs: string[]; id: string }> {
+  const out = `${folder}/pruned`, runs = ["--runs", `${folder}/runs.db`];
+  const { run: id } = await runJson("prune", ...FLAGS, ...more, "--out", out, ...runs);
+  return { out, runs, id };
+}
+
+Deno.test("a prune leaves a run with all of its linears, a manifest and a card", async () => {
+  using folder = temporary();
+  const { out, runs, id } = await prunedIn(folder.path, "--method", "sparsegpt");
+  const manifest = parseManifest(Deno.readTextFileSync(`${out}/pare_manifest.json`), "manifest");
+  assertEquals(manifest.planId, id);
+  assertEquals(manifest.inputs.map(({ path }) => path.split("/").at(-1)).slice(0, 1), ["model.safetensors"]);
+  assertStringIncludes(Deno.readTextFileSync(`${out}/README.md`), `| plan | ${id} |`);
+  using registry = Registry.open(runs[1], { mode: "read" });
+  const found = registry.get(id)!;
+  assertEquals([found.status, found.out, registry.layers(id).length], ["finished", out, 42]);
+  const { density, magnitudes, damping, outputErrorFrom } = registry.layer(id, "model.layers.3.mlp.up_proj")!;
+  assertEquals([density.rows, density.cols, damping, outputErrorFrom], [64, 64, 0.01, "hessian"]);
+  assertEquals(magnitudes.counts.reduce((a, b) => a + b), 256 * 96);
+});
+
+Deno.test("the same plan has the same id wherever its result goes, another one another", async () => {
+  using folder = temporary();
+  const ids: string[] = [];
+  for (const [name, ...flags] of [["a"], ["b"], ["c", "--seed", "1"], ["d", "--sparsity", "0.4"]]) {
+    ids.push((await prunedIn(`${folder.path}/${name}`, ...flags)).id);
+  }
+  assertEquals(ids[1], ids[0]);
+  assertEquals(new Set(ids).size, 3);
+});
+
+Deno.test("a run is verified by its id, its manifest or its model: identical, and its evaluation stands beside it", async () => {
+  using folder = temporary();
+  const { out, runs, id } = await prunedIn(folder.path);
+  for (const reference of [id, out, `${out}/pare_manifest.json`]) {
+    const { identical, linears, sameWeights, agreement } = await runJson("verify", reference, ...runs);
+    assertEquals([identical, linears, sameWeights, agreement], [true, 42, 42, 1]);
+  }
+  const evaluated = ["--corpus", HELD_OUT, "--seqlen", "128", "--windows", "2", "--backend", "wasm"];
+  const { perplexity } = await runJson("eval", "--model", out, ...evaluated, ...runs);
+  using registry = Registry.open(runs[1], { mode: "read" });
+  assertEquals(registry.get(id)!.perplexities.map(({ label, perplexity }) => [label, perplexity]), [[
+    "pruned",
+    perplexity,
+  ]]);
+});
+
+Deno.test("a model that was changed since is not identical: the linear is named, and the bits of its mask", async () => {
+  using folder = temporary();
+  const { out, runs } = await prunedIn(folder.path), path = `${out}/model.safetensors`;
+  const file = Deno.readFileSync(path), length = Number(new DataView(file.buffer).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(file.subarray(8, 8 + length)));
+  const name = "model.layers.2.mlp.gate_proj", [from] = header[`${name}.weight`].data_offsets;
+  // The first weights, F16: whatever they are, three of the first four change between zero and not.
+  const words = new Uint16Array(file.slice(8 + length + from, 8 + length + from + 8).buffer);
+  for (const i of [0, 1, 2]) words[i] = words[i] === 0 ? 0x3c00 : 0;
+  file.set(new Uint8Array(words.buffer), 8 + length + from);
+  Deno.writeFileSync(path, file);
+  const { code, out: said, err } = await run("verify", out, ...runs);
+  assertEquals(code, 2);
+  assertMatch(said, /^ +42 +41 +41 +99\.99 %$|^ +42 +41 +41 +100\.00 %$/m);
+  assertStringIncludes(err, `error: not identical; first ${name}: its mask differs, in 3 bits of the mask\n`);
+});
+
+Deno.test("an input that changed is named, and how; what is no run is refused", async () => {
+  using folder = temporary();
+  const tokens = `${folder.path}/text.txt`;
+  Deno.copyFileSync(HELD_OUT, tokens);
+  const out = `${folder.path}/pruned`, runs = ["--runs", `${folder.path}/runs.db`];
+  const flags = FLAGS.map((flag) => flag === "sample" ? tokens : flag);
+  await runJson("prune", ...flags, "--out", out, ...runs);
+  Deno.writeTextFileSync(tokens, "x", { append: true });
+  const changed = await run("verify", out, ...runs);
+  assertEquals([changed.code, changed.out], [2, ""]);
+  assertMatch(changed.err, /error: what the run read has changed: .*text\.txt: \d+ bytes, the run read \d+$/m);
+  const unknown = await run("verify", "0123456789abcdef", ...runs);
+  assertEquals(unknown.code, 2);
+  assertMatch(unknown.err, /^error: 0123456789abcdef: neither a run of the registry nor a manifest/m);
+  assert(!unknown.err.includes("at "), unknown.err);
+});
