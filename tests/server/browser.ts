@@ -15,6 +15,9 @@ export const CHROMIUM = [Deno.env.get("CHROMIUM"), "/usr/bin/chromium", "/usr/bi
   }
 });
 
+/** Milliseconds that a page may take to show something: a real prune, on a machine that does other things too. */
+const PATIENCE = 120_000;
+
 /** A page, and what went wrong behind it. */
 export interface Watched extends AsyncDisposable {
   readonly page: Page;
@@ -28,6 +31,7 @@ export interface Watched extends AsyncDisposable {
 export async function openPage(address: string, colorScheme: "light" | "dark" = "light"): Promise<Watched> {
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
   const page = await browser.newPage({ colorScheme, viewport: { width: 1100, height: 800 } });
+  page.setDefaultTimeout(PATIENCE);
   const errors: string[] = [], strangers: string[] = [];
   page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
   page.on("pageerror", (error) => errors.push(error.message));

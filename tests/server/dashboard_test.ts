@@ -2,12 +2,16 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Page } from "playwright-core";
 import { CHROMIUM, findViolations, openPage } from "./browser.ts";
+import { AUSTEN, start } from "../scripts/commands.ts";
 import { linear, manifest } from "../run/runs.ts";
 import { type Fixture, NAMES, openFixture } from "./fixture.ts";
 
 if (!CHROMIUM) {
   console.warn("SKIPPED: the dashboard's tests need Chromium (apt-get install chromium, or CHROMIUM=PATH)");
 }
+
+/** Of Austen-700K: six blocks of seven. */
+const LINEARS = 42;
 
 const TOKEN = "0123456789abcdef";
 
@@ -86,6 +90,31 @@ testPage("a run updates live while another process writes it", async (page, { pa
   await reader.cancel();
   assertEquals((await child.status).success, true);
   assertEquals(registry.get(id)?.status, "finished");
+});
+
+testPage("a real prune is followed from its beginning to its end", async (page, { path }) => {
+  const args = [
+    "--calibration",
+    "sample",
+    "--samples",
+    "64",
+    "--backend",
+    "wasm",
+    "--out",
+    `${path}.out`,
+    "--runs",
+    path,
+  ];
+  const ended = start("prune", "--model", AUSTEN, ...args).output();
+  const row = page.getByRole("row").filter({ hasText: "Austen-700K" });
+  await row.getByRole("progressbar").waitFor();
+  await row.getByRole("link").click();
+  const done = page.getByRole("gridcell", { name: /: sparsity 50\.0 %$/ });
+  await done.first().waitFor();
+  assert(await done.count() < LINEARS, "the first linears are shown before the last are done");
+  await page.getByText("finished", { exact: true }).waitFor();
+  assertEquals(await done.count(), LINEARS);
+  assertEquals((await ended).code, 0);
 });
 
 testPage("the heat map is one stop of the keyboard: arrows move in it, Enter opens a linear", async (page, { ids }) => {

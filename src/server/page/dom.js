@@ -7,7 +7,7 @@
  */
 export function make(tag, given = {}, ...children) {
   const [name, ...classes] = tag.split("."), element = document.createElement(name);
-  element.classList.add(...classes);
+  if (classes.length) element.classList.add(...classes);
   for (const [key, value] of Object.entries(given)) {
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
     else if (value !== undefined && value !== false) element.setAttribute(key, value === true ? "" : value);
@@ -26,7 +26,7 @@ export function makeTable(caption, heads, rows, kind = "") {
     { tabindex: "0", role: "region", "aria-label": caption },
     make(
       "table",
-      { class: kind },
+      { class: kind || undefined },
       make("caption.hidden", {}, caption),
       make("thead", {}, make("tr", {}, heads.map((head) => make("th", { scope: "col" }, head)))),
       make("tbody", {}, rows.map((row) => make("tr", {}, row.map(cell)))),

@@ -21,7 +21,7 @@ function cells(run, box) {
     run.status === "running" ? progressOf(run.progress) : make(`span.status.${run.status}`, {}, run.status),
     plan.model.name,
     request.method ?? plan.kind,
-    request.pattern ?? "unstructured",
+    request.method ? request.pattern ?? "unstructured" : "–",
     request.sparsity === undefined ? "–" : String(request.sparsity),
     digits(result(run)?.perplexity),
     time(run.startedAt),
