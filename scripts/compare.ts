@@ -44,8 +44,11 @@ interface Job {
 }
 
 /** What the flags ask, checked. */
-function understand({ methods, sparsities, damping, blockSize, corpus, tokens }: Given) {
+function understand({ methods, sparsities, seeds, calibration, damping, blockSize, corpus, tokens }: Given) {
   if (corpus && tokens) throw new PareError("--corpus and --tokens exclude each other");
+  if (seeds.length > 1 && /\.safetensors$/i.test(calibration)) {
+    throw new PareError(`--seeds ${seeds.join(",")}: ${calibration} holds ready sequences; no seed draws others`);
+  }
   const wrong = sparsities.find((asked) => !/^(\d+:\d+|\d*\.?\d+)$/.test(asked));
   if (wrong !== undefined) {
     throw new PareError(`--sparsities ${wrong}: expected shares such as 0.5 and patterns such as 2:4`);

@@ -41,6 +41,7 @@ export type { HubProgress } from "./checkpoint/hub.ts";
 export { locateCheckpoint, openCheckpoint, type OpenOptions } from "./checkpoint/open.ts";
 export { firstMissing, type Place, reserve, tryPlace, workshopOf } from "./checkpoint/place.ts";
 export { release } from "./checkpoint/release.ts";
+export type { Step } from "./checkpoint/journal.ts";
 export type { Source } from "./checkpoint/source.ts";
 export { type CheckpointWriter, createWriter, type WriterOptions } from "./checkpoint/writer.ts";
 export * from "./method/mod.ts";
@@ -54,9 +55,9 @@ export { generate, type Sampling } from "./stream/generate.ts";
 export type { SpoolOptions } from "./stream/hidden.ts";
 export { logits } from "./stream/logits.ts";
 export { type OutlierOptions, outlierRatios } from "./stream/outliers.ts";
-export { type Plan, planPrune } from "./stream/plan.ts";
+export { type Plan, type PlanOptions, planPrune } from "./stream/plan.ts";
 export type { OnProgress, Phase, Progress } from "./stream/progress.ts";
-export { type LinearReport, observeFirst, prune, type PruneOptions } from "./stream/prune.ts";
+export { type Finished, type LinearReport, observeFirst, prune, type PruneOptions } from "./stream/prune.ts";
 export type { Observation } from "./stream/observation.ts";
 export { chooseTargets, type Requests, type TargetOptions, type Targets } from "./stream/target.ts";
 export {
@@ -66,7 +67,7 @@ export {
   DEFAULT_SAMPLES,
   DEFAULT_SEQLEN,
 } from "./text/calibration.ts";
-export { fetchCorpus, type FetchOptions, type LocalCorpus } from "./text/fetch.ts";
+export { fetchCorpus, type FetchOptions, type LocalCorpus, type Split } from "./text/fetch.ts";
 export type { TokenMatrix } from "./text/token_file.ts";
 export { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
 export { evaluationWindows, type WindowOptions, type Windows } from "./text/windows.ts";

@@ -19,10 +19,11 @@ export class Observation implements Disposable {
   readonly #grams = new Map<LinearName, Sums>();
 
   /**
+   * Begins with nothing seen.
    * @param grams Whether to collect `xᵀ x` besides the squares.
    * @param kept Whether a Hessian may be asked for more than once.
    */
-  constructor(readonly backend: Backend, readonly grams: boolean, readonly kept = false) {}
+  constructor(private readonly backend: Backend, private readonly grams: boolean, private readonly kept = false) {}
 
   /** Adds a batch of the input that these linears share. */
   add(linears: readonly LinearName[], input: Tensor): void {
@@ -48,6 +49,7 @@ export class Observation implements Disposable {
     return this.backend.finish(sums, 2 / sequences);
   }
 
+  /** Frees all sums. */
   [Symbol.dispose](): void {
     for (const sums of [...this.#squares.values(), ...this.#grams.values()]) sums[Symbol.dispose]();
   }

@@ -73,6 +73,8 @@ Deno.test("what cannot be compared is refused before any work", async () => {
     "--sparsities 1.5": /^error: --sparsity 1\.5: expected a share in \[0, 1\)$/m,
     "--sparsities half": /^error: --sparsities half: expected shares such as 0\.5 and patterns such as 2:4$/m,
     "--sparsities 5:7": /^error: --pattern 5:7: .*q_proj has 96 inputs, not a multiple of 7$/m,
+    "--seeds 0,1 --calibration x.safetensors":
+      /^error: --seeds 0,1: x\.safetensors holds ready sequences; no seed draws others$/m,
     "--samples 0": /^error: --samples 0: expected whole numbers of 1 or more, with a comma between them$/m,
     "--methods wanda --damping 0.1":
       /^error: --damping and --block-size are for sparsegpt, which --methods does not name$/m,
