@@ -219,6 +219,7 @@ testPage("on the narrowest window that WCAG knows nothing stands beyond its edge
 });
 
 testPage("axe is not blind: it names a button without a name", async (page) => {
+  await page.getByRole("button").first().waitFor();
   await page.evaluate("document.querySelector('button').textContent = ''");
   assertMatch((await findViolations(page)).join(), /^button-name: <button/);
 });
