@@ -101,10 +101,26 @@ Deno.test("every answer forbids scripts and connections that are not the server'
   }
 });
 
-Deno.test("another site may read only if it was named", async () => {
-  await using fixture = await openFixture({ origins: ["http://localhost:3000"] });
-  const allowed = async (origin: string) =>
-    (await ask(fixture.app, "/api/runs", { origin })).headers.get("access-control-allow-origin");
+Deno.test("another site may read only if it was named, and caches keep sites apart", async () => {
+  await using fixture = await openFixture({ origins: ["http://localhost:3000"], token: TOKEN });
+  const authorization = `Bearer ${TOKEN}`;
+  const allowed = async (origin: string) => {
+    const { headers } = await ask(fixture.app, "/api/runs", { origin, authorization });
+    assertMatch(headers.get("vary")!, /origin/i);
+    assertMatch(headers.get("vary")!, /accept-encoding/i);
+    return headers.get("access-control-allow-origin");
+  };
   assertEquals(await allowed("http://localhost:3000"), "http://localhost:3000");
   assertEquals(await allowed("http://evil.example"), null);
+  // A browser asks first whether it may send the token, without it.
+  const preflight = await fixture.app.request("http://127.0.0.1/api/runs", {
+    method: "OPTIONS",
+    headers: {
+      origin: "http://localhost:3000",
+      "access-control-request-method": "GET",
+      "access-control-request-headers": "authorization",
+    },
+  });
+  assertEquals([preflight.status, preflight.headers.get("access-control-allow-headers")], [204, "authorization"]);
+  assertEquals(preflight.headers.get("access-control-allow-methods"), "GET,HEAD");
 });
