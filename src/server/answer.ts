@@ -4,17 +4,17 @@
  */
 import type { Context, TypedResponse } from "hono";
 import type { JSONParsed } from "hono/utils/types";
-import { type Prepared, send } from "./prepared.ts";
+import { type Prepared, prepareJson, send } from "./prepared.ts";
 
 /** A response whose body is the JSON of a `T`. */
 export type Answer<T> = Response & TypedResponse<JSONParsed<T>, 200, "json">;
 
-/** Sends a value. */
-export function answer<T>(context: Context, value: T, prepare: (value: T) => Prepared): Answer<T> {
-  return answerPrepared<T>(context, prepare(value));
+/** Sends a value as JSON. */
+export function answer<T>(context: Context, value: T): Answer<T> {
+  return answerPrepared<T>(context, prepareJson(value));
 }
 
-/** Sends the JSON of a `T` that was prepared before. */
+/** Sends what was prepared of a `T` before. */
 export function answerPrepared<T>(context: Context, prepared: Prepared): Answer<T> {
   return send(context, prepared) as Answer<T>;
 }

@@ -1,6 +1,6 @@
 /** The docs page: `/openapi.json` as a page to read, made here, so that it works offline and without a script. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
-import { html, raw } from "hono/html";
+import { html } from "hono/html";
 
 /** The document, as far as the page reads it. */
 type Document = ReturnType<OpenAPIHono["getOpenAPI31Document"]>;
@@ -22,10 +22,24 @@ interface Value {
   readonly pattern?: string;
 }
 
+/** Schemas by name. */
+type Schemas = Readonly<Record<string, Value>>;
+
+/** What is answered at a path. */
+interface Operation {
+  readonly path: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly parameters?: readonly Parameter[];
+  readonly responses: Readonly<Record<string, { readonly description: string }>>;
+}
+
 /** The page. */
 export async function docsPage({ info, paths = {}, components = {} }: Document): Promise<string> {
-  const operations = Object.entries(paths).flatMap(([path, { get } = {}]) => get ? [{ path, ...get }] : []);
-  const schemas = Object.entries(components.schemas ?? {});
+  const operations = Object.entries(paths).flatMap(([path, { get } = {}]) =>
+    get ? [{ path, ...get } as Operation] : []
+  );
+  const schemas = (components.schemas ?? {}) as Schemas;
   return String(
     await html`
       <!doctype html>
@@ -45,39 +59,43 @@ export async function docsPage({ info, paths = {}, components = {} }: Document):
           <main>
             <p>${info.description ?? ""}</p>
             <h2>Addresses</h2>
-            ${operations.map(({ path, summary, description, parameters = [], responses = {} }) =>
-              html`<section><h3><code>GET ${path}</code></h3>
-<p>${summary}. ${description ?? ""}</p>
-${parameters.length ? table(parameters as Parameter[], components.schemas as Record<string, Value>) : ""}
-<ul>${
-                Object.entries(responses).map(([status, response]) =>
-                  html`<li>${status}: ${(response as { description: string }).description}</li>`
-                )
-              }</ul></section>`
-            )}
+            ${operations.map((operation) => section(operation, schemas))}
             <h2>Schemas</h2>
-            ${schemas.map(([name, schema]) =>
-              html`
-                <details>
-                  <summary><code>${name}</code></summary>
-                  <pre tabindex="0">${JSON.stringify(schema, null, 2)}</pre>
-                </details>
-              `
-            )}
-                </main>
+            ${Object.entries(schemas).map(([name, schema]) => definition(name, schema))}
+          </main>
         </body>
       </html>
     `,
   );
 }
 
+function section({ path, summary, description = "", parameters = [], responses }: Operation, schemas: Schemas) {
+  return html`
+    <section>
+      <h3><code>GET ${path}</code></h3>
+      <p>${summary}. ${description}</p>
+      ${parameters.length ? table(parameters, schemas) : ""}
+      <ul>${Object.entries(responses).map(([status, { description }]) => html`<li>${status}: ${description}</li>`)}</ul>
+    </section>
+  `;
+}
+
+function definition(name: string, schema: Value) {
+  return html`
+    <details>
+      <summary><code>${name}</code></summary>
+      <pre tabindex="0">${JSON.stringify(schema, null, 2)}</pre>
+    </details>
+  `;
+}
+
 /** A value in words. */
-function describe(value: Value, schemas: Readonly<Record<string, Value>>): string {
+function describe(value: Value, schemas: Schemas): string {
   const { enum: words, pattern, type = "" } = value.$ref ? schemas[value.$ref.split("/").at(-1)!] : value;
   return words?.join(", ") ?? pattern ?? type;
 }
 
-function table(parameters: readonly Parameter[], schemas: Readonly<Record<string, Value>>) {
+function table(parameters: readonly Parameter[], schemas: Schemas) {
   return html`
     <table>
       <thead>
@@ -90,7 +108,7 @@ function table(parameters: readonly Parameter[], schemas: Readonly<Record<string
       <tbody>${parameters.map(({ name, in: place, required, schema = {}, description }) =>
         html`
           <tr>
-            <td><code>${name}</code>${raw(required ? "" : " (optional)")}</td>
+            <td><code>${name}</code>${required ? "" : " (optional)"}</td>
             <td>${place}</td>
             <td>${describe(schema, schemas)}${description ? `: ${description}` : ""}</td>
           </tr>

@@ -2,7 +2,7 @@
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { accepts } from "hono/accepts";
 import type { LinearRecord } from "../run/record.ts";
-import { type Answer, answerPrepared } from "./answer.ts";
+import { answerPrepared } from "./answer.ts";
 import { densityPng, densitySvg, histogramPng, histogramSvg } from "./plots.ts";
 import { prepare, type Prepared, PreparedCache, prepareJson } from "./prepared.ts";
 import { problems, refusal } from "./problem.ts";
@@ -119,7 +119,7 @@ export function serveLayers(app: OpenAPIHono, source: Source): void {
         version,
         () => draw(requireLayer(source, id, name), plot, form),
       );
-      return answerPrepared<never>(context, picture) as Answer<never>;
+      return answerPrepared<never>(context, picture);
     },
   );
 }

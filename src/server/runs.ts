@@ -4,7 +4,6 @@ import { compareHashes, type Comparison } from "../run/compare.ts";
 import type { LinearSummary } from "../run/registry.ts";
 import type { RunRecord } from "../run/record.ts";
 import { answer } from "./answer.ts";
-import { prepareJson } from "./prepared.ts";
 import { problems } from "./problem.ts";
 import { ManifestSchema, NoQuerySchema, RunPageSchema, RunParamsSchema, RunQuerySchema, RunSchema } from "./schemas.ts";
 import { requireRun, type Source } from "./source.ts";
@@ -73,7 +72,7 @@ export function serveRuns(app: OpenAPIHono, source: Source): void {
         ...problems(400),
       },
     }),
-    (context) => answer(context, source.list(context.req.valid("query")), prepareJson),
+    (context) => answer(context, source.list(context.req.valid("query"))),
   );
   app.openapi(
     createRoute({
@@ -86,7 +85,7 @@ export function serveRuns(app: OpenAPIHono, source: Source): void {
         ...problems(400, 404),
       },
     }),
-    (context) => answer(context, requireRun(source, context.req.valid("param").id), prepareJson),
+    (context) => answer(context, requireRun(source, context.req.valid("param").id)),
   );
   app.openapi(
     createRoute({
@@ -99,7 +98,7 @@ export function serveRuns(app: OpenAPIHono, source: Source): void {
         ...problems(400, 404),
       },
     }),
-    (context) => answer(context, requireRun(source, context.req.valid("param").id).manifest, prepareJson),
+    (context) => answer(context, requireRun(source, context.req.valid("param").id).manifest),
   );
   app.openapi(
     createRoute({
@@ -121,7 +120,7 @@ export function serveRuns(app: OpenAPIHono, source: Source): void {
       const runs = context.req.valid("query").runs.split(",").map((id) => requireRun(source, id));
       const [first, second] = runs.map(({ id }) => source.layers(id));
       const both: SideBySide = { runs, comparison: compareHashes(first, second), layers: pairs(first, second) };
-      return answer(context, both, prepareJson);
+      return answer(context, both);
     },
   );
 }
