@@ -54,16 +54,30 @@ export async function loadTokenizer(
   const config = configText === undefined ? {} : parse(configText, "tokenizer_config.json");
   let tokenizer: HuggingFaceTokenizer;
   try {
+    for (const token of json.added_tokens ?? []) {
+      const { content } = Object(token);
+      if (typeof content !== "string") {
+        throw new TypeError(`an added token that is no text: ${JSON.stringify(content)}`);
+      }
+    }
     const pre_tokenizer = json.pre_tokenizer ? withUnicodeClasses(json.pre_tokenizer) : null;
     const mended = withShortWords({ ...json, pre_tokenizer, added_tokens: json.added_tokens ?? [] });
     tokenizer = new HuggingFaceTokenizer(mended, config);
   } catch (error) {
     throw new PareError(`${name}: tokenizer.json: expected a tokenizer, found ${(error as Error).message}`);
   }
+  /** What the file says may be nonsense that is only met on the way. */
+  const attempt = <T>(what: string, act: () => T): T => {
+    try {
+      return act();
+    } catch (error) {
+      throw new PareError(`${name}: tokenizer.json: cannot ${what}: ${(error as Error).message}`, { cause: error });
+    }
+  };
   return {
     encode: (text, { special }) => {
-      const { ids, tokens } = tokenizer.encode(text, { add_special_tokens: special });
-      const unknown = ids.findIndex((id) => !Number.isInteger(id));
+      const { ids, tokens } = attempt("encode", () => tokenizer.encode(text, { add_special_tokens: special }));
+      const unknown = ids.findIndex((id) => !(Number.isInteger(id) && id >= 0 && id < 2 ** 32));
       if (unknown >= 0) throw new PareError(`${name}: tokenizer.json: the piece "${tokens[unknown]}" has no id`);
       return Uint32Array.from(ids);
     },
@@ -71,7 +85,7 @@ export async function loadTokenizer(
       const list = [...ids];
       // The clean-up is for tokenizers that split punctuation off; it would eat spaces that the model wrote.
       const options = { skip_special_tokens: true, clean_up_tokenization_spaces: false };
-      return list.length === 0 ? "" : tokenizer.decode(list, options);
+      return list.length === 0 ? "" : attempt("decode", () => tokenizer.decode(list, options));
     },
   };
 }
@@ -90,6 +104,11 @@ const GPT2_WORDS = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p
 function withUnicodeClasses(step: PreTokenizer): PreTokenizer {
   const split = (Regex: string) => ({ type: "Split", pattern: { Regex }, behavior: "Isolated", invert: false });
   if (step.type === "Sequence") return { ...step, pretokenizers: step.pretokenizers?.map(withUnicodeClasses) };
+  // The library would cut pieces of no length for ever.
+  const { length } = step as { length?: unknown };
+  if (step.type === "FixedLength" && !(Number(length) >= 1)) {
+    throw new RangeError(`a FixedLength of ${JSON.stringify(length)}`);
+  }
   if (step.type === "Digits") return split(step.individual_digits ? String.raw`\p{N}` : String.raw`\p{N}+`);
   // With a prefix space, which would have to come before the cut, it stays; no model of Pare's families has one.
   if (step.type !== "ByteLevel" || step.use_regex === false || step.add_prefix_space) return step;
