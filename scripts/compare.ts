@@ -30,11 +30,17 @@ import {
 import { plotSamples, plotSparsity } from "../src/report/plot.ts";
 import { type Comparison, type Row, samplePoint } from "../src/report/results.ts";
 import { captions, sampleTableOf, tableOf, toCsv, toMarkdown } from "../src/report/text.ts";
+import { describeRun, Recorder } from "./record.ts";
 import { Reach } from "./sandbox.ts";
 import { defaultSeqlen, downloads } from "./shared.ts";
 
 /** The flags as they are given, where hidden states would be spooled to, and where a pruned model stands for a while. */
-type Given = Values<typeof compareCommand.flags> & { readonly spoolFile?: string; readonly passing?: string };
+type Given = Values<typeof compareCommand.flags> & {
+  readonly spoolFile?: string;
+  readonly passing?: string;
+  readonly registry?: string;
+  readonly files?: readonly string[];
+};
 
 /** A method with what is asked of it. */
 interface Job {
@@ -72,19 +78,28 @@ async function enter(given: Given, { terminal }: Context) {
   const { jobs } = understand(given), reach = new Reach(), fetching = { onProgress: downloads(terminal) };
   const model = await reach.model(given.model, fetching);
   const calibrated = jobs.some(({ method }) => method.statistic !== "none");
-  const calibration = calibrated ? (await reach.corpus(given.calibration, "train", fetching)).name : given.calibration;
+  const calibration = calibrated ? await reach.corpus(given.calibration, "train", fetching) : undefined;
   if (given.tokens) reach.read(given.tokens);
-  const corpus = given.tokens ? undefined : (await reach.corpus(given.corpus ?? "wikitext2", "test", fetching)).name;
+  const corpus = given.tokens ? undefined : await reach.corpus(given.corpus ?? "wikitext2", "test", fetching);
   reach.output(given.out, model, given.force);
-  const passing = reach.passing(given.out);
   return {
-    values: { ...given, model, calibration, corpus, passing, spoolFile: reach.spool(given.spool) },
+    values: {
+      ...given,
+      model,
+      calibration: calibration?.name ?? given.calibration,
+      corpus: corpus?.name,
+      files: [calibration?.path, given.tokens ?? corpus?.path].filter((path) => path !== undefined),
+      passing: reach.passing(given.out),
+      spoolFile: reach.spool(given.spool),
+      registry: reach.registry(given.runs),
+    },
     permissions: reach.permissions,
   };
 }
 
 /** The comparison itself, in its sandbox. */
-export async function main(values: Given, { terminal, signal }: Context): Promise<Outcome> {
+export async function main(values: Given, context: Context): Promise<Outcome> {
+  const { terminal, signal } = context, begun = performance.now();
   const { jobs, solve } = understand(values);
   await using checkpoint = await openCheckpoint(values.model);
   const shape = readShape(checkpoint);
@@ -111,6 +126,7 @@ export async function main(values: Given, { terminal, signal }: Context): Promis
     spool: { always: values.spool !== undefined, file: values.spoolFile },
     onProgress: ({ phase, block, blocks, tokens, totalTokens }: Progress) => {
       peakBytes = Math.max(peakBytes, Deno.memoryUsage().rss);
+      recorder.progress({ phase: `${label}, ${phase}`, block, blocks, done: tokens, total: totalTokens });
       terminal.progress({
         label: `${label}: block ${block + 1} of ${blocks}`,
         detail: phase,
@@ -157,17 +173,44 @@ export async function main(values: Given, { terminal, signal }: Context): Promis
         const metricSeconds = reports.reduce((sum, report) => sum + report.seconds, 0);
         rows.push({ method: method.name, asked, sparsity, perplexity, metricSeconds, seconds, peakBytes: pruningPeak });
       }
-      terminal.note(`${label}: perplexity ${rows.at(-1)!.perplexity.toFixed(2)}`);
+      tell(label, rows.at(-1)!.perplexity);
     }
     return rows;
   };
 
+  const calibrated = jobs.filter(({ method }) => method.statistic !== "none");
+  const numbers: readonly (number | undefined)[] = values.samples ?? [undefined], [seed] = values.seeds;
+  const calibration = calibrated.length ? await draw(numbers.at(-1), seed) : undefined;
+  const evaluation = {
+    description: windows.description,
+    sequences: windows.windows,
+    seqlen: windows.length,
+    sha256: windows.sha256,
+  };
+  const calibratedOn = calibration && {
+    description: calibration.description,
+    sequences: calibration.sequences,
+    seqlen: calibration.length,
+    sha256: calibration.sha256,
+  };
+  const { methods, sparsities, seeds } = values;
+  const manifest = await describeRun({
+    kind: "compare",
+    checkpoint,
+    backend,
+    files: values.files!,
+    request: { methods, sparsities, samples: values.samples ?? null, seeds, ...solve && { ...solve } },
+    calibration: calibratedOn,
+    evaluation,
+  }, context);
+  using recorder = Recorder.begin(values.registry, manifest, values.out);
+  const tell = (label: string, perplexity: number) => {
+    terminal.note(`${label}: perplexity ${perplexity.toFixed(2)}`);
+    recorder.perplexity({ label, perplexity, evaluation });
+  };
   try {
     const dense = await score("dense, perplexity", values.model);
-    terminal.note(`dense: perplexity ${dense.perplexity.toFixed(2)}`);
-    const calibrated = jobs.filter(({ method }) => method.statistic !== "none");
-    const numbers: readonly (number | undefined)[] = values.samples ?? [undefined], [seed] = values.seeds;
-    const calibration = calibrated.length ? await draw(numbers.at(-1), seed) : undefined;
+    tell("dense", dense.perplexity);
     const rows = await runAll(jobs, calibration, "");
 
     // The same by the number of sequences, at the first sparsity; the table's own run is one of its points.
@@ -195,20 +238,8 @@ export async function main(values: Given, { terminal, signal }: Context): Promis
 
     const comparison: Comparison = {
       model: checkpoint.path,
-      evaluation: {
-        description: windows.description,
-        sequences: windows.windows,
-        seqlen: windows.length,
-        sha256: windows.sha256,
-      },
-      ...calibration && {
-        calibration: {
-          description: calibration.description,
-          sequences: calibration.sequences,
-          seqlen: calibration.length,
-          sha256: calibration.sha256,
-        },
-      },
+      evaluation,
+      ...calibratedOn && { calibration: calibratedOn },
       rows: [{ method: "dense", asked: "", sparsity: dense.sparsity, perplexity: dense.perplexity }, ...rows],
       ...points.length && { samples: { asked: values.sparsities[0], seeds: values.seeds, points } },
     };
@@ -220,6 +251,7 @@ export async function main(values: Given, { terminal, signal }: Context): Promis
     await file(plots.sparsity, plotSparsity(comparison));
     if (plots.samples) await file(plots.samples, plotSamples(points));
     place.commit();
+    recorder.finish({ compare: (performance.now() - begun) / 1000 }, await context.peakMemory());
     const shown = (part: ReturnType<typeof tableOf>) => table(part.heading, part.rows);
     return {
       text: [
@@ -230,8 +262,16 @@ export async function main(values: Given, { terminal, signal }: Context): Promis
           Object.values({ md: "compare.md", csv: "compare.csv", json: "compare.json", ...plots }).join(", ")
         }`,
       ].join("\n\n"),
-      json: { ...comparison, out: values.out, backend: { name: backend.name, description: backend.description } },
+      json: {
+        ...comparison,
+        run: recorder.id,
+        out: values.out,
+        backend: { name: backend.name, description: backend.description },
+      },
     };
+  } catch (error) {
+    recorder.fail(error, signal.aborted);
+    throw error;
   } finally {
     await Deno.remove(values.passing!, { recursive: true }).catch(() => {});
   }

@@ -1,7 +1,7 @@
 /** What `deno task compare` understands. */
 import { PareError } from "../errors.ts";
 import { integer, number, required, text, toggle, value } from "./flags.ts";
-import { backend, explainPermissions, model, spool, workers } from "./shared_flags.ts";
+import { backend, explainPermissions, model, runs, spool, workers } from "./shared_flags.ts";
 
 /** A list of words, each once. */
 function words(text: string, flag: string): readonly string[] {
@@ -84,6 +84,7 @@ export const compareCommand = {
     backend,
     workers,
     spool,
+    runs,
     force: toggle({ help: "Replace the directory --out if it exists and is not empty." }),
     explainPermissions,
   },
