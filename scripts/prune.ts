@@ -33,10 +33,11 @@ import {
   type SparsityMap,
   withUpdate,
 } from "../src/mod.ts";
-import { MANIFEST_FILE, manifestText } from "../src/run/manifest.ts";
+import { MANIFEST_FILE, manifestText, parseManifest } from "../src/run/manifest.ts";
 import { modelCard } from "../src/run/card.ts";
 import { measure, type Measures } from "../src/run/measures.ts";
-import type { Corpus, Json, LinearRecord, Manifest } from "../src/run/record.ts";
+import type { Corpus, Json, LinearRecord, Manifest, Plan as RunPlan } from "../src/run/record.ts";
+import { planFlags, readPlan, refuseOtherPlan } from "./planned.ts";
 import { describeRun, hubId, Recorder } from "./record.ts";
 import { Reach } from "./sandbox.ts";
 import { defaultSeqlen, downloads } from "./shared.ts";
@@ -156,15 +157,20 @@ type Given = Parameters<typeof settle>[0] & {
   readonly spoolFile?: string;
   readonly registry?: string;
   readonly calibrationFile?: string;
+  readonly planned?: RunPlan;
 };
 
 /** Fetches what the run needs, and says what it may touch. */
-export async function enter(given: Given, { terminal }: Context) {
+export async function enter(asked: Given, { terminal }: Context) {
+  const planned = asked.plan === undefined ? undefined : await readPlan(asked.plan);
+  const given = planned ? planFlags(asked, planned) : asked;
   const values = settle(given, () => {}), { calibrated } = understand(values);
   const reach = new Reach(), fetching = { onProgress: downloads(terminal) };
   const model = await reach.model(values.model, fetching);
   const corpus = calibrated ? await reach.corpus(values.calibration, "train", fetching) : undefined;
-  if (!values.dryRun && values.out !== undefined) reach.output(values.out, model, values.force);
+  // What is there may be what this run would write: that is seen once it is known what it would be.
+  const there = !values.force && values.out !== undefined && await isFile(`${values.out}/${MANIFEST_FILE}`);
+  if (!values.dryRun && values.out !== undefined) reach.output(values.out, model, values.force || there);
   if (values.sparsityMap !== undefined) reach.read(values.sparsityMap);
   return {
     values: {
@@ -174,9 +180,20 @@ export async function enter(given: Given, { terminal }: Context) {
       calibrationFile: corpus?.path,
       spoolFile: reach.spool(values.spool),
       registry: values.dryRun ? undefined : reach.registry(values.runs),
+      planned,
     },
     permissions: reach.permissions,
   };
+}
+
+function isFile(path: string): Promise<boolean> {
+  return Deno.stat(path).then(({ isFile }) => isFile, () => false);
+}
+
+/** Whether a directory is the finished result of a plan. */
+async function isDone(out: string, planId: string): Promise<boolean> {
+  const path = `${out}/${MANIFEST_FILE}`;
+  return await isFile(path) && parseManifest(await Deno.readTextFile(path), path).planId === planId;
 }
 
 /** What stands in a journal: a block's records, or the outliers that OWL shares out sparsity by. */
@@ -224,9 +241,6 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     const { sequences, length, description } = calibration;
     lines.unshift(`calibration: ${sequences} x ${length} tokens of ${description}`);
   }
-  if (values.dryRun) return { text: lines.join("\n"), json };
-  for (const line of lines) terminal.note(line);
-
   const { pattern, ...asked } = request, { blocks = null, include, exclude } = values;
   const manifest = await describeRun({
     kind: "prune",
@@ -246,6 +260,16 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     },
     calibration: calibration && corpusOf(calibration),
   }, context);
+  if (given.planned) refuseOtherPlan(given.planned, manifest.plan, values.plan!);
+  if (values.dryRun) return { text: lines.join("\n"), json: { ...json, runPlan: manifest.plan } };
+  if (!values.force && await isDone(values.out!, manifest.planId)) {
+    return {
+      text: `${values.out}: holds what this run would write, plan ${manifest.planId}; --force computes it again`,
+      json: { ...json, run: manifest.planId, out: values.out, done: true },
+    };
+  }
+  for (const line of lines) terminal.note(line);
+
   await using writer = await createWriter(checkpoint, values.out!, {
     force: values.force,
     plan: manifest.planId,

@@ -93,6 +93,12 @@ const flags = {
   exclude: repeated(text({ placeholder: "GLOB", help: "Leave linears whose name matches as they are." })),
   spool,
   force: toggle({ help: "Replace the directory --out if it exists and is not empty." }),
+  plan: text({
+    placeholder: "FILE",
+    help:
+      "Do what a plan says (the runPlan of --dry-run --json, or another run's manifest): its method, sparsity, seed, " +
+      "targets and backend, on --model and --calibration, which must be what the plan names by their hashes.",
+  }),
   resume: toggle({
     help:
       "Go on after the last finished block of a run that was killed; what this run has done stays if it is stopped.",

@@ -88,3 +88,52 @@ Deno.test("an input that changed is named, and how; what is no run is refused", 
   assertMatch(unknown.err, /^error: 0123456789abcdef: neither a run of the registry nor a manifest/m);
   assert(!unknown.err.includes("at "), unknown.err);
 });
+
+Deno.test("a plan is what a dry run says; it is run on another machine's paths, and not on another model or text", async () => {
+  using folder = temporary();
+  const plan = `${folder.path}/plan.json`, none = ["--runs", "none"];
+  const asked = ["--method", "sparsegpt", "--pattern", "2:4", "--damping", "0.02", "--blocks", "1-2", "--seed", "3"];
+  const { runPlan } = await runJson("prune", ...FLAGS, ...asked, "--dry-run");
+  Deno.writeTextFileSync(plan, JSON.stringify(runPlan));
+  const direct = await runJson("prune", ...FLAGS, ...asked, "--out", `${folder.path}/direct`, ...none);
+  const paths = ["--model", AUSTEN, "--calibration", "sample"];
+  const planned = await runJson("prune", ...paths, "--plan", plan, "--out", `${folder.path}/planned`, ...none);
+  assertEquals([planned.run, planned.linears.length], [direct.run, 14]);
+  const bytes = (name: string) => Deno.readFileSync(`${folder.path}/${name}/model.safetensors`);
+  assertEquals(bytes("planned"), bytes("direct"));
+  // A manifest holds its plan.
+  const manifest = `${folder.path}/direct/pare_manifest.json`;
+  const again = await runJson("prune", ...paths, "--plan", manifest, "--out", `${folder.path}/again`, ...none);
+  assertEquals(again.run, direct.run);
+  const other = await run(
+    "prune",
+    "--model",
+    AUSTEN,
+    "--calibration",
+    HELD_OUT,
+    "--plan",
+    plan,
+    "--out",
+    `${folder.path}/x`,
+    ...none,
+  );
+  assertEquals(other.code, 2);
+  assertMatch(
+    other.err,
+    /^error: --plan .*plan\.json: the calibration's SHA-256 is [0-9a-f]{64}, the plan has [0-9a-f]{64}$/m,
+  );
+});
+
+Deno.test("what is done already is not computed twice, unless it is asked for", async () => {
+  using folder = temporary();
+  const { out, runs, id } = await prunedIn(folder.path);
+  const before = Deno.statSync(`${out}/model.safetensors`).mtime;
+  const again = await runJson("prune", ...FLAGS, "--out", out, ...runs);
+  assertEquals([again.done, again.run], [true, id]);
+  assertEquals(Deno.statSync(`${out}/model.safetensors`).mtime, before);
+  const other = await run("prune", ...FLAGS, "--sparsity", "0.4", "--out", out, ...runs);
+  assertEquals(other.code, 2);
+  assertMatch(other.err, /^error: the output .*pruned exists and is not empty; --force replaces it$/m);
+  const forced = await runJson("prune", ...FLAGS, "--out", out, ...runs, "--force");
+  assertEquals(forced.run, `${id}-2`);
+});

@@ -1,0 +1,63 @@
+/** A plan as flags: what `prune --plan` does is what a person would have typed. */
+import type { Values } from "../src/cli/flags.ts";
+import type { pruneCommand } from "../src/cli/prune_command.ts";
+import { PareError } from "../src/mod.ts";
+import { parseManifest } from "../src/run/manifest.ts";
+import { parsePlan } from "../src/run/plan.ts";
+import type { Plan } from "../src/run/record.ts";
+
+type Flags = Values<typeof pruneCommand.flags>;
+
+/** Reads a plan, or the plan of a manifest. @throws PareError if it is neither, or of another command. */
+export async function readPlan(path: string): Promise<Plan> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    throw new PareError(`--plan ${path}: cannot be read: ${(error as Error).message}`);
+  }
+  const plan = /"planId"/.test(text) ? parseManifest(text, path).plan : parsePlan(text, path);
+  if (plan.kind !== "prune") throw new PareError(`--plan ${path}: a plan of ${plan.kind}; prune runs those of prune`);
+  return plan;
+}
+
+/** The flags of a plan; where things stand and how they are shown stays as it was given. */
+export function planFlags(given: Flags, { request, backend, calibration }: Plan): Flags {
+  // deno-lint-ignore no-explicit-any -- what prune itself has written; a lie in it shows as another id
+  const asked = request as any, { group, targets } = asked;
+  return {
+    ...given,
+    backend,
+    method: asked.method,
+    update: asked.update,
+    sparsity: asked.pattern === undefined ? asked.sparsity : undefined,
+    pattern: asked.pattern,
+    group: typeof group === "object" ? `block:${group.block}` : group,
+    variant: asked.variant ?? false,
+    damping: asked.damping,
+    blockSize: asked.blockSize,
+    trueSequential: asked.trueSequential ?? false,
+    allocation: asked.allocation,
+    seed: asked.seed,
+    blocks: targets?.blocks ?? undefined,
+    include: targets?.include ?? [],
+    exclude: targets?.exclude ?? [],
+    samples: calibration?.sequences,
+    seqlen: calibration?.seqlen,
+  };
+}
+
+/** Says which part of a plan is not what was found. */
+export function refuseOtherPlan(expected: Plan, found: Plan, path: string): void {
+  const parts: readonly (readonly [string, unknown, unknown])[] = [
+    ["the model's SHA-256", expected.model.sha256, found.model.sha256],
+    ["the calibration's SHA-256", expected.calibration?.sha256, found.calibration?.sha256],
+    ["Pare", expected.pare, found.pare],
+    ["the request", JSON.stringify(expected.request), JSON.stringify(found.request)],
+  ];
+  for (const [what, wanted, got] of parts) {
+    if (wanted !== got) {
+      throw new PareError(`--plan ${path}: ${what} is ${got ?? "missing"}, the plan has ${wanted ?? "none"}`);
+    }
+  }
+}
