@@ -5,6 +5,8 @@ import { assert, assertEquals } from "@std/assert";
 export const ROOT = new URL("../../", import.meta.url).pathname;
 /** The trained model that comes with it. */
 export const AUSTEN = `${ROOT}tests/fixtures/models/Austen-700K`;
+/** What stands beside a pruned model's own files: its manifest and its card. */
+export const BESIDE = ["README.md", "pare_manifest.json"];
 /** A text that it has not seen. */
 export const HELD_OUT = `${ROOT}tests/fixtures/data/austen-heldout.txt`;
 /** Its calibration and evaluation tokens, as the golden runs have them. */
