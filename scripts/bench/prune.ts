@@ -34,7 +34,13 @@ interface Cost {
 
 async function pruneHere(method: Method, model: string, tokens: string, out: string): Promise<Cost> {
   const args = ["run", "--allow-all", PRUNE, "--json", "--backend=wasm", `--method=${method}`, "--force"];
-  args.push(`--sparsity=${SPARSITY}`, `--model=${model}`, `--calibration=${tokens}`, `--out=${out}`, `--runs=${out}.db`);
+  args.push(
+    `--sparsity=${SPARSITY}`,
+    `--model=${model}`,
+    `--calibration=${tokens}`,
+    `--out=${out}`,
+    `--runs=${out}.db`,
+  );
   const start = performance.now();
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
   const seconds = (performance.now() - start) / 1000;
