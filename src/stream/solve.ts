@@ -110,11 +110,18 @@ export async function solveLinears(
         error,
         exact: input.factor !== undefined,
         damping: input.factor?.damping,
-        seconds: i > 0 ? own : Promise.all([seconds, own]).then(([shared, own]) => shared + own),
+        seconds: i > 0 ? own : sum(seconds, own),
       });
     }
   }
   return results;
+}
+
+/** The sum of two times; whoever waits for it is told of a failure. */
+function sum(one: Promise<number>, other: Promise<number>): Promise<number> {
+  const both = Promise.all([one, other]).then(([one, other]) => one + other);
+  both.catch(() => {});
+  return both;
 }
 
 async function makeReady(
