@@ -15,6 +15,9 @@ const ALIGNMENT = 64;
 /** What a 32-bit memory can address: 65536 pages. */
 export const MOST_PAGES = 65536;
 
+/** How often memory is asked for, and the milliseconds between: two seconds in all. */
+const ASK = 20, PAUSE = 100;
+
 interface Span {
   offset: number;
   bytes: number;
@@ -64,19 +67,34 @@ export class Heap {
     const last = this.#free.at(-1);
     const tail = last && last.offset + last.bytes === end && last.busyUntil <= done ? last.bytes : 0;
     const pages = Math.ceil((bytes - tail) / PAGE);
-    let offset: number;
-    try {
-      offset = this.#memory.grow(pages) * PAGE;
-    } catch {
-      throw new PareError(
-        `WASM memory: ${mib(bytes)} more were needed beside ${mib(this.#used)} in use, but ` +
-          `${mib(MOST_PAGES * PAGE)} is the most; expected smaller batches or a smaller block`,
-      );
-    }
+    const offset = this.#growMemory(pages, bytes) * PAGE;
     this.#size += pages * PAGE;
     this.#insert({ offset, bytes: pages * PAGE, busyUntil: 0 }, done);
     const span = this.#free.find((span) => span.offset + span.bytes === offset + pages * PAGE)!;
     return this.#take(span, bytes);
+  }
+
+  /**
+   * Grows the memory and gives its old size in pages. The system may refuse for a moment what it grants the next (seen once
+   * in a process that had opened some hundred memories before, with gigabytes free): so it is asked again.
+   */
+  #growMemory(pages: number, bytes: number): number {
+    const room = MOST_PAGES - this.#memory.buffer.byteLength / PAGE;
+    for (let asked = 1;; asked++) {
+      try {
+        return this.#memory.grow(pages);
+      } catch (error) {
+        if (pages <= room && asked < ASK) {
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE);
+          continue;
+        }
+        throw new PareError(
+          `WASM memory: ${mib(bytes)} more were needed beside ${mib(this.#used)} in use, but ` +
+            `${mib(MOST_PAGES * PAGE)} is the most, or the system has no more (${(error as Error).message}); ` +
+            "expected smaller batches or a smaller block",
+        );
+      }
+    }
   }
 
   /** Takes back what `reuse` or `grow` gave; commands up to `lastCommand` may still use it. */
