@@ -30,7 +30,7 @@ import {
 import { plotSamples, plotSparsity } from "../src/report/plot.ts";
 import { type Comparison, type Row, samplePoint } from "../src/report/results.ts";
 import { captions, sampleTableOf, tableOf, toCsv, toMarkdown } from "../src/report/text.ts";
-import { describeRun, Recorder } from "./record.ts";
+import { corpusOf, describeRun, Recorder } from "./record.ts";
 import { Reach } from "./sandbox.ts";
 import { defaultSeqlen, downloads } from "./shared.ts";
 
@@ -181,18 +181,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   const calibrated = jobs.filter(({ method }) => method.statistic !== "none");
   const numbers: readonly (number | undefined)[] = values.samples ?? [undefined], [seed] = values.seeds;
   const calibration = calibrated.length ? await draw(numbers.at(-1), seed) : undefined;
-  const evaluation = {
-    description: windows.description,
-    sequences: windows.windows,
-    seqlen: windows.length,
-    sha256: windows.sha256,
-  };
-  const calibratedOn = calibration && {
-    description: calibration.description,
-    sequences: calibration.sequences,
-    seqlen: calibration.length,
-    sha256: calibration.sha256,
-  };
+  const evaluation = corpusOf(windows), calibratedOn = calibration && corpusOf(calibration);
   const { methods, sparsities, seeds } = values;
   const manifest = await describeRun({
     kind: "compare",

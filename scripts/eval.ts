@@ -14,7 +14,7 @@ import {
   readShape,
 } from "../src/mod.ts";
 import { MANIFEST_FILE, parseManifest } from "../src/run/manifest.ts";
-import { describeRun, Recorder } from "./record.ts";
+import { corpusOf, describeRun, Recorder } from "./record.ts";
 import { Reach } from "./sandbox.ts";
 import { defaultSeqlen, downloads } from "./shared.ts";
 
@@ -60,7 +60,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   await using backend = await openBackend(values.backend, { workers: values.workers });
   terminal.note(`backend: ${backend.name} (${backend.description})`);
   const { description: corpus, length: seqlen, windows: count, sha256 } = windows;
-  const evaluation = { description: corpus, sequences: count, seqlen, sha256 };
+  const evaluation = corpusOf(windows);
   const manifest = await describeRun(
     { kind: "eval", checkpoint, backend, files: [values.corpusFile!], request: {}, evaluation },
     context,

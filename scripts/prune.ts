@@ -36,11 +36,11 @@ import {
 import { MANIFEST_FILE, manifestText, parseManifest } from "../src/run/manifest.ts";
 import { modelCard } from "../src/run/card.ts";
 import { measure, type Measures } from "../src/run/measures.ts";
-import type { Corpus, Json, LinearRecord, Manifest, Plan as RunPlan } from "../src/run/record.ts";
+import type { Json, LinearRecord, Manifest, Plan as RunPlan } from "../src/run/record.ts";
 import { planFlags, readPlan, refuseOtherPlan } from "./planned.ts";
-import { describeRun, hubId, Recorder } from "./record.ts";
+import { corpusOf, describeRun, hubId, Recorder } from "./record.ts";
 import { Reach } from "./sandbox.ts";
-import { defaultSeqlen, downloads } from "./shared.ts";
+import { defaultSeqlen, downloads, isFile } from "./shared.ts";
 
 function calibrate(values: PruneValues, checkpoint: Checkpoint, shape: Shape, context: Context): Promise<Calibration> {
   if (values.calibration === "sample") {
@@ -186,10 +186,6 @@ export async function enter(asked: Given, { terminal }: Context) {
   };
 }
 
-function isFile(path: string): Promise<boolean> {
-  return Deno.stat(path).then(({ isFile }) => isFile, () => false);
-}
-
 /** Whether a directory is the finished result of a plan. */
 async function isDone(out: string, planId: string): Promise<boolean> {
   const path = `${out}/${MANIFEST_FILE}`;
@@ -228,12 +224,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     ...map && { sparsityMap: map },
     ...method.statistic === "gram" && { solve, trueSequential: values.trueSequential },
     backend: { name: backend.name, description: backend.description },
-    calibration: calibration && {
-      description: calibration.description,
-      sequences: calibration.sequences,
-      seqlen: calibration.length,
-      sha256: calibration.sha256,
-    },
+    calibration: calibration && corpusOf(calibration),
     plan,
   };
   const lines = planLines(plan, `${backend.name} (${backend.description})`);
@@ -241,6 +232,8 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     const { sequences, length, description } = calibration;
     lines.unshift(`calibration: ${sequences} x ${length} tokens of ${description}`);
   }
+  // Hashing a model reads all of it: nobody is to wait for that who only asks how long it would take.
+  if (values.dryRun && !values.json && !given.planned) return { text: lines.join("\n"), json };
   const { pattern, ...asked } = request, { blocks = null, include, exclude } = values;
   const manifest = await describeRun({
     kind: "prune",
@@ -289,8 +282,8 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   }
 
   async function work(): Promise<Outcome> {
-    const phases: Record<string, number> = {}, begun = performance.now();
-    let since = begun;
+    const phases: Record<string, number> = {};
+    let since = performance.now();
     const lap = (phase: string) => {
       const now = performance.now();
       phases[phase] = (now - since) / 1000;
@@ -360,9 +353,8 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     lap("write");
     const seconds = (performance.now() - start) / 1000, peakBytes = await context.peakMemory();
     recorder.finish(phases, peakBytes);
-    const reports = records;
     const text = [
-      [summary(reports), ...aboutErrors(reports), ...aboutDamping(reports, solve.damping)].join("\n"),
+      [summary(records), ...aboutErrors(records), ...aboutDamping(records, solve.damping)].join("\n"),
       `${values.out}: written in ${showSeconds(seconds)}, peak memory ${showBytes(peakBytes)}; run ${recorder.id}`,
     ].join("\n\n");
     return {
@@ -372,7 +364,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
         ...ratios && { outlierRatios: ratios },
         run: recorder.id,
         out: values.out,
-        linears: reports.map(({ magnitudes: _m, scores: _s, density: _d, ...report }) => report),
+        linears: records.map(({ magnitudes: _m, scores: _s, density: _d, ...report }) => report),
         resumed: records.length - found.length,
         seconds,
         phases,
@@ -394,11 +386,6 @@ async function beside(
     [MANIFEST_FILE]: manifestText(manifest),
     "README.md": modelCard({ manifest, baseId: hubId(checkpoint.path), baseCard, linears, perplexities: [] }),
   };
-}
-
-/** Calibration as a run's record has it. */
-function corpusOf({ description, sequences, length, sha256 }: Calibration): Corpus {
-  return { description, sequences, seqlen: length, sha256 };
 }
 
 if (import.meta.main) await run(pruneCommand, main, { module: import.meta.url, enter });

@@ -7,9 +7,17 @@ import project from "../deno.json" with { type: "json" };
 import type { Context } from "../src/cli/run.ts";
 import { digestFile, digestKernels, digestModel } from "../src/run/digest.ts";
 import { makeManifest } from "../src/run/manifest.ts";
-import type { InputFile, LinearRecord, Manifest, PerplexityRecord, Plan, RunProgress } from "../src/run/record.ts";
+import type {
+  Corpus,
+  InputFile,
+  LinearRecord,
+  Manifest,
+  PerplexityRecord,
+  Plan,
+  RunProgress,
+} from "../src/run/record.ts";
 import { Registry } from "../src/run/registry.ts";
-import { type Checkpoint, PareError } from "../src/mod.ts";
+import { type Calibration, type Checkpoint, PareError } from "../src/mod.ts";
 
 /** What `--runs` says for no registry. */
 export const NO_RUNS = "none";
@@ -20,6 +28,18 @@ export interface Subject extends Pick<Plan, "kind" | "request" | "calibration" |
   readonly backend: { readonly name: string; readonly description: string };
   /** Files that were read beside the model's. */
   readonly files: readonly string[];
+}
+
+/** Calibration sequences or evaluation windows as a run's record has them. */
+export function corpusOf(
+  { description, length, sha256, ...how }:
+    & Pick<Calibration, "description" | "length" | "sha256">
+    & (
+      | { readonly sequences: number }
+      | { readonly windows: number }
+    ),
+): Corpus {
+  return { description, sequences: "windows" in how ? how.windows : how.sequences, seqlen: length, sha256 };
 }
 
 /** The manifest of a run: hashes all that went in. */

@@ -7,6 +7,11 @@ export function defaultSeqlen(shape: Shape): number {
   return Math.min(DEFAULT_SEQLEN, shape.maxLength);
 }
 
+/** Whether a file is there. */
+export function isFile(path: string): Promise<boolean> {
+  return Deno.stat(path).then(({ isFile }) => isFile, () => false);
+}
+
 /** Shows a download as progress. */
 export function downloads(terminal: Context["terminal"]): HubProgress {
   return ({ file, received, size }) => terminal.progress({ label: file, done: received, total: size, unit: "bytes" });

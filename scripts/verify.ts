@@ -14,7 +14,9 @@ import { checkInputs, describeChange, MANIFEST_FILE, parseManifest } from "../sr
 import { defaultRegistry } from "../src/run/place.ts";
 import type { Manifest } from "../src/run/record.ts";
 import { Registry } from "../src/run/registry.ts";
+import { planFlags } from "./planned.ts";
 import { enter } from "./prune.ts";
+import { isFile } from "./shared.ts";
 
 /** What is compared with: a manifest, and where its results are known from. */
 interface Original {
@@ -27,10 +29,10 @@ interface Original {
 
 /** Finds a run by its id, a manifest's path or a pruned model's. */
 async function find(reference: string, runs: string | undefined): Promise<Original> {
-  const path = await exists(join(reference, MANIFEST_FILE)) ? join(reference, MANIFEST_FILE) : reference;
-  if (await exists(path)) {
+  const path = await isFile(join(reference, MANIFEST_FILE)) ? join(reference, MANIFEST_FILE) : reference;
+  if (await isFile(path)) {
     const manifest = parseManifest(await Deno.readTextFile(path), path), directory = resolve(path, "..");
-    return { manifest, model: await exists(join(directory, "config.json")) ? directory : undefined };
+    return { manifest, model: await isFile(join(directory, "config.json")) ? directory : undefined };
   }
   using registry = Registry.open(resolve(runs ?? defaultRegistry()), { mode: "read" });
   const found = registry.get(reference);
@@ -41,10 +43,6 @@ async function find(reference: string, runs: string | undefined): Promise<Origin
     throw new PareError(`run ${reference} is ${found.status}: there is nothing to compare`);
   }
   return { manifest: found.manifest, model: found.out, hashes: registry.layers(found.id) };
-}
-
-function exists(path: string): Promise<boolean> {
-  return Deno.stat(path).then(({ isFile }) => isFile, () => false);
 }
 
 /** The mask and weight hashes of linears as they stand in a model, and their masks' bits. */
@@ -69,13 +67,14 @@ async function main(values: Values<typeof verifyCommand.flags>, context: Context
   const changes = await checkInputs(manifest);
   if (changes.length) throw new PareError(`what the run read has changed: ${changes.map(describeChange).join("; ")}`);
 
-  // The run's own command line, with another place for its results.
+  // What the plan says, on the paths of the run's own command line, with another place for its results.
   const folder = await Deno.makeTempDir({ prefix: "pare-verify-" });
   try {
     const out = `${folder}/model`, registry = `${folder}/runs.db`;
     const own = parse(pruneCommand, manifest.args);
     if (own === "help") throw new PareError(`${values.run}: its command line asks for help`);
-    const again = { ...own, out, save: undefined, runs: registry, force: false, resume: false, dryRun: false };
+    const planned = { ...planFlags(own, manifest.plan), plan: undefined };
+    const again = { ...planned, out, save: undefined, runs: registry, force: false, resume: false, dryRun: false };
     const backend = values.backend ?? manifest.plan.backend, workers = values.workers ?? own.workers;
     const { values: entered, permissions } = await enter({
       ...again,
@@ -89,7 +88,7 @@ async function main(values: Values<typeof verifyCommand.flags>, context: Context
     using repeated = Registry.open(registry, { mode: "read" });
     const [newest] = repeated.list({ limit: 1 }).runs, found = repeated.layers(newest.id);
     const names = found.map(({ name }) => name);
-    const before = original.model && await exists(join(original.model, "config.json"))
+    const before = original.model && await isFile(join(original.model, "config.json"))
       ? await readHashes(await locateCheckpoint(original.model), names)
       : undefined;
     const expected = original.hashes ?? before?.hashes;

@@ -54,11 +54,11 @@ export type { ForwardOptions } from "./stream/forward.ts";
 export { generate, type Sampling } from "./stream/generate.ts";
 export type { SpoolOptions } from "./stream/hidden.ts";
 export { logits } from "./stream/logits.ts";
-export { type OutlierOptions, outlierRatios } from "./stream/outliers.ts";
+export { outlierRatios } from "./stream/outliers.ts";
 export { type Plan, type PlanOptions, planPrune } from "./stream/plan.ts";
 export type { OnProgress, Phase, Progress } from "./stream/progress.ts";
 export { type Finished, type LinearReport, observeFirst, prune, type PruneOptions } from "./stream/prune.ts";
-export type { Observation } from "./stream/observation.ts";
+export type { Observation, StreamOptions } from "./stream/observation.ts";
 export { chooseTargets, type Requests, type TargetOptions, type Targets } from "./stream/target.ts";
 export {
   type Calibration,

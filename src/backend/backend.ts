@@ -4,7 +4,7 @@
  * knows no model, no method and no file.
  *
  * Three rules hold for every realisation:
- *  - Operations queue; only {@linkcode Backend.read} waits. Operations take effect in the order of their calls.
+ *  - Operations queue; only {@linkcode Backend.read} and {@linkcode Backend.inverseFactor} wait. Operations take effect in the order of their calls.
  *  - Shapes are checked at the call: a `RangeError` says what was expected and what was found. It is a bug of the
  *    caller, never of the user.
  *  - Results are deterministic: the same calls give the same bytes, whatever the number of workers.

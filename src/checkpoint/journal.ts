@@ -3,10 +3,10 @@
  * for every step, with the SHA-256 of each tensor that it wrote. Nothing forces lines or tensors to the disk in order:
  * whoever resumes believes a line only if the tensors are what it says, and forgets it and all that follow otherwise.
  */
-import { createHash } from "node:crypto";
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { z } from "zod";
 import { PareError } from "../errors.ts";
+import { sha256 } from "./sha256.ts";
 
 /** One finished step: what its owner wants to know of it, and the tensors that it wrote. */
 export interface Step {
@@ -18,11 +18,6 @@ export interface Step {
 
 const HEAD = z.strictObject({ plan: z.string() });
 const STEP = z.strictObject({ entry: z.unknown(), tensors: z.record(z.string(), z.string()) });
-
-/** The SHA-256 of some bytes, in hexadecimal digits. */
-export function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
-}
 
 /** See the file's head. */
 export class Journal {

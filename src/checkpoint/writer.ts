@@ -9,10 +9,11 @@ import { join } from "node:path";
 import { PareError } from "../errors.ts";
 import type { Checkpoint, TensorInfo } from "./checkpoint.ts";
 import { allFinite } from "./finite.ts";
-import { Journal, sha256, type Step } from "./journal.ts";
+import { Journal, type Step } from "./journal.ts";
 import { quote } from "./quote.ts";
 import { release } from "./release.ts";
 import { reserve } from "./place.ts";
+import { sha256 } from "./sha256.ts";
 import { systemError } from "./system_error.ts";
 
 /** Most bytes given to the system at once: `write(2)` on Linux takes no more than 2 GiB - 4 KiB. */

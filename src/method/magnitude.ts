@@ -5,7 +5,6 @@ import { maskMethod } from "./select.ts";
 /** Removes the smallest weights of a linear. Needs no calibration. */
 export const magnitude: Method = maskMethod({
   name: "magnitude",
-  summary: "by their size",
   statistic: "none",
   follows: ["group"],
   criterion: {

@@ -68,8 +68,6 @@ export interface Criterion {
 export interface Method {
   /** What a user calls it. */
   readonly name: string;
-  /** One line about it, for `--help`. */
-  readonly summary: string;
   /**
    * What it must know of the linear's input: nothing, the mean over sequences of the column sums of squares, or besides
    * them the inverse of the Hessian.

@@ -12,7 +12,6 @@ import { byRow, maskMethod } from "./select.ts";
  */
 export const ria: Method = maskMethod({
   name: "ria",
-  summary: "by their share of their row and column, times the root of that norm",
   statistic: "squares",
   follows: ["group"],
   criterion: { formula: ({ squares }) => ({ kind: "relative", statistic: squares! }), own: byRow },

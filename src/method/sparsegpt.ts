@@ -14,7 +14,6 @@ export function choose(formula: EliminationFormula, { sparsity, pattern }: Reque
 /** Removes weights and updates those that stay. */
 export const sparsegpt: Method = {
   name: "sparsegpt",
-  summary: "by the error they leave after the others make up for it",
   statistic: "gram",
   follows: [],
   prune(backend, { weight }, { factor }, request, { blockSize }) {

@@ -8,7 +8,6 @@ import { byRow, maskMethod } from "./select.ts";
 /** Removes, in every row, the weights that matter least for the row's output on the calibration data. */
 export const wanda: Method = maskMethod({
   name: "wanda",
-  summary: "by their size times the norm of the inputs they meet",
   statistic: "squares",
   follows: ["group", "variant"],
   criterion: { formula: ({ squares }) => ({ kind: "activation", statistic: squares! }), own: byRow },

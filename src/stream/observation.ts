@@ -57,11 +57,17 @@ export class Observation implements Disposable {
 
 /** What a stream takes. */
 export interface StreamOptions {
+  /** The model. */
   readonly checkpoint: Checkpoint;
+  /** Where it is computed. */
   readonly backend: Backend;
+  /** The sequences. */
   readonly calibration: Sequences;
+  /** How hidden states are held. */
   readonly spool?: SpoolOptions;
+  /** Told of every batch that is done. */
   readonly onProgress?: OnProgress;
+  /** Stops it between two batches. */
   readonly signal?: AbortSignal;
 }
 

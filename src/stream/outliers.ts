@@ -3,36 +3,16 @@
  * ICML 2024, section 3.2). A pass of its own, before pruning.
  */
 import type { Backend } from "../backend/backend.ts";
-import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { OUTLIER } from "../method/owl.ts";
 import { Block } from "../model/block.ts";
 import { LINEARS, readShape } from "../model/tensors.ts";
-import type { Sequences } from "./batches.ts";
-import type { SpoolOptions } from "./hidden.ts";
-import { Observation, Stream } from "./observation.ts";
-import type { OnProgress } from "./progress.ts";
-
-/** What {@linkcode outlierRatios} takes. */
-export interface OutlierOptions {
-  /** The model. */
-  readonly checkpoint: Checkpoint;
-  /** Where it is computed. */
-  readonly backend: Backend;
-  /** Calibration sequences. */
-  readonly calibration: Sequences;
-  /** How hidden states are held. */
-  readonly spool?: SpoolOptions;
-  /** Told of every batch that is done. */
-  readonly onProgress?: OnProgress;
-  /** Stops the pass between two batches. */
-  readonly signal?: AbortSignal;
-}
+import { Observation, Stream, type StreamOptions } from "./observation.ts";
 
 /**
  * The share of each block's scores `|W_ij| ‖X_j‖₂`, over all of its linears together, above `OUTLIER` times their mean.
  * @throws PareError as a pass does.
  */
-export async function outlierRatios(options: OutlierOptions): Promise<number[]> {
+export async function outlierRatios(options: StreamOptions): Promise<number[]> {
   const { checkpoint, backend, calibration } = options, shape = readShape(checkpoint), ratios: number[] = [];
   await using stream = await Stream.open(options, shape, 2 * shape.blocks - 1);
   for (let index = 0; index < shape.blocks; index++) {

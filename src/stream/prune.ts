@@ -13,7 +13,7 @@ import { Block, INPUTS } from "../model/block.ts";
 import { linearName, readShape } from "../model/tensors.ts";
 import type { Sequences } from "./batches.ts";
 import type { SpoolOptions } from "./hidden.ts";
-import { Observation, Stream } from "./observation.ts";
+import { Observation, Stream, type StreamOptions } from "./observation.ts";
 import type { OnProgress } from "./progress.ts";
 import { checkStatistic, type Solved, solveLinears } from "./solve.ts";
 import { chooseTargets, type Requests, type Targets } from "./target.ts";
@@ -163,7 +163,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
       for (const [i, linear] of solved.entries()) {
         const { name, weight: { rows, cols, dtype } } = linear, bytes = results[i];
         const measured = linear.squares &&
-          results.slice(solved.length + 2 * i).map(({ buffer }) => new Float32Array(buffer));
+          results.slice(solved.length + 2 * i, solved.length + 2 * i + 2).map(({ buffer }) => new Float32Array(buffer));
         if (measured) {
           checkStatistic(name, measured[0]);
           onStatistic?.(name, measured[0]);
@@ -204,9 +204,7 @@ function cost(
  * @param grams Whether one of them asks for `gram`.
  */
 export async function observeFirst(
-  options: Pick<PruneOptions, "checkpoint" | "backend" | "spool" | "onProgress" | "signal"> & {
-    readonly calibration: Sequences;
-  },
+  options: StreamOptions,
   grams: boolean,
 ): Promise<Observation> {
   const { checkpoint, backend } = options, shape = readShape(checkpoint);

@@ -4,7 +4,8 @@
  * made from a file of token ids.
  */
 import type { HubProgress } from "../checkpoint/hub.ts";
-import { type CorpusName, describeCorpus, parseCorpus, readText, SAMPLE, sha256 } from "./corpus.ts";
+import { sha256 } from "../checkpoint/sha256.ts";
+import { type CorpusName, describeCorpus, parseCorpus, readText, SAMPLE } from "./corpus.ts";
 import { fetchC4 } from "./fetch.ts";
 import { type Draw, drawFromDocuments, drawFromText } from "./draw.ts";
 import { checkVocabulary, readTokens, type TokenMatrix } from "./token_file.ts";

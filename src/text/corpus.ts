@@ -2,10 +2,10 @@
  * What a corpus is and where it lies: the word or path that a user writes, told apart, and the whole texts among them,
  * read. What is drawn or cut from a corpus is in `calibration.ts` and `windows.ts`; JSONL has its own file.
  */
-import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { decodeText } from "../checkpoint/json.ts";
 import { openFile } from "../checkpoint/file.ts";
+import { sha256 } from "../checkpoint/sha256.ts";
 import { PareError } from "../errors.ts";
 
 /** A corpus as the user named it. */
@@ -80,8 +80,3 @@ export async function readText(path: string): Promise<Text> {
 
 /** The text that comes with Pare, for a first try with no network: 200 kB of Jane Austen (1813, public domain). */
 export const SAMPLE = fileURLToPath(new URL("./sample/austen-pride-and-prejudice-1-20.txt", import.meta.url));
-
-/** SHA-256 in hexadecimal. */
-export function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
-}

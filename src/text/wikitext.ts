@@ -5,9 +5,10 @@
  */
 import { parquetReadObjects } from "hyparquet";
 import { openFile } from "../checkpoint/file.ts";
+import { sha256 } from "../checkpoint/sha256.ts";
 import type { HubProgress } from "../checkpoint/hub.ts";
 import { PareError } from "../errors.ts";
-import { readText, sha256, type Text } from "./corpus.ts";
+import { readText, type Text } from "./corpus.ts";
 import { fetchWikitext2, type Split } from "./fetch.ts";
 
 /** What the rows of each split are joined by. */

@@ -4,10 +4,11 @@
  * them stands beside their length, their count and the corpus's SHA-256.
  */
 import { openFile } from "../checkpoint/file.ts";
+import { sha256 } from "../checkpoint/sha256.ts";
 import type { HubProgress } from "../checkpoint/hub.ts";
 import { PareError } from "../errors.ts";
 import { DEFAULT_SEQLEN } from "./calibration.ts";
-import { type CorpusName, describeCorpus, parseCorpus, readText, SAMPLE, sha256, type Text } from "./corpus.ts";
+import { type CorpusName, describeCorpus, parseCorpus, readText, SAMPLE, type Text } from "./corpus.ts";
 import { readDocuments } from "./jsonl.ts";
 import { checkVocabulary, readTokens } from "./token_file.ts";
 import type { Tokenizer } from "./tokenizer.ts";
