@@ -18,6 +18,8 @@ import {
   observeFirst,
   openBackend,
   openCheckpoint,
+  outlierRatios,
+  owlRequests,
   PareError,
   parsePattern,
   type Progress,
@@ -26,6 +28,8 @@ import {
   release,
   type Request,
   reserve,
+  type Update,
+  withUpdate,
 } from "../src/mod.ts";
 import { plotSamples, plotSparsity } from "../src/report/plot.ts";
 import { type Comparison, type Row, samplePoint } from "../src/report/results.ts";
@@ -42,12 +46,34 @@ type Given = Values<typeof compareCommand.flags> & {
   readonly files?: readonly string[];
 };
 
-/** A method with what is asked of it. */
-interface Job {
+/** What shares out sparsity among blocks, behind a method's name. */
+const OWL = "owl";
+
+/** A method as `--methods` names it: with OWL's allocation or an update of the weights behind a `+`, or without. */
+interface Variant {
+  readonly name: string;
   readonly method: Method;
+  readonly owl: boolean;
+}
+
+/** A method with what is asked of it. */
+interface Job extends Variant {
   readonly asked: string;
   readonly request: Request;
 }
+
+/** The method behind such a name. */
+function findVariant(name: string): Variant {
+  const [base, ...options] = name.split("+"), updates = options.filter((each) => each !== OWL);
+  if (updates.length > 1 || options.length - updates.length > 1) {
+    throw new PareError(`--methods ${name}: expected +${OWL} once at most, and one update at most`);
+  }
+  const method = findMethod(base), [update] = updates as (Update | undefined)[];
+  return { name, method: update === undefined ? method : withUpdate(method, update), owl: options.includes(OWL) };
+}
+
+/** Whether a method's masks depend on the calibration. */
+const isCalibrated = ({ method, owl }: Variant): boolean => method.statistic !== "none" || owl;
 
 /** What the flags ask, checked. */
 function understand({ methods, sparsities, seeds, calibration, damping, blockSize, corpus, tokens }: Given) {
@@ -59,16 +85,19 @@ function understand({ methods, sparsities, seeds, calibration, damping, blockSiz
   if (wrong !== undefined) {
     throw new PareError(`--sparsities ${wrong}: expected shares such as 0.5 and patterns such as 2:4`);
   }
-  const found = methods.map(findMethod),
+  const found = methods.map(findVariant),
     jobs = sparsities.map((asked) =>
-      found.map((method): Job => {
+      found.map((variant): Job => {
         const part = asked.includes(":") ? { pattern: parsePattern(asked) } : { sparsity: Number(asked) };
-        return { method, asked, request: makeRequest(method, part) };
+        if (variant.owl && "pattern" in part) {
+          throw new PareError(`--methods ${variant.name}: ${OWL} shares out a sparsity, and ${asked} is one for all`);
+        }
+        return { ...variant, asked, request: makeRequest(variant.method, part) };
       })
     );
-  const solving = found.find(({ statistic }) => statistic === "gram");
+  const solving = found.find(({ method }) => method.statistic === "gram")?.method;
   if (!solving && (damping !== undefined || blockSize !== undefined)) {
-    throw new PareError("--damping and --block-size are for sparsegpt, which --methods does not name");
+    throw new PareError("--damping and --block-size are for sparsegpt and for updates, which --methods does not name");
   }
   return { jobs: jobs.flat(), solve: solving && makeSolve(solving, { damping, blockSize }) };
 }
@@ -77,8 +106,7 @@ function understand({ methods, sparsities, seeds, calibration, damping, blockSiz
 async function enter(given: Given, { terminal }: Context) {
   const { jobs } = understand(given), reach = new Reach(), fetching = { onProgress: downloads(terminal) };
   const model = await reach.model(given.model, fetching);
-  const calibrated = jobs.some(({ method }) => method.statistic !== "none");
-  const calibration = calibrated ? await reach.corpus(given.calibration, "train", fetching) : undefined;
+  const calibration = jobs.some(isCalibrated) ? await reach.corpus(given.calibration, "train", fetching) : undefined;
   if (given.tokens) reach.read(given.tokens);
   const corpus = given.tokens ? undefined : await reach.corpus(given.corpus ?? "wikitext2", "test", fetching);
   reach.output(given.out, model, given.force);
@@ -104,6 +132,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   await using checkpoint = await openCheckpoint(values.model);
   const shape = readShape(checkpoint);
   for (const { request } of jobs) chooseTargets(shape, request);
+  const targets = chooseTargets(shape, jobs[0].request);
   const place = reserve(values.out, [checkpoint.path, ...checkpoint.sources], values.force, false);
   using _place = { [Symbol.dispose]: () => place.abort() };
   const text = {
@@ -148,8 +177,13 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   const runAll = async (jobs: readonly Job[], calibration: Calibration | undefined, note: string): Promise<Row[]> => {
     const grams = jobs.some(({ method }) => method.statistic === "gram"), rows: Row[] = [];
     using first = calibration && await observeFirst({ ...pass("all"), checkpoint, calibration }, grams);
-    for (const { method, asked, request } of jobs) {
-      const label = `${method.name} ${asked}${note}`, start = performance.now();
+    const begun = performance.now();
+    const ratios = jobs.some(({ owl }) => owl)
+      ? await outlierRatios({ ...pass("outliers"), checkpoint, calibration: calibration! })
+      : undefined;
+    const outlierSeconds = (performance.now() - begun) / 1000;
+    for (const { name, method, owl, asked, request } of jobs) {
+      const label = `${name} ${asked}${note}`, start = performance.now();
       peakBytes = 0;
       {
         await using writer = await createWriter(checkpoint, values.passing!, { force: true });
@@ -158,7 +192,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
           ...pass(label),
           checkpoint,
           method,
-          request,
+          request: owl ? owlRequests(targets, request, ratios!) : request,
           solve,
           calibration: method.statistic === "none" ? undefined : calibration,
           first,
@@ -167,18 +201,19 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
             release(bytes);
           },
         });
-        const seconds = (performance.now() - start) / 1000, pruningPeak = peakBytes || Deno.memoryUsage().rss;
+        const seconds = (performance.now() - start) / 1000 + (owl ? outlierSeconds : 0);
+        const pruningPeak = peakBytes || Deno.memoryUsage().rss;
         await writer.finish();
         const { perplexity, sparsity } = await score(`${label}, perplexity`, values.passing!);
         const metricSeconds = reports.reduce((sum, report) => sum + report.seconds, 0);
-        rows.push({ method: method.name, asked, sparsity, perplexity, metricSeconds, seconds, peakBytes: pruningPeak });
+        rows.push({ method: name, asked, sparsity, perplexity, metricSeconds, seconds, peakBytes: pruningPeak });
       }
       tell(label, rows.at(-1)!.perplexity);
     }
     return rows;
   };
 
-  const calibrated = jobs.filter(({ method }) => method.statistic !== "none");
+  const calibrated = jobs.filter(isCalibrated);
   const numbers: readonly (number | undefined)[] = values.samples ?? [undefined], [seed] = values.seeds;
   const calibration = calibrated.length ? await draw(numbers.at(-1), seed) : undefined;
   const evaluation = corpusOf(windows), calibratedOn = calibration && corpusOf(calibration);
@@ -211,17 +246,17 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
         const own = samples === numbers.at(-1) && each === seed;
         const note = `, ${samples} samples, seed ${each}`;
         const results = own ? rows : await runAll(few, await draw(samples, each), note);
-        for (const { method, asked } of few) {
-          const { perplexity } = results.find((row) => row.method === method.name && row.asked === asked)!;
-          const key = JSON.stringify([method.name, samples]);
+        for (const { name, asked } of few) {
+          const { perplexity } = results.find((row) => row.method === name && row.asked === asked)!;
+          const key = JSON.stringify([name, samples]);
           found.set(key, [...found.get(key) ?? [], perplexity]);
         }
       }
     }
-    const points = few.flatMap(({ method }) =>
+    const points = few.flatMap(({ name }) =>
       numbers.flatMap((samples) => {
-        const perplexities = found.get(JSON.stringify([method.name, samples]));
-        return perplexities ? [samplePoint(method.name, samples!, perplexities)] : [];
+        const perplexities = found.get(JSON.stringify([name, samples]));
+        return perplexities ? [samplePoint(name, samples!, perplexities)] : [];
       })
     );
 

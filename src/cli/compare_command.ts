@@ -31,7 +31,10 @@ export const compareCommand = {
     })),
     methods: value({
       placeholder: "LIST",
-      help: "The methods to compare, of magnitude, sparsegpt, wanda and ria.",
+      help:
+        "The methods to compare, of magnitude, sparsegpt, wanda and ria; with +owl behind it, each block gets the " +
+        "sparsity that OWL gives it (prune's --allocation owl), with +sequential or +iterative the weights that stay " +
+        "are updated (prune's --update).",
       fallback: ["magnitude", "sparsegpt", "wanda"] as readonly string[],
       otherwise: "magnitude,sparsegpt,wanda",
     }, words),
@@ -77,10 +80,13 @@ export const compareCommand = {
     evalSeqlen: integer(2, { help: "Tokens in a window.", otherwise: "2048, or the model's limit if that is less" }),
     windows: integer(1, { help: "How many windows, from the first on.", otherwise: "all" }),
     damping: number({
-      help: "For sparsegpt: what is added to a Hessian's diagonal, as a share of its mean.",
+      help: "For sparsegpt and updates: what is added to a Hessian's diagonal, as a share of its mean.",
       otherwise: "0.01",
     }),
-    blockSize: integer(1, { help: "For sparsegpt: columns that are worked on at a time.", otherwise: "128" }),
+    blockSize: integer(1, {
+      help: "For sparsegpt and updates: columns that are worked on at a time.",
+      otherwise: "128",
+    }),
     backend,
     workers,
     spool,
@@ -92,6 +98,8 @@ export const compareCommand = {
     "deno task compare --model tests/fixtures/models/Austen-700K --calibration sample --samples 16 --seqlen 256 \\\n" +
     "    --corpus tests/fixtures/data/austen-heldout.txt --eval-seqlen 256 --out compared",
     "deno task compare --model HuggingFaceTB/SmolLM2-135M-Instruct --samples 1,8,32,128 --seeds 0,1,2 --out compared",
+    "deno task compare --model HuggingFaceTB/SmolLM2-135M-Instruct --methods wanda,wanda+owl --sparsities 0.6,0.7 \\\n" +
+    "    --out compared",
   ],
   notes:
     "Each pruned model is written beside --out, evaluated and removed again. Dense perplexity is computed once, and the " +

@@ -2,7 +2,7 @@
 
 /** One pruned model. */
 export interface Row {
-  /** `dense`, or the method's name. */
+  /** `dense`, or the method's name, such as `wanda` or `wanda+owl`. */
   readonly method: string;
   /** What was asked: a share such as `0.5`, a pattern such as `2:4`, or nothing. */
   readonly asked: string;

@@ -47,6 +47,32 @@ Deno.test("a row is what prune and eval give for the same flags", async () => {
   assertEquals(rows[1].perplexity, perplexity);
 });
 
+Deno.test("OWL and updates behind a method's name are prune's own flags", async () => {
+  using folder = temporary();
+  const methods = ["magnitude+owl", "wanda+iterative", "wanda+owl+sequential"], sparsities = ["--sparsities", "0.6"];
+  const flags = [
+    ...FLAGS,
+    "--samples",
+    "4",
+    "--methods",
+    methods.join(","),
+    ...sparsities,
+    "--out",
+    `${folder.path}/c`,
+  ];
+  const { rows } = await runJson("compare", ...flags);
+  const calibrated = FLAGS.slice(0, FLAGS.indexOf("--corpus"));
+  const evaluated = ["--corpus", HELD_OUT, "--seqlen", "128", "--windows", "6", "--backend", "wasm"];
+  for (const [i, method] of methods.entries()) {
+    const [base, ...options] = method.split("+");
+    const own = options.flatMap((each) => each === "owl" ? ["--allocation", "owl"] : ["--update", each]);
+    const pruned = ["--method", base, ...own, "--sparsity", "0.6", "--samples", "4", "--out", `${folder.path}/${i}`];
+    await runJson("prune", ...calibrated, ...pruned);
+    const { perplexity } = await runJson("eval", "--model", `${folder.path}/${i}`, ...evaluated);
+    assertEquals([rows[i + 1].method, rows[i + 1].perplexity], [method, perplexity]);
+  }
+});
+
 Deno.test("several numbers of sequences and seeds: mean and deviation for each method, and a second picture", async () => {
   using folder = temporary();
   const out = `${folder.path}/compared`;
@@ -77,7 +103,11 @@ Deno.test("what cannot be compared is refused before any work", async () => {
       /^error: --seeds 0,1: x\.safetensors holds ready sequences; no seed draws others$/m,
     "--samples 0": /^error: --samples 0: expected whole numbers of 1 or more, with a comma between them$/m,
     "--methods wanda --damping 0.1":
-      /^error: --damping and --block-size are for sparsegpt, which --methods does not name$/m,
+      /^error: --damping and --block-size are for sparsegpt and for updates, which --methods does not name$/m,
+    "--methods wanda+owls": /^error: --update owls: expected sequential or iterative$/m,
+    "--methods wanda+owl+owl":
+      /^error: --methods wanda\+owl\+owl: expected \+owl once at most, and one update at most$/m,
+    "--methods wanda,ria+owl": /^error: --methods ria\+owl: owl shares out a sparsity, and 4:8 is one for all$/m,
   };
   for (const [flags, says] of Object.entries(refusals)) {
     const { code, out: printed, err } = await run("compare", ...FLAGS, "--out", out, ...flags.split(" "));
