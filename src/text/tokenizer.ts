@@ -6,6 +6,7 @@
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { parseObject } from "../checkpoint/json.ts";
 import { PareError } from "../errors.ts";
+import { growth, inTime } from "./bounds.ts";
 
 /** Text to token ids and back. */
 export interface Tokenizer {
@@ -21,8 +22,12 @@ export interface Tokenizer {
 /** SentencePiece's visible space, which begins a word in the tokenizers of LLaMA 1 and 2 and Mistral. */
 const SPACE = "\u2581";
 
+/** How many times longer the steps before the model may make a text; those of known models at most 54 times (T5's). */
+const LARGEST_GROWTH = 200;
+
 /** The parts of `tokenizer.json` that this file looks at. */
 interface TokenizerJson {
+  normalizer?: Parameters<typeof growth>[0];
   model?: { type?: string; vocab?: Record<string, number>; merges?: unknown[]; ignore_merges?: boolean };
   pre_tokenizer?: {
     type?: string;
@@ -60,6 +65,8 @@ export async function loadTokenizer(
         throw new TypeError(`an added token that is no text: ${JSON.stringify(content)}`);
       }
     }
+    const times = growth(json.normalizer) * growth(json.pre_tokenizer);
+    if (!(times <= LARGEST_GROWTH)) throw new RangeError(`one that makes a text up to ${times} times longer`);
     const pre_tokenizer = json.pre_tokenizer ? withUnicodeClasses(json.pre_tokenizer) : null;
     const mended = withShortWords({ ...json, pre_tokenizer, added_tokens: json.added_tokens ?? [] });
     tokenizer = new HuggingFaceTokenizer(mended, config);
@@ -67,16 +74,20 @@ export async function loadTokenizer(
     throw new PareError(`${name}: tokenizer.json: expected a tokenizer, found ${(error as Error).message}`);
   }
   /** What the file says may be nonsense that is only met on the way. */
-  const attempt = <T>(what: string, act: () => T): T => {
+  const attempt = <T>(what: string, length: number, act: () => T): T => {
     try {
-      return act();
+      return inTime(length, act);
     } catch (error) {
       throw new PareError(`${name}: tokenizer.json: cannot ${what}: ${(error as Error).message}`, { cause: error });
     }
   };
   return {
     encode: (text, { special }) => {
-      const { ids, tokens } = attempt("encode", () => tokenizer.encode(text, { add_special_tokens: special }));
+      const { ids, tokens } = attempt(
+        "encode",
+        text.length,
+        () => tokenizer.encode(text, { add_special_tokens: special }),
+      );
       const unknown = ids.findIndex((id) => !(Number.isInteger(id) && id >= 0 && id < 2 ** 32));
       if (unknown >= 0) throw new PareError(`${name}: tokenizer.json: the piece "${tokens[unknown]}" has no id`);
       return Uint32Array.from(ids);
@@ -85,7 +96,7 @@ export async function loadTokenizer(
       const list = [...ids];
       // The clean-up is for tokenizers that split punctuation off; it would eat spaces that the model wrote.
       const options = { skip_special_tokens: true, clean_up_tokenization_spaces: false };
-      return list.length === 0 ? "" : attempt("decode", () => tokenizer.decode(list, options));
+      return list.length === 0 ? "" : attempt("decode", list.length, () => tokenizer.decode(list, options));
     },
   };
 }

@@ -1,5 +1,5 @@
 /** Ids are those that transformers gave for the golden runs, and every text comes back. */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import fc from "fast-check";
 import { PareError } from "../../src/errors.ts";
@@ -169,6 +169,27 @@ Deno.test("a tokenizer that is missing or damaged is a clear error", async () =>
     () => load(JSON.stringify({ ...sentencePiece([]), model: { type: "BPE" } })),
     PareError,
     "model: tokenizer.json: expected a tokenizer, found",
+  );
+});
+
+Deno.test("a hostile expression, or steps that make a text grow and grow, end with a clear error", async () => {
+  const load = (json: Record<string, unknown>) =>
+    loadTokenizer((file) => Promise.resolve(file === "tokenizer.json" ? JSON.stringify(json) : undefined), "model");
+  // Backtracks 2^60 times.
+  const endless = { type: "Split", pattern: { Regex: "(a+)+c" }, behavior: "Isolated", invert: false };
+  const tokenizer = await load({ ...sentencePiece(INSIDE_WORDS), pre_tokenizer: endless });
+  assertThrows(
+    () => tokenizer.encode(`${"a".repeat(60)}b`, { special: false }),
+    PareError,
+    "model: tokenizer.json: cannot encode: not done after 5.004 s with 61 characters",
+  );
+  assertEquals(tokenizer.encode("ab", { special: false }).length > 0, true); // and the next text is none the worse
+  const double = { type: "Replace", pattern: { String: "a" }, content: "aa" };
+  const normalizer = { type: "Sequence", normalizers: Array.from({ length: 40 }, () => double) };
+  await assertRejects(
+    () => load({ ...sentencePiece(INSIDE_WORDS), normalizer }),
+    PareError,
+    "model: tokenizer.json: expected a tokenizer, found one that makes a text up to 1099511627776 times longer",
   );
 });
 

@@ -3,6 +3,7 @@
  * the metadata, with the keys of transformers 4. What a tensor means is for the model room; this is a dictionary.
  */
 import { quote } from "../quote.ts";
+import { formatName, FORMATS } from "./formats.ts";
 import { type Metadata, shortest } from "./metadata.ts";
 import type { GgufTensor } from "./header.ts";
 import type { Renamed } from "./shard.ts";
@@ -63,10 +64,10 @@ function familyOf(metadata: Metadata): [name: string, family: Family] {
  */
 export function rename(tensors: readonly GgufTensor[], metadata: Metadata): Renamed[] {
   const [family, { interleaved }] = familyOf(metadata);
-  const heads = metadata.number(`${family}.attention.head_count`);
+  const heads = metadata.count(`${family}.attention.head_count`);
   const headsOf: Record<string, number> = {
     attn_q: heads,
-    attn_k: metadata.number(`${family}.attention.head_count_kv`, heads),
+    attn_k: metadata.count(`${family}.attention.head_count_kv`, heads),
   };
   return tensors.filter(({ name }) => name !== ROPE_FACTORS).map((tensor) => {
     const [, block, kind, suffix] = /^(?:blk\.(0|[1-9]\d{0,8})\.)?(\w+)\.(weight|bias)$/.exec(tensor.name) ?? [];
@@ -79,6 +80,9 @@ export function rename(tensors: readonly GgufTensor[], metadata: Metadata): Rena
     const headRows = tensor.shape[0] / headsOf[kind];
     if (!Number.isInteger(headRows) || headRows % 2 !== 0) {
       throw metadata.wrong(`tensor ${quote(tensor.name)}: ${headsOf[kind]} heads cannot share ${tensor.shape[0]} rows`);
+    }
+    if (tensor.shape.length === 1 && FORMATS[tensor.format].weights > 1) {
+      throw metadata.wrong(`tensor ${quote(tensor.name)}: a bias cannot be ${formatName(tensor.format)}`);
     }
     return { tensor, name, headRows };
   });

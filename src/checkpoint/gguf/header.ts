@@ -20,9 +20,6 @@ const LONGEST_HEADER = 64 << 20;
 /** GGML's own limit. */
 const MOST_DIMENSIONS = 4;
 
-/** Deepest nesting of arrays of arrays. No known key nests at all. */
-const DEEPEST_ARRAY = 4;
-
 /** `general.alignment` where a file does not say. */
 const DEFAULT_ALIGNMENT = 32;
 
@@ -30,7 +27,7 @@ const DEFAULT_ALIGNMENT = 32;
 const LARGEST_ALIGNMENT = 1 << 30;
 
 /** A value of the metadata. Numbers of 64 bits come as the nearest `number`; arrays of numbers as typed arrays. */
-export type Value = string | number | boolean | ArrayLike<number> | readonly Value[];
+export type Value = string | number | boolean | ArrayLike<number> | readonly string[];
 
 /** One tensor as GGUF has it. */
 export interface GgufTensor {
@@ -61,7 +58,7 @@ const NUMBERS = [
 ];
 const [BOOLEAN, STRING, ARRAY] = [7, 8, 9];
 
-/** Bytes of the shortest text or array: its length. */
+/** Bytes of the shortest text: its length. */
 const SHORTEST = 8;
 
 /** Thrown when the window ends before the header does. */
@@ -149,17 +146,18 @@ class Cursor {
       : numbers;
   }
 
-  value(type: number, what: string, depth = 0): Value {
+  value(type: number, what: string): Value {
     if (type === STRING) return this.string(what);
     if (type === BOOLEAN) return this.numbers(type, 1, what)[0] !== 0;
     if (type !== ARRAY) return this.numbers(type, 1, what)[0];
-    if (depth === DEEPEST_ARRAY) throw this.wrong(`${what} nests arrays deeper than ${DEEPEST_ARRAY}`);
     const inner = this.uint32(what);
     const count = this.uint64(what);
-    if (inner !== STRING && inner !== ARRAY) return this.numbers(inner, count, what);
+    // No key of a model nests, and a small file could hold millions of empty arrays.
+    if (inner === ARRAY) throw this.wrong(`${what} is an array of arrays, which Pare does not read`);
+    if (inner !== STRING) return this.numbers(inner, count, what);
     this.expect(count * SHORTEST, what);
-    const values: Value[] = [];
-    for (let i = 0; i < count; i++) values.push(this.value(inner, what, depth + 1));
+    const values: string[] = [];
+    for (let i = 0; i < count; i++) values.push(this.string(what));
     return values;
   }
 }

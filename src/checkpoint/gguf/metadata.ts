@@ -23,6 +23,13 @@ export class Metadata {
     return this.#get(key, "a number", (value) => typeof value === "number", fallback) as number;
   }
 
+  /** A whole number of things, one or more. */
+  count(key: string, fallback?: number): number {
+    const count = this.number(key, fallback);
+    if (Number.isSafeInteger(count) && count >= 1) return count;
+    throw this.wrong(`its metadata should have a positive integer as ${quote(key)}, found ${count}`);
+  }
+
   /** A text. */
   text(key: string, fallback?: string): string {
     return this.#get(key, "a text", (value) => typeof value === "string", fallback) as string;

@@ -17,6 +17,9 @@ export interface TokenizerFiles {
 /** Kinds of a piece (`tokenizer.ggml.token_type`). */
 const [UNKNOWN, CONTROL, USER_DEFINED] = [2, 3, 4];
 
+/** Most characters of a SentencePiece piece that is taken apart; SentencePiece's own limit is 16 unless it is told another. */
+const LONGEST_PIECE = 256;
+
 /** SentencePiece's visible space. */
 const SPACE = "▁";
 
@@ -141,6 +144,10 @@ function sentencePiece(metadata: Metadata, pieces: readonly string[], types: Arr
   if (scores.length !== pieces.length) {
     throw metadata.wrong(`its tokenizer has ${pieces.length} pieces, and scores for ${scores.length}`);
   }
+  const long = pieces.findIndex(({ length }) => length > LONGEST_PIECE);
+  if (long >= 0) {
+    throw metadata.wrong(`piece ${long} has ${pieces[long].length} characters; expected ${LONGEST_PIECE} at most`);
+  }
   const unknown = pieces.find((_, id) => types[id] === UNKNOWN);
   const prefix = metadata.flag("tokenizer.ggml.add_space_prefix", true);
   const spaces = { type: "Replace", pattern: { String: " " }, content: SPACE };
@@ -175,20 +182,23 @@ function sentencePiece(metadata: Metadata, pieces: readonly string[], types: Arr
  */
 function mergesOf(pieces: readonly string[], scores: ArrayLike<number>): string[] {
   const vocabulary = new Map(pieces.map((piece, id) => [piece, id]));
-  const merges: { left: string[]; right: string[]; score: number; ids: [number, number] }[] = [];
+  const merges: { left: string; right: string; letters: number; score: number; ids: [number, number] }[] = [];
   for (const [piece, id] of vocabulary) {
-    const letters = [...piece];
-    const ways = [];
-    for (let cut = 1; cut < letters.length; cut++) {
-      const left = letters.slice(0, cut), right = letters.slice(cut);
-      const leftId = vocabulary.get(left.join("")), rightId = vocabulary.get(right.join(""));
-      if (leftId === undefined || rightId === undefined) continue;
-      ways.push({ left, right, score: scores[id], ids: [leftId, rightId] as [number, number] });
+    const ways: typeof merges = [];
+    let cut = 0, letters = 0;
+    for (const letter of piece) {
+      cut += letter.length;
+      letters++;
+      const left = piece.slice(0, cut), leftId = vocabulary.get(left);
+      if (leftId === undefined || cut === piece.length) continue;
+      const right = piece.slice(cut), rightId = vocabulary.get(right);
+      if (rightId !== undefined) ways.push({ left, right, letters, score: scores[id], ids: [leftId, rightId] });
     }
     merges.push(...ways.sort((a, b) => a.ids[0] - b.ids[0] || a.ids[1] - b.ids[1]));
   }
-  merges.sort((a, b) => b.score - a.score || b.left.length - a.left.length || b.right.length - a.right.length);
-  return merges.map(({ left, right }) => `${left.join("")} ${right.join("")}`);
+  const lettersOf = (text: string) => [...text].length;
+  merges.sort((a, b) => b.score - a.score || b.letters - a.letters || lettersOf(b.right) - lettersOf(a.right));
+  return merges.map(({ left, right }) => `${left} ${right}`);
 }
 
 /** `Object.fromEntries` defines even a piece called `__proto__`. */
