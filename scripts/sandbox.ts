@@ -95,8 +95,13 @@ export class Reach {
     } catch (error) {
       throw new PareError(`--runs ${path}: its folder cannot be made: ${(error as Error).message}`);
     }
-    for (const file of ["", "-wal", "-shm"]) this.write(path + file);
+    for (const file of registryFiles(path)) this.write(file);
     return path;
+  }
+
+  /** The same, to look at. */
+  readRegistry(runs: string): void {
+    for (const file of registryFiles(resolve(runs))) this.read(file);
   }
 
   /** All of it. */
@@ -104,6 +109,9 @@ export class Reach {
     return { read: [...this.#read], write: [...this.#write] };
   }
 }
+
+/** A registry's file and those that SQLite keeps beside it. */
+const registryFiles = (path: string): string[] => ["", "-wal", "-shm"].map((end) => path + end);
 
 /** A path, absolute, as it is named and as it is without links; the end of it need not be there. */
 function names(path: string): string[] {

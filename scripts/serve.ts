@@ -4,6 +4,7 @@ import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { serveCommand, type ServeValues, settleToken } from "../src/cli/serve_command.ts";
 import { PareError } from "../src/errors.ts";
 import { defaultRegistry } from "../src/run/place.ts";
+import { Reach } from "./sandbox.ts";
 import { Registry } from "../src/run/registry.ts";
 import { createApp } from "../src/server/app.ts";
 
@@ -37,16 +38,34 @@ function readToken({ tokenFile, host }: ServeValues): string | undefined {
   return settleToken(host, given);
 }
 
-async function main(values: ServeValues, { terminal, signal }: Context): Promise<Outcome> {
-  const token = readToken(values), path = values.runs ?? defaultRegistry();
+/** The flags as they are given, and what the launcher has read: the token stands in a file or in the environment. */
+type Given = ServeValues & { readonly token?: string };
+
+/** Says what the server may touch: Pare's own files, the registry, one address. */
+function enter(given: Given) {
+  const { host, port } = given, runs = given.runs ?? defaultRegistry(), reach = new Reach();
+  reach.readRegistry(runs);
+  const net = [`${bracketed(host)}:${port}`];
+  return Promise.resolve({
+    values: { ...given, runs, token: readToken(given) },
+    permissions: { ...reach.permissions, net },
+  });
+}
+
+/** A host as an address has it. */
+const bracketed = (host: string): string => host.includes(":") ? `[${host}]` : host;
+
+/** The server itself, in its sandbox. */
+export async function main(values: Given, { terminal, signal }: Context): Promise<Outcome> {
+  const path = values.runs!;
   using registry = Registry.open(path, { mode: "read" });
-  const { allowHost: hosts, allowOrigin: origins } = values;
+  const { allowHost: hosts, allowOrigin: origins, token } = values;
   const app = createApp({ source: registry, version: project.version, token, hosts, origins });
   const { hostname, port } = listen(app, values).addr;
-  const address = `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}/`;
+  const address = `http://${bracketed(hostname)}:${port}/`;
   terminal.note(`${address} shows ${path}${token ? "" : "; only this machine can see it"}`);
   await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
   return { text: `${address} is closed`, json: { address } };
 }
 
-if (import.meta.main) await run(serveCommand, main);
+if (import.meta.main) await run(serveCommand, main, { module: import.meta.url, enter });

@@ -16,12 +16,14 @@ import { PareError } from "../errors.ts";
 import type { Context, Outcome } from "./context.ts";
 import { peakMemory, type Position } from "./terminal.ts";
 
-/** What a run may do; whatever is not here it may not: no network, environment, subprocess, library or system call. */
+/** What a command's work may do; whatever is not here it may not: no environment, subprocess, library or system call. */
 export interface Permissions {
   /** Files, and directories with all that is in them. */
   readonly read: readonly string[];
   /** The same. */
   readonly write: readonly string[];
+  /** Addresses, `host:port`; of a run there are none. */
+  readonly net?: readonly string[];
 }
 
 /** What the launcher tells the work. */
@@ -43,7 +45,7 @@ export type FromWork =
  * One flag of Deno for each kind.
  * @throws PareError for a path with a comma: Deno's flags have no way to name it.
  */
-export function permissionFlags({ read, write }: Permissions): string[] {
+export function permissionFlags({ read, write, net = [] }: Permissions): string[] {
   const flag = (kind: string, paths: readonly string[]) => {
     const odd = paths.find((path) => path.includes(","));
     if (odd !== undefined) {
@@ -51,7 +53,7 @@ export function permissionFlags({ read, write }: Permissions): string[] {
     }
     return paths.length ? [`--allow-${kind}=${paths.join(",")}`] : [];
   };
-  return [...flag("read", read), ...flag("write", write)];
+  return [...flag("read", read), ...flag("write", write), ...flag("net", net)];
 }
 
 /**
@@ -97,8 +99,8 @@ export async function runSandboxed(
 }
 
 /** The permissions in Deno's own words, a line for each path. */
-export function showPermissions({ read, write }: Permissions): string {
-  const list = (kind: string, paths: readonly string[]) => paths.map((path) => `--allow-${kind}=${path}`);
-  return [...list("read", read), ...list("write", write), "and nothing else: no network, no environment, no subprocess"]
-    .join("\n");
+export function showPermissions({ read, write, net = [] }: Permissions): string {
+  const list = (kind: string, names: readonly string[]) => names.map((name) => `--allow-${kind}=${name}`);
+  const rest = `and nothing else: no ${net.length ? "other address" : "network"}, no environment, no subprocess`;
+  return [...list("read", read), ...list("write", write), ...list("net", net), rest].join("\n");
 }

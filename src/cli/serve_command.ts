@@ -1,6 +1,7 @@
 /** What `deno task serve` understands. */
 import { repeated, text, value, type Values } from "./flags.ts";
 import { PareError } from "../errors.ts";
+import { explainPermissions } from "./shared_flags.ts";
 
 /** "PARE" on the keys of a telephone. */
 const PORT = 7273;
@@ -41,6 +42,7 @@ export const serveCommand = {
       placeholder: "URL",
       help: "Another site whose pages may read (CORS), such as http://localhost:3000.",
     })),
+    explainPermissions,
   },
   examples: ["deno task serve", "PARE_TOKEN=... deno task serve --host 0.0.0.0 --allow-host gpu-box"],
   notes: "GET /docs describes what programs may ask.",

@@ -29,7 +29,7 @@ export const spool: Flag<string | undefined> = text({
 
 /** What the sandbox holds. */
 export const explainPermissions: Flag<boolean> = toggle({
-  help: "Print what the run may read and write (nothing else is open to it) and stop.",
+  help: "Print what the command may touch in its sandbox (nothing else is open to it) and stop.",
 });
 
 /** Where runs are recorded. */

@@ -7,7 +7,7 @@
  */
 import { DatabaseSync } from "node:sqlite";
 import { dirname } from "node:path";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, statSync } from "node:fs";
 import { PareError } from "../errors.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
 
@@ -72,6 +72,7 @@ export function openDatabase(path: string, mode: Mode): DatabaseSync {
     }
   }
   return inWords(path, () => {
+    if (mode === "read") expectThere(path);
     const database = new DatabaseSync(path, { readOnly: mode === "read", timeout: PATIENCE });
     try {
       // In one transaction: another process may be making the tables right now.
@@ -92,6 +93,16 @@ export function openDatabase(path: string, mode: Mode): DatabaseSync {
       throw error;
     }
   });
+}
+
+/** @throws PareError if there is nothing at a path where something could be. */
+function expectThere(path: string): void {
+  try {
+    statSync(path);
+  } catch (error) {
+    if ((error as { code?: string }).code !== "ENOENT") return; // SQLite says what is wrong
+    throw new PareError(`the registry of runs ${path} does not exist; the first run that is recorded there makes it`);
+  }
 }
 
 /**

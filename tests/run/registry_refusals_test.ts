@@ -73,7 +73,7 @@ Deno.test("a directory, a path through a file and, to read, no file and an empty
       assertThrows(() => Registry.open(folder, { mode }), PareError, mode === "read" ? "a directory" : "not a file");
       assertThrows(() => Registry.open(join(file, "runs.db"), { mode }), PareError, "cannot be opened");
     }
-    assertThrows(() => Registry.open(join(folder, "none"), { mode: "read" }), PareError, "cannot be opened");
+    assertThrows(() => Registry.open(join(folder, "none"), { mode: "read" }), PareError, "does not exist");
     assertThrows(() => Registry.open(file, { mode: "read" }), PareError, "is empty");
     assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["file"]);
   }));

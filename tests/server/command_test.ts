@@ -1,7 +1,7 @@
 /** `deno task serve` as a user runs it. */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { TextLineStream } from "../../src/cli/lines.ts";
-import { run, start } from "../scripts/commands.ts";
+import { ROOT, run, start } from "../scripts/commands.ts";
 import { openFixture } from "./fixture.ts";
 
 /** Starts the server on a free port; where it listens, and how to end it. */
@@ -35,6 +35,17 @@ Deno.test("it says where it listens, answers there, and ends on SIGTERM", async 
   } finally {
     assertEquals(await stop(), 143);
   }
+});
+
+Deno.test("it may read the registry and Pare's own files and listen at one address, and nothing else", async () => {
+  await using fixture = await openFixture();
+  const { code, out } = await run("serve", "--runs", fixture.path, "--port", "7000", "--explain-permissions");
+  const path = Deno.realPathSync(fixture.path), files = [path, `${path}-wal`, `${path}-shm`];
+  assertEquals([code, out.trimEnd().split("\n")], [0, [
+    ...[ROOT, ...files].map((file) => `--allow-read=${file}`),
+    "--allow-net=127.0.0.1:7000",
+    "and nothing else: no other address, no environment, no subprocess",
+  ]]);
 });
 
 Deno.test("what cannot be served is one line and exit code 2", async () => {
