@@ -272,6 +272,8 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   const entries = writer.steps.map(({ entry }) => entry as Entry);
   if (values.resume) {
     terminal.note(entries.length ? `going on after ${entries.length} finished steps` : "nothing to go on with");
+  } else if (writer.dropped) {
+    terminal.note("what a run that ended early had left is dropped; --resume would have gone on with it");
   }
   using recorder = Recorder.begin(given.registry, manifest, values.out, values.resume);
   try {

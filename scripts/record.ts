@@ -89,18 +89,16 @@ export class Recorder implements Disposable {
   private constructor(readonly registry: Registry | undefined, readonly id: string) {}
 
   /**
-   * Begins a run, or goes on with the one of the same plan that ended early.
+   * Begins a run, or goes on with the one of the same plan and output that ended early.
    * @param path The registry; nothing is recorded without one.
+   * @param resumes Whether what such a run has left is gone on with. It is dead, whatever its record says: its output is ours.
    */
   static begin(path: string | undefined, manifest: Manifest, out: string | undefined, resumes = false): Recorder {
     if (path === undefined) return new Recorder(undefined, manifest.planId);
-    const registry = Registry.open(path, { mode: "write" });
-    const before = resumes ? registry.get(manifest.planId) : undefined;
-    if (before && before.status !== "finished") {
-      registry.resume(before.id);
-      return new Recorder(registry, before.id);
-    }
-    return new Recorder(registry, registry.begin(manifest, out && resolve(out)));
+    const registry = Registry.open(path, { mode: "write" }), target = out && resolve(out);
+    const before = resumes && target ? registry.unfinishedRun(manifest.planId, target) : undefined;
+    if (before) registry.resume(before.id);
+    return new Recorder(registry, before?.id ?? registry.begin(manifest, target));
   }
 
   /** How far it has come. */

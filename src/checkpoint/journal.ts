@@ -21,7 +21,12 @@ const STEP = z.strictObject({ entry: z.unknown(), tensors: z.record(z.string(), 
 
 /** See the file's head. */
 export class Journal {
-  private constructor(readonly path: string, readonly steps: readonly Step[]) {}
+  /** How many steps are finished. */
+  length: number;
+
+  private constructor(readonly path: string, readonly steps: readonly Step[]) {
+    this.length = steps.length;
+  }
 
   /** A new journal of a plan. */
   static begin(path: string, plan: string): Journal {
@@ -57,6 +62,7 @@ export class Journal {
   /** Notes a finished step. */
   append(step: Step): void {
     appendFileSync(this.path, JSON.stringify(step) + "\n");
+    this.length++;
   }
 }
 

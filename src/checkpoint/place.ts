@@ -33,6 +33,8 @@ export interface Place {
   readonly journal: string;
   /** Whether both are an earlier process's, to go on with. */
   readonly resumed: boolean;
+  /** Whether an earlier process had left something to go on with, and it was removed. */
+  readonly dropped: boolean;
   /**
    * Gives the directory its name, in place of an old one if that was allowed.
    * @throws PareError if the system refuses; everything is then as it was before, and `abort` still to be called.
@@ -94,11 +96,12 @@ export function workshopOf(target: string): string {
 export function reserve(out: string, inputs: readonly string[], force: boolean, resume: boolean): Place {
   const target = checkPlace(out, inputs, force), workshop = workshopOf(target);
   const partial = join(workshop, "model"), journal = join(workshop, "journal");
-  let firstMade: string | undefined, lock: Deno.FsFile | undefined, resumed: boolean;
+  let firstMade: string | undefined, lock: Deno.FsFile | undefined, resumed: boolean, left: boolean;
   try {
     firstMade = makeWorkshop(workshop);
     lock = lockWorkshop(workshop, out);
-    resumed = resume && existsSync(journal) && existsSync(partial);
+    left = existsSync(journal) && existsSync(partial);
+    resumed = resume && left;
     if (!resumed) {
       for (const path of [partial, journal]) rmSync(path, { recursive: true, force: true });
       mkdirSync(partial);
@@ -126,6 +129,7 @@ export function reserve(out: string, inputs: readonly string[], force: boolean, 
     partial,
     journal,
     resumed,
+    dropped: left && !resumed,
     commit() {
       const old = join(workshop, "replaced");
       try {

@@ -14,7 +14,7 @@ import { quote } from "./quote.ts";
 import { release } from "./release.ts";
 import { reserve } from "./place.ts";
 import { sha256 } from "./sha256.ts";
-import { systemError } from "./system_error.ts";
+import { systemCode, systemError } from "./system_error.ts";
 
 /** Most bytes given to the system at once: `write(2)` on Linux takes no more than 2 GiB - 4 KiB. */
 const LARGEST_WRITE = 1 << 30;
@@ -23,6 +23,8 @@ const LARGEST_WRITE = 1 << 30;
 export interface CheckpointWriter extends AsyncDisposable {
   /** The steps that a killed run of the same plan has finished, in their order. */
   readonly steps: readonly Step[];
+  /** Whether a run that ended early had left finished steps, and they were removed. */
+  readonly dropped: boolean;
   /**
    * Writes a tensor's new bytes, in the dtype that it had. They may be reused when the promise settles; several may be
    * under way at once, and all must have settled before `finish`.
@@ -72,17 +74,28 @@ export async function createWriter(
   const written = new Set<string>();
   /** The tensors since the last step. */
   let fresh: Record<string, string> = {};
-  let journal: Journal;
+  let journal: Journal | undefined;
   let state: "open" | "finished" | "aborted" = "open";
 
   const refuseUnlessOpen = (): void => {
     if (state !== "open") throw new DOMException(`the writer of ${outDir} is ${state}`, "AbortError");
   };
-  const abort = (): void => {
-    if (state !== "open") return;
+  /** @returns Whether finished steps stay, to be gone on with: if that was asked for, or if the disk took no more. */
+  const abort = (fault?: unknown): boolean => {
+    if (state !== "open") return false;
     state = "aborted";
-    if (resume) place.keep();
+    const kept = plan !== "" && systemCode(fault) !== undefined && journal !== undefined && journal.length > 0;
+    if (resume || kept) place.keep();
     else place.abort();
+    return kept;
+  };
+  /** Ends all for an error; it in the user's words. */
+  const giveUp = (error: unknown): unknown => {
+    const kept = abort(error), told = systemError("write", outDir, error);
+    if (!kept) return told;
+    const { message } = told as PareError,
+      finished = `${journal!.length} finished step${journal!.length > 1 ? "s" : ""}`;
+    return new PareError(`${message}; --resume goes on with ${finished}`, { cause: error });
   };
   const close = async (): Promise<void> => {
     const opened = [...handles.values()];
@@ -96,9 +109,9 @@ export async function createWriter(
       await step();
     } catch (error) {
       refuseUnlessOpen(); // aborted meanwhile: that its files are gone is no error of the disk
-      abort();
+      const told = giveUp(error);
       await close();
-      throw systemError("write", outDir, error);
+      throw told;
     }
   };
 
@@ -128,6 +141,7 @@ export async function createWriter(
 
   return {
     steps: journal!.steps,
+    dropped: place.dropped,
     read,
     async write(name, bytes) {
       const info = find(name);
@@ -138,7 +152,11 @@ export async function createWriter(
     },
     step(entry) {
       refuseUnlessOpen();
-      journal.append({ entry, tensors: fresh });
+      try {
+        journal!.append({ entry, tensors: fresh });
+      } catch (error) {
+        throw giveUp(error);
+      }
       fresh = {};
     },
     async finish(texts = {}) {
@@ -172,7 +190,7 @@ export async function createWriter(
         state = "finished";
       });
     },
-    abort,
+    abort: () => void abort(),
     async [Symbol.asyncDispose]() {
       abort();
       await close();

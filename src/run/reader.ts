@@ -129,6 +129,15 @@ export class RunReader {
     )?.run;
   }
 
+  /** The newest run that began this plan for this output and did not come to its end; undefined if there is none. */
+  unfinishedRun(planId: string, out: string): RunRecord | undefined {
+    return this.file.get(
+      readRow,
+      `${RUNS} WHERE plan = :planId AND out = :out AND status <> 'finished' ORDER BY seq DESC LIMIT 1`,
+      { ...this.#clock(), planId, out },
+    )?.run;
+  }
+
   /** A run's linears without histograms and maps, in the order in which they were done. */
   layers(id: string): LinearSummary[] {
     return this.file.all(

@@ -20,7 +20,8 @@ const LONGEST = 2000;
 /** Random numbers of one case. */
 export type Random = (below: number) => number;
 
-function generator(seed: number): Random {
+/** Numbers of a seed. */
+export function generator(seed: number): Random {
   let state = seed >>> 0;
   // xorshift32 (Marsaglia, 2003), begun far from zero.
   state = Math.imul(state ^ 0x9e3779b9, 0x85ebca6b) >>> 0 || 1;

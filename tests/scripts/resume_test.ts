@@ -1,7 +1,12 @@
 /** A run that is killed at any moment is gone on with, and ends with the bytes of one that was not. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertLessOrEqual, assertMatch } from "@std/assert";
+import { Registry } from "../../src/run/registry.ts";
 import { names, temporary } from "../checkpoint/folders.ts";
+import { generator, SEED } from "../fuzz/mutations.ts";
 import { AUSTEN, run, runJson, start, TOKENS } from "./commands.ts";
+
+/** As fine as moments are drawn, of a run's duration. */
+const MOMENTS = 1000;
 
 /** The process that a person has started dies with its work. */
 async function kill(flags: readonly string[], after: number): Promise<boolean> {
@@ -17,20 +22,24 @@ async function kill(flags: readonly string[], after: number): Promise<boolean> {
 }
 
 for (const method of ["wanda", "sparsegpt"]) {
-  Deno.test(`${method}, killed at random moments and gone on with, gives identical bytes`, async () => {
+  Deno.test(`${method}, killed at random moments (PARE_FUZZ_SEED) and gone on with, gives identical bytes`, async () => {
+    const random = generator(SEED);
     using folder = temporary();
     const flags = ["--model", AUSTEN, "--calibration", TOKENS, "--method", method, "--backend", "wasm"]
       .concat(["--runs", `${folder.path}/runs.db`]);
     const whole = `${folder.path}/whole`, begun = performance.now();
     await runJson("prune", ...flags, "--out", whole);
     const duration = performance.now() - begun, bytes = Deno.readFileSync(`${whole}/model.safetensors`);
-    let killed = 0, resumed = 0;
+    let killed = 0, resumed = 0, done = 0;
     for (let i = 0; i < 10; i++) {
       const out = `${folder.path}/out-${i}`;
-      killed += Number(await kill([...flags, "--out", out], duration * (0.3 + 0.7 * Math.random())));
+      killed += Number(await kill([...flags, "--out", out], duration * (0.3 + 0.7 * random(MOMENTS) / MOMENTS)));
       const left = names(folder.path).filter((name) => name.includes(`out-${i}`));
       assert(left.length <= 1 && (left[0] ?? "").match(/^$|^\.out-\d\.partial$|^out-\d$/), String(left));
-      if (left[0] === `out-${i}`) continue; // it was done before
+      if (left[0] === `out-${i}`) {
+        done++; // before it was killed
+        continue;
+      }
       const found = await runJson("prune", ...flags, "--out", out, "--resume");
       resumed += Number(found.resumed > 0);
       assertEquals(Deno.readFileSync(`${out}/model.safetensors`), bytes);
@@ -39,6 +48,10 @@ for (const method of ["wanda", "sparsegpt"]) {
     }
     assert(killed > 0 && resumed > 0, `${killed} killed, ${resumed} resumed`);
     assertEquals(names(folder.path).filter((name) => name.startsWith(".")), []);
+    // Who goes on takes up the record, too.
+    using registry = Registry.open(`${folder.path}/runs.db`, { mode: "read" });
+    const open = registry.list({ limit: 100 }).runs.filter(({ status }) => status !== "finished");
+    assertLessOrEqual(open.length, done);
   });
 }
 
