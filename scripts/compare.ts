@@ -103,7 +103,7 @@ function understand({ methods, sparsities, seeds, calibration, damping, blockSiz
 }
 
 /** Fetches what the comparison needs, and says what it may touch. */
-async function enter(given: Given, { terminal }: Context) {
+export async function enter(given: Given, { terminal }: Context) {
   const { jobs } = understand(given), reach = new Reach(), fetching = { onProgress: downloads(terminal) };
   const model = await reach.model(given.model, fetching);
   const calibration = jobs.some(isCalibrated) ? await reach.corpus(given.calibration, "train", fetching) : undefined;

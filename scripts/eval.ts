@@ -26,7 +26,7 @@ type Given = Values<typeof evalCommand.flags> & {
 };
 
 /** Fetches what the evaluation needs, and says what it may touch. */
-async function enter(given: Given, { terminal }: Context) {
+export async function enter(given: Given, { terminal }: Context) {
   if (given.corpus && given.tokens) throw new PareError("--corpus and --tokens exclude each other");
   const reach = new Reach(), fetching = { onProgress: downloads(terminal) };
   const model = await reach.model(given.model, fetching);

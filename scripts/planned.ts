@@ -38,6 +38,8 @@ export function planFlags(given: Flags, { request, backend, calibration }: Plan)
     blockSize: asked.blockSize,
     trueSequential: asked.trueSequential ?? false,
     allocation: asked.allocation,
+    // It stands in the plan itself.
+    sparsityMap: undefined,
     seed: asked.seed,
     blocks: targets?.blocks ?? undefined,
     include: targets?.include ?? [],
@@ -47,17 +49,22 @@ export function planFlags(given: Flags, { request, backend, calibration }: Plan)
   };
 }
 
-/** Says which part of a plan is not what was found. */
-export function refuseOtherPlan(expected: Plan, found: Plan, path: string): void {
+/**
+ * Refuses to do something else than what was planned.
+ * @param where What names the plan.
+ * @throws PareError saying which part of the plan is not what was found.
+ */
+export function refuseOtherPlan(expected: Plan, found: Plan, where: string): void {
   const parts: readonly (readonly [string, unknown, unknown])[] = [
     ["the model's SHA-256", expected.model.sha256, found.model.sha256],
     ["the calibration's SHA-256", expected.calibration?.sha256, found.calibration?.sha256],
+    ["the evaluation's SHA-256", expected.evaluation?.sha256, found.evaluation?.sha256],
     ["Pare", expected.pare, found.pare],
     ["the request", JSON.stringify(expected.request), JSON.stringify(found.request)],
   ];
   for (const [what, wanted, got] of parts) {
     if (wanted !== got) {
-      throw new PareError(`--plan ${path}: ${what} is ${got ?? "missing"}, the plan has ${wanted ?? "none"}`);
+      throw new PareError(`${where}: ${what} is ${got ?? "missing"}, the plan has ${wanted ?? "none"}`);
     }
   }
 }

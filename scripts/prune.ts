@@ -202,7 +202,9 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   const { method, request, solve, owl, calibrated } = understand(values);
   await using checkpoint = await openCheckpoint(values.model);
   const shape = readShape(checkpoint);
-  const map = values.sparsityMap === undefined ? undefined : await readMap(values.sparsityMap);
+  const map = values.sparsityMap === undefined
+    ? given.planned?.request.sparsityMap as SparsityMap | undefined
+    : await readMap(values.sparsityMap);
   const requests = map ? mapRequests(shape, method, request, map) : request;
   const targets = chooseTargets(shape, requests, values);
   const calibration = !calibrated ? undefined : await calibrate(values, checkpoint, shape, context);
@@ -253,7 +255,13 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     },
     calibration: calibration && corpusOf(calibration),
   }, context);
-  if (given.planned) refuseOtherPlan(given.planned, manifest.plan, values.plan!);
+  if (given.planned) {
+    refuseOtherPlan(
+      given.planned,
+      manifest.plan,
+      values.plan === undefined ? "the run's plan" : `--plan ${values.plan}`,
+    );
+  }
   if (values.dryRun) return { text: lines.join("\n"), json: { ...json, runPlan: manifest.plan } };
   if (!values.force && await isDone(values.out!, manifest.planId)) {
     return {

@@ -65,6 +65,7 @@ export async function describeRun(subject: Subject, { args }: Context): Promise<
   return makeManifest({
     plan,
     args,
+    directory: Deno.cwd(),
     inputs: [...model, ...others],
     kernels: await digestKernels(),
     backend: backend.description,

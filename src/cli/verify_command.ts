@@ -5,20 +5,32 @@ import { backend, explainPermissions, runs, spool, workers } from "./shared_flag
 /** What `deno task verify` understands. */
 export const verifyCommand = {
   name: "verify",
-  summary: "run a recorded prune again, in a sandbox of its own, and compare every mask and weight.",
+  summary: "do a recorded run again, in a sandbox of its own, and compare every mask, weight and perplexity.",
   operand: "run",
   flags: {
     run: required(text({
       placeholder: "RUN|MANIFEST|DIR",
       help: "A run's id, a manifest, or a pruned model's directory with its manifest.",
     })),
+    model: text({
+      placeholder: "DIR|FILE.gguf|ID",
+      help: "Where the model is here, if the run was elsewhere; it must be the same by its hash.",
+      otherwise: "where the run had it",
+    }),
+    calibration: text({ placeholder: "FILE", help: "The same for the calibration text.", otherwise: "the run's own" }),
+    corpus: text({ placeholder: "FILE", help: "The same for the evaluation's text.", otherwise: "the run's own" }),
+    tokens: text({ placeholder: "FILE", help: "The same for the evaluation's tokens.", otherwise: "the run's own" }),
     backend: { ...backend, absent: undefined as "auto" | "webgpu" | "wasm" | undefined, otherwise: "the run's own" },
     workers,
     spool,
     runs,
     explainPermissions,
   },
-  examples: ["deno task verify pruned", "deno task verify 0ba1098691f1c368 --json"],
+  examples: [
+    "deno task verify pruned",
+    "deno task verify 0ba1098691f1c368 --json",
+    "deno task verify pare_manifest.json --model HuggingFaceTB/SmolLM2-135M-Instruct",
+  ],
   notes:
     "On the run's own backend everything must be identical: else the first linear that differs is named, and by how many " +
     "bits. On another backend sums come in another order, and the share of equal mask bits is shown instead.",

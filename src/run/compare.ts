@@ -66,8 +66,3 @@ export function differingBits(a: Uint8Array, b: Uint8Array): number {
 
 /** The set bits of each byte. */
 const ONES = Uint8Array.from({ length: 256 }, (_, byte) => byte.toString(2).replaceAll("0", "").length);
-
-/** The share of `weights` whose fate is the same in both masks: 1 for equal masks. */
-export function maskAgreement(a: Uint8Array, b: Uint8Array, weights: number): number {
-  return 1 - differingBits(a, b) / weights;
-}

@@ -58,17 +58,6 @@ export function digestModel(files: readonly InputFile[]): string {
   return createHash("sha256").update(lines.join("")).digest("hex");
 }
 
-/** SHA-256 of token ids as little-endian 32-bit integers, sequence after sequence. */
-export function digestTokens(sequences: Iterable<ArrayLike<number>>): string {
-  const hash = createHash("sha256");
-  for (const sequence of sequences) {
-    const bytes = new DataView(new ArrayBuffer(4 * sequence.length));
-    for (let at = 0; at < sequence.length; at++) bytes.setInt32(4 * at, sequence[at], true);
-    hash.update(new Uint8Array(bytes.buffer));
-  }
-  return hash.digest("hex");
-}
-
 /**
  * The mask of a weight by its bytes: a bit for each number, row-major, 1 = kept, in bytes from the lowest bit up. A weight
  * that is zero (of either sign) counts as removed, as in the checkpoint nobody can tell it from one.

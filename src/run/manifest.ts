@@ -18,6 +18,7 @@ export const ManifestSchema: z.ZodType<Manifest> = z.strictObject({
   planId: z.string().regex(/^[0-9a-f]{16}$/, "expected 16 hexadecimal digits"),
   plan: PlanSchema,
   args: z.array(z.string()),
+  directory: z.string(),
   inputs: z.array(z.strictObject({ path: z.string(), bytes: z.int().nonnegative(), sha256: Sha256Schema })),
   kernels: z.record(z.string(), Sha256Schema),
   environment: z.strictObject({ deno: z.string(), v8: z.string(), os: z.string(), arch: z.string() }),

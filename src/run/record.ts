@@ -60,6 +60,8 @@ export interface Manifest {
   readonly plan: Plan;
   /** The command line's arguments, exactly. */
   readonly args: readonly string[];
+  /** Where it was given: what relative paths in it are relative to. */
+  readonly directory: string;
   /** Every file that was read. */
   readonly inputs: readonly InputFile[];
   /** SHA-256 of Pare's kernels: the WebAssembly modules and the shaders, by name. */

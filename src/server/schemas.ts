@@ -56,6 +56,7 @@ export const ManifestSchema: z.ZodType<Manifest> = z.object({
   planId: z.string(),
   plan: PlanSchema,
   args: z.array(z.string()),
+  directory: z.string(),
   inputs: z.array(InputFileSchema),
   kernels: z.record(z.string(), Sha256),
   environment: z.object({ deno: z.string(), v8: z.string(), os: z.string(), arch: z.string() }),

@@ -1,7 +1,7 @@
 /** Two runs of one plan: identical, or the first linear that is not, and in how many weights. */
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { compareHashes, differingBits, type Hashes, maskAgreement } from "../../src/run/compare.ts";
+import { compareHashes, differingBits, type Hashes } from "../../src/run/compare.ts";
 
 const linear = (name: string, mask = "m", weight = "w"): Hashes => ({ name, maskSha256: mask, weightSha256: weight });
 const run = ["a", "b", "c"].map((name) => linear(name));
@@ -40,9 +40,4 @@ Deno.test("differing bits are counted as in the bytes written out in binary", ()
     assertEquals(differingBits(a, b), [...one].filter((bit, at) => bit !== other[at]).length);
   }));
   assertThrows(() => differingBits(new Uint8Array(1), new Uint8Array(2)), RangeError);
-});
-
-Deno.test("masks of ten weights that part on two agree on eight tenths", () => {
-  // The two bytes' six last bits are no weights, and are 0 in both.
-  assertAlmostEquals(maskAgreement(Uint8Array.of(0b11110000, 0b01), Uint8Array.of(0b11110001, 0b11), 10), 0.8, 1e-15);
 });

@@ -2,7 +2,7 @@
 import { assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { join } from "node:path";
 import { PareError } from "../../src/errors.ts";
-import { digest, digestFile, digestKernels, digestModel, digestTokens, maskBits } from "../../src/run/digest.ts";
+import { digest, digestFile, digestKernels, digestModel, maskBits } from "../../src/run/digest.ts";
 
 /** What a shell prints, without the line end. */
 async function shell(script: string, folder: string): Promise<string> {
@@ -49,13 +49,6 @@ Deno.test("a model's hash is that of its folder's sorted sha256sum, in whatever 
     );
     assertNotEquals(digestModel(files.slice(1)), expected);
   }));
-
-Deno.test("token ids are hashed as little-endian 32-bit integers", async () => {
-  const sequences = [[1, 2, 300], [70000, 0, 2 ** 31 - 1]];
-  const program =
-    "import struct,hashlib; print(hashlib.sha256(struct.pack('<6i',1,2,300,70000,0,2**31-1)).hexdigest())";
-  assertEquals(digestTokens(sequences), await shell(`python3 -c "${program}"`, "/"));
-});
 
 Deno.test("a mask's bits are 1 where the number is not zero, from the lowest bit up, in every dtype", () => {
   const values = [1, 0, -0, 2e-40, -2, 0, 0, 3, 0, 4, -1];

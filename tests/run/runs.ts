@@ -22,6 +22,7 @@ export function manifest(choice: Choice = {}): Manifest {
       request: { method, sparsity: 0.5, ...pattern && { pattern } },
     },
     args: ["--model", model],
+    directory: "/work",
     inputs: [],
     kernels: {},
     environment: { deno: "2", v8: "15", os: "linux", arch: "x86_64" },

@@ -1,9 +1,10 @@
 /** `deno task verify`, and the record that it goes by. */
+import { DatabaseSync } from "node:sqlite";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { temporary } from "../checkpoint/folders.ts";
+import { copyDirectory, temporary } from "../checkpoint/folders.ts";
 import { parseManifest } from "../../src/run/manifest.ts";
 import { Registry } from "../../src/run/registry.ts";
-import { AUSTEN, HELD_OUT, run, runJson } from "./commands.ts";
+import { AUSTEN, HELD_OUT, ROOT, run, runJson } from "./commands.ts";
 
 const FLAGS = ["--model", AUSTEN, "--calibration", "sample", "--samples", "4", "--seqlen", "64", "--backend", "wasm"];
 
@@ -70,6 +71,62 @@ Deno.test("a model that was changed since is not identical: the linear is named,
   assertEquals(code, 2);
   assertMatch(said, /^ +42 +41 +41 +99\.99 %$|^ +42 +41 +41 +100\.00 %$/m);
   assertStringIncludes(err, `error: not identical; first ${name}: its mask differs, in 3 bits of the mask\n`);
+});
+
+Deno.test("a run is verified from anywhere, and where its model stands elsewhere by now; another model is refused", async () => {
+  using folder = temporary();
+  const there = `${folder.path}/there`, elsewhere = `${folder.path}/elsewhere`;
+  Deno.mkdirSync(there);
+  copyDirectory(AUSTEN, `${there}/model`);
+  Deno.copyFileSync(HELD_OUT, `${there}/text.txt`);
+  Deno.writeTextFileSync(`${there}/map.json`, JSON.stringify({ "*.mlp.*": 0.6, q_proj: "2:4" }));
+  const flags = ["--model", "model", "--calibration", "text.txt", "--samples", "4", "--seqlen", "64"];
+  flags.push("--backend", "wasm", "--sparsity-map", "map.json", "--out", "out", "--runs", "none");
+  const program = [Deno.execPath(), "run", "--quiet", "--allow-all", `${ROOT}scripts/prune.ts`, ...flags];
+  const { success } = await new Deno.Command(program[0], { args: program.slice(1), cwd: there }).output();
+  assert(success);
+  const { identical } = await runJson("verify", `${there}/out`);
+  assert(identical);
+
+  Deno.renameSync(there, elsewhere);
+  const gone = await run("verify", `${elsewhere}/out`);
+  assertEquals(gone.code, 2);
+  assertMatch(gone.err, /error: what the run read has changed: .*model\.safetensors: no such file any more/);
+  const moved = ["--model", `${elsewhere}/model`, "--calibration", `${elsewhere}/text.txt`];
+  assert((await runJson("verify", `${elsewhere}/out`, ...moved)).identical);
+  const other = await run(
+    "verify",
+    `${elsewhere}/out`,
+    "--calibration",
+    `${elsewhere}/text.txt`,
+    "--model",
+    `${elsewhere}/out`,
+  );
+  assertEquals(other.code, 2);
+  assertMatch(other.err, /^error: the run's plan: the model's SHA-256 is [0-9a-f]{64}, the plan has [0-9a-f]{64}$/m);
+});
+
+Deno.test("an evaluation and a comparison are verified by their perplexities", async () => {
+  using folder = temporary();
+  const runs = ["--runs", `${folder.path}/runs.db`],
+    text = ["--corpus", HELD_OUT, "--windows", "3", "--backend", "wasm"];
+  const evaluated = await runJson("eval", "--model", AUSTEN, ...text, "--seqlen", "64", ...runs);
+  const once = await runJson("verify", evaluated.run, ...runs);
+  assertEquals([once.identical, once.sameBackend], [true, true]);
+  const { perplexity } = evaluated;
+  assertEquals(once.perplexities, [{ label: "dense", expected: perplexity, found: perplexity }]);
+
+  const asked = ["--methods", "wanda,magnitude", "--sparsities", "0.5", ...text, "--eval-seqlen", "64"];
+  const compared = await runJson("compare", ...FLAGS, ...asked, "--out", `${folder.path}/compared`, ...runs);
+  const twice = await runJson("verify", compared.run, ...runs);
+  assertEquals([twice.identical, twice.perplexities.length], [true, 3]);
+
+  // What is not identical is said: here the record itself is changed.
+  using file = new DatabaseSync(`${folder.path}/runs.db`);
+  file.exec(`UPDATE perplexities SET record = replace(record, '"dense"', '"elsewhere"')`);
+  const { code, err } = await run("verify", evaluated.run, ...runs);
+  assertEquals(code, 2, err);
+  assertMatch(err, /^error: not identical; first elsewhere: none, the run has \d+\.\d+$/m);
 });
 
 Deno.test("an input that changed is named, and how; what is no run is refused", async () => {
