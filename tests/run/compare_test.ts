@@ -1,5 +1,5 @@
 /** Two runs of one plan: identical, or the first linear that is not, and in how many weights. */
-import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { compareHashes, differingBits, type Hashes } from "../../src/run/compare.ts";
 
