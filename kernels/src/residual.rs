@@ -14,6 +14,7 @@
 //! ```
 
 use crate::factor::{damped, shift};
+use crate::simd::F64x2;
 use crate::team::Team;
 use core::slice::from_raw_parts;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -92,16 +93,17 @@ pub unsafe fn residual_norm(team: *const Team, n: usize, vectors: *const f64, ou
     }
 }
 
-/// The sum of the products, in four parts, which a processor adds side by side.
+/// The sum of the products, in eight parts, which a processor adds side by side.
 fn dot(x: &[f32], y: &[f64]) -> f64 {
-    let mut sums = [0f64; 4];
-    let (fours, others) = (x.chunks_exact(4), y.chunks_exact(4));
-    let last: f64 = fours.remainder().iter().zip(others.remainder()).map(|(&x, &y)| x as f64 * y).sum();
-    for (x, y) in fours.zip(others) {
-        for (sum, (&x, &y)) in sums.iter_mut().zip(x.iter().zip(y)) {
-            *sum += x as f64 * y;
+    let (eights, others) = (x.chunks_exact(8), y.chunks_exact(8));
+    let last: f64 = eights.remainder().iter().zip(others.remainder()).map(|(&x, &y)| x as f64 * y).sum();
+    let mut sums = [F64x2::splat(0.0); 4];
+    for (x, y) in eights.zip(others) {
+        for (i, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: both have eight.
+            *sum = unsafe { F64x2::widen(&x[2 * i]).madd(F64x2::load(&y[2 * i]), *sum) };
         }
     }
     let [a, b, c, d] = sums;
-    (a + b) + (c + d) + last
+    last + a.add(b).add(c.add(d)).to_array().iter().sum::<f64>()
 }

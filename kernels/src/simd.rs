@@ -25,6 +25,12 @@ mod lanes {
             Self(v128_load(p as *const v128))
         }
         /// # Safety
+        /// Two f32 can be read at `p`.
+        #[inline(always)]
+        pub unsafe fn widen(p: *const f32) -> Self {
+            Self(f64x2_promote_low_f32x4(v128_load64_zero(p as *const u64)))
+        }
+        /// # Safety
         /// Two f64 can be written at `p`.
         #[inline(always)]
         pub unsafe fn store(self, p: *mut f64) {
@@ -240,6 +246,9 @@ mod lanes {
         }
         pub unsafe fn load(p: *const f64) -> Self {
             Self((p as *const [f64; 2]).read_unaligned())
+        }
+        pub unsafe fn widen(p: *const f32) -> Self {
+            Self((p as *const [f32; 2]).read_unaligned().map(f64::from))
         }
         pub unsafe fn store(self, p: *mut f64) {
             (p as *mut [f64; 2]).write_unaligned(self.0)
