@@ -323,7 +323,8 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
       lap("outliers");
     }
 
-    // What is drawn of a linear needs its dense weight once more, and the scale of its score where that is a column's.
+    // What is drawn of a linear needs its dense weight once more, and the norms of its inputs where its score has them.
+    const kind = method.criterion?.formula({}).kind;
     const measures = new Map<string, Measures>(), statistics = new Map<string, Float32Array>();
     const finished = entries.flatMap((entry) => "linears" in entry ? entry.linears : []);
     for (const record of finished) recorder.linear(record);
@@ -341,12 +342,9 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
       write: async (name, bytes) => {
         await writer.write(name, bytes);
         const { shape: [rows, cols], dtype } = checkpoint.tensors.get(name)!, linear = name.slice(0, -".weight".length);
-        const before = (await checkpoint.read([name])).get(name)!, scale = statistics.get(linear);
-        const scored = method.criterion?.formula({}).kind === "activation" && scale;
-        measures.set(
-          linear,
-          measure({ rows, cols, dtype, before, after: bytes, ...scored && { scores: { kind: "columns", scale } } }),
-        );
+        const before = (await checkpoint.read([name])).get(name)!, norms = statistics.get(linear);
+        const scores = kind === "magnitude" ? { kind } : kind && norms && { kind, norms };
+        measures.set(linear, measure({ rows, cols, dtype, before, after: bytes, ...scores && { scores } }));
         statistics.delete(linear);
         release(bytes, before);
       },

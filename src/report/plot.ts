@@ -59,7 +59,7 @@ export function plotSparsity({ rows }: Comparison): string {
     marks: [
       Plot.ruleY(dense, { y: "perplexity", strokeDasharray: "4 4" }),
       Plot.text(dense, { y: "perplexity", text: () => "dense", frameAnchor: "right", dx: 40 }),
-      Plot.line(shares, { x: "share", y: "perplexity", stroke: "method" }),
+      Plot.line(shares, { x: "share", y: "perplexity", z: "method", stroke: "method" }),
       Plot.dot(shares, { x: "share", y: "perplexity", fill: "method", r: 4 }),
       Plot.dot(patterns, { x: "share", y: "perplexity", stroke: "method", symbol: "diamond", r: 5 }),
       Plot.text(patterns, { x: "share", y: "perplexity", text: "asked", dx: 10, textAnchor: "start", fill: "method" }),
@@ -90,7 +90,7 @@ export function plotSamples(points: readonly SamplePoint[]): string {
         stroke: "method",
         strokeWidth: 2,
       }),
-      Plot.line(points, { x: "samples", y: "mean", stroke: "method" }),
+      Plot.line(points, { x: "samples", y: "mean", z: "method", stroke: "method" }),
       Plot.dot(points, { x: "samples", y: "mean", fill: "method", r: 4 }),
       Plot.text(named, { x: "samples", y: "mean", text: "method", dx: 10, textAnchor: "start", fill: "method" }),
     ],

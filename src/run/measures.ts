@@ -18,10 +18,10 @@ const CELLS = 64;
 /** What the cell of a density map says where every weight was removed. */
 const ALL = 255;
 
-/** What a weight was worth to the method: its magnitude times a number for its column, or a number of its own. */
+/** What a weight was worth to the method (the kinds of the backend's formulas); `norms` are those of its inputs, `‖X_j‖₂`. */
 export type Scores =
-  | { readonly kind: "columns"; readonly scale: ArrayLike<number> }
-  | { readonly kind: "weights"; readonly scores: Float32Array };
+  | { readonly kind: "magnitude" }
+  | { readonly kind: "activation" | "relative"; readonly norms: Float32Array };
 
 /** A linear before and after it was pruned. */
 export interface Pruned {
@@ -54,7 +54,7 @@ export function measure({ rows, cols, dtype, before, after, scores }: Pruned): M
     maskSha256: digest(mask),
     weightSha256: digest(after),
     magnitudes: dtype === "F32" ? histogram(magnitudes, rows, cols, mask) : countedHistogram(before, dtype, mask),
-    ...scores && { scores: histogram(scoreRows(magnitudes, scores, cols), rows, cols, mask) },
+    ...scores && { scores: histogram(scoreRows(magnitudes, scores, rows, cols), rows, cols, mask, true) },
     density: density(mask, rows, cols),
   };
   // Its memory is free at once: a run measures hundreds of linears between two collections of garbage.
@@ -97,40 +97,74 @@ function magnitudeRows(weight: Uint8Array, dtype: WeightDtype, cols: number): Ro
   };
 }
 
-function scoreRows(magnitudes: Rows, scores: Scores, cols: number): Rows {
-  if (scores.kind === "weights") return (index) => scores.scores.subarray(index * cols, (index + 1) * cols);
-  const scale = Float32Array.from(scores.scale), row = new Float32Array(cols);
-  return (index) => {
+function scoreRows(magnitudes: Rows, scores: Scores, rows: number, cols: number): Rows {
+  if (scores.kind === "magnitude") return magnitudes;
+  const { kind, norms } = scores, row = new Float32Array(cols);
+  if (kind === "activation") {
+    return (index) => {
+      const magnitude = magnitudes(index);
+      for (let col = 0; col < cols; col++) row[col] = magnitude[col] * norms[col];
+      return row;
+    };
+  }
+  const sums = new Float64Array(cols), roots = norms.map(Math.sqrt);
+  for (let index = 0; index < rows; index++) {
     const magnitude = magnitudes(index);
-    for (let col = 0; col < cols; col++) row[col] = magnitude[col] * scale[col];
+    for (let col = 0; col < cols; col++) sums[col] += magnitude[col];
+  }
+  return (index) => {
+    const magnitude = magnitudes(index), sum = magnitude.reduce((a, b) => a + b, 0);
+    for (let col = 0; col < cols; col++) {
+      // A sum of nothing has no weight that could be a share of it.
+      row[col] = magnitude[col] && magnitude[col] * (1 / sum + 1 / sums[col]) * roots[col];
+    }
     return row;
   };
 }
 
+/** What a kept and a removed number add to the least that was kept: an index without a branch, which way none could foresee. */
+const UNLESS_KEPT = [Infinity, 0];
+
 /** The distribution of numbers that are not negative, and the line between those that were kept and those that were not. */
-function histogram(rowOf: Rows, rows: number, cols: number, mask: Uint8Array): Histogram {
+function histogram(rowOf: Rows, rows: number, cols: number, mask: Uint8Array, byRow = false): Histogram {
+  // Of every row: the least that was kept, the most that was removed, how many were kept.
+  const least = new Float32Array(rows), most = new Float32Array(rows), kept = new Uint32Array(rows);
   let max = 0;
-  for (let index = 0; index < rows; index++) {
-    const row = rowOf(index);
-    for (let col = 0; col < cols; col++) max = Math.max(max, row[col]);
-  }
-  // The removed, then the kept. Counted apart without a branch: which way it goes, no processor can foresee.
-  const counts = new Uint32Array(2 * BINS);
   for (let index = 0, at = 0; index < rows; index++) {
     const row = rowOf(index);
+    let low = Infinity, high = 0, count = 0;
     for (let col = 0; col < cols; col++, at++) {
-      counts[binOf(row[col], max) + BINS * (mask[at >> 3] >> (at & 7) & 1)]++;
+      const bit = mask[at >> 3] >> (at & 7) & 1, value = row[col];
+      low = Math.min(low, value + UNLESS_KEPT[bit]);
+      high = Math.max(high, value * (1 - bit));
+      max = Math.max(max, value);
+      count += bit;
     }
+    [least[index], most[index], kept[index]] = [low, high, count];
   }
-  const removed = counts.subarray(0, BINS), kept = counts.subarray(BINS);
-  const threshold = kept.findIndex(Boolean) < removed.findLastIndex(Boolean)
-    ? undefined
-    : parting(rowOf, rows, cols, mask);
-  return {
-    max,
-    counts: Array.from(kept, (count, bin) => count + removed[bin]),
-    ...threshold !== undefined && { threshold },
-  };
+  const counts = new Uint32Array(BINS);
+  for (let index = 0; index < rows; index++) {
+    const row = rowOf(index);
+    for (let col = 0; col < cols; col++) counts[binOf(row[col], max)]++;
+  }
+  return { max, counts: Array.from(counts), ...line(least, most, kept, cols, byRow) };
+}
+
+/** The line between kept and removed: of the linear, or of most of its rows. */
+function line(
+  least: Float32Array,
+  most: Float32Array,
+  kept: Uint32Array,
+  cols: number,
+  byRow: boolean,
+): Pick<Histogram, "threshold" | "thresholds"> {
+  const rows = least.length, all = kept.reduce((a, b) => a + b, 0);
+  if (all === 0 || all === rows * cols) return {};
+  const low = Math.min(...least);
+  if (Math.max(...most) <= low) return { threshold: low };
+  const lines = least.filter((low, row) => kept[row] > 0 && kept[row] < cols && most[row] <= low).sort();
+  if (!byRow || lines.length <= rows / 2) return {};
+  return { threshold: lines[lines.length >> 1], thresholds: [lines[0], lines.at(-1)!] };
 }
 
 /** The counts of {@linkcode countedHistogram}: a quarter of a megabyte that every linear needs anew. */
@@ -163,23 +197,6 @@ function countedHistogram(weight: Uint8Array, dtype: "F16" | "BF16", mask: Uint8
  */
 function binOf(value: number, max: number): number {
   return Math.min((value * BINS / (max || 1)) | 0, BINS - 1);
-}
-
-/**
- * The least number that was kept, if nothing above it was removed: then, and only then, one line parts the kept from the
- * removed.
- */
-function parting(rowOf: Rows, rows: number, cols: number, mask: Uint8Array): number | undefined {
-  let least = Infinity, most = -Infinity;
-  for (let index = 0, at = 0; index < rows; index++) {
-    const row = rowOf(index);
-    for (let col = 0; col < cols; col++, at++) {
-      const kept = mask[at >> 3] >> (at & 7) & 1;
-      if (kept && row[col] < least) least = row[col];
-      if (!kept && row[col] > most) most = row[col];
-    }
-  }
-  return least < Infinity && most > -Infinity && most <= least ? least : undefined;
 }
 
 /** The share of removed weights by cell; a cell covers whole rows and columns, as equal as they come out. */

@@ -78,8 +78,13 @@ export interface Histogram {
   readonly max: number;
   /** From the lowest bin up; a number on an edge is in the bin above it, `max` in the last. */
   readonly counts: readonly number[];
-  /** The least number that was kept, if all that were removed are not above it: one line for the whole linear. */
+  /**
+   * The line between kept and removed: the least number that was kept, if none that was removed is above it. Where it is
+   * the rows that have such lines, their median; where neither has (n:m, a density map shows that), there is none.
+   */
   readonly threshold?: number;
+  /** Where the rows have lines of their own: the lowest and the highest of them. */
+  readonly thresholds?: readonly [number, number];
 }
 
 /** The share of removed weights in each cell of at most 64 x 64: bytes, 255 = all. */

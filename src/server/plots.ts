@@ -19,21 +19,24 @@ function heights({ counts }: Histogram): number[] {
   return counts.map((count) => Math.round(HEIGHT * count / tallest));
 }
 
-/** Where the threshold stands, in pixels; undefined if there is none. */
-function thresholdAt({ threshold, max, counts }: Histogram): number | undefined {
-  return threshold === undefined || max === 0 ? undefined : Math.round(threshold / max * counts.length * BIN);
+/** Where a line stands, in pixels; undefined if there is none. */
+function placeOf(line: number | undefined, { max, counts }: Histogram): number | undefined {
+  return line === undefined || max === 0 ? undefined : Math.round(line / max * counts.length * BIN);
 }
 
 /** A histogram as SVG. */
 export function histogramSvg(histogram: Histogram): string {
-  const width = histogram.counts.length * BIN, at = thresholdAt(histogram);
+  const width = histogram.counts.length * BIN, at = placeOf(histogram.threshold, histogram);
+  const [low, high] = (histogram.thresholds ?? []).map((line) => placeOf(line, histogram)!);
   const bars = heights(histogram).map((height, bin) =>
     height ? `M${bin * BIN} ${HEIGHT}v${-height}h${BIN}v${height}` : ""
   );
   const label = `${histogram.counts.length} bins from 0 to ${histogram.max}` +
-    (at === undefined ? "" : `, threshold ${histogram.threshold}`);
+    (at === undefined ? "" : `, threshold ${histogram.threshold}`) +
+    (low === undefined ? "" : ` (the median of the rows: ${histogram.thresholds!.join(" to ")})`);
   return svg(width, HEIGHT, label, [
     `<path fill="${BAR}" d="${bars.join("")}"/>`,
+    low === undefined ? "" : `<path fill="${LINE}" fill-opacity="0.15" d="M${low} 0H${high}V${HEIGHT}H${low}"/>`,
     at === undefined ? "" : `<path stroke="${LINE}" stroke-width="2" d="M${at} 0v${HEIGHT}"/>`,
   ]);
 }
@@ -48,7 +51,7 @@ export function histogramPng(histogram: Histogram): Uint8Array<ArrayBuffer> {
   heights(histogram).forEach((height, bin) => {
     for (let x = bin * BIN; x < (bin + 1) * BIN; x++) column(x, height, BAR);
   });
-  const at = thresholdAt(histogram);
+  const at = placeOf(histogram.threshold, histogram);
   if (at !== undefined) column(Math.min(at, width - 1), HEIGHT, LINE);
   return new Uint8Array(encode({ width, height: HEIGHT, data, channels: 3, depth: 8 }));
 }

@@ -136,7 +136,12 @@ export const HistogramSchema: z.ZodType<Histogram> = z.object({
   max: z.number(),
   counts: z.array(z.int()),
   threshold: z.number().optional(),
-}).openapi("Histogram", { description: "Counts of equal width from 0 to max, and the line between removed and kept." });
+  thresholds: z.tuple([z.number(), z.number()]).optional(),
+}).openapi("Histogram", {
+  description:
+    "Counts of equal width from 0 to max, and the line between removed and kept: threshold. Where each row has " +
+    "a line of its own it is their median, and thresholds are the lowest and the highest of them.",
+});
 
 /** The share of removed weights by cell. */
 export const DensityMapSchema: z.ZodType<DensityMap> = z.object({

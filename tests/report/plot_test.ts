@@ -24,6 +24,12 @@ Deno.test("perplexity against sparsity: a line for each method, a point for each
   }
 });
 
+Deno.test("many methods with one share each are drawn without a complaint of the library", () => {
+  const rows = ["a", "b", "c"].map((method, i) => ({ method, asked: "0.5", sparsity: 0.5, perplexity: 20 + i }));
+  const said = texts(read(plotSparsity({ ...COMPARISON, rows })));
+  assertEquals(said.filter((text) => text.includes("\u26a0")), []);
+});
+
 Deno.test("perplexity by calibration sequences: a line, and a bar of the deviation at each number", () => {
   const root = read(plotSamples(COMPARISON.samples!.points));
   assertEquals([count(root, '[aria-label="line"] path'), count(root, '[aria-label="rule"] line')], [1, 2]);

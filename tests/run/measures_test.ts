@@ -1,5 +1,5 @@
 /** What is drawn of a linear, against the plainest loops over plain numbers. */
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { createHash } from "node:crypto";
 import { measure, type Pruned } from "../../src/run/measures.ts";
@@ -82,30 +82,42 @@ Deno.test("histograms count what plain loops count, in every dtype, to the last 
   }));
 });
 
-Deno.test("scores are a magnitude times its column's number, in 32 bits, or what the method says", () => {
-  fc.assert(fc.property(linears, (shape) => {
-    const { numbers, ...linear } = make(shape), next = random(shape.seed + 1);
-    const scale = Float32Array.from({ length: shape.cols }, next);
-    const scores = numbers.map((value, at) => Math.fround(Math.abs(value) * scale[at % shape.cols]));
-    const expected = plainCounts(scores);
-    for (
-      const given of [
-        { kind: "columns", scale },
-        { kind: "weights", scores: Float32Array.from(scores) },
-      ] satisfies Pruned["scores"][]
-    ) {
-      const { threshold: _, ...counted } = measure({ ...linear, scores: given }).scores!;
-      assertEquals(counted, expected);
-    }
-  }));
+Deno.test("scores are a magnitude, times its input's norm, or its share of row and column times the norm's root", () => {
+  fc.assert(
+    fc.property(linears, (shape) => {
+      const { numbers, ...linear } = make(shape), next = random(shape.seed + 1), { rows, cols } = shape;
+      const norms = Float32Array.from({ length: cols }, next), sizes = numbers.map(Math.abs);
+      const sum = (of: (at: number) => boolean) => sizes.reduce((sum, size, at) => of(at) ? sum + size : sum, 0);
+      const rowSums = Array.from({ length: rows }, (_, row) => sum((at) => Math.floor(at / cols) === row));
+      const colSums = Array.from({ length: cols }, (_, col) => sum((at) => at % cols === col));
+      const count = (given: Pruned["scores"]) => {
+        const { threshold: _, thresholds: __, ...counted } = measure({ ...linear, scores: given }).scores!;
+        return counted;
+      };
+      assertEquals(count({ kind: "magnitude" }), plainCounts(sizes));
+      const activation = sizes.map((size, at) => Math.fround(size * norms[at % cols]));
+      assertEquals(count({ kind: "activation", norms }), plainCounts(activation));
+      // In f64 here, in f32 there: a number at the edge of a bin may fall into the next one.
+      const relative = plainCounts(
+        sizes.map((size, at) =>
+          size && size * (1 / rowSums[Math.floor(at / cols)] + 1 / colSums[at % cols]) * Math.sqrt(norms[at % cols])
+        ),
+      );
+      const found = count({ kind: "relative", norms });
+      assertAlmostEquals(found.max, relative.max, 1e-6 * relative.max);
+      const apart = found.counts.reduce((apart, count, bin) => apart + Math.abs(count - relative.counts[bin]), 0);
+      assert(apart <= 2 + 0.01 * sizes.length, `${apart} of ${sizes.length} in another bin`);
+    }),
+    { numRuns: 30 },
+  );
 });
 
 Deno.test("a threshold is the least number that was kept, where one line parts the kept from the removed", () => {
-  const values = [1, 2, -3, 4, -5, 6], scores = Float32Array.from(values, (value) => 10 * Math.abs(value));
+  const values = [1, 2, -3, 4, -5, 6], norms = new Float32Array(6).fill(10);
   for (const dtype of Object.keys(DTYPES) as Dtype[]) {
     const thresholds = (mask: number[]) => {
       const before = encode(values, dtype), after = encode(values.map((value, at) => value * mask[at]), dtype);
-      const found = measure({ rows: 2, cols: 3, dtype, before, after, scores: { kind: "weights", scores } });
+      const found = measure({ rows: 1, cols: 6, dtype, before, after, scores: { kind: "activation", norms } });
       return [found.magnitudes.threshold, found.scores!.threshold];
     };
     assertEquals(thresholds([0, 0, 0, 1, 1, 1]), [4, 40]);
@@ -116,17 +128,29 @@ Deno.test("a threshold is the least number that was kept, where one line parts t
   }
 });
 
-Deno.test("magnitude pruning of a layer has a threshold among the magnitudes, by rows it has none", () => {
+Deno.test("pruning by layer has one threshold, by row the median of many among the scores, n:m none", () => {
   const next = random(5), values = Array.from({ length: 64 * 64 }, () => next() - 0.5);
   const median = values.map(Math.abs).sort((a, b) => a - b)[2048];
   const layer = values.map((value) => Math.abs(value) < median ? 0 : value);
   const shape = { rows: 64, cols: 64, dtype: "F32" as const, before: encode(values, "F32") };
-  assertEquals(measure({ ...shape, after: encode(layer, "F32") }).magnitudes.threshold, Math.fround(median));
+  const scores = { kind: "magnitude" } as const;
+  const byLayer = measure({ ...shape, after: encode(layer, "F32"), scores });
+  for (const found of [byLayer.magnitudes, byLayer.scores!]) {
+    assertEquals([found.threshold, found.thresholds], [Math.fround(median), undefined]);
+  }
   const rows = values.map((value, at) => {
     const row = values.slice(at - at % 64, at - at % 64 + 64).map(Math.abs).sort((a, b) => a - b);
     return Math.abs(value) < row[32] ? 0 : value;
   });
-  assertEquals(measure({ ...shape, after: encode(rows, "F32") }).magnitudes.threshold, undefined);
+  const byRow = measure({ ...shape, after: encode(rows, "F32"), scores });
+  const lines = Array.from(
+    { length: 64 },
+    (_, row) => values.slice(row * 64, row * 64 + 64).map(Math.abs).sort((a, b) => a - b)[32],
+  ).map(Math.fround).sort((a, b) => a - b);
+  assertEquals(byRow.magnitudes.threshold, undefined);
+  assertEquals([byRow.scores!.threshold, byRow.scores!.thresholds], [lines[32], [lines[0], lines[63]]]);
+  const halves = values.map((value, at) => Math.abs(value) < Math.abs(values[at ^ 1]) ? 0 : value);
+  assertEquals(measure({ ...shape, after: encode(halves, "F32"), scores }).scores!.threshold, undefined);
 });
 
 Deno.test("a density map's cells are the shares of removed weights, and every weight is in one cell", () => {

@@ -16,12 +16,13 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 
 /** An element with the plot; it follows the colours until `signal` ends it. */
 export function drawHistogram(histogram, caption, signal) {
-  const { max, counts, threshold } = histogram, width = max / counts.length;
+  const { max, counts, threshold, thresholds } = histogram, width = max / counts.length;
   const place = make("div", {
     role: "img",
     "aria-label": `${caption}: ${counts.length} bins from 0 to ${digits(max)}, the fullest at ` +
       `${digits((counts.indexOf(Math.max(...counts)) + 0.5) * width)}` +
-      (threshold === undefined ? "" : `, threshold ${digits(threshold)}`),
+      (threshold === undefined ? "" : `, threshold ${digits(threshold)}`) +
+      (thresholds ? ` (the median of the rows: ${thresholds.map(digits).join(" to ")})` : ""),
   });
   const draw = () => {
     const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name);
@@ -32,9 +33,13 @@ export function drawHistogram(histogram, caption, signal) {
     };
     const line = ({ ctx, bbox, valToPos }) => {
       if (threshold === undefined) return;
-      const x = valToPos(threshold, "x", true);
+      const [x, low, high] = [threshold, ...thresholds ?? []].map((each) => valToPos(each, "x", true));
       ctx.fillStyle = color("--threshold");
       ctx.fillRect(x - devicePixelRatio, bbox.top, 2 * devicePixelRatio, bbox.height);
+      if (!thresholds) return;
+      ctx.globalAlpha = 0.15;
+      ctx.fillRect(low, bbox.top, high - low, bbox.height);
+      ctx.globalAlpha = 1;
     };
     place.replaceChildren();
     new uPlot(
