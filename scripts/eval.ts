@@ -1,4 +1,5 @@
 /** `deno task eval`: perplexity of a model, beside the three things without which it means nothing. */
+import { join } from "node:path";
 import { evalCommand } from "../src/cli/eval_command.ts";
 import type { Values } from "../src/cli/flags.ts";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
@@ -13,10 +14,12 @@ import {
   PareError,
   readShape,
 } from "../src/mod.ts";
+import { withPerplexities } from "../src/run/card.ts";
 import { MANIFEST_FILE, parseManifest } from "../src/run/manifest.ts";
+import type { PerplexityRecord } from "../src/run/record.ts";
 import { corpusOf, describeRun, Recorder } from "./record.ts";
 import { Reach } from "./sandbox.ts";
-import { defaultSeqlen, downloads } from "./shared.ts";
+import { defaultSeqlen, downloads, isFile } from "./shared.ts";
 
 /** The flags as they are given, and what the launcher has found: files by their paths. */
 type Given = Values<typeof evalCommand.flags> & {
@@ -25,6 +28,20 @@ type Given = Values<typeof evalCommand.flags> & {
   readonly corpusFile?: string;
 };
 
+/** The model card, and its next version until it is whole. */
+const CARD = "README.md", NEW_CARD = ".README.md.partial";
+
+/** Writes perplexities into a model's card. @throws PareError if that is not possible; the card is then as it was. */
+async function addToCard(model: string, perplexities: readonly PerplexityRecord[]): Promise<void> {
+  const path = join(model, CARD), next = join(model, NEW_CARD);
+  try {
+    await Deno.writeTextFile(next, withPerplexities(await Deno.readTextFile(path), perplexities));
+    await Deno.rename(next, path);
+  } catch (error) {
+    throw new PareError(`--card: ${path}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
 /** Fetches what the evaluation needs, and says what it may touch. */
 export async function enter(given: Given, { terminal }: Context) {
   if (given.corpus && given.tokens) throw new PareError("--corpus and --tokens exclude each other");
@@ -32,6 +49,12 @@ export async function enter(given: Given, { terminal }: Context) {
   const model = await reach.model(given.model, fetching);
   if (given.tokens) reach.read(given.tokens);
   const corpus = given.tokens ? undefined : await reach.corpus(given.corpus ?? "wikitext2", "test", fetching);
+  if (given.card) {
+    if (!await isFile(join(model, MANIFEST_FILE))) {
+      throw new PareError(`--card: ${given.model} has no ${MANIFEST_FILE}: it is no model that Pare has pruned`);
+    }
+    for (const name of [CARD, NEW_CARD]) reach.write(join(model, name));
+  }
   return {
     values: {
       ...given,
@@ -90,8 +113,13 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     const record = { label: pruned === undefined ? "dense" : "pruned", perplexity, evaluation };
     recorder.perplexity(record);
     // A model that Pare has pruned here: its own run shows what it cost.
-    if (pruned !== undefined) recorder.perplexityOf(parseManifest(pruned, MANIFEST_FILE).planId, record);
+    const base = pruned === undefined ? undefined : parseManifest(pruned, MANIFEST_FILE);
+    if (base) recorder.perplexityOf(base.planId, record);
     recorder.finish({ eval: seconds }, peakBytes);
+    if (values.card) {
+      const dense = recorder.measured(base!.plan.model.sha256, evaluation.sha256);
+      await addToCard(checkpoint.path, [...dense ? [dense] : [], record]);
+    }
     return {
       text: [
         table(["perplexity", "seqlen", "windows", "sparsity", "corpus"], [

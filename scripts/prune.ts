@@ -392,7 +392,7 @@ async function beside(
   const baseCard = await checkpoint.readText("README.md").catch(() => undefined);
   return {
     [MANIFEST_FILE]: manifestText(manifest),
-    "README.md": modelCard({ manifest, baseId: hubId(checkpoint.path), baseCard, linears, perplexities: [] }),
+    "README.md": modelCard({ manifest, baseId: hubId(checkpoint.path), baseCard, linears }),
   };
 }
 

@@ -123,6 +123,11 @@ export class Recorder implements Disposable {
     if (run) this.registry!.perplexity(run.id, record);
   }
 
+  /** What another model's evaluation on some text gave, if it is known. */
+  measured(modelSha256: string, evaluationSha256: string): PerplexityRecord | undefined {
+    return this.registry?.measured(modelSha256, evaluationSha256);
+  }
+
   /** The run has come to its end. */
   finish(phases: Record<string, number>, peakBytes: number): void {
     this.registry?.finish(this.id, { phases, peakBytes });

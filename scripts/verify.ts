@@ -114,7 +114,7 @@ async function repeat(
       };
     }
     case "eval": {
-      const own = { ...flagsOf(evalCommand, args), ...instead({ corpus, tokens }), ...common };
+      const own = { ...flagsOf(evalCommand, args), ...instead({ corpus, tokens }), ...common, card: false };
       return { module: "./eval.ts", ...await enterEval(own, context) };
     }
     case "compare": {

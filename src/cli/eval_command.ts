@@ -1,5 +1,5 @@
 /** What `deno task eval` understands. */
-import { integer, text } from "./flags.ts";
+import { integer, text, toggle } from "./flags.ts";
 import { backend, explainPermissions, model, runs, spool, workers } from "./shared_flags.ts";
 
 /** What `deno task eval` understands. */
@@ -19,6 +19,11 @@ export const evalCommand = {
     }),
     seqlen: integer(2, { help: "Tokens in a window.", otherwise: "2048, or the model's limit if that is less" }),
     windows: integer(1, { help: "How many windows, from the first on.", otherwise: "all" }),
+    card: toggle({
+      help:
+        "Write the perplexity into the model card of a model that Pare has pruned, beside the dense model's if that " +
+        "was evaluated on the same text.",
+    }),
     backend,
     workers,
     spool,

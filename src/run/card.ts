@@ -18,8 +18,6 @@ export interface Subject {
   readonly baseCard?: string;
   /** Every linear that was pruned. */
   readonly linears: readonly Pick<LinearRecord, "rows" | "cols" | "zeros">[];
-  /** What was measured of it. */
-  readonly perplexities: readonly PerplexityRecord[];
 }
 
 /** Quotes whatever an old reader takes for something else: to YAML 1.1, which Python reads, a bare 2:4 is 124. */
@@ -28,8 +26,14 @@ const YAML = { version: "1.1", directives: false } as const;
 /** What of the base's front matter holds for a pruned copy as well (huggingface.co/docs/hub/model-cards). */
 const INHERITED = ["license", "license_name", "license_link", "language"] as const;
 
+/** Where the command stands. */
+const REPRODUCE = "## Reproduce";
+
+/** Where perplexities stand, and all that stands there. */
+const HEADING = "## Perplexity", PERPLEXITY = /^## Perplexity\n[\s\S]*?(?=^## |(?![\s\S]))/m;
+
 /** The card. */
-export function modelCard({ manifest, baseId, baseCard, linears, perplexities }: Subject): string {
+export function modelCard({ manifest, baseId, baseCard, linears }: Subject): string {
   const { plan } = manifest, { method, pattern } = plan.request;
   const base = readFrontMatter(baseCard);
   const front = {
@@ -47,13 +51,37 @@ export function modelCard({ manifest, baseId, baseCard, linears, perplexities }:
     } of the weights of its linear layers set to zero by ` +
     `Pare ${inline(plan.pare)}. Files, names and dtypes are the base's.`,
     how(manifest),
-    measured(perplexities),
-    `## Reproduce\n\n${fenced(commandLine(manifest))}\n\n` +
+    `${REPRODUCE}\n\n${fenced(commandLine(manifest))}\n\n` +
     `\`${MANIFEST_FILE}\` holds the SHA-256 of everything that went in; \`deno task verify ${MANIFEST_FILE}\` runs it again ` +
     "and compares every mask and weight.",
     licence(base, baseId),
   ];
-  return sections.filter(Boolean).join("\n\n") + "\n";
+  return sections.join("\n\n") + "\n";
+}
+
+/**
+ * The card with some perplexities more. One of the same model by the same protocol is replaced, all others stay; what else
+ * stands in the card, whoever wrote it, stays too.
+ */
+export function withPerplexities(card: string, perplexities: readonly PerplexityRecord[]): string {
+  const [found = ""] = PERPLEXITY.exec(card) ?? [];
+  const rows = perplexities.map(({ label, perplexity, evaluation: { description, sequences, seqlen, sha256 } }) => [
+    label,
+    // Four digits: a fifth depends on the backend's order of sums.
+    perplexity.toPrecision(4),
+    `${description}, ${sequences} windows of ${seqlen} tokens, ids ${sha256.slice(0, 16)}…`,
+  ]);
+  const [head, rule, ...fresh] = table(["model", "perplexity", "protocol"], rows).split("\n");
+  // A row without its number.
+  const subject = (row: string) => row.replace(/^(\|[^|]*\|)[^|]*/, "$1");
+  const kept = found.split("\n").filter((line) =>
+    line.startsWith("| ") && ![head, rule].includes(line) && !fresh.some((row) => subject(row) === subject(line))
+  );
+  const section = `${HEADING}\n\nTwo perplexities compare only if their protocols are the same.\n\n` +
+    [head, rule, ...kept, ...fresh].join("\n") + "\n\n";
+  if (found) return card.replace(found, () => section);
+  const at = card.indexOf(REPRODUCE);
+  return at < 0 ? `${card.trimEnd()}\n\n${section.trimEnd()}\n` : card.slice(0, at) + section + card.slice(at);
 }
 
 function how({ plan, planId, backend }: Manifest): string {
@@ -71,18 +99,6 @@ function how({ plan, planId, backend }: Manifest): string {
     ["plan", planId],
   ].filter(([, value]) => value !== undefined);
   return `## How\n\n${table(["", ""], rows.map(([name, value]) => [String(name), asText(value)]))}`;
-}
-
-function measured(perplexities: readonly PerplexityRecord[]): string {
-  if (!perplexities.length) return "";
-  const rows = perplexities.map(({ label, perplexity, evaluation: { description, sequences, seqlen, sha256 } }) => [
-    label,
-    // Four digits: a fifth depends on the backend's order of sums.
-    perplexity.toPrecision(4),
-    `${description}, ${sequences} windows of ${seqlen} tokens, ids ${sha256.slice(0, 16)}…`,
-  ]);
-  return "## Perplexity\n\nTwo perplexities compare only if their protocols are the same.\n\n" +
-    table(["model", "perplexity", "protocol"], rows);
 }
 
 function licence(base: Readonly<Record<string, unknown>>, baseId?: string): string {

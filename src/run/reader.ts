@@ -129,6 +129,18 @@ export class RunReader {
     )?.run;
   }
 
+  /** The newest perplexity of a model on some text; undefined if no evaluation of both has come to its end. */
+  measured(modelSha256: string, evaluationSha256: string): PerplexityRecord | undefined {
+    return this.file.get(
+      ({ record }: { record: string }): PerplexityRecord => parseStored(record),
+      `SELECT record FROM perplexities JOIN runs ON runs.seq = perplexities.run
+        WHERE status = 'finished' AND manifest ->> '$.plan.kind' = 'eval'
+          AND manifest ->> '$.plan.model.sha256' = ? AND record ->> '$.evaluation.sha256' = ?
+        ORDER BY perplexities.seq DESC LIMIT 1`,
+      ...[modelSha256, evaluationSha256],
+    );
+  }
+
   /** The newest run that began this plan for this output and did not come to its end; undefined if there is none. */
   unfinishedRun(planId: string, out: string): RunRecord | undefined {
     return this.file.get(

@@ -1,7 +1,8 @@
 /** The model card, read by other eyes: its front matter by PyYAML where there is one, its text as a person would. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { parse } from "yaml";
-import { modelCard, type Subject } from "../../src/run/card.ts";
+import { modelCard, type Subject, withPerplexities } from "../../src/run/card.ts";
+import type { PerplexityRecord } from "../../src/run/record.ts";
 import { manifest } from "./runs.ts";
 
 const subject: Subject = {
@@ -10,12 +11,14 @@ const subject: Subject = {
   baseCard:
     "---\nlicense: other\nlicense_name: llama3\nlicense_link: LICENSE\nlanguage:\n- en\n- no\ntags: [chat]\n---\n# Base",
   linears: [{ rows: 10, cols: 10, zeros: 50 }, { rows: 10, cols: 30, zeros: 50 }],
-  perplexities: [{
-    label: "pruned",
-    perplexity: 20.123456,
-    evaluation: { description: "wikitext2 test", sequences: 141, seqlen: 2048, sha256: "ab".repeat(32) },
-  }],
 };
+
+/** A perplexity on one of two texts. */
+const perplexity = (label: string, perplexity: number, text = "ab"): PerplexityRecord => ({
+  label,
+  perplexity,
+  evaluation: { description: "wikitext2 test", sequences: 141, seqlen: 2048, sha256: text.repeat(32) },
+});
 
 /** The card's front matter, as the Hub finds it. */
 function frontMatter(card: string): Record<string, unknown> {
@@ -51,12 +54,33 @@ Deno.test("Python's YAML reads the same", async () => {
   assertEquals(read, frontMatter(card));
 });
 
-Deno.test("the text tells the share of zeros, the command, and each perplexity with its protocol", () => {
+Deno.test("the text tells the share of zeros and the command", () => {
   const card = modelCard(subject);
   assertStringIncludes(card, "with 25.0 % of the weights");
   assertStringIncludes(card, "```sh\ndeno task prune --model org/base --include '*.mlp.*'\n```");
-  assertStringIncludes(card, "| pruned | 20.12 | wikitext2 test, 141 windows of 2048 tokens, ids abababababababab… |");
   assertStringIncludes(card, "deno task verify pare_manifest.json");
+});
+
+Deno.test("each perplexity stands in the card with its protocol, once, and all else stays", () => {
+  const card = modelCard(subject), row = "141 windows of 2048 tokens, ids abababababababab… |";
+  const once = withPerplexities(card, [perplexity("dense", 9.87654), perplexity("pruned", 20.123456)]);
+  assertStringIncludes(
+    once,
+    `| dense | 9.877 | wikitext2 test, ${row}\n| pruned | 20.12 | wikitext2 test, ${row}\n\n## Rep`,
+  );
+  const [before, after] = once.split(/## Perplexity[^#]*(?=##)/);
+  assertEquals(before + after, card);
+  assertEquals(withPerplexities(once, [perplexity("dense", 9.87654), perplexity("pruned", 20.123456)]), once);
+  const more = withPerplexities(once, [perplexity("pruned", 21), perplexity("pruned", 30, "cd")]);
+  assertEquals([...more.matchAll(/^\| (dense|pruned) \| ([\d.]+)/gm)].map(([, ...cells]) => cells.join(" ")), [
+    "dense 9.877",
+    "pruned 21.00",
+    "pruned 30.00",
+  ]);
+  // A card that somebody else has written.
+  const foreign = withPerplexities("# Mine\n", [perplexity("pruned", 21)]);
+  assert(foreign.startsWith("# Mine\n\n## Perplexity\n\n") && foreign.endsWith(`${row}\n`));
+  assertEquals(withPerplexities(foreign, [perplexity("pruned", 21)]).trimEnd(), foreign.trimEnd());
 });
 
 Deno.test("where the base says nothing, or nothing that can be read, the card claims no licence", () => {
