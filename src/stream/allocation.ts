@@ -22,8 +22,12 @@ export function mapRequests(shape: Shape, method: Method, common: Request, map: 
     if (typeof asked !== "number" && typeof asked !== "string") {
       throw new PareError(`--sparsity-map ${glob}: expected a share such as 0.5 or a pattern such as "2:4"`);
     }
-    const part = typeof asked === "number" ? { sparsity: asked } : { pattern: parsePattern(asked) };
-    return { matches, request: makeRequest(method, { ...part, group, variant }) };
+    try {
+      const part = typeof asked === "number" ? { sparsity: asked } : { pattern: parsePattern(asked) };
+      return { matches, request: makeRequest(method, { ...part, group, variant }) };
+    } catch (error) {
+      throw error instanceof PareError ? new PareError(`--sparsity-map ${glob}: ${error.message}`) : error;
+    }
   });
   return (linear) => rules.findLast(({ matches }) => matches.test(linear))?.request ?? common;
 }
