@@ -14,7 +14,7 @@ import {
   PareError,
   readShape,
 } from "../src/mod.ts";
-import { withPerplexities } from "../src/run/card.ts";
+import { CARD_FILE, withPerplexities } from "../src/run/card.ts";
 import { MANIFEST_FILE, parseManifest } from "../src/run/manifest.ts";
 import type { PerplexityRecord } from "../src/run/record.ts";
 import { corpusOf, describeRun, Recorder } from "./record.ts";
@@ -28,12 +28,12 @@ type Given = Values<typeof evalCommand.flags> & {
   readonly corpusFile?: string;
 };
 
-/** The model card, and its next version until it is whole. */
-const CARD = "README.md", NEW_CARD = ".README.md.partial";
+/** The next version of a model's card, until it is whole. */
+const NEW_CARD = `.${CARD_FILE}.partial`;
 
 /** Writes perplexities into a model's card. @throws PareError if that is not possible; the card is then as it was. */
 async function addToCard(model: string, perplexities: readonly PerplexityRecord[]): Promise<void> {
-  const path = join(model, CARD), next = join(model, NEW_CARD);
+  const path = join(model, CARD_FILE), next = join(model, NEW_CARD);
   try {
     await Deno.writeTextFile(next, withPerplexities(await Deno.readTextFile(path), perplexities));
     await Deno.rename(next, path);
@@ -53,7 +53,7 @@ export async function enter(given: Given, { terminal }: Context) {
     if (!await isFile(join(model, MANIFEST_FILE))) {
       throw new PareError(`--card: ${given.model} has no ${MANIFEST_FILE}: it is no model that Pare has pruned`);
     }
-    for (const name of [CARD, NEW_CARD]) reach.write(join(model, name));
+    for (const name of [CARD_FILE, NEW_CARD]) reach.write(join(model, name));
   }
   return {
     values: {

@@ -34,7 +34,7 @@ import {
   withUpdate,
 } from "../src/mod.ts";
 import { MANIFEST_FILE, manifestText, parseManifest } from "../src/run/manifest.ts";
-import { modelCard } from "../src/run/card.ts";
+import { CARD_FILE, modelCard } from "../src/run/card.ts";
 import { measure, type Measures } from "../src/run/measures.ts";
 import type { Json, LinearRecord, Manifest, Plan as RunPlan } from "../src/run/record.ts";
 import { planFlags, readPlan, refuseOtherPlan } from "./planned.ts";
@@ -389,10 +389,10 @@ async function beside(
   checkpoint: Checkpoint,
   linears: readonly LinearRecord[],
 ): Promise<Record<string, string>> {
-  const baseCard = await checkpoint.readText("README.md").catch(() => undefined);
+  const baseCard = await checkpoint.readText(CARD_FILE).catch(() => undefined);
   return {
     [MANIFEST_FILE]: manifestText(manifest),
-    "README.md": modelCard({ manifest, baseId: hubId(checkpoint.path), baseCard, linears }),
+    [CARD_FILE]: modelCard({ manifest, baseId: hubId(checkpoint.path), baseCard, linears }),
   };
 }
 

@@ -5,6 +5,7 @@
 import { basename, resolve } from "node:path";
 import project from "../deno.json" with { type: "json" };
 import type { Context } from "../src/cli/run.ts";
+import { CARD_FILE } from "../src/run/card.ts";
 import { digestFile, digestKernels, digestModel } from "../src/run/digest.ts";
 import { makeManifest } from "../src/run/manifest.ts";
 import type {
@@ -51,7 +52,10 @@ export async function describeRun(subject: Subject, { args }: Context): Promise<
     return hashed;
   };
   const sources: string[] = [];
-  for (const source of checkpoint.sources) if ((await Deno.stat(source)).isFile) sources.push(source);
+  for (const source of checkpoint.sources) {
+    // What is said of a model is not the model: its card may change (`eval --card`), and nothing that is computed with it.
+    if (basename(source) !== CARD_FILE && (await Deno.stat(source)).isFile) sources.push(source);
+  }
   const model = await hash(sources), others = await hash(files);
   const plan: Plan = {
     kind,

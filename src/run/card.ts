@@ -8,6 +8,9 @@ import { commandLine } from "./command.ts";
 import { MANIFEST_FILE } from "./manifest.ts";
 import type { LinearRecord, Manifest, PerplexityRecord } from "./record.ts";
 
+/** The card's name beside a model, the Hub's. */
+export const CARD_FILE = "README.md";
+
 /** What a card tells of. */
 export interface Subject {
   /** What was done. */

@@ -60,13 +60,15 @@ Deno.test("eval --card writes the perplexity into the model's card, the dense on
   using folder = temporary();
   const { out, runs } = await prunedIn(folder.path), card = () => Deno.readTextFileSync(`${out}/README.md`);
   const evaluated = ["--corpus", HELD_OUT, "--seqlen", "128", "--windows", "2", "--backend", "wasm", ...runs];
-  const before = card(), { perplexity } = await runJson("eval", "--model", out, ...evaluated);
+  const before = card(), first = await runJson("eval", "--model", out, ...evaluated), { perplexity } = first;
   assertEquals(card(), before);
   const dense = await runJson("eval", "--model", AUSTEN, ...evaluated);
   await runJson("eval", "--model", out, ...evaluated, "--card");
   const digits = [dense.perplexity, perplexity].map((each) => each.toPrecision(4));
   assertMatch(card(), new RegExp(`^\\| dense \\| ${digits[0]} \\| .*\n\\| pruned \\| ${digits[1]} \\| `, "m"));
   assertEquals([...Deno.readDirSync(out)].filter(({ name }) => name.startsWith(".")), []);
+  // The card is no part of the model: what was run before can be run again.
+  assert((await runJson("verify", first.run, ...runs)).identical);
   const { code, err } = await run("eval", "--model", AUSTEN, ...evaluated, "--card");
   assertEquals(code, 2);
   assertMatch(err, /^error: --card: .*Austen-700K has no pare_manifest\.json: it is no model that Pare has pruned$/m);
