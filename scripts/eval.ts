@@ -88,63 +88,77 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     { kind: "eval", checkpoint, backend, files: [values.corpusFile!], request: {}, evaluation },
     context,
   );
-  using recorder = Recorder.begin(values.registry, manifest, undefined);
-  try {
-    const { perplexity, sparsity } = await evaluate(
-      { ids: windows.ids, sequences: windows.windows, length: windows.length },
-      {
-        checkpoint,
-        backend,
-        signal,
-        spool: { always: values.spool !== undefined, file: values.spoolFile },
-        onProgress: ({ phase, block, blocks, tokens, totalTokens }) => {
-          recorder.progress({ phase, block, blocks, done: tokens, total: totalTokens });
-          terminal.progress({
-            label: `block ${block + 1} of ${blocks}`,
-            done: tokens,
-            total: totalTokens,
-            unit: "tokens",
-          });
+  const pruned = await checkpoint.readText(MANIFEST_FILE);
+  const base = pruned === undefined ? undefined : parseManifest(pruned, MANIFEST_FILE);
+  const before = values.force ? undefined : Recorder.done(values.registry, manifest);
+  const known = before?.perplexities.find(({ sparsity }) => sparsity !== undefined);
+  const { record, run, seconds, peakBytes } = known
+    ? { record: known, run: before!.id, seconds: before!.phases.eval, peakBytes: before!.peakBytes }
+    : await work();
+  if (values.card) {
+    const dense = Recorder.measured(values.registry, base!.plan.model.sha256, evaluation.sha256);
+    await addToCard(checkpoint.path, [...dense ? [dense] : [], record]);
+  }
+  const { perplexity } = record, sparsity = record.sparsity!;
+  return {
+    text: [
+      table(["perplexity", "seqlen", "windows", "sparsity", "corpus"], [
+        [perplexity.toFixed(4), `${seqlen}`, `${count}`, showShare(sparsity), corpus],
+      ]),
+      `SHA-256 of the corpus: ${sha256}`,
+      known
+        ? `evaluated before, ${before!.finishedAt}; run ${run}; --force evaluates again`
+        : `took ${showSeconds(seconds)}; run ${run}`,
+    ].join("\n"),
+    json: {
+      model: checkpoint.path,
+      run,
+      ...known && { done: true },
+      perplexity,
+      windows: count,
+      seqlen,
+      corpus,
+      sha256,
+      sparsity,
+      backend: { name: backend.name, description: backend.description },
+      seconds,
+      peakBytes,
+    },
+  };
+
+  /** Evaluates, and records it. */
+  async function work() {
+    using recorder = Recorder.begin(values.registry, manifest, undefined);
+    try {
+      const { perplexity, sparsity } = await evaluate(
+        { ids: windows.ids, sequences: windows.windows, length: windows.length },
+        {
+          checkpoint,
+          backend,
+          signal,
+          spool: { always: values.spool !== undefined, file: values.spoolFile },
+          onProgress: ({ phase, block, blocks, tokens, totalTokens }) => {
+            recorder.progress({ phase, block, blocks, done: tokens, total: totalTokens });
+            terminal.progress({
+              label: `block ${block + 1} of ${blocks}`,
+              done: tokens,
+              total: totalTokens,
+              unit: "tokens",
+            });
+          },
         },
-      },
-    );
-    const seconds = (performance.now() - start) / 1000, peakBytes = await context.peakMemory();
-    const pruned = await checkpoint.readText(MANIFEST_FILE);
-    const record = { label: pruned === undefined ? "dense" : "pruned", perplexity, evaluation };
-    recorder.perplexity(record);
-    // A model that Pare has pruned here: its own run shows what it cost.
-    const base = pruned === undefined ? undefined : parseManifest(pruned, MANIFEST_FILE);
-    if (base) recorder.perplexityOf(base.planId, record);
-    recorder.finish({ eval: seconds }, peakBytes);
-    if (values.card) {
-      const dense = recorder.measured(base!.plan.model.sha256, evaluation.sha256);
-      await addToCard(checkpoint.path, [...dense ? [dense] : [], record]);
+      );
+      const seconds = (performance.now() - start) / 1000, peakBytes = await context.peakMemory();
+      const record: PerplexityRecord = { label: base ? "pruned" : "dense", perplexity, evaluation, sparsity };
+      recorder.perplexity(record);
+      // A model that Pare has pruned here: its own run shows what it cost.
+      if (base) recorder.perplexityOf(base.planId, record);
+      recorder.finish({ eval: seconds }, peakBytes);
+      return { record, run: recorder.id, seconds, peakBytes };
+    } catch (error) {
+      recorder.fail(error, signal.aborted);
+      throw error;
     }
-    return {
-      text: [
-        table(["perplexity", "seqlen", "windows", "sparsity", "corpus"], [
-          [perplexity.toFixed(4), `${seqlen}`, `${count}`, showShare(sparsity), corpus],
-        ]),
-        `SHA-256 of the corpus: ${sha256}`,
-        `took ${showSeconds(seconds)}; run ${recorder.id}`,
-      ].join("\n"),
-      json: {
-        model: checkpoint.path,
-        run: recorder.id,
-        perplexity,
-        windows: count,
-        seqlen,
-        corpus,
-        sha256,
-        sparsity,
-        backend: { name: backend.name, description: backend.description },
-        seconds,
-        peakBytes,
-      },
-    };
-  } catch (error) {
-    recorder.fail(error, signal.aborted);
-    throw error;
   }
 }
 

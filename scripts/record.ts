@@ -16,6 +16,7 @@ import type {
   PerplexityRecord,
   Plan,
   RunProgress,
+  RunRecord,
 } from "../src/run/record.ts";
 import { Registry } from "../src/run/registry.ts";
 import { type Calibration, type Checkpoint, PareError } from "../src/mod.ts";
@@ -106,6 +107,25 @@ export class Recorder implements Disposable {
     return new Recorder(registry, before?.id ?? registry.begin(manifest, target));
   }
 
+  /** The finished run of the same plan by the same kernels, if there is one: what it found need not be computed again. */
+  static done(path: string | undefined, manifest: Manifest): RunRecord | undefined {
+    if (path === undefined) return undefined;
+    using registry = Registry.open(path, { mode: "write" });
+    const found = registry.finishedRun(manifest.planId), kernels = JSON.stringify(manifest.kernels);
+    return found && JSON.stringify(found.manifest.kernels) === kernels ? found : undefined;
+  }
+
+  /** What a model's evaluation on some text gave, if it is known. */
+  static measured(
+    path: string | undefined,
+    modelSha256: string,
+    evaluationSha256: string,
+  ): PerplexityRecord | undefined {
+    if (path === undefined) return undefined;
+    using registry = Registry.open(path, { mode: "write" });
+    return registry.measured(modelSha256, evaluationSha256);
+  }
+
   /** How far it has come. */
   progress(progress: RunProgress): void {
     this.registry?.progress(this.id, progress);
@@ -125,11 +145,6 @@ export class Recorder implements Disposable {
   perplexityOf(planId: string, record: PerplexityRecord): void {
     const run = this.registry?.finishedRun(planId);
     if (run) this.registry!.perplexity(run.id, record);
-  }
-
-  /** What another model's evaluation on some text gave, if it is known. */
-  measured(modelSha256: string, evaluationSha256: string): PerplexityRecord | undefined {
-    return this.registry?.measured(modelSha256, evaluationSha256);
   }
 
   /** The run has come to its end. */

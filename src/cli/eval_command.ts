@@ -24,6 +24,7 @@ export const evalCommand = {
         "Write the perplexity into the model card of a model that Pare has pruned, beside the dense model's if that " +
         "was evaluated on the same text.",
     }),
+    force: toggle({ help: "Evaluate again what has been evaluated before: the same model on the same text." }),
     backend,
     workers,
     spool,

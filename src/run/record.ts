@@ -139,6 +139,8 @@ export interface PerplexityRecord {
   readonly perplexity: number;
   /** What it was measured on. */
   readonly evaluation: Corpus;
+  /** The share of zeros among the weights of all linears, where an evaluation has counted them. */
+  readonly sparsity?: number;
 }
 
 /** Where a run stands. */

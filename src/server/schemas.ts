@@ -67,6 +67,7 @@ const PerplexitySchema: z.ZodType<PerplexityRecord> = z.object({
   label: z.string(),
   perplexity: z.number(),
   evaluation: CorpusSchema,
+  sparsity: z.number().optional(),
 }).openapi("Perplexity");
 
 const ProgressSchema: z.ZodType<RunProgress> = z.object({

@@ -56,6 +56,31 @@ Deno.test("a run is verified by its id, its manifest or its model: identical, an
   ]]);
 });
 
+Deno.test("what has been evaluated is not evaluated again, unless it is asked for or something is different", async () => {
+  using folder = temporary();
+  const runs = ["--runs", `${folder.path}/runs.db`],
+    text = ["--corpus", HELD_OUT, "--seqlen", "64", "--backend", "wasm"];
+  const evaluate = (...flags: string[]) => runJson("eval", "--model", AUSTEN, ...text, ...runs, ...flags);
+  const first = await evaluate("--windows", "2");
+  assertEquals(first.done, undefined);
+  const twice = await evaluate("--windows", "2", "--workers", "1");
+  assertEquals({ ...twice, backend: first.backend }, { ...first, done: true });
+  const again = await evaluate("--windows", "2", "--force");
+  assertEquals([again.done, again.run, again.perplexity], [undefined, `${first.run}-2`, first.perplexity]);
+  assertEquals((await evaluate("--windows", "3")).done, undefined);
+  const { done, run: unrecorded } = await runJson(
+    "eval",
+    "--model",
+    AUSTEN,
+    ...text,
+    "--windows",
+    "2",
+    "--runs",
+    "none",
+  );
+  assertEquals([done, unrecorded], [undefined, first.run]);
+});
+
 Deno.test("eval --card writes the perplexity into the model's card, the dense one beside it", async () => {
   using folder = temporary();
   const { out, runs } = await prunedIn(folder.path), card = () => Deno.readTextFileSync(`${out}/README.md`);
