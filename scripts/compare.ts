@@ -1,6 +1,5 @@
 /** `deno task compare`: several methods on one model, what each costs, as a table and as plots. */
 import { compareCommand } from "../src/cli/compare_command.ts";
-import type { Values } from "../src/cli/flags.ts";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { table } from "../src/cli/table.ts";
 import {
@@ -10,120 +9,24 @@ import {
   createWriter,
   evaluate,
   evaluationWindows,
-  findMethod,
   loadTokenizer,
-  makeRequest,
-  makeSolve,
-  type Method,
   observeFirst,
   openBackend,
   openCheckpoint,
   outlierRatios,
   owlRequests,
-  PareError,
-  parsePattern,
   type Progress,
   prune,
   readShape,
   release,
-  type Request,
   reserve,
-  type Update,
-  withUpdate,
 } from "../src/mod.ts";
 import { plotSamples, plotSparsity } from "../src/report/plot.ts";
 import { type Comparison, type Row, samplePoint } from "../src/report/results.ts";
 import { captions, sampleTableOf, tableOf, toCsv, toMarkdown } from "../src/report/text.ts";
+import { enter, type Given, isCalibrated, type Job, understand } from "./compare_request.ts";
 import { corpusOf, describeRun, Recorder } from "./record.ts";
-import { Reach } from "./sandbox.ts";
-import { defaultSeqlen, downloads } from "./shared.ts";
-
-/** The flags as they are given, where hidden states would be spooled to, and where a pruned model stands for a while. */
-type Given = Values<typeof compareCommand.flags> & {
-  readonly spoolFile?: string;
-  readonly passing?: string;
-  readonly registry?: string;
-  readonly files?: readonly string[];
-};
-
-/** What shares out sparsity among blocks, behind a method's name. */
-const OWL = "owl";
-
-/** A method as `--methods` names it: with OWL's allocation or an update of the weights behind a `+`, or without. */
-interface Variant {
-  readonly name: string;
-  readonly method: Method;
-  readonly owl: boolean;
-}
-
-/** A method with what is asked of it. */
-interface Job extends Variant {
-  readonly asked: string;
-  readonly request: Request;
-}
-
-/** The method behind such a name. */
-function findVariant(name: string): Variant {
-  const [base, ...options] = name.split("+"), updates = options.filter((each) => each !== OWL);
-  if (updates.length > 1 || options.length - updates.length > 1) {
-    throw new PareError(`--methods ${name}: expected +${OWL} once at most, and one update at most`);
-  }
-  const method = findMethod(base), [update] = updates as (Update | undefined)[];
-  return { name, method: update === undefined ? method : withUpdate(method, update), owl: options.includes(OWL) };
-}
-
-/** Whether a method's masks depend on the calibration. */
-const isCalibrated = ({ method, owl }: Variant): boolean => method.statistic !== "none" || owl;
-
-/** What the flags ask, checked. */
-function understand({ methods, sparsities, seeds, calibration, damping, blockSize, corpus, tokens }: Given) {
-  if (corpus && tokens) throw new PareError("--corpus and --tokens exclude each other");
-  if (seeds.length > 1 && /\.safetensors$/i.test(calibration)) {
-    throw new PareError(`--seeds ${seeds.join(",")}: ${calibration} holds ready sequences; no seed draws others`);
-  }
-  const wrong = sparsities.find((asked) => !/^(\d+:\d+|\d*\.?\d+)$/.test(asked));
-  if (wrong !== undefined) {
-    throw new PareError(`--sparsities ${wrong}: expected shares such as 0.5 and patterns such as 2:4`);
-  }
-  const found = methods.map(findVariant),
-    jobs = sparsities.map((asked) =>
-      found.map((variant): Job => {
-        const part = asked.includes(":") ? { pattern: parsePattern(asked) } : { sparsity: Number(asked) };
-        if (variant.owl && "pattern" in part) {
-          throw new PareError(`--methods ${variant.name}: ${OWL} shares out a sparsity, and ${asked} is one for all`);
-        }
-        return { ...variant, asked, request: makeRequest(variant.method, part) };
-      })
-    );
-  const solving = found.find(({ method }) => method.statistic === "gram")?.method;
-  if (!solving && (damping !== undefined || blockSize !== undefined)) {
-    throw new PareError("--damping and --block-size are for sparsegpt and for updates, which --methods does not name");
-  }
-  return { jobs: jobs.flat(), solve: solving && makeSolve(solving, { damping, blockSize }) };
-}
-
-/** Fetches what the comparison needs, and says what it may touch. */
-export async function enter(given: Given, { terminal }: Context) {
-  const { jobs } = understand(given), reach = new Reach(), fetching = { onProgress: downloads(terminal) };
-  const model = await reach.model(given.model, fetching);
-  const calibration = jobs.some(isCalibrated) ? await reach.corpus(given.calibration, "train", fetching) : undefined;
-  if (given.tokens) reach.read(given.tokens);
-  const corpus = given.tokens ? undefined : await reach.corpus(given.corpus ?? "wikitext2", "test", fetching);
-  reach.output(given.out, model, given.force);
-  return {
-    values: {
-      ...given,
-      model,
-      calibration: calibration?.name ?? given.calibration,
-      corpus: corpus?.name,
-      files: [calibration?.path, given.tokens ?? corpus?.path].filter((path) => path !== undefined),
-      passing: reach.passing(given.out),
-      spoolFile: reach.spool(given.spool),
-      registry: reach.registry(given.runs),
-    },
-    permissions: reach.permissions,
-  };
-}
+import { defaultSeqlen } from "./shared.ts";
 
 /** The comparison itself, in its sandbox. */
 export async function main(values: Given, context: Context): Promise<Outcome> {

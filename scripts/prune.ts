@@ -1,29 +1,19 @@
 /** `deno task prune`: reads the flags, composes the pass, prints what came of it. */
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { pruneCommand, type PruneValues, settle } from "../src/cli/prune_command.ts";
-import { table } from "../src/cli/table.ts";
-import { showBytes, showCount, showSeconds, showShare } from "../src/cli/units.ts";
+import { showBytes, showSeconds } from "../src/cli/units.ts";
 import {
   type Calibration,
   calibrationSequences,
   type Checkpoint,
   chooseTargets,
   createWriter,
-  findMethod,
-  type LinearReport,
-  LINEARS,
   loadTokenizer,
-  makeRequest,
-  makeSolve,
   mapRequests,
   openBackend,
   openCheckpoint,
   outlierRatios,
   owlRequests,
-  PareError,
-  parseGroup,
-  parsePattern,
-  type Plan,
   planPrune,
   type Progress,
   prune,
@@ -31,17 +21,18 @@ import {
   release,
   type Shape,
   type SparsityMap,
-  withUpdate,
 } from "../src/mod.ts";
-import { MANIFEST_FILE, manifestText, parseManifest } from "../src/run/manifest.ts";
 import { CARD_FILE, modelCard } from "../src/run/card.ts";
+import { MANIFEST_FILE, manifestText, parseManifest } from "../src/run/manifest.ts";
 import { measure, type Measures } from "../src/run/measures.ts";
-import type { Json, LinearRecord, Manifest, Plan as RunPlan } from "../src/run/record.ts";
-import { planFlags, readPlan, refuseOtherPlan } from "./planned.ts";
+import type { Json, LinearRecord, Manifest } from "../src/run/record.ts";
+import { refuseOtherPlan } from "./planned.ts";
+import { enter, type Given, readMap, understand } from "./prune_request.ts";
+import { aboutDamping, aboutErrors, planLines, summary } from "./prune_text.ts";
 import { corpusOf, describeRun, hubId, Recorder } from "./record.ts";
-import { Reach } from "./sandbox.ts";
 import { defaultSeqlen, downloads, isFile } from "./shared.ts";
 
+/** The calibration sequences that the flags ask for. */
 function calibrate(values: PruneValues, checkpoint: Checkpoint, shape: Shape, context: Context): Promise<Calibration> {
   if (values.calibration === "sample") {
     context.terminal.note("calibration: a few chapters of Austen that come with Pare; for results to publish use c4");
@@ -55,135 +46,6 @@ function calibrate(values: PruneValues, checkpoint: Checkpoint, shape: Shape, co
     seed: values.seed,
     onProgress: downloads(context.terminal),
   });
-}
-
-function planLines(plan: Plan, backend: string): string[] {
-  const { hiddenBytes, spooled } = plan;
-  return [
-    `backend: ${backend}`,
-    `to prune: ${showCount(plan.weights)} weights of ${plan.linears} linears`,
-    `to read: ${showBytes(plan.readBytes)}; hidden states: ${showBytes(hiddenBytes)}${spooled ? ", in a file" : ""}`,
-    `estimates: peak memory ${showBytes(plan.peakBytes)}, time ${showSeconds(plan.seconds)}`,
-  ];
-}
-
-/** One row for each kind of linear, and their sum. */
-function summary(reports: readonly LinearReport[]): string {
-  const sum = (group: readonly LinearReport[], of: (report: LinearReport) => number) =>
-    group.reduce((sum, report) => sum + of(report), 0);
-  const measured = reports.some(({ outputError }) => outputError !== undefined);
-  const row = (label: string, group: readonly LinearReport[]): string[] => {
-    const weights = sum(group, ({ rows, cols }) => rows * cols), zeros = sum(group, ({ zeros }) => zeros);
-    const error = measured ? [showShare(sum(group, ({ outputError }) => outputError!) / group.length)] : [];
-    const seconds = sum(group, ({ seconds }) => seconds);
-    return [
-      label,
-      `${group.length}`,
-      showCount(weights),
-      showCount(zeros),
-      showShare(zeros / weights),
-      ...error,
-      showSeconds(seconds),
-    ];
-  };
-  const kinds = LINEARS.map((linear) => [linear, reports.filter(({ name }) => name.endsWith(linear))] as const);
-  const rows = kinds.filter(([, group]) => group.length).map(([linear, group]) => row(linear, group));
-  const error = measured ? ["output error"] : [];
-  return table(["linear", "count", "weights", "zeros", "sparsity", ...error, "time"], [...rows, row("all", reports)]);
-}
-
-/** What the table's mean output error is. */
-function aboutErrors(reports: readonly LinearReport[]): string[] {
-  switch (reports[0].outputErrorFrom) {
-    case "hessian":
-      return ["output error: the mean over linears of |(W - W') X|² / |W X|² on the calibration data"];
-    case "diagonal":
-      return [
-        "output error: an estimate of the mean over linears of |(W - W') X|² / |W X|², as if inputs were uncorrelated",
-      ];
-    default:
-      return [];
-  }
-}
-
-/** Which dampings had to be raised, if any. */
-function aboutDamping(reports: readonly LinearReport[], damping: number): string[] {
-  const raised = reports.filter((report) => report.damping !== undefined && report.damping > damping);
-  if (!raised.length) return [];
-  const most = Math.max(...raised.map((report) => report.damping!));
-  return [`the damping was raised for ${raised.length} linears, to ${most} at most; --json names them`];
-}
-
-/** The object of a sparsity map's file. */
-async function readMap(path: string): Promise<SparsityMap> {
-  let text: string;
-  try {
-    text = await Deno.readTextFile(path);
-  } catch (error) {
-    throw new PareError(`--sparsity-map ${path}: cannot be read: ${(error as Error).message}`);
-  }
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new PareError(`--sparsity-map ${path}: not JSON: ${(error as Error).message}`);
-  }
-}
-
-/** What the flags ask of the method, checked. */
-function understand(values: PruneValues) {
-  const base = findMethod(values.method), method = values.update ? withUpdate(base, values.update) : base;
-  const solve = makeSolve(method, values);
-  if (values.trueSequential && method.statistic !== "gram") {
-    throw new PareError(`--true-sequential: ${method.name} updates no weights; sparsegpt and --update do`);
-  }
-  if (values.sparsityMap !== undefined && values.allocation === "owl") {
-    throw new PareError("--sparsity-map and --allocation owl exclude each other");
-  }
-  const request = makeRequest(method, {
-    sparsity: values.sparsity,
-    pattern: values.pattern === undefined ? undefined : parsePattern(values.pattern),
-    group: values.group === undefined ? undefined : parseGroup(values.group),
-    variant: values.variant,
-  });
-  const owl = values.allocation === "owl";
-  if (owl && request.pattern) {
-    throw new PareError("--allocation owl and --pattern exclude each other: n:m is one sparsity for all");
-  }
-  return { method, request, solve, owl, calibrated: method.statistic !== "none" || owl };
-}
-
-/** The flags as they are given, and what the launcher has found: files by their paths. */
-type Given = Parameters<typeof settle>[0] & {
-  readonly spoolFile?: string;
-  readonly registry?: string;
-  readonly calibrationFile?: string;
-  readonly planned?: RunPlan;
-};
-
-/** Fetches what the run needs, and says what it may touch. */
-export async function enter(asked: Given, { terminal }: Context) {
-  const planned = asked.plan === undefined ? undefined : await readPlan(asked.plan);
-  const given = planned ? planFlags(asked, planned) : asked;
-  const values = settle(given, () => {}), { calibrated } = understand(values);
-  const reach = new Reach(), fetching = { onProgress: downloads(terminal) };
-  const model = await reach.model(values.model, fetching);
-  const corpus = calibrated ? await reach.corpus(values.calibration, "train", fetching) : undefined;
-  // What is there may be what this run would write: that is seen once it is known what it would be.
-  const there = !values.force && values.out !== undefined && await isFile(`${values.out}/${MANIFEST_FILE}`);
-  if (!values.dryRun && values.out !== undefined) reach.output(values.out, model, values.force || there);
-  if (values.sparsityMap !== undefined) reach.read(values.sparsityMap);
-  return {
-    values: {
-      ...given,
-      model,
-      calibration: corpus?.name ?? values.calibration,
-      calibrationFile: corpus?.path,
-      spoolFile: reach.spool(values.spool),
-      registry: values.dryRun ? undefined : reach.registry(values.runs),
-      planned,
-    },
-    permissions: reach.permissions,
-  };
 }
 
 /** Whether a directory is the finished result of a plan. */

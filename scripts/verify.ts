@@ -7,37 +7,23 @@ import { type Command, type Flags, parse, type Values } from "../src/cli/flags.t
 import { pruneCommand } from "../src/cli/prune_command.ts";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { type Permissions, runSandboxed, showPermissions } from "../src/cli/sandbox.ts";
-import { table } from "../src/cli/table.ts";
-import { showShare } from "../src/cli/units.ts";
 import { verifyCommand } from "../src/cli/verify_command.ts";
-import { locateCheckpoint, openCheckpoint, PareError } from "../src/mod.ts";
-import { compareHashes, differingBits, type Hashes } from "../src/run/compare.ts";
-import { digest, maskBits } from "../src/run/digest.ts";
+import { PareError } from "../src/mod.ts";
 import { checkInputs, describeChange, MANIFEST_FILE, parseManifest } from "../src/run/manifest.ts";
 import { defaultRegistry } from "../src/run/place.ts";
-import type { Manifest, PerplexityRecord } from "../src/run/record.ts";
-import { type LinearSummary, Registry } from "../src/run/registry.ts";
-import { enter as enterCompare } from "./compare.ts";
+import type { Manifest } from "../src/run/record.ts";
+import { Registry } from "../src/run/registry.ts";
+import { enter as enterCompare } from "./compare_request.ts";
 import { enter as enterEval } from "./eval.ts";
+import { judgeLinears, judgePerplexities, type Original } from "./judge.ts";
 import { planFlags, refuseOtherPlan } from "./planned.ts";
-import { enter as enterPrune } from "./prune.ts";
+import { enter as enterPrune } from "./prune_request.ts";
 import { isFile } from "./shared.ts";
 
 type Given = Values<typeof verifyCommand.flags>;
 
-/** What is compared with: a manifest, and where its results are known from. */
-interface Original {
-  readonly manifest: Manifest;
-  /** The pruned model, if it is still there. */
-  readonly model?: string;
-  /** What the registry says of its linears. */
-  readonly hashes?: readonly Hashes[];
-  /** What it says of its perplexities. */
-  readonly perplexities?: readonly PerplexityRecord[];
-}
-
 /** Finds a run by its id, a manifest's path or a pruned model's. */
-async function find(reference: string, runs: string | undefined): Promise<Original> {
+async function find(reference: string, runs: string | undefined): Promise<Original & { readonly manifest: Manifest }> {
   const path = await isFile(join(reference, MANIFEST_FILE)) ? join(reference, MANIFEST_FILE) : reference;
   if (await isFile(path)) {
     const manifest = parseManifest(await Deno.readTextFile(path), path), directory = resolve(path, "..");
@@ -55,19 +41,6 @@ async function find(reference: string, runs: string | undefined): Promise<Origin
   return manifest.plan.kind === "prune"
     ? { manifest, model: out, hashes: registry.layers(found.id) }
     : { manifest, perplexities };
-}
-
-/** The mask and weight hashes of linears as they stand in a model, and their masks' bits. */
-async function readHashes(model: string, names: readonly string[]) {
-  await using checkpoint = await openCheckpoint(model);
-  const hashes: Hashes[] = [], masks = new Map<string, Uint8Array>();
-  for (const name of names) {
-    const tensor = `${name}.weight`, bytes = (await checkpoint.read([tensor])).get(tensor)!;
-    const mask = maskBits(bytes, checkpoint.tensors.get(tensor)!.dtype);
-    masks.set(name, mask);
-    hashes.push({ name, maskSha256: digest(mask), weightSha256: digest(bytes) });
-  }
-  return { hashes, masks };
 }
 
 /** A command's own flags out of a manifest. */
@@ -135,73 +108,6 @@ async function checkMoved(manifest: Manifest, { model, calibration, corpus, toke
   } catch {
     // Then they are absolute, or told to be missing.
   }
-}
-
-/** What every outcome says. */
-interface About {
-  readonly run: string;
-  readonly sameBackend: boolean;
-}
-
-/** Compares perplexities by their labels: on the run's own backend every bit of them. */
-function judgePerplexities(
-  about: About,
-  expected: readonly PerplexityRecord[],
-  found: readonly PerplexityRecord[],
-): Outcome {
-  const perplexities = expected.map(({ label, perplexity }) => ({
-    label,
-    expected: perplexity,
-    found: found.find((each) => each.label === label)?.perplexity,
-  }));
-  const first = perplexities.find(({ expected, found }) => expected !== found), identical = !first;
-  const rows = perplexities.map(({ label, expected, found }) => [label, `${expected}`, `${found ?? "-"}`]);
-  const shown = table(["perplexity", "run", "repetition"], rows), json = { ...about, identical, perplexities };
-  if (identical) return { text: `${shown}\n\nidentical: every perplexity`, json };
-  if (!about.sameBackend) return { text: `${shown}\n\non another backend than the run's`, json };
-  const problem = `not identical; first ${first.label}: ${first.found ?? "none"}, the run has ${first.expected}`;
-  return { text: shown, json, problems: [problem] };
-}
-
-/** Compares every mask and weight with those of the run, by their hashes, and bit by bit where its model is there. */
-async function judgeLinears(
-  about: About,
-  original: Pick<Original, "model" | "hashes">,
-  repeated: { readonly model: string; readonly linears: readonly LinearSummary[] },
-): Promise<Outcome> {
-  const names = repeated.linears.map(({ name }) => name);
-  const before = original.model && await isFile(join(original.model, "config.json"))
-    ? await readHashes(await locateCheckpoint(original.model), names)
-    : undefined;
-  const expected = original.hashes ?? before?.hashes;
-  if (!expected) {
-    throw new PareError(`${about.run}: neither its registry nor its model is here: nothing to compare with`);
-  }
-  const compared = compareHashes(expected, repeated.linears), after = await readHashes(repeated.model, names);
-  const bits = (name: string) => before && differingBits(before.masks.get(name)!, after.masks.get(name)!);
-  const weights = repeated.linears.reduce((sum, { rows, cols }) => sum + rows * cols, 0);
-  const different = before && names.reduce((sum, name) => sum + bits(name)!, 0);
-  const agreement = compared.sameMasks === compared.linears
-    ? 1
-    : different === undefined
-    ? undefined
-    : 1 - different / weights;
-  const first = compared.first && {
-    ...compared.first,
-    ...before && names.includes(compared.first.name) && { maskBits: bits(compared.first.name) },
-  };
-  const json = { ...about, ...compared, agreement, first };
-  const shown = table(["linears", "same masks", "same weights", "mask agreement"], [[
-    `${compared.linears}`,
-    `${compared.sameMasks}`,
-    `${compared.sameWeights}`,
-    agreement === undefined ? "-" : showShare(agreement),
-  ]]);
-  if (compared.identical) return { text: `${shown}\n\nidentical: every mask and every weight`, json };
-  if (!about.sameBackend) return { text: `${shown}\n\non another backend than the run's`, json };
-  const where = `${first!.name}: its ${first!.what} differs` +
-    (first && "maskBits" in first ? `, in ${first.maskBits} bits of the mask` : "");
-  return { text: shown, json, problems: [`not identical; first ${where}`] };
 }
 
 async function main(given: Given, context: Context): Promise<Outcome> {

@@ -1,0 +1,90 @@
+/** What a command line asks of `prune`, checked; and what the run that follows from it may touch. */
+import type { Context } from "../src/cli/run.ts";
+import { type PruneValues, settle } from "../src/cli/prune_command.ts";
+import {
+  findMethod,
+  makeRequest,
+  makeSolve,
+  PareError,
+  parseGroup,
+  parsePattern,
+  type SparsityMap,
+  withUpdate,
+} from "../src/mod.ts";
+import { MANIFEST_FILE } from "../src/run/manifest.ts";
+import type { Plan } from "../src/run/record.ts";
+import { planFlags, readPlan } from "./planned.ts";
+import { Reach } from "./sandbox.ts";
+import { downloads, isFile } from "./shared.ts";
+
+/** The object of a sparsity map's file. */
+export async function readMap(path: string): Promise<SparsityMap> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    throw new PareError(`--sparsity-map ${path}: cannot be read: ${(error as Error).message}`);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new PareError(`--sparsity-map ${path}: not JSON: ${(error as Error).message}`);
+  }
+}
+
+/** What the flags ask of the method, checked. */
+export function understand(values: PruneValues) {
+  const base = findMethod(values.method), method = values.update ? withUpdate(base, values.update) : base;
+  const solve = makeSolve(method, values);
+  if (values.trueSequential && method.statistic !== "gram") {
+    throw new PareError(`--true-sequential: ${method.name} updates no weights; sparsegpt and --update do`);
+  }
+  if (values.sparsityMap !== undefined && values.allocation === "owl") {
+    throw new PareError("--sparsity-map and --allocation owl exclude each other");
+  }
+  const request = makeRequest(method, {
+    sparsity: values.sparsity,
+    pattern: values.pattern === undefined ? undefined : parsePattern(values.pattern),
+    group: values.group === undefined ? undefined : parseGroup(values.group),
+    variant: values.variant,
+  });
+  const owl = values.allocation === "owl";
+  if (owl && request.pattern) {
+    throw new PareError("--allocation owl and --pattern exclude each other: n:m is one sparsity for all");
+  }
+  return { method, request, solve, owl, calibrated: method.statistic !== "none" || owl };
+}
+
+/** The flags as they are given, and what the launcher has found: files by their paths. */
+export type Given = Parameters<typeof settle>[0] & {
+  readonly spoolFile?: string;
+  readonly registry?: string;
+  readonly calibrationFile?: string;
+  readonly planned?: Plan;
+};
+
+/** Fetches what the run needs, and says what it may touch. */
+export async function enter(asked: Given, { terminal }: Context) {
+  const planned = asked.plan === undefined ? undefined : await readPlan(asked.plan);
+  const given = planned ? planFlags(asked, planned) : asked;
+  const values = settle(given, () => {}), { calibrated } = understand(values);
+  const reach = new Reach(), fetching = { onProgress: downloads(terminal) };
+  const model = await reach.model(values.model, fetching);
+  const corpus = calibrated ? await reach.corpus(values.calibration, "train", fetching) : undefined;
+  // What is there may be what this run would write: that is seen once it is known what it would be.
+  const there = !values.force && values.out !== undefined && await isFile(`${values.out}/${MANIFEST_FILE}`);
+  if (!values.dryRun && values.out !== undefined) reach.output(values.out, model, values.force || there);
+  if (values.sparsityMap !== undefined) reach.read(values.sparsityMap);
+  return {
+    values: {
+      ...given,
+      model,
+      calibration: corpus?.name ?? values.calibration,
+      calibrationFile: corpus?.path,
+      spoolFile: reach.spool(values.spool),
+      registry: values.dryRun ? undefined : reach.registry(values.runs),
+      planned,
+    },
+    permissions: reach.permissions,
+  };
+}

@@ -1,0 +1,62 @@
+/** What `prune` prints: what it is going to do, and what came of it. */
+import { table } from "../src/cli/table.ts";
+import { showBytes, showCount, showSeconds, showShare } from "../src/cli/units.ts";
+import { type LinearReport, LINEARS, type Plan } from "../src/mod.ts";
+
+/** What a dry run says. */
+export function planLines(plan: Plan, backend: string): string[] {
+  const { hiddenBytes, spooled } = plan;
+  return [
+    `backend: ${backend}`,
+    `to prune: ${showCount(plan.weights)} weights of ${plan.linears} linears`,
+    `to read: ${showBytes(plan.readBytes)}; hidden states: ${showBytes(hiddenBytes)}${spooled ? ", in a file" : ""}`,
+    `estimates: peak memory ${showBytes(plan.peakBytes)}, time ${showSeconds(plan.seconds)}`,
+  ];
+}
+
+/** One row for each kind of linear, and their sum. */
+export function summary(reports: readonly LinearReport[]): string {
+  const sum = (group: readonly LinearReport[], of: (report: LinearReport) => number) =>
+    group.reduce((sum, report) => sum + of(report), 0);
+  const measured = reports.some(({ outputError }) => outputError !== undefined);
+  const row = (label: string, group: readonly LinearReport[]): string[] => {
+    const weights = sum(group, ({ rows, cols }) => rows * cols), zeros = sum(group, ({ zeros }) => zeros);
+    const error = measured ? [showShare(sum(group, ({ outputError }) => outputError!) / group.length)] : [];
+    const seconds = sum(group, ({ seconds }) => seconds);
+    return [
+      label,
+      `${group.length}`,
+      showCount(weights),
+      showCount(zeros),
+      showShare(zeros / weights),
+      ...error,
+      showSeconds(seconds),
+    ];
+  };
+  const kinds = LINEARS.map((linear) => [linear, reports.filter(({ name }) => name.endsWith(linear))] as const);
+  const rows = kinds.filter(([, group]) => group.length).map(([linear, group]) => row(linear, group));
+  const error = measured ? ["output error"] : [];
+  return table(["linear", "count", "weights", "zeros", "sparsity", ...error, "time"], [...rows, row("all", reports)]);
+}
+
+/** What the table's mean output error is. */
+export function aboutErrors(reports: readonly LinearReport[]): string[] {
+  switch (reports[0].outputErrorFrom) {
+    case "hessian":
+      return ["output error: the mean over linears of |(W - W') X|² / |W X|² on the calibration data"];
+    case "diagonal":
+      return [
+        "output error: an estimate of the mean over linears of |(W - W') X|² / |W X|², as if inputs were uncorrelated",
+      ];
+    default:
+      return [];
+  }
+}
+
+/** Which dampings had to be raised, if any. */
+export function aboutDamping(reports: readonly LinearReport[], damping: number): string[] {
+  const raised = reports.filter((report) => report.damping !== undefined && report.damping > damping);
+  if (!raised.length) return [];
+  const most = Math.max(...raised.map((report) => report.damping!));
+  return [`the damping was raised for ${raised.length} linears, to ${most} at most; --json names them`];
+}
