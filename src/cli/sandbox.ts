@@ -16,6 +16,12 @@ import { PareError } from "../errors.ts";
 import type { Context, Outcome } from "./context.ts";
 import { peakMemory, type Position } from "./terminal.ts";
 
+/**
+ * The work lives in typed arrays; its objects are small and soon garbage. V8 would let 16 MiB of them collect before it looks
+ * (more with more threads), now here, now there: with 1 MiB a run's peak is 20 MB lower, and the same every time.
+ */
+const YOUNG_GENERATION = "--v8-flags=--max-semi-space-size=1";
+
 /** What a command's work may do; whatever is not here it may not: no environment, subprocess, library or system call. */
 export interface Permissions {
   /** Files, and directories with all that is in them. */
@@ -69,7 +75,7 @@ export async function runSandboxed(
 ): Promise<Outcome> {
   const program = new URL("./sandboxed.ts", import.meta.url).href;
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-prompt", ...permissionFlags(permissions), program],
+    args: ["run", "--quiet", "--no-prompt", YOUNG_GENERATION, ...permissionFlags(permissions), program],
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",

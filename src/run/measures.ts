@@ -127,9 +127,9 @@ const UNLESS_KEPT = [Infinity, 0];
 
 /** The distribution of numbers that are not negative, and the line between those that were kept and those that were not. */
 function histogram(rowOf: Rows, rows: number, cols: number, mask: Uint8Array, byRow = false): Histogram {
-  // Of every row: the least that was kept, the most that was removed, how many were kept.
-  const least = new Float32Array(rows), most = new Float32Array(rows), kept = new Uint32Array(rows);
-  let max = 0;
+  let max = 0, least = Infinity, most = 0, kept = 0;
+  /** Of the rows that a line parts: the least that was kept. */
+  const lines: number[] = [];
   for (let index = 0, at = 0; index < rows; index++) {
     const row = rowOf(index);
     let low = Infinity, high = 0, count = 0;
@@ -140,31 +140,21 @@ function histogram(rowOf: Rows, rows: number, cols: number, mask: Uint8Array, by
       max = Math.max(max, value);
       count += bit;
     }
-    [least[index], most[index], kept[index]] = [low, high, count];
+    if (byRow && count > 0 && count < cols && high <= low) lines.push(low);
+    least = Math.min(least, low);
+    most = Math.max(most, high);
+    kept += count;
   }
-  const counts = new Uint32Array(BINS);
+  const counts = new Array<number>(BINS).fill(0);
   for (let index = 0; index < rows; index++) {
     const row = rowOf(index);
     for (let col = 0; col < cols; col++) counts[binOf(row[col], max)]++;
   }
-  return { max, counts: Array.from(counts), ...line(least, most, kept, cols, byRow) };
-}
-
-/** The line between kept and removed: of the linear, or of most of its rows. */
-function line(
-  least: Float32Array,
-  most: Float32Array,
-  kept: Uint32Array,
-  cols: number,
-  byRow: boolean,
-): Pick<Histogram, "threshold" | "thresholds"> {
-  const rows = least.length, all = kept.reduce((a, b) => a + b, 0);
-  if (all === 0 || all === rows * cols) return {};
-  const low = Math.min(...least);
-  if (Math.max(...most) <= low) return { threshold: low };
-  const lines = least.filter((low, row) => kept[row] > 0 && kept[row] < cols && most[row] <= low).sort();
-  if (!byRow || lines.length <= rows / 2) return {};
-  return { threshold: lines[lines.length >> 1], thresholds: [lines[0], lines.at(-1)!] };
+  if (kept === 0 || kept === rows * cols) return { max, counts };
+  if (most <= least) return { max, counts, threshold: least };
+  if (lines.length <= rows / 2) return { max, counts };
+  lines.sort((a, b) => a - b);
+  return { max, counts, threshold: lines[lines.length >> 1], thresholds: [lines[0], lines.at(-1)!] };
 }
 
 /** The counts of {@linkcode countedHistogram}: a quarter of a megabyte that every linear needs anew. */
