@@ -38,6 +38,7 @@ async function addToCard(model: string, perplexities: readonly PerplexityRecord[
     await Deno.writeTextFile(next, withPerplexities(await Deno.readTextFile(path), perplexities));
     await Deno.rename(next, path);
   } catch (error) {
+    await Deno.remove(next).catch(() => {});
     throw new PareError(`--card: ${path}: ${(error as Error).message}`, { cause: error });
   }
 }

@@ -97,14 +97,16 @@ async function repeat(
   }
 }
 
-/** Makes sure that what goes in is what went in, as far as that can be seen before anything is run. */
-async function checkMoved(manifest: Manifest, { model, calibration, corpus, tokens }: Given): Promise<void> {
-  if (Object.keys(instead({ model, calibration, corpus, tokens })).length) return; // the plan's hashes are compared
+/** Makes sure that what went in still stands where it stood, unchanged. */
+async function refuseChanged(manifest: Manifest): Promise<void> {
   const changes = await checkInputs(manifest);
   if (changes.length) throw new PareError(`what the run read has changed: ${changes.map(describeChange).join("; ")}`);
+}
+
+/** Goes where the command was given: relative paths of its command line are relative to there. */
+function goTo(directory: string): void {
   try {
-    // Relative paths of its command line are relative to there.
-    Deno.chdir(manifest.directory);
+    Deno.chdir(directory);
   } catch {
     // Then they are absolute, or told to be missing.
   }
@@ -112,7 +114,11 @@ async function checkMoved(manifest: Manifest, { model, calibration, corpus, toke
 
 async function main(given: Given, context: Context): Promise<Outcome> {
   const { manifest, ...original } = await find(given.run, given.runs);
-  await checkMoved(manifest, given);
+  const { model, calibration, corpus, tokens } = given;
+  if (!Object.keys(instead({ model, calibration, corpus, tokens })).length) {
+    await refuseChanged(manifest);
+    goTo(manifest.directory);
+  } // else the hashes of the plan are compared
   const folder = await Deno.makeTempDir({ prefix: "pare-verify-" });
   try {
     const places = { out: `${folder}/result`, runs: `${folder}/runs.db` };

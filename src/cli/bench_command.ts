@@ -11,13 +11,13 @@ export const benchCommand = {
   flags: {
     part: repeated(choice(BENCH_PARTS, { help: "Measure only this part.", otherwise: "all" })),
     model: text({
-      placeholder: "DIR",
+      metavar: "DIR",
       help: "SmolLM2-135M, for the whole prune.",
       otherwise: "PARE_SMOLLM2; where that is not set a random model of its shape serves the passes, without the prune",
     }),
     quick: toggle({ help: "Fewer shapes, tokens and repetitions: a look, not a result." }),
     peak: number({
-      placeholder: "TFLOPS",
+      metavar: "TFLOPS",
       help: "The adapter's peak in f32, which no adapter tells: the share of it that the linear reaches is shown.",
     }),
   },

@@ -26,11 +26,11 @@ export const compareCommand = {
   flags: {
     model,
     out: required(text({
-      placeholder: "DIR",
+      metavar: "DIR",
       help: "Where the results go: compare.md, compare.csv, compare.json and plots in SVG, all at the end.",
     })),
     methods: value({
-      placeholder: "LIST",
+      metavar: "LIST",
       help:
         "The methods to compare, of magnitude, sparsegpt, wanda and ria; with +owl behind it, each block gets the " +
         "sparsity that OWL gives it (prune's --allocation owl), with +sequential or +iterative the weights that stay " +
@@ -39,18 +39,18 @@ export const compareCommand = {
       otherwise: "magnitude,sparsegpt,wanda",
     }, words),
     sparsities: value({
-      placeholder: "LIST",
+      metavar: "LIST",
       help: "Shares to remove, and patterns n:m, which keep n of every m.",
       fallback: ["0.5", "4:8", "2:4"] as readonly string[],
       otherwise: "0.5,4:8,2:4",
     }, words),
     calibration: text({
-      placeholder: "c4|wikitext2|sample|FILE",
+      metavar: "c4|wikitext2|sample|FILE",
       help: "The text that inputs are measured on, as prune has it.",
       fallback: "c4",
     }),
     samples: value({
-      placeholder: "LIST",
+      metavar: "LIST",
       help:
         "Calibration sequences. With several numbers, or several seeds, perplexity is also shown by the number of " +
         "sequences, at the first of --sparsities: the mean over the seeds and their deviation. The table is of the last " +
@@ -62,19 +62,19 @@ export const compareCommand = {
       otherwise: "2048, or the model's limit if that is less",
     }),
     seeds: value({
-      placeholder: "LIST",
+      metavar: "LIST",
       help: "Which sequences are drawn.",
       fallback: [0] as readonly number[],
       otherwise: "0",
       aliases: ["seed"],
     }, numbers(0)),
     corpus: text({
-      placeholder: "wikitext2|FILE",
+      metavar: "wikitext2|FILE",
       help: "The text that perplexity is measured on, as eval has it.",
       otherwise: "wikitext2",
     }),
     tokens: text({
-      placeholder: "FILE",
+      metavar: "FILE",
       help: 'Instead of a corpus: safetensors with token ids as I32 "evaluation", windows x tokens.',
     }),
     evalSeqlen: integer(2, { help: "Tokens in a window.", otherwise: "2048, or the model's limit if that is less" }),

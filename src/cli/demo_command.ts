@@ -8,7 +8,7 @@ export const demoCommand = {
   summary: "prune a small model that comes with Pare, measure what it cost, and let it write.",
   flags: {
     out: text({
-      placeholder: "DIR",
+      metavar: "DIR",
       help: "Where the pruned models go, a directory for each method.",
       otherwise: "a new directory in the system's place for temporary files",
     }),

@@ -9,12 +9,12 @@ export const evalCommand = {
   flags: {
     model,
     corpus: text({
-      placeholder: "wikitext2|FILE",
+      metavar: "wikitext2|FILE",
       help: 'WikiText-2\'s test split from the Hub, a plain text file, or JSONL with a "text" in every line.',
       otherwise: "wikitext2",
     }),
     tokens: text({
-      placeholder: "FILE",
+      metavar: "FILE",
       help: 'Instead of a corpus: safetensors with token ids as I32 "evaluation", windows x tokens.',
     }),
     seqlen: integer(2, { help: "Tokens in a window.", otherwise: "2048, or the model's limit if that is less" }),

@@ -12,7 +12,7 @@ export interface Spec {
   /** One sentence or two. */
   readonly help: string;
   /** Stands in the help for the value, such as `DIR`. */
-  readonly placeholder?: string;
+  readonly metavar?: string;
   /** What happens without the flag, where no default value says it. */
   readonly otherwise?: string;
   /** Other spellings, such as those of the published code. */
@@ -83,7 +83,7 @@ export function choice<const C extends string, const D extends C | undefined = u
   choices: readonly C[],
   spec: Spec & { readonly fallback?: D },
 ): Flag<C | D> {
-  return value({ placeholder: choices.join("|"), ...spec }, (text, flag) => {
+  return value({ metavar: choices.join("|"), ...spec }, (text, flag) => {
     const found = choices.find((choice) => choice === text);
     if (found === undefined) {
       throw new PareError(`${flag} ${text}: expected ${choices.slice(0, -1).join(", ")} or ${choices.at(-1)}`);
@@ -94,7 +94,7 @@ export function choice<const C extends string, const D extends C | undefined = u
 
 /** A flag whose value is a number in decimal notation. */
 export function number<D = undefined>(spec: Spec & { readonly fallback?: D }): Flag<number | D> {
-  return value({ placeholder: "NUMBER", ...spec }, (text, flag) => {
+  return value({ metavar: "NUMBER", ...spec }, (text, flag) => {
     const number = readNumber(text);
     if (Number.isNaN(number)) throw new PareError(`${flag} ${text}: expected a number`);
     return number;
@@ -103,7 +103,7 @@ export function number<D = undefined>(spec: Spec & { readonly fallback?: D }): F
 
 /** A flag whose value is a whole number from `least` on. */
 export function integer<D = undefined>(least: number, spec: Spec & { readonly fallback?: D }): Flag<number | D> {
-  return value({ placeholder: "N", ...spec }, (text, flag) => {
+  return value({ metavar: "N", ...spec }, (text, flag) => {
     const number = readNumber(text);
     if (!Number.isSafeInteger(number) || number < least) {
       throw new PareError(`${flag} ${text}: expected a whole number of ${least} or more`);
@@ -177,7 +177,7 @@ function readFlag(name: string, flag: Flag<unknown>, given: unknown): unknown {
   const read = (text: string) => {
     if (text !== "") return flag.read(text, spelled);
     if (flag.bare !== undefined) return flag.bare;
-    throw new PareError(`${spelled} needs a value: ${flag.placeholder ?? "TEXT"}`);
+    throw new PareError(`${spelled} needs a value: ${flag.metavar ?? "TEXT"}`);
   };
   if (flag.kind === "toggle") return given === true;
   if (flag.kind === "values") return (given as string[] | undefined ?? []).map(read);

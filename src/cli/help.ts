@@ -11,7 +11,7 @@ const INDENT = 30;
 export function helpText<F extends Flags>(command: Command<F>): string {
   const all: [string, Flag<unknown>][] = Object.entries({ ...command.flags, ...COMMON });
   const needed = all.filter(([, flag]) => flag.required).map(([name, flag]) =>
-    name === command.operand ? `<${flag.placeholder}>` : written(name, flag)
+    name === command.operand ? `<${flag.metavar}>` : written(name, flag)
   );
   return [
     wrap(`deno task ${command.name}: ${command.summary}`, 0),
@@ -27,7 +27,7 @@ export function helpText<F extends Flags>(command: Command<F>): string {
 }
 
 function written(name: string, flag: Flag<unknown>): string {
-  const value = flag.placeholder ?? "TEXT";
+  const value = flag.metavar ?? "TEXT";
   if (flag.kind === "toggle") return `--${spelling(name)}`;
   return flag.bare === undefined ? `--${spelling(name)} ${value}` : `--${spelling(name)} [${value}]`;
 }

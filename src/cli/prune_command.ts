@@ -9,12 +9,12 @@ import { backend, explainPermissions, model, runs, spool, workers } from "./shar
 const flags = {
   model,
   out: text({
-    placeholder: "DIR",
+    metavar: "DIR",
     help: "Where the pruned model goes: the same files, names and dtypes. It is complete or absent, never half.",
     aliases: ["save_model"],
   }),
   method: text({
-    placeholder: "magnitude|wanda|ria|sparsegpt",
+    metavar: "magnitude|wanda|ria|sparsegpt",
     help:
       "How weights are judged: by their size (magnitude); by their size times the norm of the inputs they meet (wanda); by " +
       "their share of their row and column times the root of that norm (ria); by the error that they leave after the " +
@@ -23,17 +23,17 @@ const flags = {
     aliases: ["prune_method"],
   }),
   sparsity: number({
-    placeholder: "SHARE",
+    metavar: "SHARE",
     help: "The share of every linear's weights to remove, at least 0 and below 1.",
     otherwise: "0.5",
     aliases: ["sparsity_ratio"],
   }),
   pattern: text({
-    placeholder: "N:M",
+    metavar: "N:M",
     help: "Instead of a share: keep n of every m neighbouring weights of a row, such as 2:4 or 4:8.",
   }),
   calibration: text({
-    placeholder: "c4|wikitext2|sample|FILE",
+    metavar: "c4|wikitext2|sample|FILE",
     help:
       "The text that inputs are measured on. c4 is fetched from the Hub once, as the published code draws it. sample " +
       "is a few chapters of Austen that come with Pare, for a first try without network. A file is plain text, JSONL " +
@@ -48,7 +48,7 @@ const flags = {
   }),
   seed: integer(0, { help: "Which sequences are drawn, as CPython's generator draws them.", fallback: 0 }),
   group: text({
-    placeholder: "row|layer|column|block:R",
+    metavar: "row|layer|column|block:R",
     help: "Which weights compete with each other; block:R is R rows together.",
     otherwise: "row for wanda and ria, layer for magnitude",
   }),
@@ -64,7 +64,7 @@ const flags = {
     fallback: "uniform",
   }),
   sparsityMap: text({
-    placeholder: "FILE.json",
+    metavar: "FILE.json",
     help:
       'An object of name globs and what they ask instead: {"*.mlp.*": 0.6, "q_proj": "2:4"}. The last match counts; a ' +
       "glob that matches nothing is an error.",
@@ -85,16 +85,16 @@ const flags = {
   }),
   backend,
   workers,
-  blocks: text({ placeholder: "0-3,7", help: "Prune only these blocks, counted from 0.", otherwise: "all" }),
+  blocks: text({ metavar: "0-3,7", help: "Prune only these blocks, counted from 0.", otherwise: "all" }),
   include: repeated(text({
-    placeholder: "GLOB",
+    metavar: "GLOB",
     help: "Prune only linears whose name matches, such as *.mlp.*; a glob that matches nothing is an error.",
   })),
-  exclude: repeated(text({ placeholder: "GLOB", help: "Leave linears whose name matches as they are." })),
+  exclude: repeated(text({ metavar: "GLOB", help: "Leave linears whose name matches as they are." })),
   spool,
   force: toggle({ help: "Replace the directory --out if it exists and is not empty." }),
   plan: text({
-    placeholder: "FILE",
+    metavar: "FILE",
     help:
       "Do what a plan says (the runPlan of --dry-run --json, or another run's manifest): its method, sparsity, seed, " +
       "targets and backend, on --model and --calibration, which must be what the plan names by their hashes.",
@@ -107,12 +107,12 @@ const flags = {
   explainPermissions,
   dryRun: toggle({ help: "Print the plan (bytes to read, memory, time) and stop." }),
   sparsityType: value({
-    placeholder: "unstructured|N:M",
+    metavar: "unstructured|N:M",
     help: "The published code's flag for --pattern. It counts the removed of every m: its 1:4 is --pattern 3:4.",
     aliases: ["sparsity_type"],
   }, readSparsityType),
   save: text({
-    placeholder: "DIR",
+    metavar: "DIR",
     help: "The published code's flag for its log; here the place of --out, if that is not given.",
   }),
 };

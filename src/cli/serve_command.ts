@@ -15,31 +15,31 @@ export const serveCommand = {
   summary: "show runs in a browser and to programs: reads the registry, never computes, never writes.",
   flags: {
     runs: text({
-      placeholder: "FILE",
+      metavar: "FILE",
       help: "The registry of runs.",
       otherwise: "the platform's data directory",
     }),
     host: text({
-      placeholder: "ADDRESS",
+      metavar: "ADDRESS",
       help: "Where to listen. Any address but this machine's own (127.0.0.1, ::1) needs a token.",
       fallback: "127.0.0.1",
     }),
-    port: value({ placeholder: "N", help: "0 takes any free one.", fallback: PORT }, (text, flag) => {
+    port: value({ metavar: "N", help: "0 takes any free one.", fallback: PORT }, (text, flag) => {
       const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
       if (port <= LAST_PORT) return port;
       throw new PareError(`${flag} ${text}: expected a port from 0 to ${LAST_PORT}`);
     }),
     tokenFile: text({
-      placeholder: "FILE",
+      metavar: "FILE",
       help: "Holds the token that requests must bring (Authorization: Bearer TOKEN).",
       otherwise: "the variable PARE_TOKEN, or none",
     }),
     allowHost: repeated(text({
-      placeholder: "NAME",
+      metavar: "NAME",
       help: "A name by which browsers reach this server, beside addresses and localhost.",
     })),
     allowOrigin: repeated(text({
-      placeholder: "URL",
+      metavar: "URL",
       help: "Another site whose pages may read (CORS), such as http://localhost:3000.",
     })),
     explainPermissions,

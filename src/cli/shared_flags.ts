@@ -3,7 +3,7 @@ import { choice, type Flag, integer, required, text, toggle } from "./flags.ts";
 
 /** Where a model is taken from. */
 export const model: Flag<string> = required(text({
-  placeholder: "DIR|FILE.gguf|ID",
+  metavar: "DIR|FILE.gguf|ID",
   help: "A Hugging Face directory (config.json and safetensors), a GGUF file, or the id of a model on the Hub.",
 }));
 
@@ -21,7 +21,7 @@ export const workers: Flag<number | undefined> = integer(1, {
 
 /** Where hidden states are held; `""` is the system's directory for temporary files. */
 export const spool: Flag<string | undefined> = text({
-  placeholder: "DIR",
+  metavar: "DIR",
   help: "Keep hidden states in a temporary file in DIR, or in the system's directory for such files.",
   otherwise: "in memory, up to a limit",
   bare: "",
@@ -34,7 +34,7 @@ export const explainPermissions: Flag<boolean> = toggle({
 
 /** Where runs are recorded. */
 export const runs: Flag<string | undefined> = text({
-  placeholder: "FILE|none",
+  metavar: "FILE|none",
   help: "The registry that the run is recorded in; none records nothing.",
   otherwise: "runs.db in the platform's data directory",
 });

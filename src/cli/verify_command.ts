@@ -9,17 +9,17 @@ export const verifyCommand = {
   operand: "run",
   flags: {
     run: required(text({
-      placeholder: "RUN|MANIFEST|DIR",
+      metavar: "RUN|MANIFEST|DIR",
       help: "A run's id, a manifest, or a pruned model's directory with its manifest.",
     })),
     model: text({
-      placeholder: "DIR|FILE.gguf|ID",
+      metavar: "DIR|FILE.gguf|ID",
       help: "Where the model is here, if the run was elsewhere; it must be the same by its hash.",
       otherwise: "where the run had it",
     }),
-    calibration: text({ placeholder: "FILE", help: "The same for the calibration text.", otherwise: "the run's own" }),
-    corpus: text({ placeholder: "FILE", help: "The same for the evaluation's text.", otherwise: "the run's own" }),
-    tokens: text({ placeholder: "FILE", help: "The same for the evaluation's tokens.", otherwise: "the run's own" }),
+    calibration: text({ metavar: "FILE", help: "The same for the calibration text.", otherwise: "the run's own" }),
+    corpus: text({ metavar: "FILE", help: "The same for the evaluation's text.", otherwise: "the run's own" }),
+    tokens: text({ metavar: "FILE", help: "The same for the evaluation's tokens.", otherwise: "the run's own" }),
     backend: { ...backend, absent: undefined as "auto" | "webgpu" | "wasm" | undefined, otherwise: "the run's own" },
     workers,
     spool,

@@ -22,7 +22,7 @@ export interface Tokenizer {
 /** SentencePiece's visible space, which begins a word in the tokenizers of LLaMA 1 and 2 and Mistral. */
 const SPACE = "\u2581";
 
-/** How many times longer the steps before the model may make a text; those of known models at most 54 times (T5's). */
+/** How many times longer the steps before the model may make a text: NFKC, a Replace by one character and ByteLevel are 108. */
 const LARGEST_GROWTH = 200;
 
 /** The parts of `tokenizer.json` that this file looks at. */

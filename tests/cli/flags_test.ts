@@ -8,7 +8,7 @@ const command = {
   name: "carve",
   summary: "cut things.",
   flags: {
-    model: required(text({ help: "What to cut.", placeholder: "DIR" })),
+    model: required(text({ help: "What to cut.", metavar: "DIR" })),
     share: number({ help: "How much.", aliases: ["share_ratio"] }),
     steps: integer(1, { help: "How often.", fallback: 3 }),
     tool: choice(["knife", "saw", "axe"], { help: "With what.", fallback: "knife" }),
