@@ -6,6 +6,7 @@
  * another container too.
  */
 import { PareError } from "../errors.ts";
+import type { RunLabels } from "./labels.ts";
 import type { LinearRecord, PerplexityRecord, RunProgress, RunRecord, RunStatus } from "./record.ts";
 import { parseStored, type Statements } from "./statements.ts";
 
@@ -32,6 +33,7 @@ export type RunEvent =
     | { readonly kind: "progress"; readonly data: RunProgress }
     | { readonly kind: "linear"; readonly data: LinearSummary }
     | { readonly kind: "perplexity"; readonly data: PerplexityRecord }
+    | { readonly kind: "labels"; readonly data: RunLabels }
   );
 
 /** Which runs to list: those that agree with everything that is given. */
@@ -44,6 +46,10 @@ export interface RunFilter {
   readonly pattern?: string;
   /** As it reads now. */
   readonly status?: RunStatus;
+  /** What a person calls it. */
+  readonly name?: string;
+  /** One of its tags. */
+  readonly tag?: string;
   /** Where the page before ended: its `next`. */
   readonly cursor?: string;
   /** Runs on the page at most. Default 50. */
@@ -62,6 +68,9 @@ interface RunRow {
   readonly phases: string;
   readonly peak: number | null;
   readonly error: string | null;
+  readonly name: string | null;
+  readonly note: string | null;
+  readonly tags: string;
   readonly perplexities: string;
   readonly progress: string | null;
 }
@@ -72,12 +81,19 @@ const STATUS = "CASE WHEN status = 'running' AND alive_at < :now - :silence THEN
 const RUNS = `
   SELECT * FROM (
     SELECT seq, id, ${STATUS} AS status, started_at AS started, manifest, out, phases, peak_bytes AS peak, error,
-      plan, model, method, pattern, alive_at AS alive,
+      plan, model, method, pattern, alive_at AS alive, name, note,
+      (SELECT json_group_array(tag) FROM (SELECT tag FROM tags WHERE run = runs.seq ORDER BY tag)) AS tags,
       CASE ${STATUS} WHEN 'running' THEN NULL ELSE coalesce(finished_at, alive_at) END AS finished,
       (SELECT json_group_array(json(record)) FROM (SELECT record FROM perplexities WHERE run = runs.seq ORDER BY seq)) AS perplexities,
       (SELECT data FROM events WHERE run = runs.seq AND kind = 'progress') AS progress
     FROM runs
   )`;
+
+/** A run has a tag. */
+const TAGGED = "EXISTS (SELECT 1 FROM tags WHERE tags.run = seq AND tags.tag = :tag)";
+
+/** Characters of an id that name a run, if no other begins with them: as few as Git takes of a commit's. */
+const SHORTEST_PREFIX = 4;
 
 /** The runs of an open file, to look at. */
 export class RunReader {
@@ -98,12 +114,15 @@ export class RunReader {
    * @throws PareError for a cursor that no page ended with.
    */
   list(filter: RunFilter = {}): { readonly runs: RunRecord[]; readonly next?: string } {
-    const { model, method, pattern, status, cursor, limit = PAGE } = filter;
+    const { model, method, pattern, status, name, tag, cursor, limit = PAGE } = filter;
     if (cursor !== undefined && !/^[1-9]\d{0,14}$/.test(cursor)) {
       throw new PareError(`cursor ${JSON.stringify(cursor)}: expected the "next" of another page`);
     }
-    const asked = Object.entries({ model, method, pattern, status }).filter((entry) => entry[1] !== undefined);
-    const where = [...asked.map(([column]) => `${column} = :${column}`), "seq < :before"].join(" AND ");
+    const asked = Object.entries({ model, method, pattern, status, name, tag }).filter((entry) =>
+      entry[1] !== undefined
+    );
+    const where = [...asked.map(([column]) => column === "tag" ? TAGGED : `${column} = :${column}`), "seq < :before"]
+      .join(" AND ");
     // One more than the page holds tells whether another one follows.
     const found = this.file.all(readRow, `${RUNS} WHERE ${where} ORDER BY seq DESC LIMIT :count`, {
       ...this.#clock(),
@@ -118,6 +137,29 @@ export class RunReader {
   /** A run by its id; undefined if there is none. */
   get(id: string): RunRecord | undefined {
     return this.file.get(readRow, `${RUNS} WHERE id = :id`, { ...this.#clock(), id })?.run;
+  }
+
+  /**
+   * The run that a person means by an id, the beginning of one, or a name.
+   * @throws PareError if there is none, or several.
+   */
+  find(reference: string): RunRecord {
+    const exact = this.get(reference);
+    if (exact) return exact;
+    const named = this.list({ name: reference }).runs;
+    const runs = named.length || reference.length < SHORTEST_PREFIX ? named : this.file.all(
+      readRow,
+      `${RUNS} WHERE substr(id, 1, length(:reference)) = :reference ORDER BY seq DESC LIMIT :count`,
+      { ...this.#clock(), reference, count: PAGE },
+    ).map(({ run }) => run);
+    const quoted = JSON.stringify(reference);
+    if (!runs.length) throw new PareError(`the registry of runs ${this.file.path} has no run ${quoted}`);
+    if (runs.length > 1) {
+      throw new PareError(
+        `${quoted} means ${runs.length} runs: ${runs.map(({ id }) => id).join(", ")}; expected one of them`,
+      );
+    }
+    return runs[0];
   }
 
   /** The newest run that carried out this plan to its end; undefined if there is none. */
@@ -217,6 +259,9 @@ function readRow(row: RunRow): { readonly seq: number; readonly run: RunRecord }
     phases: parseStored(row.phases),
     ...row.peak !== null && { peakBytes: row.peak },
     ...row.error !== null && { error: row.error },
+    ...row.name !== null && { name: row.name },
+    tags: parseStored(row.tags),
+    ...row.note !== null && { note: row.note },
     ...row.progress !== null && { progress: parseStored(row.progress) },
   };
   return { seq: row.seq, run };

@@ -3,6 +3,8 @@
  * results. The registry keeps it, `verify` repeats it, the server shows it; none of them computes.
  */
 
+import type { RunLabels } from "./labels.ts";
+
 /** Anything that JSON can say. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
@@ -161,7 +163,7 @@ export interface RunProgress {
 }
 
 /** A run without its linears. */
-export interface RunRecord {
+export interface RunRecord extends RunLabels {
   /** The plan's id, with `-2`, `-3` … behind it where the same plan was run again. */
   readonly id: string;
   /** When it was asked for. */

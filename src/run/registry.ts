@@ -4,6 +4,7 @@
  */
 import { PareError } from "../errors.ts";
 import type { Mode } from "./database.ts";
+import { checkLabels, isUnchanged, type LabelChange, type RunLabels } from "./labels.ts";
 import { HEARTBEAT, type RunEvent, RunReader } from "./reader.ts";
 import type { LinearRecord, Manifest, PerplexityRecord, RunProgress, RunRecord, RunStatus } from "./record.ts";
 import { Statements } from "./statements.ts";
@@ -48,12 +49,13 @@ export class Registry extends RunReader implements Disposable {
    */
   begin(manifest: Manifest, out?: string): string {
     const id = this.file.transact(() => {
-      const before = this.file.get(
-        (row: { before: number }) => row.before,
-        "SELECT count(*) AS before FROM runs WHERE plan = ?",
+      // Not their number: one of them may have been removed.
+      const before = this.file.all(
+        (row: { id: string }) => Number(row.id.slice(manifest.planId.length + 1)) || 1,
+        "SELECT id FROM runs WHERE plan = ?",
         manifest.planId,
       );
-      const id = before ? `${manifest.planId}-${before + 1}` : manifest.planId;
+      const id = before.length ? `${manifest.planId}-${Math.max(...before) + 1}` : manifest.planId;
       this.file.run(
         "INSERT INTO runs (id, status, started_at, alive_at, manifest, out) VALUES (:id, 'running', :now, :now, :manifest, :out)",
         { id, now: this.now(), manifest: JSON.stringify(manifest), out: out ?? null },
@@ -123,6 +125,36 @@ export class Registry extends RunReader implements Disposable {
   /** A run ended before its end. */
   fail(id: string, status: "failed" | "interrupted", error?: string): void {
     this.#end(id, status, { error });
+  }
+
+  /**
+   * Names a run, tags it, or writes a note on it; at any time, whoever carries it out.
+   * @throws PareError for a label that is no text or too long.
+   */
+  label(id: string, change: LabelChange): void {
+    if (isUnchanged(change)) return;
+    const { name, note, tags = [], untag = [] } = checkLabels(change);
+    this.file.transact(() => {
+      const run = this.#seq(id);
+      if (name !== undefined) this.file.run("UPDATE runs SET name = ? WHERE seq = ?", name || null, run);
+      if (note !== undefined) this.file.run("UPDATE runs SET note = ? WHERE seq = ?", note || null, run);
+      for (const tag of tags) this.file.run("INSERT OR IGNORE INTO tags (run, tag) VALUES (?, ?)", run, tag);
+      for (const tag of untag) this.file.run("DELETE FROM tags WHERE run = ? AND tag = ?", run, tag);
+      const now = this.get(id)!;
+      this.#tell(run, "labels", { name: now.name, tags: now.tags, note: now.note } satisfies RunLabels);
+    });
+  }
+
+  /**
+   * Forgets a run and all that it reported; its output stays where it is.
+   * @throws PareError if there is none, or it is running.
+   */
+  remove(id: string): void {
+    this.file.transact(() => {
+      const run = this.#seq(id);
+      if (this.get(id)!.status === "running") throw new PareError(`run ${id} is running: stop it first`);
+      this.file.run("DELETE FROM runs WHERE seq = ?", run);
+    });
   }
 
   #end(id: string, status: RunStatus, results: { phases?: string; peak?: number | null; error?: string }): void {

@@ -57,4 +57,28 @@ export const MIGRATIONS: readonly string[] = [
     CREATE INDEX events_by_run ON events (run, id);
     CREATE UNIQUE INDEX one_progress ON events (run) WHERE kind = 'progress';
   `,
+  // What a person calls a run. SQLite changes no CHECK, hence the new table of events.
+  /* sql */ `
+    ALTER TABLE runs ADD COLUMN name TEXT;
+    ALTER TABLE runs ADD COLUMN note TEXT;
+    CREATE INDEX runs_by_name ON runs (name);
+
+    CREATE TABLE tags (
+      run INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
+      tag TEXT NOT NULL,
+      PRIMARY KEY (run, tag)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE labelled_events (
+      id   INTEGER PRIMARY KEY AUTOINCREMENT,        -- never used twice
+      run  INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
+      kind TEXT NOT NULL CHECK (kind IN ('status', 'progress', 'linear', 'perplexity', 'labels')),
+      data TEXT NOT NULL
+    ) STRICT;
+    INSERT INTO labelled_events SELECT id, run, kind, data FROM events;
+    DROP TABLE events;
+    ALTER TABLE labelled_events RENAME TO events;
+    CREATE INDEX events_by_run ON events (run, id);
+    CREATE UNIQUE INDEX one_progress ON events (run) WHERE kind = 'progress';
+  `,
 ];

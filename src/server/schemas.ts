@@ -90,6 +90,9 @@ export const RunSchema: z.ZodType<RunRecord> = z.object({
   phases: z.record(z.string(), z.number()),
   peakBytes: z.number().optional(),
   error: z.string().optional(),
+  name: z.string().optional().openapi({ description: "What a person calls it." }),
+  tags: z.array(z.string()),
+  note: z.string().optional(),
   progress: ProgressSchema.optional(),
 }).openapi("Run");
 
@@ -165,6 +168,8 @@ export const RunQuerySchema = z.object({
   method: z.string().optional(),
   pattern: z.string().optional().openapi({ description: "Such as 2:4, or unstructured." }),
   status: StatusSchema.optional(),
+  name: z.string().optional().openapi({ description: "What a person calls it, exactly." }),
+  tag: z.string().optional().openapi({ description: "One of its tags." }),
   cursor: z.string().regex(/^[1-9]\d{0,14}$/, 'expected the "next" of another page').optional(),
   limit: z.coerce.number().int().min(1).max(LARGEST_PAGE).optional(),
 }).strict();

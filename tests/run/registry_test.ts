@@ -30,6 +30,7 @@ Deno.test("a run comes back as it was reported", () =>
       startedAt: "2026-01-01T00:00:00.000Z",
       manifest: manifest(),
       out: "out/dir",
+      tags: [],
       perplexities: [],
       phases: {},
     });
@@ -48,6 +49,7 @@ Deno.test("a run comes back as it was reported", () =>
       finishedAt: "2026-01-01T00:00:01.000Z",
       manifest: manifest(),
       out: "out/dir",
+      tags: [],
       perplexities: [{ label: "pruned", perplexity: 20.5, evaluation }, { label: "dense", perplexity: 15, evaluation }],
       phases: { observe: 0.5, prune: 0.25 },
       peakBytes: 2 ** 40,

@@ -27,6 +27,7 @@ export async function openFixture(options: Partial<ServerOptions> = {}): Promise
   for (const name of NAMES) registry.linear(finished, linear(name));
   registry.perplexity(finished, { label: "pruned", perplexity: 31.5, evaluation: EVALUATION });
   registry.finish(finished, { phases: { observe: 2, prune: 1 }, peakBytes: 2 ** 30 });
+  registry.label(finished, { name: "first try", tags: ["half", "paper"], note: "seed 0" });
   const failed = registry.begin(manifest({ planId: "00000000000000bb", method: "magnitude", pattern: "2:4" }));
   registry.linear(failed, { ...linear(NAMES[0]), scores: undefined, maskSha256: "00".repeat(32) });
   registry.fail(failed, "failed", "the disk is full");

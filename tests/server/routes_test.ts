@@ -47,7 +47,7 @@ Deno.test("a run, its manifest and its linears are those of the registry", async
   assertEquals(await json(`/api/runs/${finished}/layers/${NAMES[1]}/magnitudes`), linear(NAMES[1]).magnitudes);
 });
 
-Deno.test("runs are filtered by model, method, pattern and status", async () => {
+Deno.test("runs are filtered by model, method, pattern, status, name and tag", async () => {
   await using fixture = await openFixture();
   const [finished, failed, live] = fixture.ids;
   const ids = async (query: string) =>
@@ -59,6 +59,9 @@ Deno.test("runs are filtered by model, method, pattern and status", async () => 
   assertEquals(await ids("pattern=unstructured"), [live, finished]);
   assertEquals(await ids("status=finished"), [finished]);
   assertEquals(await ids("status=finished&model=other"), []);
+  assertEquals(await ids("name=first%20try"), [finished]);
+  assertEquals(await ids("tag=paper"), [finished]);
+  assertEquals(await ids("tag=pap"), []);
 });
 
 Deno.test("pages of one run each, followed by their cursors, are all runs once", async () => {
