@@ -3,7 +3,7 @@ import type { Values } from "../src/cli/flags.ts";
 import type { pruneCommand } from "../src/cli/prune_command.ts";
 import { PareError } from "../src/mod.ts";
 import { parseManifest } from "../src/run/manifest.ts";
-import { parsePlan } from "../src/run/plan.ts";
+import { canonicalJson, parsePlan } from "../src/run/plan.ts";
 import type { Plan } from "../src/run/record.ts";
 
 type Flags = Values<typeof pruneCommand.flags>;
@@ -60,7 +60,7 @@ export function refuseOtherPlan(expected: Plan, found: Plan, where: string): voi
     ["the calibration's SHA-256", expected.calibration?.sha256, found.calibration?.sha256],
     ["the evaluation's SHA-256", expected.evaluation?.sha256, found.evaluation?.sha256],
     ["Pare", expected.pare, found.pare],
-    ["the request", JSON.stringify(expected.request), JSON.stringify(found.request)],
+    ["the request", canonicalJson(expected.request), canonicalJson(found.request)],
   ];
   for (const [what, wanted, got] of parts) {
     if (wanted !== got) {

@@ -25,10 +25,14 @@ export function showCount(count: number): string {
   return Math.round(count).toString().replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
-/** `0.5` → `50.00 %`. */
+/** `0.5` → `50.00 %`. What is not all is never written as 100 %: `0.9999998` → `99.99998 %`. */
 export function showShare(share: number): string {
-  return `${(share * 100).toFixed(2)} %`;
+  const written = Array.from({ length: MOST_DIGITS - 1 }, (_, i) => (share * 100).toFixed(2 + i));
+  return `${written.find((text) => share >= 1 || Number(text) < 100) ?? written.at(-1)} %`;
 }
+
+/** Digits behind the point at most: those that an f64 below 100 has. */
+const MOST_DIGITS = 14;
 
 /** Three significant digits, without an exponent. */
 function digits(value: number): string {

@@ -3,7 +3,8 @@
  * the text, how the model came to be, what that cost, and how to repeat it. The base's licence holds for what was made of it,
  * so the card takes it over from the base's own card; where that says nothing, neither does this one.
  */
-import { parse, stringify } from "yaml";
+import { CORE_SCHEMA, dump, load, YAMLException } from "js-yaml";
+import { z } from "zod";
 import { commandLine } from "./command.ts";
 import { MANIFEST_FILE } from "./manifest.ts";
 import type { LinearRecord, Manifest, PerplexityRecord } from "./record.ts";
@@ -23,11 +24,14 @@ export interface Subject {
   readonly linears: readonly Pick<LinearRecord, "rows" | "cols" | "zeros">[];
 }
 
-/** Quotes whatever an old reader takes for something else: to YAML 1.1, which Python reads, a bare 2:4 is 124. */
-const YAML = { version: "1.1", directives: false } as const;
+/** Names in a front matter: one or several. */
+const Names = z.union([z.string(), z.array(z.string())]).optional().catch(undefined);
 
 /** What of the base's front matter holds for a pruned copy as well (huggingface.co/docs/hub/model-cards). */
-const INHERITED = ["license", "license_name", "license_link", "language"] as const;
+const INHERITED = z.object({ license: Names, license_name: Names, license_link: Names, language: Names });
+
+/** A base's front matter, as far as it concerns a pruned copy; nothing if it cannot be read. */
+type FrontMatter = z.infer<typeof INHERITED> | undefined;
 
 /** Where the command stands. */
 const REPRODUCE = "## Reproduce";
@@ -41,13 +45,13 @@ export function modelCard({ manifest, baseId, baseCard, linears }: Subject): str
   const base = readFrontMatter(baseCard);
   const front = {
     ...baseId !== undefined && { base_model: baseId },
-    ...Object.fromEntries(INHERITED.filter((key) => key in base).map((key) => [key, base[key]])),
+    ...Object.fromEntries(Object.entries(base ?? {}).filter((entry) => entry[1] !== undefined)),
     library_name: "transformers",
     pipeline_tag: "text-generation",
     tags: ["pruned", "sparse", "pare", ...[method, pattern ?? "unstructured"].filter((tag) => typeof tag === "string")],
   };
   const sections = [
-    `---\n${stringify(front, YAML)}---`,
+    `---\n${dump(front)}---`,
     `# ${inline(plan.model.name)}, pruned`,
     `${inline(baseId ?? plan.model.name)} with ${
       shareOf(linears)
@@ -104,12 +108,13 @@ function how({ plan, planId, backend }: Manifest): string {
   return `## How\n\n${table(["", ""], rows.map(([name, value]) => [String(name), asText(value)]))}`;
 }
 
-function licence(base: Readonly<Record<string, unknown>>, baseId?: string): string {
-  const text = base.license !== undefined
-    ? `The base's: ${asText(base.license_name ?? base.license)}.`
-    : `The base${
-      baseId === undefined ? "" : ` (${inline(baseId)})`
-    } names none in its card; its terms hold here as well.`;
+function licence(base: FrontMatter, baseId?: string): string {
+  const from = `The base${baseId === undefined ? "" : ` (${inline(baseId)})`}`;
+  const text = base?.license !== undefined
+    ? `The base's: ${inline([base.license_name ?? base.license].flat().join(", "))}.`
+    : base
+    ? `${from} names none in its card; its terms hold here as well.`
+    : `${from} has a card that cannot be read as YAML; what it says there holds here as well.`;
   return `## Licence\n\n${text}`;
 }
 
@@ -121,13 +126,15 @@ function shareOf(linears: Subject["linears"]): string {
 }
 
 /** The front matter of a card that anybody may have written: what is no YAML object says nothing. */
-function readFrontMatter(card = ""): Readonly<Record<string, unknown>> {
+function readFrontMatter(card = ""): FrontMatter {
   const [, yaml] = /^\uFEFF?---\r?\n([\s\S]*?)\r?\n---(?:\r?\n|$)/.exec(card) ?? [];
+  if (yaml === undefined) return {};
   try {
-    const front = parse(yaml ?? "");
-    return typeof front === "object" && front !== null && !Array.isArray(front) ? front : {};
-  } catch {
-    return {};
+    // The core schema: YAML 1.2, in which `no` is a language and a date is a text.
+    return INHERITED.catch({}).parse(load(yaml, { schema: CORE_SCHEMA }));
+  } catch (error) {
+    if (!(error instanceof YAMLException)) throw error;
+    return undefined; // a base's card that is no YAML keeps no model from being pruned, and the new card says so
   }
 }
 

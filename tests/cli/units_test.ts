@@ -1,6 +1,6 @@
 /** Sizes, times and counts as a person reads them. */
 import { assertEquals } from "@std/assert";
-import { showBytes, showCount, showSeconds } from "../../src/cli/units.ts";
+import { showBytes, showCount, showSeconds, showShare } from "../../src/cli/units.ts";
 
 Deno.test("bytes have three digits and a binary unit", () => {
   assertEquals(showBytes(0), "0 B");
@@ -23,4 +23,10 @@ Deno.test("seconds are shown in the unit that a person would choose", () => {
 Deno.test("counts are grouped by thousands", () => {
   assertEquals(showCount(999), "999");
   assertEquals(showCount(1234567.4), "1,234,567");
+});
+
+Deno.test("a share that is not all is never written as 100 %", () => {
+  assertEquals([0, 0.5, 0.99994, 1].map(showShare), ["0.00 %", "50.00 %", "99.99 %", "100.00 %"]);
+  assertEquals([1 - 17 / 106_168_320, 1 - 3 / 688_128].map(showShare), ["99.99998 %", "99.9996 %"]);
+  assertEquals(Number.parseFloat(showShare(1 - 1 / 7e9)) < 100, true);
 });

@@ -1,6 +1,6 @@
 /** The model card, read by other eyes: its front matter by PyYAML where there is one, its text as a person would. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { parse } from "yaml";
+import { load } from "js-yaml";
 import { modelCard, type Subject, withPerplexities } from "../../src/run/card.ts";
 import type { PerplexityRecord } from "../../src/run/record.ts";
 import { manifest } from "./runs.ts";
@@ -23,7 +23,7 @@ const perplexity = (label: string, perplexity: number, text = "ab"): PerplexityR
 /** The card's front matter, as the Hub finds it. */
 function frontMatter(card: string): Record<string, unknown> {
   assert(card.startsWith("---\n"));
-  return parse(card.slice(4, card.indexOf("\n---\n", 3)));
+  return load(card.slice(4, card.indexOf("\n---\n", 3))) as Record<string, unknown>;
 }
 
 Deno.test("the front matter names the base, its licence, the library and what was done", () => {
@@ -37,6 +37,33 @@ Deno.test("the front matter names the base, its licence, the library and what wa
     pipeline_tag: "text-generation",
     tags: ["pruned", "sparse", "pare", "wanda", "2:4"],
   });
+});
+
+Deno.test({
+  name: "the card is the same where the environment may not be read, as in a run's sandbox",
+  permissions: { read: true, env: false },
+  fn: () => assertEquals(frontMatter(modelCard(subject)).license, "other"),
+});
+
+Deno.test("a card that says something else than names where a licence should be, or is no YAML, is no reason to stop", () => {
+  const licenceOf = (yaml: string) => {
+    const card = modelCard({ ...subject, baseCard: `---\n${yaml}\n---\n# Base` });
+    return [frontMatter(card).license, /^## Licence\n\n(.*)$/m.exec(card)![1]];
+  };
+  assertEquals(licenceOf("license: [mit, apache-2.0]"), [["mit", "apache-2.0"], "The base's: mit, apache-2.0."]);
+  assertEquals(licenceOf("license: no"), ["no", "The base's: no."]);
+  for (const yaml of ["license: {a: b}", "license: 7", "tags: [a]"]) {
+    assertEquals(licenceOf(yaml), [
+      undefined,
+      "The base (org/base) names none in its card; its terms hold here as well.",
+    ]);
+  }
+  for (const yaml of ["license: [mit", "license: !!js/function x", "a: &a [*a, *b]"]) {
+    assertEquals(licenceOf(yaml), [
+      undefined,
+      "The base (org/base) has a card that cannot be read as YAML; what it says there holds here as well.",
+    ]);
+  }
 });
 
 Deno.test("Python's YAML reads the same", async () => {
