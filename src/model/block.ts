@@ -39,11 +39,13 @@ export class Block implements Disposable {
     bytes: ReadonlyMap<string, Uint8Array>,
   ): Block {
     const tensors = new Map<string, Tensor>();
+    using scope = new DisposableStack(); // what is there already, should one not fit
     for (const [name, dimensions] of blockTensors(shape)) {
       const full = linearName(index, name);
       const [rows, cols] = dimensions.length === 2 ? dimensions : [1, dimensions[0]];
-      tensors.set(name, backend.upload(bytes.get(full)!, rows, cols, checkpoint.tensors.get(full)!.dtype));
+      tensors.set(name, scope.use(backend.upload(bytes.get(full)!, rows, cols, checkpoint.tensors.get(full)!.dtype)));
     }
+    scope.move(); // the block disposes of them
     return new Block(shape, index, tensors);
   }
 

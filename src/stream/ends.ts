@@ -29,8 +29,10 @@ export async function embed(
   }
   const places = new Map(distinct.map((id, place) => [id, place]));
   using table = backend.upload(rows, distinct.length, shape.hidden, dtype);
-  const hidden = backend.allocate(ids.length, shape.hidden);
+  using scope = new DisposableStack();
+  const hidden = scope.use(backend.allocate(ids.length, shape.hidden));
   backend.embed(hidden, ids.map((id) => places.get(id)!), table, 0);
+  scope.move(); // the caller disposes of it
   return hidden;
 }
 

@@ -3,7 +3,6 @@
  * slice. Wanda's protocol: windows of exactly T tokens, no overlap, each alone from position 0;
  * `perplexity = exp(mean over windows of the mean of its T - 1 losses)`, the means in f64.
  */
-import type { Tensor } from "../backend/backend.ts";
 import { PareError } from "../errors.ts";
 import type { Sequences } from "./batches.ts";
 import { finalNorm, headSlices } from "./ends.ts";
@@ -53,24 +52,21 @@ export async function evaluate(windows: Sequences, options: ForwardOptions): Pro
     using lent = await end.hidden.load(i);
     await end.hidden.store(i, norm(lent.tensor));
   }
-  const states: Tensor[] = end.parts.map((part) => backend.allocate(part.ids.length, 3));
-  try {
-    for await (const { weight, firstRow } of headSlices(backend, checkpoint, end.shape)) {
-      for (const [i, part] of end.parts.entries()) {
-        using lent = await end.hidden.load(i);
-        backend.crossEntropy(states[i], lent.tensor, weight, firstRow, targets(part), firstRow === 0);
-        await end.pace.step();
-      }
+  using held = new DisposableStack();
+  const states = end.parts.map((part) => held.use(backend.allocate(part.ids.length, 3)));
+  for await (const { weight, firstRow } of headSlices(backend, checkpoint, end.shape)) {
+    for (const [i, part] of end.parts.entries()) {
+      using lent = await end.hidden.load(i);
+      backend.crossEntropy(states[i], lent.tensor, weight, firstRow, targets(part), firstRow === 0);
+      await end.pace.step();
     }
-    const losses = (await backend.read(...states)).flatMap((bytes) =>
-      windowLosses(new Float32Array(bytes.buffer), windows.length)
-    );
-    const lost = losses.findIndex((loss) => !Number.isFinite(loss));
-    if (lost >= 0) {
-      throw new PareError(`the model's activations overflow: the loss of window ${lost} is ${losses[lost]}`);
-    }
-    return { perplexity: Math.exp(losses.reduce((a, b) => a + b) / losses.length), losses, sparsity: end.sparsity };
-  } finally {
-    for (const state of states) state[Symbol.dispose]();
   }
+  const losses = (await backend.read(...states)).flatMap((bytes) =>
+    windowLosses(new Float32Array(bytes.buffer), windows.length)
+  );
+  const lost = losses.findIndex((loss) => !Number.isFinite(loss));
+  if (lost >= 0) {
+    throw new PareError(`the model's activations overflow: the loss of window ${lost} is ${losses[lost]}`);
+  }
+  return { perplexity: Math.exp(losses.reduce((a, b) => a + b) / losses.length), losses, sparsity: end.sparsity };
 }

@@ -23,7 +23,7 @@ export class Observation implements Disposable {
    * @param grams Whether to collect `xᵀ x` besides the squares.
    * @param kept Whether a Hessian may be asked for more than once.
    */
-  constructor(private readonly backend: Backend, private readonly grams: boolean, private readonly kept = false) {}
+  constructor(private readonly backend: Backend, readonly grams: boolean, private readonly kept = false) {}
 
   /** Adds a batch of the input that these linears share. */
   add(linears: readonly LinearName[], input: Tensor): void {
@@ -31,20 +31,20 @@ export class Observation implements Disposable {
     if (this.grams) this.backend.addGram(this.#sums(this.#grams, linears, 2 * input.cols, input.cols), input);
   }
 
-  #sums(known: Map<LinearName, Sums>, linears: readonly LinearName[], rows: number, cols: number): Sums {
-    const sums = known.get(linears[0]) ?? this.backend.allocate(rows, cols);
-    for (const linear of linears) known.set(linear, sums);
+  #sums(all: Map<LinearName, Sums>, linears: readonly LinearName[], rows: number, cols: number): Sums {
+    const sums = all.get(linears[0]) ?? this.backend.allocate(rows, cols);
+    for (const linear of linears) all.set(linear, sums);
     return sums;
   }
 
   /** The mean over sequences of the column sums of squares: F32 1 x in. */
   squares(linear: LinearName, sequences: number): Tensor {
-    return this.backend.finish(this.#squares.get(linear)!, 1 / sequences);
+    return this.backend.finish(known(this.#squares, linear), 1 / sequences);
   }
 
   /** SparseGPT's Hessian, `(2/S) Σ_sequences Xᵀ X`: F32 in x in. Its sums, twice as large, go unless they are kept. */
   hessian(linear: LinearName, sequences: number): Tensor {
-    const sums = this.#grams.get(linear)!;
+    const sums = known(this.#grams, linear);
     using _ = this.kept ? undefined : sums;
     return this.backend.finish(sums, 2 / sequences);
   }
@@ -53,6 +53,13 @@ export class Observation implements Disposable {
   [Symbol.dispose](): void {
     for (const sums of [...this.#squares.values(), ...this.#grams.values()]) sums[Symbol.dispose]();
   }
+}
+
+/** The sums of a linear. @throws TypeError if none were collected. */
+function known(sums: ReadonlyMap<LinearName, Sums>, linear: LinearName): Sums {
+  const found = sums.get(linear);
+  if (!found) throw new TypeError(`${linear}: expected sums over its inputs, found none collected`);
+  return found;
 }
 
 /** What a stream takes. */
@@ -93,8 +100,8 @@ export class Stream implements AsyncDisposable {
     await using opened = new AsyncDisposableStack();
     const hidden = opened.use(await openHiddenStates(backend, calibration.ids.length * shape.hidden * 4, spool));
     for (const [i, part] of parts.entries()) await hidden.store(i, await embed(backend, checkpoint, shape, part));
-    opened.move(); // the stream disposes of them
     const angles = uploadAngles(backend, shape, calibration.length);
+    opened.move(); // the stream disposes of them, and of the angles
     const pace = new Pace(() => backend.read(), signal);
     const meter = new Meter(passes, calibration.ids.length, options.onProgress, shape.blocks);
     return new Stream(backend, parts, hidden, angles, pace, meter);

@@ -41,8 +41,8 @@ export interface PruneOptions {
    */
   readonly trueSequential?: boolean;
   /**
-   * What {@linkcode observeFirst} has found on the same model and calibration: the first block is not observed again. It
-   * stays its owner's.
+   * What {@linkcode observeFirst} has found on the same model and calibration: the first block is not observed again,
+   * unless the method asks for more than was collected. It stays its owner's.
    */
   readonly first?: Observation;
   /** Takes each pruned weight: its tensor's full name, and bytes in the checkpoint's dtype, to keep or to {@linkcode release}. */
@@ -115,7 +115,8 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     const groups = options.trueSequential && observes ? INPUTS : [linears];
     return groups.map((group) => group.filter((linear) => linears.includes(linear))).filter(({ length }) => length);
   };
-  const known = options.first && !options.trueSequential && missing.includes(0) ? options.first : undefined;
+  const serves = options.first && (options.first.grams || method.statistic !== "gram");
+  const known = serves && !options.trueSequential && missing.includes(0) ? options.first : undefined;
   const observed = path.reduce((sum, index) => sum + steps(index).length, 0) - Number(known !== undefined);
   await using stream = observes
     ? await Stream.open({ ...options, calibration: calibration! }, shape, observed + last)

@@ -142,10 +142,12 @@ async function makeReady(
   const names = shared.map((linear) => linearName(block.index, linear)).join(", ");
   const [bytes] = await backend.read(squares);
   checkStatistic(names, new Float32Array(bytes.buffer));
-  throw new PareError(
-    `${names}: the Hessian of the inputs cannot be inverted, even with ${solve.damping * 1000} of its mean diagonal ` +
-      "added: expected more calibration tokens, or a larger --damping",
-  );
+  const tried = solve.damping > 0
+    ? `, even with ${
+      solve.damping * 1000
+    } of its mean diagonal added: expected more calibration tokens, or a larger --damping`
+    : ": expected more calibration tokens, or a --damping above 0";
+  throw new PareError(`${names}: the Hessian of the inputs cannot be inverted${tried}`);
 }
 
 /**

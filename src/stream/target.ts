@@ -1,5 +1,5 @@
 /** Which linears of a model a run prunes: all of them, or those that block numbers and name globs leave. */
-import { globToRegExp } from "./glob.ts";
+import { type Glob, parseGlob } from "./glob.ts";
 import { PareError } from "../errors.ts";
 import type { Request } from "../method/method.ts";
 import type { Shape } from "../model/config.ts";
@@ -74,8 +74,8 @@ export function allLinears(shape: Shape): string[] {
  * @param flag Whose value it is, for the error.
  * @throws PareError if it matches none.
  */
-export function compileGlob(linears: readonly string[], flag: string, glob: string): RegExp {
-  const pattern = globToRegExp(glob);
+export function compileGlob(linears: readonly string[], flag: string, glob: string): Glob {
+  const pattern = parseGlob(glob);
   if (!linears.some((name) => pattern.test(name))) {
     throw new PareError(`${flag} ${glob}: matches no linear; their names are such as ${linears[0]}`);
   }

@@ -389,16 +389,15 @@ export class ReferenceBackend implements Backend {
     return this.#fill(rows, 1, (i) => s.subarray(i * cols, (i + 1) * cols).filter((score) => score > limit).length);
   }
 
-  inverseFactor(hessian: Tensor, damping: number): Promise<InverseFactor | undefined> {
+  // deno-lint-ignore require-await -- what it throws is a rejection, as on the others
+  async inverseFactor(hessian: Tensor, damping: number): Promise<InverseFactor | undefined> {
     shapes.inverseFactor(hessian, damping);
     const n = hessian.cols, found = inverse(values(hessian), n, damping);
-    if (!found) return Promise.resolve(undefined);
-    const upper = this.#fill(n, n, (i, j) => found.upper[i * n + j]), dead = this.#fill(1, n, (_, j) => found.dead[j]);
-    const dispose = () => {
-      upper[Symbol.dispose]();
-      dead[Symbol.dispose]();
-    };
-    return Promise.resolve({ upper, dead, damping: found.damping, [Symbol.dispose]: dispose });
+    if (!found) return undefined;
+    using scope = new DisposableStack();
+    const upper = scope.use(this.#fill(n, n, (i, j) => found.upper[i * n + j]));
+    const dead = scope.use(this.#fill(1, n, (_, j) => found.dead[j])), owned = scope.move();
+    return { upper, dead, damping: found.damping, [Symbol.dispose]: () => owned.dispose() };
   }
 
   eliminate(weight: Tensor, factor: InverseFactor, choice: Choice, block: number): void {

@@ -1,7 +1,8 @@
 /** What a pass does where a method solves with a Hessian, and what it reports of every linear. */
-import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertLess, assertRejects, assertThrows } from "@std/assert";
 import type { Backend, Tensor } from "../../src/backend/backend.ts";
 import { PareError } from "../../src/errors.ts";
+import { DEFAULT_SOLVE } from "../../src/method/method.ts";
 import { observeFirst } from "../../src/stream/prune.ts";
 import { ReferenceBackend } from "../reference/backend.ts";
 import { toFloats } from "../reference/floats.ts";
@@ -138,6 +139,23 @@ Deno.test("a first block observed once gives every method the bytes of a run of 
   assertEquals(backend.live, 0);
 });
 
+Deno.test("a first block observed without Hessians serves the methods that need none, and is observed again for SparseGPT", async () => {
+  await using watched = await watch("tiny-llama3");
+  const backend = new ReferenceBackend(), { checkpoint } = watched, leave = { blocks: "0" };
+  {
+    using first = await observeFirst({ checkpoint, backend, calibration: SMALL }, false);
+    for (const [name, phases] of [["wanda", []], ["sparsegpt", ["observe"]]] as const) {
+      const seen: string[] = [], alone = await pruned(checkpoint, backend, { name, calibration: SMALL, leave });
+      const onProgress = ({ phase }: { phase: string }) => void seen.push(phase);
+      const shared = await pruned(checkpoint, backend, { name, calibration: SMALL, leave, first, onProgress });
+      assertEquals([[...shared.weights], seen], [[...alone.weights], phases]);
+    }
+    // A Hessian that was never collected is said to be missing.
+    assertThrows(() => first.hessian("mlp.up_proj", 1), TypeError, "mlp.up_proj: expected sums");
+  }
+  assertEquals(backend.live, 0);
+});
+
 Deno.test("a Hessian that no damping makes positive is an error that names the linears, and nothing is written", async () => {
   await using watched = await watch("tiny-llama3");
   class Stubborn extends ReferenceBackend {
@@ -145,19 +163,27 @@ Deno.test("a Hessian that no damping makes positive is an error that names the l
       return Promise.resolve(undefined);
     }
   }
-  const written: string[] = [];
-  const error = await assertRejects(() =>
-    pruned(watched.checkpoint, new Stubborn(), {
-      name: "sparsegpt",
-      calibration: SMALL,
-      write: (name) => Promise.resolve(void written.push(name)),
-    }), PareError);
-  assertEquals(
-    error.message,
-    "model.layers.0.self_attn.q_proj, model.layers.0.self_attn.k_proj, model.layers.0.self_attn.v_proj: the Hessian of the " +
-      "inputs cannot be inverted, even with 10 of its mean diagonal added: expected more calibration tokens, or a larger --damping",
-  );
-  assertEquals(written, []);
+  for (
+    const [damping, tried] of [
+      [0.01, ", even with 10 of its mean diagonal added: expected more calibration tokens, or a larger --damping"],
+      [0, ": expected more calibration tokens, or a --damping above 0"],
+    ] as const
+  ) {
+    const written: string[] = [];
+    const error = await assertRejects(() =>
+      pruned(watched.checkpoint, new Stubborn(), {
+        name: "sparsegpt",
+        calibration: SMALL,
+        solve: { ...DEFAULT_SOLVE, damping },
+        write: (name) => Promise.resolve(void written.push(name)),
+      }), PareError);
+    assertEquals(
+      error.message,
+      "model.layers.0.self_attn.q_proj, model.layers.0.self_attn.k_proj, model.layers.0.self_attn.v_proj: the Hessian of " +
+        `the inputs cannot be inverted${tried}`,
+    );
+    assertEquals(written, []);
+  }
 });
 
 Deno.test("fewer tokens than inputs are enough: the damping makes a singular Hessian positive", async () => {
