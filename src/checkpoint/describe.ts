@@ -3,6 +3,7 @@
  * are zero by a pattern. One pass over the bytes; no tensor is made.
  */
 import { BYTES, type Dtype } from "../backend/backend.ts";
+import { bitPatterns } from "./bits.ts";
 
 /** The widths of group that are tried; each is twice the one before, so that the counts of one come from the other's. */
 const WIDTHS = [4, 8, 16, 32] as const;
@@ -46,8 +47,7 @@ export function describeLinear(
   if (bytes.length !== size * BYTES[dtype]) {
     throw new RangeError(`${rows} x ${cols} ${dtype} take ${size * BYTES[dtype]} bytes, not ${bytes.length}`);
   }
-  const { buffer, byteOffset } = bytes.byteOffset % BYTES[dtype] === 0 ? bytes : bytes.slice();
-  const words = new (dtype === "F32" ? Uint32Array : Uint16Array)(buffer, byteOffset, size);
+  const words = bitPatterns(bytes, dtype);
   const magnitude = MAGNITUDE[dtype];
   const widths = WIDTHS.filter((width) => cols % width === 0);
 

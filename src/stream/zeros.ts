@@ -1,17 +1,11 @@
 /** Counting zeros in a weight's bytes. */
 import type { Dtype } from "../backend/backend.ts";
+import { bitPatterns } from "../checkpoint/bits.ts";
 
-/** How many numbers are zero, of either sign. */
+/** How many numbers are zero, of either sign. The bytes may begin anywhere in their buffer. */
 export function countZeros(bytes: Uint8Array<ArrayBuffer>, dtype: Dtype): number {
+  const magnitude = dtype === "F32" ? 0x7fff_ffff : 0x7fff;
   let zeros = 0;
-  if (dtype === "F32") {
-    for (const word of new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)) {
-      zeros += Number(word << 1 === 0);
-    }
-  } else {
-    for (const word of new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2)) {
-      zeros += Number((word & 0x7fff) === 0);
-    }
-  }
+  for (const pattern of bitPatterns(bytes, dtype)) zeros += Number((pattern & magnitude) === 0);
   return zeros;
 }
