@@ -55,6 +55,9 @@ export interface Safetensors {
   read(name: string): Promise<Uint8Array<ArrayBuffer>>;
 }
 
+/** The one key of a header that is no tensor's. */
+const METADATA = "__metadata__";
+
 const count = z.int().nonnegative();
 const EntrySchema = z.object({ dtype: z.string(), shape: z.array(count), data_offsets: z.tuple([count, count]) });
 const MetadataSchema = z.record(z.string(), z.string()).nullish();
@@ -75,15 +78,16 @@ export async function readSafetensors(source: Source): Promise<Safetensors> {
     throw new PareError(`${file}: truncated: its header claims ${length} bytes, the file has ${size} in all`);
   }
   const header = await source.read(0, start);
-  const names = writtenNames(header.subarray(8), file);
+  const written = countNames(header.subarray(8), file);
   const json = parseObject(header.subarray(8), `the header of ${file}`);
-  refuseTwins(names, file);
+  const names = Object.keys(json);
+  if (names.length !== written) refuseTwins(header.subarray(8), file);
 
-  const { __metadata__: metadata, ...tensors } = json;
-  const checked = MetadataSchema.safeParse(metadata);
-  if (!checked.success) throw new PareError(`${file}: __metadata__: ${explain(checked.error)}`);
+  const checked = MetadataSchema.safeParse(json[METADATA]);
+  if (!checked.success) throw new PareError(`${file}: ${METADATA}: ${explain(checked.error)}`);
 
-  const sorted = Object.entries(tensors).map(([name, value]) => entry(file, name, value, start, size));
+  const sorted: Entry[] = [];
+  for (const name of names) if (name !== METADATA) sorted.push(entry(file, name, json[name], start, size));
   sorted.sort((a, b) => a.offset - b.offset || a.bytes - b.bytes);
   refuseGaps(sorted, file, start, size);
   const entries = new Map(sorted.map((each) => [each.name, each]));
@@ -101,9 +105,8 @@ export async function readSafetensors(source: Source): Promise<Safetensors> {
 /** One tensor's line of the header, believed only as far as it adds up. */
 function entry(file: string, name: string, value: unknown, start: number, size: number): Entry {
   const wrong = (what: string) => new PareError(`${file}: tensor ${quote(name)}: ${what}`);
-  const parsed = EntrySchema.safeParse(value);
-  if (!parsed.success) throw wrong(explain(parsed.error));
-  const { dtype, shape, data_offsets: [begin, end] } = parsed.data;
+  if (!isEntry(value)) throw wrong(explain(EntrySchema.safeParse(value).error!));
+  const { dtype, shape, data_offsets: [begin, end] } = value;
   if (!Object.hasOwn(DTYPE_BITS, dtype)) throw wrong(`unknown dtype ${quote(dtype)}`);
   if (begin > end) throw wrong(`its bytes end (${end}) before they begin (${begin})`);
   if (start + end > size) throw wrong(`its bytes end at ${start + end}, the file at ${size}`);
@@ -113,6 +116,18 @@ function entry(file: string, name: string, value: unknown, start: number, size: 
     throw wrong(`${dtype} of shape [${shape.join(", ")}] takes ${bytes} bytes, its range has ${end - begin}`);
   }
   return { name, dtype, shape, offset: start + begin, bytes };
+}
+
+/** What `EntrySchema` says, a hundred times as fast; a header may have a million entries, and the schema's own words for a wrong one. */
+function isEntry(value: unknown): value is z.infer<typeof EntrySchema> {
+  if (typeof value !== "object" || value === null) return false;
+  const { dtype, shape, data_offsets: range } = value as Record<string, unknown>;
+  return typeof dtype === "string" && Array.isArray(shape) && shape.every(isCount) &&
+    Array.isArray(range) && range.length === 2 && range.every(isCount);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && value as number >= 0;
 }
 
 /** Refuses overlaps and holes; `sorted` by offset. */
@@ -129,14 +144,14 @@ function refuseGaps(sorted: readonly Entry[], file: string, start: number, size:
 }
 
 /**
- * The names of the outermost object as they are written, escapes and all. It runs before the JSON is known to be any,
- * and refuses what nests deeper than a header does: a hundred million brackets would cost the JSON parser gigabytes.
+ * Walks the names of the outermost object as they are written, escapes and all, and counts them. It runs before the JSON is
+ * known to be any, and refuses what nests deeper than a header does: a hundred million brackets would cost the JSON parser
+ * gigabytes.
+ * @param onName Told of every name as it is written, in its quotes.
  */
-function writtenNames(header: Uint8Array, file: string): string[] {
+function countNames(header: Uint8Array, file: string, onName?: (written: Uint8Array) => void): number {
   const [QUOTE, COLON, BACKSLASH] = [0x22, 0x3a, 0x5c];
-  const names: string[] = [];
-  const decoder = new TextDecoder();
-  let depth = 0;
+  let depth = 0, names = 0;
   for (let i = 0; i < header.length; i++) {
     const byte = header[i] | 0x20; // "[" and "{" differ in this bit alone, as do "]" and "}"
     if (byte === 0x7b) depth++;
@@ -146,21 +161,24 @@ function writtenNames(header: Uint8Array, file: string): string[] {
       while (++i < header.length && header[i] !== QUOTE) if (header[i] === BACKSLASH) i++;
       let next = i + 1;
       while (header[next] <= 0x20) next++;
-      if (depth === 1 && header[next] === COLON) names.push(decoder.decode(header.subarray(begin, i + 1)));
+      if (depth === 1 && header[next] === COLON) {
+        names++;
+        onName?.(header.subarray(begin, i + 1));
+      }
     }
     if (depth > DEEPEST_HEADER) throw new PareError(`${file}: its header is nested deeper than a header is`);
   }
   return names;
 }
 
-/** Refuses a name that stands twice: `JSON.parse` would keep the last of them and say nothing. */
-function refuseTwins(names: readonly string[], file: string): void {
-  const seen = new Set<string>();
-  for (const written of names) {
-    const name: string = JSON.parse(written);
+/** Refuses a header in which a name stands twice: `JSON.parse` would keep the last of them and say nothing. */
+function refuseTwins(header: Uint8Array, file: string): void {
+  const seen = new Set<string>(), decoder = new TextDecoder();
+  countNames(header, file, (written) => {
+    const name: string = JSON.parse(decoder.decode(written));
     if (seen.has(name)) throw new PareError(`${file}: tensor ${quote(name)} stands in the header twice`);
     seen.add(name);
-  }
+  });
 }
 
 /** The first complaint of a schema, with the place it is about. */

@@ -129,6 +129,19 @@ Deno.test("a header of a hundred thousand brackets or names costs no more than i
   assertEquals(entries.size, 100_000);
 });
 
+Deno.test("a sound header is parsed once, not once for every name in it", async () => {
+  const many = Array.from({ length: 100 }, (_, i) => [`t${i}`, entry("U8", [1], i, i + 1)]);
+  const file = safetensorsFile(Object.fromEntries(many), 100), { parse } = JSON;
+  let parsed = 0;
+  JSON.parse = (...args) => (parsed++, parse(...args));
+  try {
+    await readSafetensors(memory(file));
+  } finally {
+    JSON.parse = parse;
+  }
+  assertEquals(parsed, 1);
+});
+
 Deno.test("whatever the bytes are, the reader answers or complains", async () => {
   const json = fc.json({ maxDepth: 4 }).map((text) => safetensorsFile(text, 16));
   const offset = fc.integer({ min: -1, max: 20 });
