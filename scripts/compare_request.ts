@@ -14,7 +14,7 @@ import {
   withUpdate,
 } from "../src/mod.ts";
 import { Reach } from "./sandbox.ts";
-import { downloads } from "./shared.ts";
+import { fetching } from "./shared.ts";
 
 /** The flags as they are given, where hidden states would be spooled to, and where a pruned model stands for a while. */
 export type Given = Values<typeof compareCommand.flags> & {
@@ -82,11 +82,11 @@ export function understand({ methods, sparsities, seeds, calibration, damping, b
 
 /** Fetches what the comparison needs, and says what it may touch. */
 export async function enter(given: Given, { terminal }: Context) {
-  const { jobs } = understand(given), reach = new Reach(), fetching = { onProgress: downloads(terminal) };
-  const model = await reach.model(given.model, fetching);
-  const calibration = jobs.some(isCalibrated) ? await reach.corpus(given.calibration, "train", fetching) : undefined;
+  const { jobs } = understand(given), reach = new Reach(), fetches = fetching(terminal);
+  const model = await reach.model(given.model, fetches);
+  const calibration = jobs.some(isCalibrated) ? await reach.corpus(given.calibration, "train", fetches) : undefined;
   if (given.tokens) reach.read(given.tokens);
-  const corpus = given.tokens ? undefined : await reach.corpus(given.corpus ?? "wikitext2", "test", fetching);
+  const corpus = given.tokens ? undefined : await reach.corpus(given.corpus ?? "wikitext2", "test", fetches);
   reach.output(given.out, model, given.force);
   return {
     values: {

@@ -19,7 +19,7 @@ import { MANIFEST_FILE, parseManifest } from "../src/run/manifest.ts";
 import type { PerplexityRecord } from "../src/run/record.ts";
 import { corpusOf, describeRun, Recorder } from "./record.ts";
 import { Reach } from "./sandbox.ts";
-import { defaultSeqlen, downloads, isFile } from "./shared.ts";
+import { defaultSeqlen, fetching, isFile } from "./shared.ts";
 
 /** The flags as they are given, and what the launcher has found: files by their paths. */
 type Given = Values<typeof evalCommand.flags> & {
@@ -46,10 +46,10 @@ async function addToCard(model: string, perplexities: readonly PerplexityRecord[
 /** Fetches what the evaluation needs, and says what it may touch. */
 export async function enter(given: Given, { terminal }: Context) {
   if (given.corpus && given.tokens) throw new PareError("--corpus and --tokens exclude each other");
-  const reach = new Reach(), fetching = { onProgress: downloads(terminal) };
-  const model = await reach.model(given.model, fetching);
+  const reach = new Reach(), fetches = fetching(terminal);
+  const model = await reach.model(given.model, fetches);
   if (given.tokens) reach.read(given.tokens);
-  const corpus = given.tokens ? undefined : await reach.corpus(given.corpus ?? "wikitext2", "test", fetching);
+  const corpus = given.tokens ? undefined : await reach.corpus(given.corpus ?? "wikitext2", "test", fetches);
   if (given.card) {
     if (!await isFile(join(model, MANIFEST_FILE))) {
       throw new PareError(`--card: ${given.model} has no ${MANIFEST_FILE}: it is no model that Pare has pruned`);

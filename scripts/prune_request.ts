@@ -15,7 +15,7 @@ import { MANIFEST_FILE } from "../src/run/manifest.ts";
 import type { Plan } from "../src/run/record.ts";
 import { planFlags, readPlan } from "./planned.ts";
 import { Reach } from "./sandbox.ts";
-import { downloads, isFile } from "./shared.ts";
+import { fetching, isFile } from "./shared.ts";
 
 /** The object of a sparsity map's file. */
 export async function readMap(path: string): Promise<SparsityMap> {
@@ -68,9 +68,9 @@ export async function enter(asked: Given, { terminal }: Context) {
   const planned = asked.plan === undefined ? undefined : await readPlan(asked.plan);
   const given = planned ? planFlags(asked, planned) : asked;
   const values = settle(given, () => {}), { calibrated } = understand(values);
-  const reach = new Reach(), fetching = { onProgress: downloads(terminal) };
-  const model = await reach.model(values.model, fetching);
-  const corpus = calibrated ? await reach.corpus(values.calibration, "train", fetching) : undefined;
+  const reach = new Reach(), fetches = fetching(terminal);
+  const model = await reach.model(values.model, fetches);
+  const corpus = calibrated ? await reach.corpus(values.calibration, "train", fetches) : undefined;
   // What is there may be what this run would write: that is seen once it is known what it would be.
   const there = !values.force && values.out !== undefined && await isFile(`${values.out}/${MANIFEST_FILE}`);
   if (!values.dryRun && values.out !== undefined) reach.output(values.out, model, values.force || there);

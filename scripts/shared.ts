@@ -1,6 +1,6 @@
 /** What several commands say or assume in the same way. */
 import type { Context } from "../src/cli/run.ts";
-import { DEFAULT_SEQLEN, type HubProgress, type Shape } from "../src/mod.ts";
+import { DEFAULT_SEQLEN, type FetchOptions, type HubProgress, type Shape } from "../src/mod.ts";
 
 /** 2048, or the model's limit if that is less; never the 131072 that a config may claim. */
 export function defaultSeqlen(shape: Shape): number {
@@ -10,6 +10,20 @@ export function defaultSeqlen(shape: Shape): number {
 /** Whether a file is there. */
 export function isFile(path: string): Promise<boolean> {
   return Deno.stat(path).then(({ isFile }) => isFile, () => false);
+}
+
+/** What a person cannot tell from a hang, in milliseconds. */
+const LONG_WAIT = 2000;
+
+/** Shows downloads as progress, and says so when the Hub asks to be left alone for a while. */
+export function fetching(terminal: Context["terminal"]): FetchOptions {
+  return {
+    onProgress: downloads(terminal),
+    wait: (milliseconds) => {
+      if (milliseconds > LONG_WAIT) terminal.note(`the Hub asks to wait: on in ${Math.ceil(milliseconds / 1000)} s`);
+      return new Promise((resolve) => setTimeout(resolve, milliseconds));
+    },
+  };
 }
 
 /** Shows a download as progress. */

@@ -37,7 +37,7 @@ export { PareError } from "./errors.ts";
 export * from "./backend/backend.ts";
 export { type BackendChoice, type BackendOptions, openBackend } from "./backend/open.ts";
 export type { Checkpoint, TensorInfo } from "./checkpoint/checkpoint.ts";
-export type { HubProgress } from "./checkpoint/hub.ts";
+export type { ConnectionOptions, HubOptions, HubProgress } from "./checkpoint/hub.ts";
 export { locateCheckpoint, openCheckpoint, type OpenOptions } from "./checkpoint/open.ts";
 export { firstMissing, type Place, reserve, tryPlace, workshopOf } from "./checkpoint/place.ts";
 export { release } from "./checkpoint/release.ts";

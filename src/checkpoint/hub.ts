@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { datasetInfo, listFiles, modelInfo, pathsInfo } from "@huggingface/hub";
 import { PareError } from "../errors.ts";
 import { exists, RepositoryCache } from "./hub/cache.ts";
-import { HubClient } from "./hub/client.ts";
+import { type ConnectionOptions, HubClient } from "./hub/client.ts";
 import { download, type HubProgress } from "./hub/download.ts";
 import {
   checkRevision,
@@ -22,22 +22,28 @@ import {
 } from "./hub/repository.ts";
 import { parseObject } from "./json.ts";
 import { quote } from "./quote.ts";
+import { LARGEST_SIDE_FILE } from "./side_files.ts";
 
+export type { ConnectionOptions } from "./hub/client.ts";
 export type { HubProgress } from "./hub/download.ts";
 export { isHubId } from "./hub/repository.ts";
 
 /** Which version, from where. */
-export interface HubOptions {
+export interface HubOptions extends ConnectionOptions {
   /** A branch, a tag or a commit; `main` unless given. */
   readonly revision?: string;
-  /** The Hub's address; `HF_ENDPOINT`, or the public one, unless given. */
-  readonly endpoint?: string;
   /** Told how every file's download goes on. */
   readonly onProgress?: HubProgress;
 }
 
 const CONFIG = "config.json", TOKENIZER = "tokenizer.json";
 const SINGLE = "model.safetensors", INDEX = "model.safetensors.index.json";
+
+/** Files beside the weights at most: eight of them have names of their own, the others are licences and cards. */
+const MOST_BESIDE = 100;
+
+/** Pages of a list of files at most: the Hub puts a thousand files on one. */
+const MOST_PAGES = 100;
 
 /** What makes a model beside its weights: configuration, tokenizer, chat template, licence, model card. */
 const BESIDE = new RegExp(
@@ -59,21 +65,25 @@ export async function fetchFromHub(id: string, options: HubOptions = {}): Promis
   const cached = await cache.commit(revision);
   if (cached !== undefined && await isWhole(cache, cached)) return cache.snapshot(cached);
 
-  const client = await HubClient.open(wanted, options.endpoint);
+  const client = await HubClient.open(wanted, options);
   const commit = await askCommit(client, revision);
   const listed = await askFiles(client, commit);
   const weights = listed.has(SINGLE) ? SINGLE : INDEX;
   if (!listed.has(weights)) throw new PareError(`model ${id} on the Hub has no ${SINGLE}${others(listed)}`);
-  const take = async (name: string) => {
-    const file = listed.get(name);
-    if (!file) throw new PareError(`model ${id} on the Hub has no ${name}`);
-    await bring(client, cache, commit, remoteFile(file), options.onProgress);
+  const take = async (names: readonly string[], largest = Infinity) => {
+    const files = names.map((name) => expectFile(listed, name, id, largest));
+    await cache.expectRoom(files);
+    for (const file of files) await bring(client, cache, commit, file, options.onProgress);
   };
-  await take(CONFIG);
-  for (const name of listed.keys()) if (BESIDE.test(name)) await take(name);
+  const beside = [...listed.keys()].filter((name) => BESIDE.test(name));
+  if (beside.length > MOST_BESIDE) {
+    throw new PareError(
+      `model ${id} on the Hub has ${beside.length} files beside its weights; at most ${MOST_BESIDE} are taken`,
+    );
+  }
+  await take([...new Set([CONFIG, ...beside, ...weights === INDEX ? [INDEX] : []])], LARGEST_SIDE_FILE);
   if (!listed.has(TOKENIZER)) await cache.noteAbsent(commit, TOKENIZER);
-  await take(weights);
-  for (const name of await weightFiles(cache.snapshot(commit))) await take(name);
+  await take(weights === INDEX ? await weightFiles(cache.snapshot(commit)) : [SINGLE]);
   await cache.noteCommit(revision, commit);
   return cache.snapshot(commit);
 }
@@ -92,12 +102,14 @@ export async function fetchDatasetFile(id: string, path: string, options: HubOpt
   const cached = await cache.commit(revision);
   if (cached !== undefined && await cache.has(cached, path)) return join(cache.snapshot(cached), path);
 
-  const client = await HubClient.open(wanted, options.endpoint);
+  const client = await HubClient.open(wanted, options);
   const commit = await askCommit(client, revision);
   const found = await ask(client, () => pathsInfo({ ...about(client), paths: [path], revision: commit }));
   const info = found.find((each) => each.path === path && each.type === "file");
   if (!info) throw new PareError(`data set ${id} on the Hub has no file ${path}`);
-  await bring(client, cache, commit, remoteFile(info), options.onProgress);
+  const file = remoteFile(info);
+  await cache.expectRoom([file]);
+  await bring(client, cache, commit, file, options.onProgress);
   await cache.noteCommit(revision, commit);
   return join(cache.snapshot(commit), path);
 }
@@ -139,6 +151,15 @@ async function bring(
   await cache.link(commit, file.path, file.digest);
 }
 
+/** A file of a model that must be there, and of a size that can be. */
+function expectFile(listed: ReadonlyMap<string, ListedFile>, name: string, id: string, largest: number): RemoteFile {
+  const entry = listed.get(name);
+  if (!entry) throw new PareError(`model ${id} on the Hub has no ${name}`);
+  const file = remoteFile(entry);
+  if (file.size <= largest) return file;
+  throw new PareError(`model ${id} on the Hub: ${name} has ${file.size} bytes; expected ${largest} or fewer`);
+}
+
 /** What `@huggingface/hub` wants to know for every question. */
 function about({ repository: { type, id }, endpoint, fetch }: HubClient) {
   const repo: { type: Repository["type"]; name: string } = { type, name: id };
@@ -163,8 +184,15 @@ async function askCommit(client: HubClient, revision: string): Promise<string> {
 /** The files in a model's uppermost folder, as the Hub lists them. */
 async function askFiles(client: HubClient, commit: string): Promise<Map<string, ListedFile>> {
   const files = new Map<string, ListedFile>();
+  let pages = 0;
+  const fetch = (...request: Parameters<HubClient["fetch"]>) => {
+    if (++pages <= MOST_PAGES) return client.fetch(...request);
+    throw new PareError(
+      `${client.endpoint} lists the files of ${client.repository.id} on more than ${MOST_PAGES} pages`,
+    );
+  };
   await ask(client, async () => {
-    for await (const entry of listFiles({ ...about(client), revision: commit })) {
+    for await (const entry of listFiles({ ...about(client), fetch, revision: commit })) {
       if (entry.type === "file") files.set(entry.path, entry);
     }
   });

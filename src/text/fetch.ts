@@ -2,17 +2,14 @@
  * The data sets of the published code, fetched from the Hub once: where they lie there, and how a corpus is called once it
  * lies here. Whoever has no network, such as a run in its sandbox, is given the second name.
  */
-import { fetchDatasetFile, type HubProgress } from "../checkpoint/hub.ts";
+import { fetchDatasetFile, type HubOptions } from "../checkpoint/hub.ts";
 import { parseCorpus, SAMPLE } from "./corpus.ts";
 
 /** A split of WikiText-2. */
 export type Split = "test" | "train";
 
-/** How downloads are shown. */
-export interface FetchOptions {
-  /** Told how a download goes on. */
-  readonly onProgress?: HubProgress;
-}
+/** How downloads are made and shown. */
+export type FetchOptions = Omit<HubOptions, "revision">;
 
 /** The first training shard of C4. */
 export function fetchC4(options: FetchOptions = {}): Promise<string> {

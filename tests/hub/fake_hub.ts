@@ -18,6 +18,8 @@ interface HubFile {
   readonly large: boolean;
   /** What the server says its bytes hash to. */
   digest: string;
+  /** How many bytes the server says it has. */
+  size: number;
 }
 
 /** A request as it came. */
@@ -36,8 +38,16 @@ export interface Faults {
   cuts: number[];
   /** Bytes after which the next downloads go silent. */
   stalls: number[];
-  /** How many requests are answered by 503. */
+  /** How many requests are answered by `busy`. */
   unavailable: number;
+  /** Status and headers of those: 503 and none at first. */
+  busy: { status: number; headers?: HeadersInit };
+  /** Milliseconds between two bytes of every answer from now on. */
+  trickle?: number;
+  /** Whether an answer of the API never ends. */
+  endless: boolean;
+  /** Whether the last page of a list names a next one. */
+  endlessPages: boolean;
   /** Whether ranges are ignored. */
   noRanges: boolean;
   /** Status and headers instead of any answer about files. */
@@ -47,7 +57,15 @@ export interface Faults {
 /** The two servers, until disposed. */
 export class FakeHub implements AsyncDisposable {
   readonly seen: Seen[] = [];
-  readonly faults: Faults = { cuts: [], stalls: [], unavailable: 0, noRanges: false };
+  readonly faults: Faults = {
+    cuts: [],
+    stalls: [],
+    unavailable: 0,
+    busy: { status: 503 },
+    endless: false,
+    endlessPages: false,
+    noRanges: false,
+  };
   readonly #files = new Map<string, Map<string, HubFile>>();
   readonly #hub = this.#serve("hub", (request, url) => this.#answer(request, url));
   readonly #cdn = this.#serve("cdn", (request, url) => this.#send(request, this.#blob(url.pathname.slice(1))));
@@ -59,7 +77,7 @@ export class FakeHub implements AsyncDisposable {
   put(repository: string, path: string, bytes: Uint8Array<ArrayBuffer> | string, large = path.endsWith("s")): HubFile {
     const content = typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes;
     const hash = large ? createHash("sha256") : createHash("sha1").update(`blob ${content.length}\0`);
-    const file = { bytes: content, large, digest: hash.update(content).digest("hex") };
+    const file = { bytes: content, large, digest: hash.update(content).digest("hex"), size: content.length };
     const files = this.#files.get(repository) ?? new Map();
     this.#files.set(repository, files.set(path, file));
     return file;
@@ -85,7 +103,7 @@ export class FakeHub implements AsyncDisposable {
       port: 0,
       onListen() {},
       onError: () => new Response(null, { status: 500 }),
-    }, (request) => {
+    }, async (request) => {
       const url = new URL(request.url);
       const { method, headers } = request;
       this.seen.push({
@@ -97,9 +115,12 @@ export class FakeHub implements AsyncDisposable {
       });
       if (this.faults.unavailable > 0) {
         this.faults.unavailable--;
-        return new Response("try later", { status: 503 });
+        return new Response("try later", this.faults.busy);
       }
-      return answer(request, url);
+      const response = await answer(request, url);
+      const { trickle } = this.faults;
+      if (trickle === undefined || !response.ok) return response;
+      return new Response(drip(await response.bytes(), trickle, this.#stalled.signal), response);
     });
   }
 
@@ -115,12 +136,13 @@ export class FakeHub implements AsyncDisposable {
     if (revision !== "main" && revision !== COMMIT) {
       return new Response("no", { status: 404, headers: { "X-Error-Code": "RevisionNotFound" } });
     }
+    if (api && this.faults.endless) return new Response(repeat("[".repeat(1 << 16)));
     if (what === "revision") return Response.json({ _id: "1", id: `${owner}/${name}`, sha: COMMIT });
     const entries = [...files].map(([path, file]) => describe(path, file));
     if (what === "tree") {
       const first = Number(url.searchParams.get("cursor") ?? 0);
       const next = `<${this.endpoint}${url.pathname}?cursor=${first + PAGE}>; rel="next"`;
-      const headers: HeadersInit = first + PAGE < entries.length ? { Link: next } : {};
+      const headers: HeadersInit = first + PAGE < entries.length || this.faults.endlessPages ? { Link: next } : {};
       return Response.json(entries.slice(first, first + PAGE), { headers });
     }
     if (what === "paths-info") {
@@ -165,16 +187,34 @@ export class FakeHub implements AsyncDisposable {
 }
 
 /** A file as the Hub's API lists it. */
-function describe(path: string, { bytes, large, digest }: HubFile) {
-  if (!large) return { type: "file", path, size: bytes.length, oid: digest };
+function describe(path: string, { size, large, digest }: HubFile) {
+  if (!large) return { type: "file", path, size, oid: digest };
   const pointer = "f".repeat(40); // the hash of the pointer in git, which no client needs
   return {
     type: "file",
     path,
-    size: bytes.length,
+    size,
     oid: pointer,
-    lfs: { oid: digest, size: bytes.length, pointerSize: 130 },
+    lfs: { oid: digest, size, pointerSize: 130 },
   };
+}
+
+/** Bytes one by one, so many milliseconds apart, until whoever reads has enough or the server ends. */
+function drip(bytes: Uint8Array, milliseconds: number, signal: AbortSignal): ReadableStream<Uint8Array> {
+  let sent = 0;
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      await new Promise((resolve) => setTimeout(resolve, milliseconds));
+      if (signal.aborted || sent === bytes.length) return controller.close();
+      controller.enqueue(bytes.subarray(sent, ++sent));
+    },
+  });
+}
+
+/** The same text for ever. */
+function repeat(text: string): ReadableStream<Uint8Array> {
+  const bytes = new TextEncoder().encode(text);
+  return new ReadableStream({ pull: (controller) => controller.enqueue(bytes) });
 }
 
 /** Runs a test with a Hub of its own, an empty cache, and nothing else of the environment. */

@@ -10,14 +10,17 @@
  * ```
  * What is in a snapshot was verified when it came; it is not read again.
  */
-import { copyFile, mkdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rm, stat, statfs, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { getHFHubCachePath, getRepoFolderName } from "@huggingface/hub";
+import { PareError } from "../../errors.ts";
 import { systemCode, systemError } from "../system_error.ts";
-import { COMMIT, type Repository } from "./repository.ts";
+import { incompleteOf } from "./download.ts";
+import { COMMIT, type RemoteFile, type Repository } from "./repository.ts";
 
 /** One repository's part of the cache. */
 export class RepositoryCache {
+  readonly #root: string;
   readonly #folder: string;
   readonly #locks: string;
 
@@ -25,6 +28,7 @@ export class RepositoryCache {
   constructor({ type, id }: Repository) {
     const root = getHFHubCachePath();
     const name = getRepoFolderName({ type, name: id });
+    this.#root = root;
     this.#folder = join(root, name);
     this.#locks = join(root, ".locks", name);
   }
@@ -37,6 +41,23 @@ export class RepositoryCache {
   /** Where a blob lies, or will. */
   blob(digest: string): string {
     return join(this.#folder, "blobs", digest);
+  }
+
+  /**
+   * Makes sure, before the first byte is written, that the disk can take what is missing of files.
+   * @throws PareError if it cannot.
+   */
+  async expectRoom(files: readonly RemoteFile[]): Promise<void> {
+    let missing = 0;
+    for (const { digest, size } of new Map(files.map((file) => [file.digest, file])).values()) {
+      if (await exists(this.blob(digest))) continue;
+      missing += size -
+        await stat(incompleteOf(this.blob(digest))).then((found) => Math.min(found.size, size), () => 0);
+    }
+    const room = await freeBytes(this.#root);
+    if (missing <= room) return;
+    const [wanted, free] = [missing, room].map((bytes) => `${Math.ceil(bytes / 2 ** 20)} MiB`);
+    throw new PareError(`${wanted} are to be fetched into ${this.#root}: the disk has ${free} free`);
   }
 
   /** The commit that a revision was at when it was last fetched whole; undefined if it never was. */
@@ -107,4 +128,12 @@ async function writing<T>(path: string, work: () => Promise<T>): Promise<T> {
 /** Whether a file is there; a link to nothing is not. */
 export function exists(path: string): Promise<boolean> {
   return stat(path).then(() => true, () => false);
+}
+
+/** Bytes that are free where a path is, or will be; infinitely many if the file system does not tell. */
+async function freeBytes(path: string): Promise<number> {
+  if (!await exists(path) && dirname(path) !== path) return await freeBytes(dirname(path));
+  // A library's host may not have allowed to ask; what does not fit is then found while it is written.
+  const { bavail, bsize, blocks } = await statfs(path).catch(() => ({ bavail: 0, bsize: 0, blocks: 0 }));
+  return blocks > 0 ? bavail * bsize : Infinity;
 }

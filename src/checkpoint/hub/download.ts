@@ -8,11 +8,16 @@ import { createReadStream } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { PareError } from "../../errors.ts";
 import { systemError } from "../system_error.ts";
-import { describe, type HubClient, isNetworkError, pause, TRIES } from "./client.ts";
+import { describe, type HubClient } from "./client.ts";
 import type { RemoteFile } from "./repository.ts";
 
 /** Told how a download goes on; `received` counts what a former run had fetched already. */
 export type HubProgress = (progress: { file: string; received: number; size: number }) => void;
+
+/** Where a blob's bytes gather until it is whole. */
+export function incompleteOf(blob: string): string {
+  return `${blob}.incomplete`;
+}
 
 /**
  * Fetches a file to `blob`. No other process may be doing so (see `RepositoryCache.locked`).
@@ -26,7 +31,7 @@ export async function download(
   blob: string,
   onProgress: HubProgress = () => {},
 ): Promise<void> {
-  const incomplete = `${blob}.incomplete`;
+  const incomplete = incompleteOf(blob);
   const name = `${client.repository.id}/${file.path}`;
   try {
     // "a+" makes the file if it is not there and keeps what it holds.
@@ -34,19 +39,8 @@ export async function download(
     const arrival = await Arrival.resume(handle, incomplete, file);
     const report = () => onProgress({ file: file.path, received: arrival.received, size: file.size });
     report();
-    for (let attempt = 1; arrival.received < file.size; attempt++) {
-      const before = arrival.received;
-      try {
-        await transfer(client, client.resolveUrl(commit, file.path), arrival, report);
-      } catch (error) {
-        if (!isNetworkError(error)) throw error;
-        if (arrival.received > before) attempt = 0; // it goes on, if slowly
-        if (attempt === TRIES) {
-          const came = `${arrival.received} of ${file.size} bytes`;
-          throw new PareError(`${name}: the download broke off after ${came} (${describe(error)}); run again to go on`);
-        }
-        await pause(Math.max(1, attempt));
-      }
+    if (arrival.received < file.size) {
+      await transfer(client, client.resolveUrl(commit, file.path), name, arrival, report);
     }
     const found = arrival.digest();
     if (arrival.received !== file.size || found !== file.digest) {
@@ -59,37 +53,37 @@ export async function download(
   }
 }
 
-/** Asks for what is missing and adds it, until the answer ends. */
-async function transfer(client: HubClient, url: string, arrival: Arrival, report: () => void): Promise<void> {
-  const { received } = arrival;
-  const stalled = new AbortController();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const alive = () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => stalled.abort(new DOMException("no byte came in time", "TimeoutError")), client.timeout);
+/** Asks for what is missing and adds it, over as many connections as it takes. */
+async function transfer(
+  client: HubClient,
+  url: string,
+  name: string,
+  arrival: Arrival,
+  report: () => void,
+): Promise<void> {
+  const missing = () => ({
+    headers: { "Accept-Encoding": "identity", ...arrival.received > 0 && { Range: `bytes=${arrival.received}-` } },
+  });
+  const lost = (cause: unknown) => {
+    const came = `${arrival.received} of ${arrival.size} bytes`;
+    return new PareError(`${name}: the download broke off after ${came} (${describe(cause)}); run again to go on`);
   };
-  alive();
-  try {
-    const headers = { "Accept-Encoding": "identity", ...received > 0 && { Range: `bytes=${received}-` } };
-    const response = await client.fetch(url, { headers, signal: stalled.signal });
+  await client.request(url, missing, async (response, watch) => {
     const continues = response.status === 206 &&
-      response.headers.get("Content-Range")?.startsWith(`bytes ${received}-`);
+      response.headers.get("Content-Range")?.startsWith(`bytes ${arrival.received}-`);
     if (!continues) await arrival.restart();
     if (response.status === 416 || response.body === null) {
       await response.body?.cancel();
       throw new TypeError("the server has no such range"); // it is asked for all of it next
     }
     for await (const bytes of response.body) {
-      clearTimeout(timer); // a slow disk is not a silent server
-      await arrival.add(bytes);
+      watch.progress(bytes.length);
+      await watch.apart(() => arrival.add(bytes));
       report();
       if (arrival.received === arrival.size) break;
-      alive();
     }
     if (arrival.received < arrival.size) throw new TypeError("the connection ended early");
-  } finally {
-    clearTimeout(timer);
-  }
+  }, { reached: () => arrival.received, lost });
 }
 
 /** A file that is coming in: its bytes on disk, and their hash. */
