@@ -23,7 +23,7 @@ export interface Ratio {
   readonly ours: Figure;
   readonly theirs: Figure;
   readonly ratio: number;
-  /** What its issue asks of it. */
+  /** What the project asks of it. */
   readonly target?: { readonly least: number } | { readonly most: number };
 }
 

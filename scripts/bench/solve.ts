@@ -9,7 +9,7 @@ import type { Bench } from "./part.ts";
 import { Peer } from "./peer.ts";
 import { faster, interleave, over, type Ratio, type Side } from "./ratio.ts";
 
-/** Outputs, inputs, and how many times faster issue 9 asks it to be: SmolLM2's linears, and two large ones. */
+/** Outputs, inputs, and how many times faster it is to be: SmolLM2's linears, and two large ones. */
 const SOLVES = [[576, 576, 4], [1536, 576, 4], [576, 1536, 4], [2048, 2048, 3], [4096, 4096, 3]] as const;
 /** Inputs whose factor is measured alone: those of SmolLM2's linears and of LLaMA-7B's. */
 const FACTORS = [576, 1536, 4096] as const;

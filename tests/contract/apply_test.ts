@@ -1,6 +1,6 @@
 /** Claims about `apply`: removed weights become positive zero in their own dtype, all other bits stay. */
 import { assertSameBytes, contract } from "./contract.ts";
-import { draw, DTYPES, edge, NORMAL, STEPS } from "./matrices.ts";
+import { draw, DTYPES, edge, NORMAL, STEPS, UNIFORM } from "./matrices.ts";
 import { smallest } from "./selection.ts";
 import { BYTES } from "../../src/backend/backend.ts";
 
@@ -14,7 +14,7 @@ contract("apply", (claim) => {
         const cases = DTYPES.flatMap((dtype) =>
           shapes(long).map(([rows, cols], seed) => {
             const weight = draw(seed, rows, cols, dtype, each(dtype)),
-              scores = draw(seed + 9, rows, cols, "F32", (random) => random());
+              scores = draw(seed + 9, rows, cols, "F32", UNIFORM);
             const selection = { group: rows, sparsity: 0.5, rule: "count" } as const;
             const held = hold(weight);
             backend.apply(held, keep(backend.selectSmallest(hold(scores), selection)));

@@ -3,6 +3,7 @@ import type { AttentionShape } from "../../src/backend/backend.ts";
 import { assertHeld, assertSameBytes, contract, type Expected, type Stage } from "./contract.ts";
 import { DIVISION, exponential, gamma, underflow, UNIT } from "./bounds.ts";
 import { type Draw, draw, type Matrix, matrix, NORMAL } from "./matrices.ts";
+import { remembered } from "./remembered.ts";
 
 interface Case extends AttentionShape {
   readonly sequences: number;
@@ -28,11 +29,9 @@ const CASES: readonly Case[] = [
 const HUGE: Draw = (random) => 1e15 * NORMAL(random);
 
 /** q, k and v of a case. */
-function inputs(seed: number, { length, sequences, heads, kvHeads, headDim }: Case, each: Draw): Matrix[] {
-  return [heads, kvHeads, kvHeads].map((count, i) =>
-    draw(seed + 100 * i, length * sequences, count * headDim, "F32", each)
-  );
-}
+const inputs = remembered((seed: number, { length, sequences, heads, kvHeads, headDim }: Case, each: Draw): Matrix[] =>
+  [heads, kvHeads, kvHeads].map((count, i) => draw(seed + 100 * i, length * sequences, count * headDim, "F32", each))
+);
 
 /**
  * The exact results and their bounds. With s the scores (a dot product of d terms, scaled: off by
@@ -41,7 +40,7 @@ function inputs(seed: number, { length, sequences, heads, kvHeads, headDim }: Ca
  * more exponential and product for every token, whose arguments together span the scores' range. The two sums then take
  * gamma(length), and a division.
  */
-function attended([q, k, v]: Matrix[], { length, heads, kvHeads, headDim }: Case, least: number) {
+const attended = remembered(([q, k, v]: Matrix[], { length, heads, kvHeads, headDim }: Case, least: number) => {
   const values = new Float64Array(q.values.length), bounds = values.slice(), scale = 1 / Math.sqrt(headDim);
   for (let t = 0; t < q.rows; t++) {
     const first = t - t % length, count = t - first + 1;
@@ -78,7 +77,16 @@ function attended([q, k, v]: Matrix[], { length, heads, kvHeads, headDim }: Case
     }
   }
   return { values, bounds };
-}
+});
+
+/** Some rows of one matrix, and the rest of another. */
+const rowsOf = (first: (row: number) => boolean, one: Matrix, other: Matrix): Matrix =>
+  matrix(
+    one.rows,
+    one.cols,
+    "F32",
+    one.values.map((value, at) => first(Math.floor(at / one.cols)) ? value : other.values[at]),
+  );
 
 contract("attention", (claim) => {
   const check = (each: Draw) => async ({ backend, hold, keep }: Stage): Promise<void> => {
@@ -135,8 +143,7 @@ contract("attention", (claim) => {
         // The same inputs up to the cut in every sequence, others from there on.
         const mixed = inputs(7, shape, NORMAL).map((same, i) => {
           const other = inputs(seed, shape, HUGE)[i];
-          const pick = (at: number) => Math.floor(at / same.cols) % length < cut ? same : other;
-          return matrix(same.rows, same.cols, "F32", same.values.map((_, at) => pick(at).values[at]));
+          return rowsOf((row) => row % length < cut, same, other);
         });
         const [q, k, v] = mixed.map((one) => hold(one));
         return keep(backend.attention(q, k, v, shape));
@@ -155,8 +162,7 @@ contract("attention", (claim) => {
     const outputs = [1, 2].map((seed) => {
       const [q, k, v] = inputs(3, shape, NORMAL).map((same, i) => {
         const other = inputs(seed, shape, HUGE)[i];
-        const pick = (at: number): Matrix => middle(Math.floor(at / same.cols)) ? same : other;
-        return hold(matrix(same.rows, same.cols, "F32", same.values.map((_, at) => pick(at).values[at])));
+        return hold(rowsOf(middle, same, other));
       });
       return keep(backend.attention(q, k, v, shape));
     });

@@ -3,6 +3,7 @@ import { assertLessOrEqual } from "@std/assert";
 import { contract, type Stage } from "./contract.ts";
 import { exponential, gamma, UNIT } from "./bounds.ts";
 import { decode, type Draw, draw, DTYPES, generator, type Matrix, matrix, NORMAL } from "./matrices.ts";
+import { remembered } from "./remembered.ts";
 
 interface Case {
   readonly tokens: number;
@@ -22,27 +23,20 @@ const CASES: readonly Case[] = [
   { tokens: 5, width: 33, words: 100, slices: [[90, 100], [0, 3], [3, 90]] },
 ];
 
-/** Runs a case and holds the three numbers of every token against f64. */
-async function check(
-  { backend, hold }: Stage,
-  { tokens, width, words, slices }: Case,
-  head: Matrix,
-  hidden: Matrix,
-): Promise<void> {
-  const random = generator(words), targets = Uint32Array.from({ length: tokens }, () => random() * words);
-  // What the state held before must not matter.
-  const state = hold(matrix(tokens, 3, "F32", Array(tokens * 3).fill(1e30)));
-  const held = hold(hidden);
-  slices.forEach(([first, end], i) => {
-    const rows = head.values.subarray(first * width, end * width);
-    const slice = hold(matrix(end - first, width, head.dtype, rows));
-    backend.crossEntropy(state, held, slice, first, targets, i === 0);
-  });
-  const found = decode((await backend.read(state))[0], "F32");
-  for (let t = 0; t < tokens; t++) {
-    // A logit is off by delta = gamma(width + 1) * sum |h w|. The sum of exponentials moves by 2 delta, an exponential
-    // each, its additions, and one rescaling (an exponential and a product) for every word at most; the log keeps
-    // absolute what was relative.
+/** Which word of so many follows each token. */
+function targetsOf(tokens: number, words: number): Uint32Array {
+  const random = generator(words);
+  return Uint32Array.from({ length: tokens }, () => random() * words);
+}
+
+/**
+ * The three numbers of every token in f64, and how far f32 may be off: a logit by
+ * delta = gamma(width + 1) * sum |h w|. The sum of exponentials moves by 2 delta, an exponential each, its additions, and
+ * one rescaling (an exponential and a product) for every word at most; the log keeps absolute what was relative.
+ */
+const losses = remembered((head: Matrix, hidden: Matrix) => {
+  const words = head.rows, width = head.cols, targets = targetsOf(hidden.rows, words);
+  return Array.from(targets, (word, t) => {
     let delta = 0;
     const logits = Array.from({ length: words }, (_, i) => {
       let sum = 0, magnitude = 0;
@@ -57,13 +51,35 @@ async function check(
     const largest = Math.max(...logits), range = largest - Math.min(...logits);
     const sum = logits.reduce((total, logit) => total + Math.exp(logit - largest), 0);
     const relative = 2 * delta + UNIT * range + exponential(2 * range) + (words - 1) * (exponential(0) + 2 * UNIT);
-    const [high, exponentials, target] = found.subarray(3 * t, 3 * t + 3);
+    return { delta, relative, largest, target: logits[word], loss: largest + Math.log(sum) - logits[word] };
+  });
+});
+
+/** Runs a case and holds the three numbers of every token against f64. */
+async function check(
+  { backend, hold }: Stage,
+  { tokens, width, words, slices }: Case,
+  head: Matrix,
+  hidden: Matrix,
+): Promise<void> {
+  const targets = targetsOf(tokens, words);
+  // What the state held before must not matter.
+  const state = hold(matrix(tokens, 3, "F32", Array(tokens * 3).fill(1e30)));
+  const held = hold(hidden);
+  slices.forEach(([first, end], i) => {
+    const rows = head.values.subarray(first * width, end * width);
+    const slice = hold(matrix(end - first, width, head.dtype, rows));
+    backend.crossEntropy(state, held, slice, first, targets, i === 0);
+  });
+  const found = decode((await backend.read(state))[0], "F32");
+  losses(head, hidden).forEach(({ delta, relative, ...want }, t) => {
+    const [largest, exponentials, target] = found.subarray(3 * t, 3 * t + 3);
     const what = `token ${t} of ${tokens}, ${words} words of ${width}, ${head.dtype}`;
-    assertLessOrEqual(Math.abs(high - largest), delta, `largest, ${what}`);
-    assertLessOrEqual(Math.abs(target - logits[targets[t]]), delta, `target, ${what}`);
-    const loss = high + Math.log(exponentials) - target, want = largest + Math.log(sum) - logits[targets[t]];
-    assertLessOrEqual(Math.abs(loss - want), 2 * delta + relative, `loss, ${what}`);
-  }
+    assertLessOrEqual(Math.abs(largest - want.largest), delta, `largest, ${what}`);
+    assertLessOrEqual(Math.abs(target - want.target), delta, `target, ${what}`);
+    const loss = largest + Math.log(exponentials) - target;
+    assertLessOrEqual(Math.abs(loss - want.loss), 2 * delta + relative, `loss, ${what}`);
+  });
 }
 
 contract("crossEntropy", (claim) => {

@@ -1,11 +1,12 @@
 /** Claims about `eliminate`: what goes, what the rest becomes, and that it is the best that the rest can become. */
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import type { Choice, EliminationFormula, InverseFactor } from "../../src/backend/backend.ts";
+import type { Choice, Dtype, EliminationFormula, InverseFactor } from "../../src/backend/backend.ts";
 import { assertHeld, assertSameBytes, contract, type Expected, type Stage } from "./contract.ts";
 import { eliminateClearly, type Rule, type Worth } from "./elimination.ts";
 import { decades, dot, factor, hessian, norm, solveError } from "./hessians.ts";
-import { decode, draw, DTYPES, generator, type Matrix, matrix, NORMAL } from "./matrices.ts";
+import { decode, draw, DTYPES, generator, type Matrix, matrix, NORMAL, UNIFORM } from "./matrices.ts";
+import { remembered } from "./remembered.ts";
 
 /** Outputs and inputs: one of each, and beside every block below. */
 const SHAPES = [[1, 1], [1, 33], [33, 1], [5, 7], [33, 65], [7, 128], [65, 130]] as const;
@@ -14,12 +15,17 @@ const BLOCKS = [1, 7, 32, 128, 500];
 /** Of the Hessians here: U's rows are then mostly their diagonal, and an error does not grow on its way to the right. */
 const CONDITION = 10;
 
+/** Shares to remove by a threshold: one of them with each formula and block, so that every two meet. */
+const SPARSITIES = [0.3, 0.5];
+
 /** The identity, as a factor's U. */
 const identity = (n: number): Matrix =>
   matrix(n, n, "F32", Array.from({ length: n * n }, (_, at) => Number(at % (n + 1) === 0)));
 
 /** U of a Hessian of `CONDITION` in a random basis. */
-const random = (n: number): Matrix => matrix(n, n, "F32", factor(hessian(n, decades(n, CONDITION)).values, n));
+const random = remembered((n: number): Matrix =>
+  matrix(n, n, "F32", factor(hessian(n, decades(n, CONDITION)).values, n))
+);
 
 /** A factor of known numbers on the backend. */
 function held({ hold }: Stage, upper: Matrix, dead?: ArrayLike<number>): InverseFactor {
@@ -27,36 +33,81 @@ function held({ hold }: Stage, upper: Matrix, dead?: ArrayLike<number>): Inverse
   return { upper: hold(upper), dead: hold(flags), damping: 0, [Symbol.dispose]() {} };
 }
 
-/** Random weights of which every third goes, by a mask on the backend and in words. */
-function everyThird({ backend, hold, keep }: Stage, rows: number, cols: number): { choice: Choice; rule: Rule } {
-  const scores = draw(rows + cols, rows, cols, "F32", (random) => random());
-  const mask = backend.selectSmallest(hold(scores), { group: rows, sparsity: 1 / 3, rule: "count" });
-  const order = scores.values.toSorted(), limit = order[Math.floor(scores.values.length * (1 / 3))];
-  return {
-    choice: { kind: "mask", mask: keep(mask) },
-    rule: { kind: "mask", removes: (i, j) => scores.values[i * cols + j] < limit },
-  };
+/** A choice on the backend and the same in words. */
+interface Both {
+  readonly choice: Choice;
+  readonly rule: Rule;
 }
 
-/** Each formula on the backend, and in words. */
-function formulas({ hold }: Stage, upper: Matrix): { formula: EliminationFormula; worth: Worth }[] {
+/** Random numbers of which every third is to go. */
+const thirds = remembered((rows: number, cols: number): { scores: Matrix; rule: Rule } => {
+  const scores = draw(rows + cols, rows, cols, "F32", UNIFORM);
+  const order = scores.values.toSorted(), limit = order[Math.floor(scores.values.length * (1 / 3))];
+  return { scores, rule: { kind: "mask", removes: (i, j) => scores.values[i * cols + j] < limit } };
+});
+
+/** Removes every third weight by a mask. */
+function everyThird({ backend, hold, keep }: Stage, rows: number, cols: number): Both {
+  const { scores, rule } = thirds(rows, cols);
+  const mask = backend.selectSmallest(hold(scores), { group: rows, sparsity: 1 / 3, rule: "count" });
+  return { choice: { kind: "mask", mask: keep(mask) }, rule };
+}
+
+/** A formula on the backend, and in words. */
+interface Named {
+  readonly formula: EliminationFormula;
+  readonly worth: Worth;
+}
+
+const byThreshold = remembered((worth: Worth, sparsity: number): Rule => ({ kind: "threshold", worth, sparsity }));
+const byGroups = remembered((worth: Worth, n: number, m: number): Rule => ({ kind: "groups", worth, n, m }));
+
+/** Removes a share of every block's weights. */
+const threshold = ({ formula, worth }: Named, sparsity: number): Both => ({
+  choice: { kind: "threshold", formula, sparsity },
+  rule: byThreshold(worth, sparsity),
+});
+
+/** Keeps n of m. */
+const groups = ({ formula, worth }: Named, n: number, m: number): Both => ({
+  choice: { kind: "groups", formula, n, m },
+  rule: byGroups(worth, n, m),
+});
+
+/** A statistic for these columns, and what each formula says in words. */
+const worths = remembered((upper: Matrix) => {
   const n = upper.cols, statistic = draw(n + 1, 1, n, "F32", (random) => 0.1 + random());
   const roots = statistic.values.map((value) => Math.fround(Math.sqrt(value)));
+  const magnitude: Worth = (size) => size, activation: Worth = (size, j) => size * roots[j];
+  const curvature: Worth = (size, j) => (size / upper.values[j * (n + 1)]) ** 2;
+  return { statistic, magnitude, activation, curvature };
+});
+
+/** Every formula. */
+function formulas({ hold }: Stage, upper: Matrix): Named[] {
+  const { statistic, magnitude, activation, curvature } = worths(upper);
   return [
-    { formula: { kind: "magnitude" }, worth: (size) => size },
-    { formula: { kind: "activation", statistic: hold(statistic) }, worth: (size, j) => size * roots[j] },
-    { formula: { kind: "curvature" }, worth: (size, j) => (size / upper.values[j * (n + 1)]) ** 2 },
+    { formula: { kind: "magnitude" }, worth: magnitude },
+    { formula: { kind: "activation", statistic: hold(statistic) }, worth: activation },
+    { formula: { kind: "curvature" }, worth: curvature },
   ];
 }
+
+/** Random weights, others with every attempt. */
+const weights = remembered((seed: number, rows: number, cols: number, dtype: Dtype) => (attempt: number): Matrix =>
+  draw(seed + attempt, rows, cols, dtype, NORMAL)
+);
+
+const NONE: ArrayLike<number> = [];
 
 /** Eliminates on the backend, and says what must be left. */
 function eliminate(
   stage: Stage,
   weights: (attempt: number) => Matrix,
   upper: Matrix,
-  { choice, rule }: { choice: Choice; rule: Rule },
+  { choice, rule }: Both,
   block: number,
-  dead: ArrayLike<number> = [],
+  dead = NONE,
 ): Expected {
   const { weight, ...left } = eliminateClearly(weights, upper, dead, rule, block);
   const what = `${weight.rows} x ${weight.cols} ${weight.dtype}, ${rule.kind}, blocks of ${block}`;
@@ -70,7 +121,7 @@ contract("eliminate", (claim) => {
     for (const [rows, cols] of SHAPES) {
       const upper = random(cols), mask = everyThird(stage, rows, cols);
       const expected = BLOCKS.flatMap((block) =>
-        DTYPES.map((dtype) => eliminate(stage, () => draw(rows, rows, cols, dtype, NORMAL), upper, mask, block))
+        DTYPES.map((dtype) => eliminate(stage, weights(rows, rows, cols, dtype), upper, mask, block))
       );
       await assertHeld(stage.backend, expected);
     }
@@ -79,22 +130,11 @@ contract("eliminate", (claim) => {
   claim("removes by a threshold over all rows of a block, from the weights before it", async (stage) => {
     for (const [rows, cols] of SHAPES) {
       const upper = random(cols);
-      for (const { formula, worth } of formulas(stage, upper)) {
-        const expected = BLOCKS.flatMap((block) =>
-          [0.3, 0.5].map((sparsity) => {
-            const both = {
-              choice: { kind: "threshold", formula, sparsity },
-              rule: { kind: "threshold", worth, sparsity },
-            };
-            return eliminate(
-              stage,
-              (attempt) => draw(rows + 1 + attempt, rows, cols, "F32", NORMAL),
-              upper,
-              both as Both,
-              block,
-            );
-          })
-        );
+      for (const [i, formula] of formulas(stage, upper).entries()) {
+        const expected = BLOCKS.map((block, j) => {
+          const both = threshold(formula, SPARSITIES[(i + j) % SPARSITIES.length]);
+          return eliminate(stage, weights(rows + 1, rows, cols, "F32"), upper, both, block);
+        });
         await assertHeld(stage.backend, expected);
       }
     }
@@ -107,10 +147,10 @@ contract("eliminate", (claim) => {
         const [n, m, rows, cols] of [[2, 4, 33, 64], [4, 8, 7, 136], [1, 3, 5, 33], [3, 7, 31, 63], [1, 65, 3, 130]]
       ) {
         const upper = random(cols);
-        for (const { formula, worth } of formulas(stage, upper)) {
-          const both = { choice: { kind: "groups", formula, n, m }, rule: { kind: "groups", worth, n, m } } as Both;
+        for (const formula of formulas(stage, upper)) {
+          const both = groups(formula, n, m);
           const expected = BLOCKS.map((block) =>
-            eliminate(stage, (attempt) => draw(rows + 2 + attempt, rows, cols, "F32", NORMAL), upper, both, block)
+            eliminate(stage, weights(rows + 2, rows, cols, "F32"), upper, both, block)
           );
           await assertHeld(stage.backend, expected);
         }
@@ -119,11 +159,8 @@ contract("eliminate", (claim) => {
   );
 
   claim("removes the same kinds of weights in F16 and BF16", async (stage) => {
-    const upper = random(64), [{ formula, worth }] = formulas(stage, upper).slice(2);
-    const rules: Both[] = [
-      { choice: { kind: "threshold", formula, sparsity: 0.5 }, rule: { kind: "threshold", worth, sparsity: 0.5 } },
-      { choice: { kind: "groups", formula, n: 2, m: 4 }, rule: { kind: "groups", worth, n: 2, m: 4 } },
-    ];
+    const upper = random(64), [, , curvature] = formulas(stage, upper);
+    const rules = [threshold(curvature, 0.5), groups(curvature, 2, 4)];
     for (const dtype of ["F16", "BF16"] as const) {
       // Each size once: a checkpoint's few bits make ties, and a tie is no clear case for f32.
       const order = shuffled(9 * 64), weight = matrix(9, 64, dtype, order.map((at) => distinct(at, dtype)));
@@ -188,14 +225,9 @@ contract("eliminate", (claim) => {
       return dead[i] || dead[j] ? Number(i === j) : value;
     });
     const upper = matrix(cols, cols, "F32", factor(alive, cols));
-    const { formula, worth } = formulas(stage, upper)[2], sparsity = 0.5;
-    const rules: Both[] = [
-      everyThird(stage, 31, cols),
-      { choice: { kind: "threshold", formula, sparsity }, rule: { kind: "threshold", worth, sparsity } },
-      { choice: { kind: "groups", formula, n: 3, m: 5 }, rule: { kind: "groups", worth, n: 3, m: 5 } },
-    ];
-    const weights = (attempt: number) => draw(3 + attempt, 31, cols, "F32", NORMAL);
-    const expected = rules.map((both) => eliminate(stage, weights, upper, both, 32, dead));
+    const [, , curvature] = formulas(stage, upper);
+    const rules = [everyThird(stage, 31, cols), threshold(curvature, 0.5), groups(curvature, 3, 5)];
+    const expected = rules.map((both) => eliminate(stage, weights(3, 31, cols, "F32"), upper, both, 32, dead));
     await assertHeld(stage.backend, expected);
     for (const { values } of expected) assert(Array.from(values).every((value, at) => !dead[at % cols] || value === 0));
   });
@@ -205,7 +237,7 @@ contract("eliminate", (claim) => {
   claim("leaves weights that no change to the right of the last removed column could better", async (stage) => {
     const { backend, hold, keep } = stage, rows = 9, cols = 65, last = 40;
     const h = hessian(2, decades(cols, CONDITION)), weight = draw(4, rows, cols, "F32", NORMAL), left = hold(weight);
-    const scores = draw(5, rows, cols, "F32", (random) => random());
+    const scores = draw(5, rows, cols, "F32", UNIFORM);
     const low = matrix(rows, cols, "F32", scores.values.map((score, at) => at % cols <= last ? score : 1));
     const mask = keep(backend.selectSmallest(hold(low), { group: 1, sparsity: 20 / cols, rule: "count" }));
     const solved = keep((await backend.inverseFactor(hold(h), 0))!);
@@ -289,9 +321,6 @@ contract("eliminate", (claim) => {
     assertSameBytes(dead, new Uint8Array(65 * 4), "dead columns");
   });
 });
-
-/** A choice on the backend and the same in words. */
-type Both = { readonly choice: Choice; readonly rule: Rule };
 
 /** 0 to count - 1 in a random order (Fisher and Yates). */
 function shuffled(count: number, seed = 1): number[] {

@@ -6,6 +6,7 @@
 import type { Dtype } from "../../src/backend/backend.ts";
 import { DIVISION, gamma, INVERSE_SQRT, UNIT } from "./bounds.ts";
 import type { Matrix } from "./matrices.ts";
+import { remembered } from "./remembered.ts";
 
 /** What a weight of this size in this column is worth; it grows with the size. */
 export type Worth = (size: number, column: number) => number;
@@ -54,13 +55,13 @@ function least(all: readonly Candidate[], count: (ascending: readonly Candidate[
 const DRAWS = 20;
 
 /** The first of the drawn weights whose every choice is clear, and what must be left of it; see the file's head. */
-export function eliminateClearly(
+export const eliminateClearly = remembered((
   weights: (attempt: number) => Matrix,
   upper: Matrix,
   dead: ArrayLike<number>,
   rule: Rule,
   block: number,
-): Left & { readonly weight: Matrix } {
+): Left & { readonly weight: Matrix } => {
   for (let attempt = 0;; attempt++) {
     const weight = weights(attempt);
     try {
@@ -69,7 +70,7 @@ export function eliminateClearly(
       if (!(error instanceof Borderline) || attempt === DRAWS) throw error;
     }
   }
-}
+});
 
 /** The factor's own numbers are taken as they are. */
 function eliminated(weight: Matrix, upper: Matrix, dead: ArrayLike<number>, rule: Rule, block: number): Left {

@@ -2,21 +2,23 @@
 import { assertHeld, contract, type Expected } from "./contract.ts";
 import { gamma, underflow } from "./bounds.ts";
 import { draw, DTYPES, INTEGERS, type Matrix, matrix, NORMAL } from "./matrices.ts";
+import { remembered } from "./remembered.ts";
 
 /** Outputs and inputs. */
 const SHAPES = [[1, 1], [1, 65], [65, 1], [3, 5], [33, 31], [65, 130], [127, 64]];
 
 /** `xᵀ x` of random inputs: symmetric, and with a diagonal that is not the whole of it. */
-function moment(seed: number, n: number): Matrix {
+const moment = remembered((seed: number, n: number): Matrix => {
   const { values: x } = draw(seed, 2 * n, n, "F32", INTEGERS), sums = new Float64Array(n * n);
   for (let t = 0; t < 2 * n; t++) {
     for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) sums[i * n + j] += x[t * n + i] * x[t * n + j];
   }
   return matrix(n, n, "F32", sums);
-}
+});
 
-const diagonal = ({ values, cols }: Matrix): Matrix =>
-  matrix(1, cols, "F32", Array.from({ length: cols }, (_, j) => values[j * cols + j]));
+const diagonal = remembered(({ values, cols }: Matrix): Matrix =>
+  matrix(1, cols, "F32", Array.from({ length: cols }, (_, j) => values[j * cols + j]))
+);
 
 /** `tr(M S Mᵀ)` and the same sum of magnitudes. */
 function trace(m: Float64Array, rows: number, { values: s, rows: full, cols: n }: Matrix): [number, number] {
@@ -38,12 +40,17 @@ function trace(m: Float64Array, rows: number, { values: s, rows: full, cols: n }
  * What `error` must give. A difference, two products and sums over the inputs (twice) and the outputs, all of them f32 at
  * worst and in any order: gamma(2 inputs + outputs + 4) of the sum of magnitudes.
  */
-function cost(before: Matrix, after: Matrix, second: Matrix): { values: number[]; bounds: number[] } {
+const cost = remembered((before: Matrix, after: Matrix, second: Matrix) => {
   const change = before.values.map((weight, at) => weight - after.values[at]);
   const both = [change, before.values].map((m) => trace(m, before.rows, second));
   const roundings = gamma(2 * before.cols + before.rows + 4);
   return { values: both.map(([sum]) => sum), bounds: both.map(([, magnitude]) => roundings * magnitude) };
-}
+});
+
+/** A weight of which every third is removed and the others updated. */
+const updated = remembered(({ rows, cols, dtype, values }: Matrix): Matrix =>
+  matrix(rows, cols, dtype, values.map((weight, at) => at % 3 ? weight * 1.125 : 0))
+);
 
 contract("error", (claim) => {
   for (const whole of [true, false]) {
@@ -53,7 +60,7 @@ contract("error", (claim) => {
         const expected = DTYPES.flatMap((dtype) =>
           SHAPES.map(([rows, cols], seed): Expected => {
             const before = draw(seed, rows, cols, dtype, NORMAL), all = moment(seed + 20, cols);
-            const after = matrix(rows, cols, dtype, before.values.map((weight, at) => at % 3 ? weight * 1.125 : 0));
+            const after = updated(before);
             const second = whole ? all : diagonal(all);
             const held = keep(backend.error(hold(before), hold(after), hold(second)));
             return { what: `${rows} x ${cols} ${dtype}`, held, ...cost(before, after, second) };

@@ -3,6 +3,7 @@ import { assertEquals } from "@std/assert";
 import { assertHeld, contract, type Expected } from "./contract.ts";
 import { gamma, underflow, UNIT } from "./bounds.ts";
 import { decode, type Draw, draw, INTEGERS, type Matrix, matrix, NORMAL, SPREAD } from "./matrices.ts";
+import { remembered } from "./remembered.ts";
 
 /** Tokens and features: one of each, at and beside the usual tiles, and many tokens. */
 const shapes = (
@@ -10,7 +11,7 @@ const shapes = (
 ): number[][] => [[1, 1], [2, 33], [7, 1], [33, 65], [64, 64], [129, 31], [130, 127], [long, 3]];
 
 /** `xᵀ x` and the same sums of magnitudes, one outer product after the other. */
-function gram({ values: x, rows, cols }: Matrix): { values: Float64Array; magnitudes: Float64Array } {
+const gram = remembered(({ values: x, rows, cols }: Matrix) => {
   const values = new Float64Array(cols * cols), magnitudes = values.slice();
   for (let t = 0; t < rows; t++) {
     for (let i = 0; i < cols; i++) {
@@ -22,7 +23,7 @@ function gram({ values: x, rows, cols }: Matrix): { values: Float64Array; magnit
     }
   }
   return { values, magnitudes };
-}
+});
 
 /** The value of a sum is its high part plus what that lost. */
 const value = (bytes: Uint8Array): Float64Array => {

@@ -5,14 +5,15 @@
  */
 import { gamma, UNIT } from "./bounds.ts";
 import { generator, type Matrix, matrix, NORMAL } from "./matrices.ts";
+import { remembered } from "./remembered.ts";
 
 /** n eigenvalues from 1 down to `1 / condition`, evenly spaced by their logarithms. */
-export function decades(n: number, condition: number): number[] {
-  return Array.from({ length: n }, (_, i) => condition ** (n === 1 ? 0 : -i / (n - 1)));
-}
+export const decades = remembered((n: number, condition: number): number[] =>
+  Array.from({ length: n }, (_, i) => condition ** (n === 1 ? 0 : -i / (n - 1)))
+);
 
 /** The symmetric matrix of these eigenvalues in a random basis (n reflections; Householder), rounded to F32. */
-export function hessian(seed: number, eigenvalues: readonly number[]): Matrix {
+export const hessian = remembered((seed: number, eigenvalues: readonly number[]): Matrix => {
   const n = eigenvalues.length, random = generator(seed), a = new Float64Array(n * n);
   eigenvalues.forEach((value, i) => a[i * n + i] = value);
   for (let reflection = 0; reflection < n && n > 1; reflection++) {
@@ -25,19 +26,22 @@ export function hessian(seed: number, eigenvalues: readonly number[]): Matrix {
     for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) a[i * n + j] -= 2 * (v[i] * p[j] + p[i] * v[j]);
   }
   return matrix(n, n, "F32", a.map((_, at) => (a[at] + a[at % n * n + Math.floor(at / n)]) / 2));
-}
+});
+
+/** n eigenvalues: ones, but for one. */
+export const onesAnd = remembered((n: number, one: number): number[] => [...Array(n - 1).fill(1), one]);
 
 /** What an inverse is taken of: a zero on the diagonal made 1, and the share of the mean added. */
-export function damped({ values, cols: n }: Matrix, damping: number): Float64Array {
+export const damped = remembered(({ values, cols: n }: Matrix, damping: number): Float64Array => {
   const h = values.slice();
   let mean = 0;
   for (let j = 0; j < n; j++) mean += (h[j * n + j] ||= 1) / n;
   for (let j = 0; j < n; j++) h[j * n + j] += damping * mean;
   return h;
-}
+});
 
 /** U in f64, see the file's head. */
-export function factor(h: Float64Array, n: number): Float64Array {
+export const factor = remembered((h: Float64Array, n: number): Float64Array => {
   const r = new Float64Array(n * n), u = new Float64Array(n * n);
   for (let j = n - 1; j >= 0; j--) {
     for (let i = j; i >= 0; i--) {
@@ -54,9 +58,9 @@ export function factor(h: Float64Array, n: number): Float64Array {
     }
   }
   return u;
-}
+});
 
-/** The most that issue 9 allows U to be off in all, at any condition up to 1e6. */
+/** The most that U may be off in all, at any condition up to 1e6: the project's own target. */
 const MOST = 1e-4;
 
 /**

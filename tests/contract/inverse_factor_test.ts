@@ -1,8 +1,9 @@
 /** Claims about `inverseFactor`: U with H⁻¹ = Uᵀ U, what is dead, and what damping it took. */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { assertSameBytes, contract, type Stage } from "./contract.ts";
-import { damped, decades, factor, factorError, hessian, norm } from "./hessians.ts";
+import { damped, decades, factor, factorError, hessian, norm, onesAnd } from "./hessians.ts";
 import { decode, draw, INTEGERS, type Matrix, matrix, NORMAL } from "./matrices.ts";
+import { remembered } from "./remembered.ts";
 
 /** Around one, two and three blocks of 64 columns, and the smallest. */
 const SIZES = [1, 2, 3, 31, 63, 64, 65, 127, 128, 129, 193];
@@ -23,14 +24,32 @@ function assertFactor(found: Float64Array, h: Matrix, damping: number, bound: nu
   assert(error <= bound, `${what}: expected U within ${bound}, found ${error}`);
 }
 
+const NONE: readonly number[] = [];
+
+/** Inputs, and which of them are dead. */
+const DEAD = [[1, [0]], [33, [0, 7, 32]], [129, [63, 64, 128]], [65, [...Array(65).keys()]]] as const;
+
 /** `xᵀ x` of so many tokens. */
-function gram(seed: number, tokens: number, n: number, dead: readonly number[] = []): Matrix {
-  const x = draw(seed, tokens, n, "F32", INTEGERS).values, sums = new Float64Array(n * n);
+const gram = remembered((seed: number, tokens: number, n: number, dead: readonly number[] = NONE): Matrix => {
+  const x = draw(seed, tokens, n, "F32", INTEGERS).values.slice(), sums = new Float64Array(n * n);
   for (const j of dead) for (let t = 0; t < tokens; t++) x[t * n + j] = 0;
   for (let t = 0; t < tokens; t++) {
     for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) sums[i * n + j] += x[t * n + i] * x[t * n + j];
   }
   return matrix(n, n, "F32", sums);
+});
+
+/** `a bᵀ` of square matrices. */
+function timesTransposed(a: Float64Array, b: Float64Array, n: number): Float64Array {
+  const product = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < n; j++) {
+      let sum = 0;
+      for (let k = 0; k < n; k++) sum += a[i * n + k] * b[j * n + k];
+      product[i * n + j] = sum;
+    }
+  }
+  return product;
 }
 
 contract("inverseFactor", (claim) => {
@@ -50,13 +69,9 @@ contract("inverseFactor", (claim) => {
     const condition = 10;
     for (const n of SIZES) {
       const h = hessian(n, decades(n, condition)), { upper } = (await solve(stage, h, 0))!;
-      const product = (a: Float64Array, b: (k: number, j: number) => number) =>
-        a.map((_, at) => {
-          const row = a.subarray(Math.floor(at / n) * n, Math.floor(at / n) * n + n);
-          return row.reduce((sum, value, k) => sum + value * b(k, at % n), 0);
-        });
-      const half = product(upper, (k, j) => h.values[k * n + j]);
-      const residual = product(half, (k, j) => upper[j * n + k]).map((value, at) => value - Number(at % (n + 1) === 0));
+      // H is its own transpose, so both products are of rows with rows.
+      const residual = timesTransposed(timesTransposed(upper, h.values, n), upper, n);
+      for (let j = 0; j < n; j++) residual[j * (n + 1)] -= 1;
       const bound = 2 * factorError(n, condition) * Math.sqrt(condition * n);
       assert(norm(residual) <= bound, `n = ${n}: expected the identity within ${bound}, found ${norm(residual)}`);
     }
@@ -65,10 +80,11 @@ contract("inverseFactor", (claim) => {
   claim("has zeros below the diagonal and a positive diagonal", async (stage) => {
     for (const n of SIZES) {
       const { upper } = (await solve(stage, hessian(n + 7, decades(n, 10)), 0.01))!;
-      upper.forEach((value, at) => {
+      const wrong = upper.findIndex((value, at) => {
         const i = Math.floor(at / n), j = at % n;
-        assert(i < j || (i === j ? value > 0 : value === 0), `n = ${n}, row ${i}, column ${j}: found ${value}`);
+        return !(i < j || (i === j ? value > 0 : value === 0));
       });
+      assertEquals(wrong, -1, `n = ${n}: found ${upper[wrong]} in row ${Math.floor(wrong / n)}, column ${wrong % n}`);
     }
   });
 
@@ -81,7 +97,7 @@ contract("inverseFactor", (claim) => {
   });
 
   claim("finds the dead inputs and goes on without them", async (stage) => {
-    for (const [n, dead] of [[1, [0]], [33, [0, 7, 32]], [129, [63, 64, 128]], [65, [...Array(65).keys()]]] as const) {
+    for (const [n, dead] of DEAD) {
       const h = gram(n, 2 * n, n, dead), found = (await solve(stage, h, 0.01))!;
       assertEquals(found.dead, Array.from({ length: n }, (_, j) => Number(dead.some((one) => one === j))));
       // A dead diagonal of 1 is far below the others': the condition is at most that of the damping.
@@ -91,7 +107,7 @@ contract("inverseFactor", (claim) => {
 
   claim("takes fewer tokens than inputs, with damping", async (stage) => {
     for (const [tokens, n] of [[1, 33], [5, 65], [40, 129]]) {
-      const h = gram(n, tokens, n, []), found = (await solve(stage, h, 0.01))!;
+      const h = gram(n, tokens, n), found = (await solve(stage, h, 0.01))!;
       assertFactor(found.upper, h, found.damping, factorError(n, n / 0.01), `${tokens} tokens, n = ${n}`);
       assertEquals(found.damping, 0.01);
     }
@@ -101,7 +117,7 @@ contract("inverseFactor", (claim) => {
   for (const [lowest, raise] of [[-0.05, 10], [-0.5, 100], [-5, 1000]]) {
     claim(`raises the damping ${raise} times for an eigenvalue of ${lowest}, and says so`, async (stage) => {
       for (const n of [33, 130]) {
-        const h = hessian(n, [...Array(n - 1).fill(1), lowest]), found = (await solve(stage, h, 0.01))!;
+        const h = hessian(n, onesAnd(n, lowest)), found = (await solve(stage, h, 0.01))!;
         // A product of f64 numbers, in whatever order: units of 2^-53.
         assertAlmostEquals(found.damping, 0.01 * raise, 2 ** -50 * raise);
         assertFactor(found.upper, h, 0.01 * raise, factorError(n, 100), `n = ${n}`);
@@ -118,7 +134,7 @@ contract("inverseFactor", (claim) => {
         return matrix(n, n, "F32", values);
       };
     const wrong = {
-      "an eigenvalue of -50": hessian(2, [...Array(n - 1).fill(1), -50]),
+      "an eigenvalue of -50": hessian(2, onesAnd(n, -50)),
       "all negative": matrix(1, 1, "F32", [-1]),
       "NaN first": not(0, NaN),
       "NaN on the diagonal": not(70 * n + 70, NaN),
@@ -127,11 +143,11 @@ contract("inverseFactor", (claim) => {
     };
     for (const [what, h] of Object.entries(wrong)) assertEquals(await solve(stage, h, 0.01), undefined, what);
     // Undamped: ten times nothing is nothing.
-    assertEquals(await solve(stage, hessian(3, [...Array(n - 1).fill(1), -0.05]), 0), undefined, "no damping");
+    assertEquals(await solve(stage, hessian(3, onesAnd(n, -0.05)), 0), undefined, "no damping");
   });
 
   claim("leaves the Hessian as it was, also after raising the damping", async ({ backend, hold, keep }) => {
-    for (const h of [hessian(1, decades(65, 10)), hessian(2, [...Array(64).fill(1), -0.5]), gram(3, 9, 65, [4])]) {
+    for (const h of [hessian(1, decades(65, 10)), hessian(2, onesAnd(65, -0.5)), gram(3, 9, 65, [4])]) {
       const held = hold(h), found = await backend.inverseFactor(held, 0.01);
       if (found) keep(found);
       assertSameBytes((await backend.read(held))[0], h.bytes, "Hessian");

@@ -2,6 +2,7 @@
 import { assertHeld, contract, type Expected } from "./contract.ts";
 import { gamma, SMALLEST_NORMAL, underflow } from "./bounds.ts";
 import { draw, DTYPES, EDGES, INTEGERS, type Matrix, matrix, NORMAL, SPREAD } from "./matrices.ts";
+import { remembered } from "./remembered.ts";
 
 /** Tokens, inputs, outputs: one of each, just under, at and over the usual tiles, and a long inner dimension. */
 const shapes = (long: number): readonly (readonly [number, number, number])[] => [
@@ -24,7 +25,7 @@ const shapes = (long: number): readonly (readonly [number, number, number])[] =>
 ];
 
 /** `x Wᵀ + b` and the same sum of magnitudes, in f64 in the order of the columns. */
-function product(x: Matrix, weight: Matrix, bias?: Matrix): { values: Float64Array; magnitudes: Float64Array } {
+const product = remembered((x: Matrix, weight: Matrix, bias?: Matrix) => {
   const values = new Float64Array(x.rows * weight.rows), magnitudes = values.slice();
   for (let t = 0; t < x.rows; t++) {
     for (let i = 0; i < weight.rows; i++) {
@@ -39,7 +40,7 @@ function product(x: Matrix, weight: Matrix, bias?: Matrix): { values: Float64Arr
     }
   }
   return { values, magnitudes };
-}
+});
 
 contract("linear", (claim) => {
   claim("is exactly x Wᵀ where f32 is exact, whatever the shape and dtype", async ({ backend, hold, keep, long }) => {

@@ -5,6 +5,7 @@
  * is the engine's own (`Float16Array`), so it is independent of Pare's.
  */
 import type { Dtype } from "../../src/backend/backend.ts";
+import { remembered } from "./remembered.ts";
 
 /** Every dtype that a checkpoint may have. */
 export const DTYPES: readonly Dtype[] = ["F32", "F16", "BF16"];
@@ -65,6 +66,9 @@ export const INTEGERS: Draw = (random) => Math.floor(random() * 17) - 8;
 /** Nine values from -1 to 1, as a 4-bit checkpoint has: magnitudes tie everywhere. */
 export const STEPS: Draw = (random) => (Math.floor(random() * 9) - 4) / 4;
 
+/** From 0 to 1. */
+export const UNIFORM: Draw = (random) => random();
+
 /** About a normal distribution's shape: the sum of three uniform numbers, from -1.5 to 1.5. */
 export const NORMAL: Draw = (random) => random() + random() + random() - 1.5;
 
@@ -81,8 +85,8 @@ export const EDGES: Readonly<Record<Dtype, readonly number[]>> = {
 /** One of the edges of a dtype. */
 export const edge = (dtype: Dtype): Draw => (random) => EDGES[dtype][Math.floor(random() * EDGES[dtype].length)];
 
-/** A matrix of numbers drawn one after the other. */
-export function draw(seed: number, rows: number, cols: number, dtype: Dtype, each: Draw): Matrix {
+/** A matrix of numbers drawn one after the other; the same one for whoever asks again, so it is only to be read. */
+export const draw = remembered((seed: number, rows: number, cols: number, dtype: Dtype, each: Draw): Matrix => {
   const random = generator(seed);
   return matrix(rows, cols, dtype, Float32Array.from({ length: rows * cols }, () => each(random)));
-}
+});

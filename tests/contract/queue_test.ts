@@ -37,9 +37,9 @@ async function run(backend: Backend, program: readonly Step[]): Promise<Uint8Arr
   const sameShape = (x: Tensor) => ({ tensor }: Integers): boolean => tensor.rows === x.rows && tensor.cols === x.cols;
   const operations: Record<string, (a: number, b: number, c: number) => void> = {
     upload(a, b, c) {
-      const x = draw(a + 1, 1 + b % 9, WIDTHS[c % 3], DTYPES[a % 3], INTEGERS);
-      keep(upload(backend, x), 8);
-      x.bytes.fill(255);
+      const x = draw(a + 1, 1 + b % 9, WIDTHS[c % 3], DTYPES[a % 3], INTEGERS), bytes = x.bytes.slice();
+      keep(upload(backend, { ...x, bytes }), 8);
+      bytes.fill(255);
     },
     linear(a, b) {
       const x = pick(a, floats);

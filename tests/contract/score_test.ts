@@ -1,4 +1,4 @@
-/** Claims about `score`: the formulas of algorithms.md, to the bit, since every mask bit hangs on them. */
+/** Claims about `score`: the published formulas, to the bit, since every mask bit hangs on them. */
 import { assertHeld, contract, type Expected, type Stage } from "./contract.ts";
 import { DIVISION, gamma, INVERSE_SQRT } from "./bounds.ts";
 import { type Draw, draw, DTYPES, edge, type Matrix, matrix, NORMAL, SPREAD, STEPS } from "./matrices.ts";
@@ -8,7 +8,7 @@ const shapes = (long: number) => [[1, 1], [1, 129], [129, 1], [3, 5], [33, 31], 
 /** A statistic: positive, over twelve decades. */
 const SQUARE: Draw = (random) => SPREAD(random) ** 2;
 
-/** Scores of a weight by a statistic, and what they must be: algorithms.md, "computed in f32 as |w| * sqrtf(stat)". */
+/** Scores of a weight by a statistic, and what they must be: `|w| * sqrt(statistic)`, each step rounded to f32, as published. */
 function activation({ backend, hold, keep }: Stage, weight: Matrix, statistic: Matrix): Expected {
   const held = keep(backend.score(hold(weight), { kind: "activation", statistic: hold(statistic) }));
   const roots = statistic.values.map((value) => Math.fround(Math.sqrt(value)));

@@ -1,9 +1,10 @@
 /**
- * What the selections must remove, by a plain sort of every group and algorithms.md's own words. Slow and obvious: the
+ * What the selections must remove, by a plain sort of every group and the published procedures. Slow and obvious: the
  * judge of every mask in this suite. Scores are never negative, so a number sort is a total order; `sort` is stable,
  * hence ties go to the lower index.
  */
 import type { Selection } from "../../src/backend/backend.ts";
+import { remembered } from "./remembered.ts";
 
 /** Indices into the matrix, row-major, group by group. */
 export function groups(rows: number, cols: number, group: number | "column"): number[][] {
@@ -17,17 +18,26 @@ export function groups(rows: number, cols: number, group: number | "column"): nu
 }
 
 /** The indices that a selection removes. */
-export function smallest(scores: ArrayLike<number>, rows: number, cols: number, selection: Selection): Set<number> {
+export const smallest = (scores: ArrayLike<number>, rows: number, cols: number, selection: Selection): Set<number> =>
+  smallestBy(scores, rows, cols, selection.group, selection.sparsity, selection.rule);
+
+const smallestBy = remembered((
+  scores: ArrayLike<number>,
+  rows: number,
+  cols: number,
+  group: Selection["group"],
+  sparsity: number,
+  rule: Selection["rule"],
+): Set<number> => {
   const removed = new Set<number>();
-  for (const members of groups(rows, cols, selection.group)) {
-    const ascending = members.toSorted((a, b) => scores[a] - scores[b]),
-      count = Math.floor(members.length * selection.sparsity);
-    if (selection.sparsity === 0) continue;
-    if (selection.rule === "count") ascending.slice(0, count).forEach((at) => removed.add(at));
+  for (const members of groups(rows, cols, group)) {
+    const ascending = members.toSorted((a, b) => scores[a] - scores[b]), count = Math.floor(members.length * sparsity);
+    if (sparsity === 0) continue;
+    if (rule === "count") ascending.slice(0, count).forEach((at) => removed.add(at));
     else members.filter((at) => scores[at] <= scores[ascending[count]]).forEach((at) => removed.add(at));
   }
   return removed;
-}
+});
 
 /** The indices that n:m removes: the `m - n` smallest of every `m` neighbours of a row. */
 export function smallestOfGroups(
@@ -45,8 +55,17 @@ export function smallestOfGroups(
   return removed;
 }
 
-/** The indices that Wanda's variant removes: algorithms.md, "Wanda's variant", word for word. */
-export function cumulative(scores: ArrayLike<number>, rows: number, cols: number, sparsity: number): Set<number> {
+/**
+ * The indices that Wanda's variant removes: the published bisection for alpha, from 0.4 between 0 and 0.8 until the share
+ * of the removed comes within 0.001 of the sparsity. A row loses every score up to the largest whose running sum in
+ * ascending order is at most alpha times the row's sum.
+ */
+export const cumulative = remembered((
+  scores: ArrayLike<number>,
+  rows: number,
+  cols: number,
+  sparsity: number,
+): Set<number> => {
   const lines = Array.from({ length: rows }, (_, i) => {
     const row = Array.from({ length: cols }, (_, j) => scores[i * cols + j]);
     const ascending = row.toSorted((a, b) => a - b);
@@ -71,4 +90,4 @@ export function cumulative(scores: ArrayLike<number>, rows: number, cols: number
     removed = removedAt(alpha);
   }
   return removed;
-}
+});
