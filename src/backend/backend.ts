@@ -221,7 +221,7 @@ export interface Backend extends AsyncDisposable {
   /**
    * The factor of the inverse of a Hessian (F32 n x n, symmetric): a zero on the diagonal, a dead input, is made 1, then
    * `damping * mean(diagonal)` is added to the diagonal. If a pivot is not positive, again with ten times the damping, up to
-   * three times. It waits, since what comes next depends on the numbers.
+   * three times; without damping once. It waits, since what comes next depends on the numbers.
    * @returns undefined if no damping was enough.
    */
   inverseFactor(hessian: Tensor, damping: number): Promise<InverseFactor | undefined>;

@@ -15,7 +15,7 @@ export const backend: Flag<"auto" | "webgpu" | "wasm"> = choice(["auto", "webgpu
 
 /** How many threads compute. */
 export const workers: Flag<number | undefined> = integer(1, {
-  help: "Threads of the WASM backend. The result does not depend on it.",
+  help: "Threads of the WASM backend, at most four for each core (or 16). The result does not depend on it.",
   otherwise: "all cores",
 });
 

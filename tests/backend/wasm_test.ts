@@ -7,6 +7,7 @@ import fc from "fast-check";
 import { Heap } from "../../src/backend/wasm/heap.ts";
 import { openWasm } from "../../src/backend/wasm/mod.ts";
 import { PareError } from "../../src/errors.ts";
+import { openEngine } from "./wasm_engine.ts";
 
 /** Bytes on loan, or given back while commands up to `until` may still touch them. */
 interface Loan {
@@ -88,6 +89,27 @@ Deno.test("a read under way when the backend closes is rejected", async () => {
   const rejected = assertRejects(() => read, Error, "disposed");
   await backend[Symbol.asyncDispose]();
   await rejected;
+});
+
+Deno.test("whoever waits for memory of a backend that was closed, or whose worker has died, is told so", async () => {
+  for (const death of [false, true]) {
+    const { team, engine } = await openEngine();
+    const offset = death ? 2 ** 32 - 64 : 0; // nobody's memory
+    engine.run("copy", "copy", offset, 64, offset);
+    const read = team.fence([]);
+    read.catch(() => {});
+    if (death) await assertRejects(() => read, PareError, "WASM worker died");
+    await team[Symbol.asyncDispose]();
+    assertThrows(() => team.settle(), death ? PareError : Error, death ? "WASM worker died" : "disposed");
+  }
+});
+
+Deno.test("more workers than a machine can use are refused in one line, before one is started", async () => {
+  const cores = navigator.hardwareConcurrency, most = Math.max(16, 4 * cores);
+  for (const workers of [most + 1, 100_000, Number.MAX_SAFE_INTEGER]) {
+    const { message } = await assertRejects(() => openWasm({ workers }), PareError);
+    assertEquals(message, `--workers ${workers}: expected at most ${most} on this machine, which has ${cores} cores`);
+  }
 });
 
 Deno.test("without permission to read the worker's file, one line says so, and the process ends on its own", async () => {

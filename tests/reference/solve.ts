@@ -61,7 +61,7 @@ export function inverse(
   }
   let mean = 0;
   for (let j = 0; j < n; j++) mean += alive[j * n + j] / n;
-  for (let attempt = 0; attempt <= RAISES; attempt++) {
+  for (let attempt = 0; attempt <= (damping > 0 ? RAISES : 0); attempt++) {
     const tried = damping * 10 ** attempt, damped = alive.slice();
     for (let j = 0; j < n; j++) damped[j * n + j] += tried * mean;
     const upper = upperFactor(damped, n);

@@ -39,6 +39,15 @@ export class Engine {
     return this.#counted(new WasmMask(rows, cols, this.#queued(bytes), bytes, this.#free));
   }
 
+  /** An output for which `fill` queues the commands; it is given back if they cannot be queued for want of memory. */
+  filled<T extends Held>(output: T, fill: (output: T) => void): T {
+    using scope = new DisposableStack();
+    scope.use(output);
+    fill(output);
+    scope.move(); // its taker disposes of it
+    return output;
+  }
+
   /** A tensor of the same bytes. */
   copy(tensor: WasmTensor): WasmTensor {
     const { rows, cols, dtype, offset, bytes } = tensor;
@@ -56,16 +65,21 @@ export class Engine {
 
   /** Room for the time of the commands that `use` queues. */
   scratch(bytes: number, use: (offset: number) => void): void {
-    const offset = this.#queued(bytes);
-    use(offset);
-    this.heap.free(offset, bytes, this.team.queued);
+    this.#lend(this.#queued(bytes), bytes, use);
   }
 
   /** The same, holding these numbers. */
   withNumbers(numbers: Uint32Array, use: (offset: number) => void): void {
-    const offset = this.#written(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength));
-    use(offset);
-    this.heap.free(offset, numbers.byteLength, this.team.queued);
+    const bytes = new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
+    this.#lend(this.#written(bytes), bytes.byteLength, use);
+  }
+
+  #lend(offset: number, bytes: number, use: (offset: number) => void): void {
+    try {
+      use(offset);
+    } finally {
+      this.heap.free(offset, bytes, this.team.queued);
+    }
   }
 
   /** Queues a kernel; see `Team.run`. */

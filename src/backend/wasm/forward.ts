@@ -25,15 +25,15 @@ export function embed(engine: Engine, out: Tensor, ids: Uint32Array, table: Tens
 export function linear(engine: Engine, x: Tensor, weight: Tensor, bias?: Tensor): WasmTensor {
   shapes.linear(x, weight, bias);
   const [a, w, b] = [own(x), own(weight), bias && own(bias)];
-  const y = engine.tensor(a.rows, w.rows);
-  engine.scratch(engine.workers * kernels.linear_scratch() * 4, (scratch) => {
-    slices(engine, "linear", w, (panels, first, rows) => {
-      // deno-fmt-ignore
-      engine.run("linear", "linear", a.offset, a.rows, a.cols, panels, first, rows,
-        b?.offset ?? 0, b?.code ?? 0, y.offset, y.cols, scratch);
+  return engine.filled(engine.tensor(a.rows, w.rows), (y) => {
+    engine.scratch(engine.workers * kernels.linear_scratch() * 4, (scratch) => {
+      slices(engine, "linear", w, (panels, first, rows) => {
+        // deno-fmt-ignore
+        engine.run("linear", "linear", a.offset, a.rows, a.cols, panels, first, rows,
+          b?.offset ?? 0, b?.code ?? 0, y.offset, y.cols, scratch);
+      });
     });
   });
-  return y;
 }
 
 /** Packs a weight slice by slice of its rows; `use` queues what is done with each packed slice. */
@@ -81,22 +81,22 @@ export function attention(engine: Engine, q: Tensor, k: Tensor, v: Tensor, shape
   const { length, heads, kvHeads } = shape;
   const [a, b, c] = [own(q), own(k), own(v)];
   const dim = a.cols / heads;
-  const out = engine.tensor(a.rows, a.cols);
   const sequenceBytes = kvHeads * kernels.packed_floats(length, dim) * 4;
   const total = a.rows / length;
   const most = Math.min(total, Math.max(1, Math.floor(PACKED / sequenceBytes)));
-  engine.scratch(engine.workers * kernels.attention_scratch(length, dim) * 4, (scratch) => {
-    engine.scratch(most * sequenceBytes, (packed) => {
-      for (let first = 0; first < total; first += most) {
-        const count = Math.min(most, total - first);
-        const at = ({ offset, cols }: WasmTensor) => offset + first * length * cols * 4;
-        engine.run("attention", "pack_keys_values", at(b), at(c), count, length, kvHeads, dim, packed);
-        // deno-fmt-ignore
-        engine.run("attention", "attention", at(a), packed, count, length, heads, kvHeads, dim, at(out), scratch);
-      }
+  return engine.filled(engine.tensor(a.rows, a.cols), (out) => {
+    engine.scratch(engine.workers * kernels.attention_scratch(length, dim) * 4, (scratch) => {
+      engine.scratch(most * sequenceBytes, (packed) => {
+        for (let first = 0; first < total; first += most) {
+          const count = Math.min(most, total - first);
+          const at = ({ offset, cols }: WasmTensor) => offset + first * length * cols * 4;
+          engine.run("attention", "pack_keys_values", at(b), at(c), count, length, kvHeads, dim, packed);
+          // deno-fmt-ignore
+          engine.run("attention", "attention", at(a), packed, count, length, heads, kvHeads, dim, at(out), scratch);
+        }
+      });
     });
   });
-  return out;
 }
 
 /** See `Backend.swiglu`. */

@@ -25,6 +25,9 @@ interface Span {
   busyUntil: number;
 }
 
+/** The memory has no room for what was asked. */
+export class OutOfMemory extends PareError {}
+
 /** The allocator of one shared memory. Kernels allocate nothing; their stacks are pages of their own. */
 export class Heap {
   /** Free spans by offset; no two touch. */
@@ -59,7 +62,7 @@ export class Heap {
 
   /**
    * The offset of `bytes` bytes at the memory's end, from the free span there, if it is idle, and new pages.
-   * @throws PareError if the memory has no room for them.
+   * @throws OutOfMemory if there is no room for them.
    */
   grow(bytes: number, done: number): number {
     bytes = rounded(bytes);
@@ -88,7 +91,7 @@ export class Heap {
           Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE);
           continue;
         }
-        throw new PareError(
+        throw new OutOfMemory(
           `WASM memory: ${mib(bytes)} more were needed beside ${mib(this.#used)} in use, but ` +
             `${mib(MOST_PAGES * PAGE)} is the most, or the system has no more (${(error as Error).message}); ` +
             "expected smaller batches or a smaller block",

@@ -8,6 +8,7 @@
  * ```
  */
 import { initSync } from "../../../kernels/pkg/kernels.js";
+import { PareError } from "../../errors.ts";
 import type {
   AttentionShape,
   Backend,
@@ -36,21 +37,31 @@ const FIRST_PAGES = 32;
 /** Bytes of each further thread's stack; kernels keep little on it. */
 const STACK = 2 ** 20;
 
+/**
+ * Threads that may be asked for: more than cores only wait for each other, and each takes a stack here and some megabytes
+ * of the engine's. Sixteen on any machine, so that a run can be repeated as a larger one had it.
+ */
+const mostWorkers = (cores: number) => Math.max(16, 4 * cores);
+
 /** What the WASM backend can be told. */
 export interface WasmOptions {
-  /** How many threads compute; all cores if not given. */
+  /** How many threads compute; all cores if not given, four times as many (or 16) at most. */
   readonly workers?: number;
 }
 
 /**
  * Opens the WASM backend. It needs permission to read the worker's file, and none else.
- * @throws PareError if a worker cannot start.
+ * @throws PareError if a worker cannot start, or more are asked for than the machine can use.
  * @throws RangeError if `workers` is not a whole number from 1 on.
  */
 export async function openWasm(options: WasmOptions = {}): Promise<Backend> {
-  const workers = options.workers ?? Math.max(1, navigator.hardwareConcurrency);
+  const cores = Math.max(1, navigator.hardwareConcurrency), most = mostWorkers(cores);
+  const workers = options.workers ?? cores;
   if (!(Number.isInteger(workers) && workers > 0)) {
     throw new RangeError(`openWasm: workers: expected a whole number from 1 on, found ${workers}`);
+  }
+  if (workers > most) {
+    throw new PareError(`--workers ${workers}: expected at most ${most} on this machine, which has ${cores} cores`);
   }
   const { module, level } = await loadModule();
   // The main thread only asks the kernels how much scratch they need: an instance with a memory of its own will do.

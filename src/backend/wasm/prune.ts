@@ -15,16 +15,15 @@ export function score(engine: Engine, weight: Tensor, formula: Formula): WasmTen
   shapes.score(weight, formula);
   const w = own(weight);
   const statistic = formula.kind === "magnitude" ? 0 : own(formula.statistic).offset;
-  const out = engine.tensor(w.rows, w.cols);
-  if (formula.kind !== "relative") {
-    engine.run("score", "score", w.offset, w.code, w.rows, w.cols, statistic, out.offset);
-    return out;
-  }
-  engine.scratch(kernels.absolute_scratch(w.rows, w.cols) * 8, (sums) => {
-    engine.run("score", "absolute_parts", w.offset, w.code, w.rows, w.cols, sums);
-    engine.run("score", "relative", w.offset, w.code, w.rows, w.cols, statistic, sums, out.offset);
+  return engine.filled(engine.tensor(w.rows, w.cols), (out) => {
+    if (formula.kind !== "relative") {
+      return engine.run("score", "score", w.offset, w.code, w.rows, w.cols, statistic, out.offset);
+    }
+    engine.scratch(kernels.absolute_scratch(w.rows, w.cols) * 8, (sums) => {
+      engine.run("score", "absolute_parts", w.offset, w.code, w.rows, w.cols, sums);
+      engine.run("score", "relative", w.offset, w.code, w.rows, w.cols, statistic, sums, out.offset);
+    });
   });
-  return out;
 }
 
 /** See `Backend.selectSmallest`. */
@@ -36,27 +35,24 @@ export function selectSmallest(engine: Engine, scores: Tensor, selection: Select
   const { rows, cols } = s;
   const all = rule === "threshold";
   const rank = (size: number) => sparsity === 0 ? 0 : Math.floor(size * sparsity) + Number(all);
-  if (group === "column") {
-    const mask = engine.mask(rows, cols);
-    engine.scratch(engine.workers * kernels.columns_scratch(rows) * 4, (scratch) => {
-      engine.run(name, "select_columns", s.offset, rows, cols, rank(rows), all, mask.offset, scratch);
-    });
-    return mask;
-  }
-  const mask = engine.mask(rows, cols);
-  const height = Math.min(group, rows);
-  const last = rows % height || height;
-  if (height * cols <= LONG) {
-    // deno-fmt-ignore
-    engine.run(name, "select_rows", s.offset, rows, cols, height, rank(height * cols), rank(last * cols), all,
-      mask.offset);
-  } else {
+  return engine.filled(engine.mask(rows, cols), (mask) => {
+    if (group === "column") {
+      return engine.scratch(engine.workers * kernels.columns_scratch(rows) * 4, (scratch) => {
+        engine.run(name, "select_columns", s.offset, rows, cols, rank(rows), all, mask.offset, scratch);
+      });
+    }
+    const height = Math.min(group, rows);
+    const last = rows % height || height;
+    if (height * cols <= LONG) {
+      // deno-fmt-ignore
+      return engine.run(name, "select_rows", s.offset, rows, cols, height, rank(height * cols), rank(last * cols), all,
+        mask.offset);
+    }
     for (let row = 0; row < rows; row += height) {
       const size = Math.min(height, rows - row) * cols;
       selectLong(engine, s, row, size, rank(size), all, mask);
     }
-  }
-  return mask;
+  });
 }
 
 /** One group of `size` scores from row `first` on, all workers together (`kernels/src/select_long.rs`). */
@@ -113,19 +109,19 @@ export function selectCumulative(engine: Engine, scores: Tensor, sparsity: numbe
   shapes.selectCumulative(scores, sparsity);
   const name = "selectCumulative";
   const { rows, cols, offset } = own(scores);
-  const mask = engine.mask(rows, cols);
-  engine.scratch((rows * cols + 2 * rows + STEPS) * 4, (sorted) => {
-    const sums = sorted + rows * cols * 4;
-    const thresholds = sums + rows * 4;
-    const counts = thresholds + rows * 4;
-    engine.run(name, "zero", counts, STEPS * 4);
-    engine.run(name, "sort_rows", offset, rows, cols, sorted, sums);
-    for (let step = 0; step < STEPS; step++) {
-      engine.run(name, "cumulative_step", sorted, sums, rows, cols, sparsity, step, counts, thresholds);
-    }
-    engine.run(name, "mark_cumulative", offset, rows, cols, thresholds, mask.offset);
+  return engine.filled(engine.mask(rows, cols), (mask) => {
+    engine.scratch((rows * cols + 2 * rows + STEPS) * 4, (sorted) => {
+      const sums = sorted + rows * cols * 4;
+      const thresholds = sums + rows * 4;
+      const counts = thresholds + rows * 4;
+      engine.run(name, "zero", counts, STEPS * 4);
+      engine.run(name, "sort_rows", offset, rows, cols, sorted, sums);
+      for (let step = 0; step < STEPS; step++) {
+        engine.run(name, "cumulative_step", sorted, sums, rows, cols, sparsity, step, counts, thresholds);
+      }
+      engine.run(name, "mark_cumulative", offset, rows, cols, thresholds, mask.offset);
+    });
   });
-  return mask;
 }
 
 /** See `Backend.apply`. */
@@ -148,10 +144,10 @@ export function countAbove(engine: Engine, scores: Tensor, limit: number): WasmT
 export function error(engine: Engine, before: Tensor, after: Tensor, moment: Tensor): WasmTensor {
   shapes.error(before, after, moment);
   const [b, a, m] = [own(before), own(after), own(moment)];
-  const out = engine.tensor(1, 2);
-  quadratic(engine, b, a, m, out.offset);
-  quadratic(engine, b, undefined, m, out.offset + 4);
-  return out;
+  return engine.filled(engine.tensor(1, 2), ({ offset }) => {
+    quadratic(engine, b, a, m, offset);
+    quadratic(engine, b, undefined, m, offset + 4);
+  });
 }
 
 /** `tr(D S Dᵀ)` of a difference (of `before` itself without `after`) into one f32 (`kernels/src/error.rs`). */

@@ -3,10 +3,10 @@
  * Only the inverse factor waits, since whether a pivot fails depends on the numbers.
  */
 import * as kernels from "../../../kernels/pkg/kernels.js";
-import { PareError } from "../../errors.ts";
 import type { Choice, EliminationFormula, InverseFactor, Tensor } from "../backend.ts";
 import * as shapes from "../shapes.ts";
 import { type Engine, maskWords, own, ownMask } from "./engine.ts";
+import { OutOfMemory } from "./heap.ts";
 import { withHistograms } from "./prune.ts";
 import type { WasmTensor } from "./tensor.ts";
 
@@ -32,7 +32,8 @@ export async function inverseFactor(
   const h = own(hessian);
   using scope = new DisposableStack();
   const upper = scope.use(engine.tensor(h.cols, h.cols)), dead = scope.use(engine.tensor(1, h.cols));
-  for (let attempt = 0; attempt <= RAISES; attempt++) {
+  // Ten times no damping is none.
+  for (let attempt = 0; attempt <= (damping > 0 ? RAISES : 0); attempt++) {
     const tried = damping * 10 ** attempt;
     const job = { engine, hessian: h.offset, n: h.cols, damping: tried, upper: upper.offset, dead: dead.offset };
     const found = await narrow(job);
@@ -58,7 +59,7 @@ type Narrow = "exact" | "inexact" | "failed";
 /** Where there is no room for the same in f64 (8n² bytes: 1.6 GB at n = 14336), an inexact factor is what there is. */
 function keepInexact(found: Narrow): (error: unknown) => boolean {
   return (error) => {
-    if (found === "inexact" && error instanceof PareError) return true;
+    if (found === "inexact" && error instanceof OutOfMemory) return true;
     throw error;
   };
 }

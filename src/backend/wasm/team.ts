@@ -144,11 +144,12 @@ export class Team implements AsyncDisposable {
 
   /**
    * Waits for all that is queued now, and the main thread sleeps: for memory that must be idle before it can be written.
-   * @throws PareError if a worker has died.
+   * @throws PareError if a worker has died; Error if the backend was disposed.
    */
   settle(): void {
     this.#send();
     for (let done = this.done; done < this.queued; done = this.done) {
+      if (this.#failure) throw this.#failure; // what is queued will never be done
       if (Atomics.load(this.#control, FAILED)) throw new PareError("WASM worker died while memory was awaited");
       Atomics.wait(this.#control, DONE, done | 0, PATIENCE);
     }

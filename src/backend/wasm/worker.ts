@@ -33,7 +33,7 @@ self.onmessage = ({ data }: MessageEvent<Start | Batch>) => {
   } catch (error) {
     if (control) {
       Atomics.store(control, FAILED, 1);
-      Atomics.notify(control, GENERATION);
+      for (const sleep of [GENERATION, DONE]) Atomics.notify(control, sleep);
     }
     report({ failed: String(error) });
     self.close();

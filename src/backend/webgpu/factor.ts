@@ -18,17 +18,16 @@ export class Host implements AsyncDisposable {
     using factor = await host.inverseFactor(copy, damping);
     if (!factor) return undefined;
     const [upperBytes, deadBytes] = await host.read(factor.upper, factor.dead);
-    const upper = device.upload(upperBytes, n, n, "F32");
-    const dead = device.upload(deadBytes, 1, n, "F32");
-    const dispose = (): void => {
-      upper[Symbol.dispose]();
-      dead[Symbol.dispose]();
-    };
-    return { upper, dead, damping: factor.damping, [Symbol.dispose]: dispose };
+    using scope = new DisposableStack();
+    const upper = scope.use(device.upload(upperBytes, n, n, "F32"));
+    const dead = scope.use(device.upload(deadBytes, 1, n, "F32")), owned = scope.move();
+    return { upper, dead, damping: factor.damping, [Symbol.dispose]: () => owned.dispose() };
   }
 
   /** Ends its workers. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await (await this.#opened)?.[Symbol.asyncDispose]();
+    // One that could not be opened has none; whoever asked for a factor was told why.
+    const host = await this.#opened?.catch(() => undefined);
+    await host?.[Symbol.asyncDispose]();
   }
 }
