@@ -12,6 +12,7 @@ import { docsPage } from "./docs.ts";
 import { serveEvents } from "./events.ts";
 import { bearer, checkHost, headers, readOnly } from "./guard.ts";
 import { serveLayers } from "./layers.ts";
+import { Lookout } from "./lookout.ts";
 import { makeMetrics } from "./metrics.ts";
 import { prepare, prepareJson, send } from "./prepared.ts";
 import { problem, refuseInvalid } from "./problem.ts";
@@ -30,15 +31,17 @@ export interface ServerOptions {
   readonly hosts?: readonly string[];
   /** Origins of other sites whose pages may read. Default none. */
   readonly origins?: readonly string[];
-  /** Milliseconds between two looks at the log of a live run. */
+  /** Milliseconds between two looks at the log of live runs. */
   readonly look?: number;
+  /** Streams of events at most. */
+  readonly streams?: number;
   /** Told of an error that is nobody's but Pare's. */
   readonly onBug?: (error: Error) => void;
 }
 
 /** Makes the server's application: a function from requests to responses (`fetch`). */
 export function createApp(options: ServerOptions): OpenAPIHono {
-  const { source, version, token, hosts = [], origins = [], look, onBug = console.error } = options;
+  const { source, version, token, hosts = [], origins = [], look, streams, onBug = console.error } = options;
   const app = new OpenAPIHono({ defaultHook: refuseInvalid });
   const metrics = makeMetrics(source);
   app.use(metrics.watch, headers, checkHost(hosts));
@@ -50,7 +53,7 @@ export function createApp(options: ServerOptions): OpenAPIHono {
 
   serveRuns(app, source);
   serveLayers(app, source);
-  serveEvents(app, source, look);
+  serveEvents(app, source, new Lookout(source, look, streams));
   app.get("/healthz", (context) => {
     source.newestEvent();
     return send(context, prepareJson({ status: "ok" }));

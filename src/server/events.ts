@@ -1,23 +1,23 @@
 /**
  * What happens to a run, while it happens: server-sent events out of the registry's log. Each carries the log's id, so a
  * client that was cut off goes on behind the last one that it saw (Last-Event-ID), in this process or the next.
- *
- * SQLite tells no other process that a row was written; the log is asked instead, by its index, a few times a second.
  */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { streamSSE } from "hono/streaming";
-import { problem, problems } from "./problem.ts";
+import { HTTPException } from "hono/http-exception";
+import type { Lookout } from "./lookout.ts";
+import { problem, problems, refusal } from "./problem.ts";
 import { NoQuerySchema, RunParamsSchema } from "./schemas.ts";
 import { requireRun, type Source } from "./source.ts";
 
-/** Milliseconds between two looks at the log: a quarter of a second is soon enough for an eye. */
-const LOOK = 250;
+/** Seconds after which one for whom there was no room may ask again. */
+const RETRY_AFTER = 5;
 
 /** Milliseconds of silence after which a comment keeps the connection: proxies close silent ones after 30 s or more. */
 const QUIET = 15_000;
 
-/** Adds the route. `look`: milliseconds between two looks at the log. */
-export function serveEvents(app: OpenAPIHono, source: Source, look: number = LOOK): void {
+/** Adds the route. */
+export function serveEvents(app: OpenAPIHono, source: Source, lookout: Lookout): void {
   app.openapi(
     createRoute({
       method: "get",
@@ -36,7 +36,7 @@ export function serveEvents(app: OpenAPIHono, source: Source, look: number = LOO
       responses: {
         200: { description: "The events", content: { "text/event-stream": { schema: z.string() } } },
         204: { description: "The run has ended, and nothing happened since" },
-        ...problems(400, 404),
+        ...problems(400, 404, 503),
       },
     }),
     (context) => {
@@ -45,28 +45,32 @@ export function serveEvents(app: OpenAPIHono, source: Source, look: number = LOO
       if (status !== "running" && seen >= source.newestEvent(id)) return context.body(null, 204);
       // Nobody would read the stream, nor end it.
       if (context.req.method === "HEAD") return context.body(null, 200, { "content-type": "text/event-stream" });
+      if (lookout.full) {
+        const headers = { "retry-after": String(RETRY_AFTER) };
+        throw refusal(503, "as many listen to runs as this server has room for; a run itself can still be asked for", {
+          headers,
+        });
+      }
       context.header("x-accel-buffering", "no");
       return streamSSE(context, async (stream) => {
-        for (let spoken = Date.now(); !stream.aborted; await stream.sleep(look)) {
-          // First the status: what happens after it is in the log that is read next.
-          const { status } = requireRun(source, id), events = source.events(id, seen);
-          for (const { id, kind, data } of events) {
-            await stream.writeSSE({ id: String(id), event: kind, data: JSON.stringify(data) });
-            seen = id;
-          }
+        using listener = lookout.listen(id);
+        stream.onAbort(() => listener.wake());
+        while (!stream.aborted) {
+          const { text, last, status } = listener.after(seen);
+          if (text) await stream.write(text);
+          seen = last;
           if (status !== "running") {
             // A process that was killed left no event that says so.
             if (status === "interrupted") await stream.writeSSE({ event: "status", data: JSON.stringify({ status }) });
             return;
           }
-          if (events.length) spoken = Date.now();
-          else if (Date.now() - spoken > QUIET) {
-            await stream.write(": still running\n\n");
-            spoken = Date.now();
-          }
+          if (!await listener.news(QUIET)) await stream.write(": still running\n\n");
         }
-      }, async (_error, stream) => {
-        await stream.writeSSE({ event: "problem", data: await problem(503, "the registry cannot be read").text() });
+      }, async (error, stream) => {
+        const response = error instanceof HTTPException
+          ? error.getResponse()
+          : problem(503, "the registry cannot be read");
+        await stream.writeSSE({ event: "problem", data: await response.text() });
       });
     },
   );

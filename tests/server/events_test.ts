@@ -1,7 +1,8 @@
 /** The stream of a run's events: complete, in order, gone on with where it was cut, and over when the run is. */
-import { assertEquals, assertGreater } from "@std/assert";
+import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { Registry } from "../../src/run/registry.ts";
-import { linear } from "../run/runs.ts";
+import { createApp } from "../../src/server/app.ts";
+import { linear, manifest } from "../run/runs.ts";
 import { ask, NAMES, openFixture } from "./fixture.ts";
 
 /** One event. */
@@ -76,6 +77,64 @@ Deno.test("a run whose process died reads as interrupted, although its log does 
   await using other = await openFixture({ source: reader });
   const heard = await listen(await ask(other.app, `/api/runs/${live}/events`));
   assertEquals(heard.at(-1), { event: "status", data: { status: "interrupted" } });
+});
+
+Deno.test("however many listen, the log is looked at as for one, and read once for all", async () => {
+  await using fixture = await openFixture();
+  const { path, ids: [, , live], registry } = fixture;
+  using reader = Registry.open(path, { mode: "read" });
+  const asked = { newestEvent: 0, events: 0, get: 0 };
+  const source = new Proxy(reader, {
+    get(target, name: keyof typeof asked) {
+      if (name in asked) asked[name]++;
+      return target[name].bind(target);
+    },
+  });
+  const app = createApp({ source, version: "0.1.0", look: 5 });
+  const responses = await Promise.all(Array.from({ length: 200 }, () => ask(app, `/api/runs/${live}/events`)));
+  const heard = responses.map((response) => listen(response));
+  for (let looks = asked.newestEvent + 5; asked.newestEvent < looks;) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  const before = { ...asked };
+  registry.finish(live, { phases: {} });
+  const all = await Promise.all(heard);
+  for (const each of all) assertEquals(each, all[0]);
+  assertEquals(all[0].at(-1)?.data, { status: "finished" });
+  assertLess(before.events, 3); // one for all that came with nothing seen
+  assertLess(asked.events - before.events, 3);
+  assertLess(asked.get - before.get, 3);
+});
+
+Deno.test("more streams than there is room for are 503 with when to ask again, until one ends", async () => {
+  await using fixture = await openFixture({ streams: 2 });
+  const { app, ids: [finished, , live] } = fixture, address = `/api/runs/${live}/events`;
+  const open = [await ask(app, address), await ask(app, address)];
+  const refused = await ask(app, address);
+  assertEquals([refused.status, refused.headers.get("retry-after")], [503, "5"]);
+  assertEquals((await refused.json()).title, "Service Unavailable");
+  assertEquals((await ask(app, `/api/runs/${finished}`)).status, 200);
+  await listen(open[0], 1); // and goes away
+  let again = await ask(app, address);
+  while (again.status !== 200) {
+    await again.body?.cancel();
+    again = await ask(app, address);
+  }
+  for (const { body } of [open[1], again]) await body!.cancel();
+});
+
+Deno.test("who listens to a run that is removed is told that there is none, and others hear on", async () => {
+  await using fixture = await openFixture();
+  const { app, path, registry, ids: [, , live] } = fixture;
+  const other = registry.begin(manifest({ planId: "00000000000000ee" }));
+  const heard = listen(await ask(app, `/api/runs/${other}/events`), 2);
+  const alive = listen(await ask(app, `/api/runs/${live}/events`));
+  using later = Registry.open(path, { mode: "write", now: () => Date.now() + 86_400_000 }); // for it, the run is dead
+  later.remove(other);
+  const { event, data } = (await heard).at(-1)!;
+  assertEquals([event, (data as { detail: string }).detail], ["problem", `there is no run "${other}"`]);
+  registry.finish(live, { phases: {} });
+  assertEquals((await alive).at(-1)?.data, { status: "finished" });
 });
 
 Deno.test("a Last-Event-ID that no event has is a 400 problem that names it", async () => {
