@@ -1,28 +1,32 @@
 /** `deno task serve`: opens the registry to read, and shows it until it is stopped. */
+import { statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import project from "../deno.json" with { type: "json" };
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { serveCommand, type ServeValues, settleToken } from "../src/cli/serve_command.ts";
 import { PareError } from "../src/errors.ts";
 import { defaultRegistry } from "../src/run/place.ts";
 import { Reach } from "./sandbox.ts";
-import { Registry } from "../src/run/registry.ts";
 import { createApp } from "../src/server/app.ts";
+import { ArrivingRegistry } from "../src/server/arriving.ts";
+import { listen } from "../src/server/listen.ts";
+
+/** Why a server cannot listen where it is to, by the system's code. */
+const REASONS: Readonly<Record<string, (values: ServeValues) => string>> = {
+  EADDRINUSE: ({ host, port }) => `port ${port} of ${host} is in use; --port N takes another one`,
+  EACCES: ({ host, port }) => `port ${port} of ${host}: not permitted; expected one of 1024 or more`,
+  EADDRNOTAVAIL: ({ host }) => `--host ${host} is no address of this machine`,
+  ENOTFOUND: ({ host }) => `--host ${host}: no such name`,
+  EAI_AGAIN: ({ host }) => `--host ${host}: no such name, as far as can be seen now`,
+};
 
 /** Begins to listen. @throws PareError if that is not possible. */
-function listen(app: { fetch(request: Request): Response | Promise<Response> }, { host, port }: ServeValues) {
+async function open(app: { fetch(request: Request): Response | Promise<Response> }, values: ServeValues) {
   try {
-    return Deno.serve({ hostname: host, port, onListen() {} }, (request) => app.fetch(request));
+    return await listen((request) => app.fetch(request), values);
   } catch (error) {
-    const reasons = [
-      [Deno.errors.AddrInUse, `port ${port} of ${host} is in use; --port N takes another one`],
-      [Deno.errors.PermissionDenied, `port ${port} of ${host}: not permitted; expected one of 1024 or more`],
-      [Deno.errors.AddrNotAvailable, `--host ${host} is no address of this machine`],
-    ] as const;
-    const reason = reasons.find(([kind]) => error instanceof kind)?.[1];
-    // A name that does not resolve is a plain Error.
-    throw reason || !(error instanceof TypeError)
-      ? new PareError(reason ?? `--host ${host}: ${(error as Error).message}`, { cause: error })
-      : error;
+    const reason = REASONS[(error as { code?: string }).code ?? ""];
+    throw reason ? new PareError(reason(values), { cause: error }) : error;
   }
 }
 
@@ -44,6 +48,10 @@ type Given = ServeValues & { readonly token?: string };
 /** Says what the server may touch: Pare's own files, the registry, one address. */
 function enter(given: Given) {
   const { host, port } = given, runs = given.runs ?? defaultRegistry(), reach = new Reach();
+  // A registry comes with the first run, its folder does not: who names another one has made a mistake in writing.
+  if (given.runs !== undefined && !isDirectory(dirname(resolve(runs)))) {
+    throw new PareError(`--runs ${runs}: there is no folder ${dirname(resolve(runs))}`);
+  }
   reach.readRegistry(runs);
   const net = [`${bracketed(host)}:${port}`];
   return Promise.resolve({
@@ -52,18 +60,22 @@ function enter(given: Given) {
   });
 }
 
+const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+
 /** A host as an address has it. */
 const bracketed = (host: string): string => host.includes(":") ? `[${host}]` : host;
 
 /** The server itself, in its sandbox. */
 export async function main(values: Given, { terminal, signal }: Context): Promise<Outcome> {
   const path = values.runs!;
-  using registry = Registry.open(path, { mode: "read" });
+  using registry = new ArrivingRegistry(path);
+  const begun = registry.there;
   const { allowHost: hosts, allowOrigin: origins, token } = values;
   const app = createApp({ source: registry, version: project.version, token, hosts, origins });
-  const { hostname, port } = listen(app, values).addr;
-  const address = `http://${bracketed(hostname)}:${port}/`;
-  terminal.note(`${address} shows ${path}${token ? "" : "; only this machine can see it"}`);
+  await using listening = await open(app, values);
+  const address = `http://${bracketed(listening.hostname)}:${listening.port}/`;
+  const notes = [...begun ? [] : ["no run is recorded there yet"], ...token ? [] : ["only this machine can see it"]];
+  terminal.note([`${address} shows ${path}`, ...notes].join("; "));
   await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
   return { text: `${address} is closed`, json: { address } };
 }

@@ -20,6 +20,9 @@ const RETRY = 5;
 /** What SQLite says when another process is at the file. */
 const LOCKED = "database is locked";
 
+/** That a registry is not there yet, or is only just being made: who reads it may wait for it. */
+export class NoRegistry extends PareError {}
+
 /** Whether a registry is only looked at. */
 export type Mode = "read" | "write";
 
@@ -61,7 +64,8 @@ export function inWords<T>(path: string, act: () => T): T {
 
 /**
  * Opens a registry. For writing, it is created if it does not exist, and brought up to date.
- * @throws PareError if it does not exist (to read), is none, is damaged, comes from a newer Pare, or cannot be written.
+ * @throws NoRegistry if it does not exist or is empty (to read).
+ * @throws PareError if it is none, is damaged, comes from a newer Pare, or cannot be written.
  */
 export function openDatabase(path: string, mode: Mode): DatabaseSync {
   if (mode === "write") {
@@ -78,8 +82,8 @@ export function openDatabase(path: string, mode: Mode): DatabaseSync {
       // In one transaction: another process may be making the tables right now.
       const steps = transact(database, () => countSteps(database, path), "DEFERRED");
       if (mode === "read" && steps < MIGRATIONS.length) {
-        const found = steps ? "comes from an older Pare; the next run brings it up to date" : "is empty";
-        throw new PareError(`the registry of runs ${path} ${found}`);
+        if (!steps) throw new NoRegistry(`the registry of runs ${path} is empty`);
+        throw new PareError(`the registry of runs ${path} comes from an older Pare; the next run brings it up to date`);
       }
       if (steps < MIGRATIONS.length) migrate(database, path);
       if (mode === "write") {
@@ -101,7 +105,7 @@ function expectThere(path: string): void {
     statSync(path);
   } catch (error) {
     if ((error as { code?: string }).code !== "ENOENT") return; // SQLite says what is wrong
-    throw new PareError(`the registry of runs ${path} does not exist; the first run that is recorded there makes it`);
+    throw new NoRegistry(`the registry of runs ${path} does not exist; the first run that is recorded there makes it`);
   }
 }
 

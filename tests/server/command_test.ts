@@ -2,6 +2,8 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { TextLineStream } from "../../src/cli/lines.ts";
 import { ROOT, run, start } from "../scripts/commands.ts";
+import { Registry } from "../../src/run/registry.ts";
+import { manifest } from "../run/runs.ts";
 import { openFixture } from "./fixture.ts";
 
 /** Starts the server on a free port; where it listens, and how to end it. */
@@ -34,6 +36,21 @@ Deno.test("it says where it listens, answers there, and ends on SIGTERM", async 
     assertEquals(taken.err.trim().split("\n").length, 1);
   } finally {
     assertEquals(await stop(), 143);
+  }
+});
+
+Deno.test("it starts before any run is recorded, and shows the first one when it comes", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "pare-server-" }), path = `${directory}/runs.db`;
+  const { address, stop } = await serve("--runs", path);
+  const listed = async () => (await (await fetch(`${address}api/runs`)).json()).runs;
+  try {
+    assertEquals(await listed(), []);
+    using registry = Registry.open(path, { mode: "write" });
+    const id = registry.begin(manifest({ planId: "00000000000000aa" }));
+    assertEquals((await listed()).map((run: { id: string }) => run.id), [id]);
+  } finally {
+    await stop();
+    await Deno.remove(directory, { recursive: true });
   }
 });
 
