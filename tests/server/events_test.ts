@@ -93,7 +93,8 @@ Deno.test("however many listen, the log is looked at as for one, and read once f
   const app = createApp({ source, version: "0.1.0", look: 5 });
   const responses = await Promise.all(Array.from({ length: 200 }, () => ask(app, `/api/runs/${live}/events`)));
   const heard = responses.map((response) => listen(response));
-  for (let looks = asked.newestEvent + 5; asked.newestEvent < looks;) {
+  const looks = asked.newestEvent + 5;
+  while (asked.newestEvent < looks) {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   const before = { ...asked };
