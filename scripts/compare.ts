@@ -119,7 +119,6 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   const calibrated = jobs.filter(isCalibrated);
   const numbers: readonly (number | undefined)[] = values.samples ?? [undefined], [seed] = values.seeds;
   const calibration = calibrated.length ? await draw(numbers.at(-1), seed) : undefined;
-  const evaluation = corpusOf(windows), calibratedOn = calibration && corpusOf(calibration);
   const { methods, sparsities, seeds } = values;
   const manifest = await describeRun({
     kind: "compare",
@@ -127,13 +126,14 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     backend,
     files: values.files!,
     request: { methods, sparsities, samples: values.samples ?? null, seeds, ...solve && { ...solve } },
-    calibration: calibratedOn,
-    evaluation,
+    calibration: calibration && corpusOf(calibration),
+    evaluation: corpusOf(windows),
   }, context);
+  const { evaluation, calibration: calibratedOn } = manifest.plan;
   using recorder = Recorder.begin(values.registry, manifest, values.out);
   const tell = (label: string, perplexity: number) => {
     terminal.note(`${label}: perplexity ${perplexity.toFixed(2)}`);
-    recorder.perplexity({ label, perplexity, evaluation });
+    recorder.perplexity({ label, perplexity, evaluation: evaluation! });
   };
   try {
     const dense = await score("dense, perplexity", values.model);
@@ -164,8 +164,8 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     );
 
     const comparison: Comparison = {
-      model: checkpoint.path,
-      evaluation,
+      model: manifest.plan.model.name,
+      evaluation: evaluation!,
       ...calibratedOn && { calibration: calibratedOn },
       rows: [{ method: "dense", asked: "", sparsity: dense.sparsity, perplexity: dense.perplexity }, ...rows],
       ...points.length && { samples: { asked: values.sparsities[0], seeds: values.seeds, points } },

@@ -84,11 +84,11 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   await using backend = await openBackend(values.backend, { workers: values.workers });
   terminal.note(`backend: ${backend.name} (${backend.description})`);
   const { description: corpus, length: seqlen, windows: count, sha256 } = windows;
-  const evaluation = corpusOf(windows);
   const manifest = await describeRun(
-    { kind: "eval", checkpoint, backend, files: [values.corpusFile!], request: {}, evaluation },
+    { kind: "eval", checkpoint, backend, files: [values.corpusFile!], request: {}, evaluation: corpusOf(windows) },
     context,
   );
+  const evaluation = manifest.plan.evaluation!;
   const pruned = await checkpoint.readText(MANIFEST_FILE);
   const base = pruned === undefined ? undefined : parseManifest(pruned, MANIFEST_FILE);
   const before = values.force ? undefined : Recorder.done(values.registry, manifest);
@@ -97,7 +97,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     ? { record: known, run: before!.id, seconds: before!.phases.eval, peakBytes: before!.peakBytes }
     : await work();
   if (values.card) {
-    const dense = Recorder.measured(values.registry, base!.plan.model.sha256, evaluation.sha256);
+    const dense = Recorder.measured(values.registry, base!.plan.model.sha256, evaluation);
     await addToCard(checkpoint.path, [...dense ? [dense] : [], record]);
   }
   const { perplexity } = record, sparsity = record.sparsity!;

@@ -1,14 +1,19 @@
-/** What `verify` says of a run and its repetition: identical, or where they part. */
+/**
+ * What `verify` says of a run and its repetition: identical, or where they part. Both are read in a sandbox: the run's model
+ * may be anybody's.
+ */
 import { join } from "node:path";
 import type { Outcome } from "../src/cli/run.ts";
 import { table } from "../src/cli/table.ts";
 import { showShare } from "../src/cli/units.ts";
 import { locateCheckpoint, openCheckpoint, PareError } from "../src/mod.ts";
-import { compareHashes, differingBits, type Hashes } from "../src/run/compare.ts";
+import { compareHashes, differingBits, type Hashes, protocolOf } from "../src/run/compare.ts";
 import { digest, maskBits } from "../src/run/digest.ts";
-import type { PerplexityRecord } from "../src/run/record.ts";
+import { describeChange } from "../src/run/manifest.ts";
+import type { InputFile, PerplexityRecord } from "../src/run/record.ts";
 import type { LinearSummary } from "../src/run/registry.ts";
 import { isFile } from "./shared.ts";
+import { checkWritten } from "./written.ts";
 
 /** What the results of a run are known from. */
 export interface Original {
@@ -37,38 +42,49 @@ async function readHashes(model: string, names: readonly string[]) {
 export interface About {
   readonly run: string;
   readonly sameBackend: boolean;
+  /** In what the repetition was computed differently: where there is nothing, every bit must be the same. */
+  readonly differences: readonly string[];
 }
 
-/** Compares perplexities by their labels: on the run's own backend every bit of them. */
+/** What is said of two results that differ and may. */
+const mayDiffer = ({ differences }: About): string => `not identical, and need not be: ${differences.join("; ")}`;
+
+/** Compares perplexities by their labels and protocols: where nothing was computed differently, every bit of them. */
 export function judgePerplexities(
   about: About,
   expected: readonly PerplexityRecord[],
   found: readonly PerplexityRecord[],
 ): Outcome {
-  const perplexities = expected.map(({ label, perplexity }) => ({
+  const perplexities = expected.map(({ label, perplexity, evaluation }) => ({
     label,
     expected: perplexity,
-    found: found.find((each) => each.label === label)?.perplexity,
+    found: found.find((each) => each.label === label && protocolOf(each.evaluation) === protocolOf(evaluation))
+      ?.perplexity,
   }));
   const first = perplexities.find(({ expected, found }) => expected !== found), identical = !first;
   const rows = perplexities.map(({ label, expected, found }) => [label, `${expected}`, `${found ?? "-"}`]);
   const shown = table(["perplexity", "run", "repetition"], rows), json = { ...about, identical, perplexities };
   if (identical) return { text: `${shown}\n\nidentical: every perplexity`, json };
-  if (!about.sameBackend) return { text: `${shown}\n\non another backend than the run's`, json };
+  if (about.differences.length) return { text: `${shown}\n\n${mayDiffer(about)}`, json };
   const problem = `not identical; first ${first.label}: ${first.found ?? "none"}, the run has ${first.expected}`;
   return { text: shown, json, problems: [problem] };
 }
 
-/** Compares every mask and weight with those of the run, by their hashes, and bit by bit where its model is there. */
-export async function judgeLinears(
-  about: About,
-  original: Original,
-  repeated: { readonly model: string; readonly linears: readonly LinearSummary[] },
-): Promise<Outcome> {
+/** The repetition of a run that prunes. */
+export interface Repetition {
+  readonly model: string;
+  readonly linears: readonly LinearSummary[];
+  readonly outputs: readonly InputFile[];
+}
+
+/**
+ * Compares every mask and weight with those of the run, by their hashes, and bit by bit where its model is there; of that
+ * the tensors that were not pruned, too.
+ */
+export async function judgeLinears(about: About, original: Original, repeated: Repetition): Promise<Outcome> {
   const names = repeated.linears.map(({ name }) => name);
-  const before = original.model && await isFile(join(original.model, "config.json"))
-    ? await readHashes(await locateCheckpoint(original.model), names)
-    : undefined;
+  const model = original.model && await isFile(join(original.model, "config.json")) ? original.model : undefined;
+  const before = model === undefined ? undefined : await readHashes(await locateCheckpoint(model), names);
   const expected = original.hashes ?? before?.hashes;
   if (!expected) {
     throw new PareError(`${about.run}: neither its registry nor its model is here: nothing to compare with`);
@@ -86,16 +102,43 @@ export async function judgeLinears(
     ...compared.first,
     ...before && names.includes(compared.first.name) && { maskBits: bits(compared.first.name) },
   };
-  const json = { ...about, ...compared, agreement, first };
+  const shards = repeated.outputs.filter(({ path }) => path.endsWith(".safetensors"));
+  const files = model === undefined ? [] : await checkWritten(model, shards);
+  const identical = compared.identical && !files.length;
+  const json = { ...about, ...compared, identical, agreement, first, files };
   const shown = table(["linears", "same masks", "same weights", "mask agreement"], [[
     `${compared.linears}`,
     `${compared.sameMasks}`,
     `${compared.sameWeights}`,
     agreement === undefined ? "-" : showShare(agreement),
   ]]);
-  if (compared.identical) return { text: `${shown}\n\nidentical: every mask and every weight`, json };
-  if (!about.sameBackend) return { text: `${shown}\n\non another backend than the run's`, json };
-  const where = `${first!.name}: its ${first!.what} differs` +
-    (first && "maskBits" in first ? `, in ${first.maskBits} bits of the mask` : "");
+  if (identical) return { text: `${shown}\n\nidentical: every mask and every weight`, json };
+  if (about.differences.length) return { text: `${shown}\n\n${mayDiffer(about)}`, json };
+  const where = first
+    ? `${first.name}: its ${first.what} differs${
+      "maskBits" in first && first.maskBits !== undefined ? `, in ${first.maskBits} bits of the mask` : ""
+    }`
+    : `${describeChange(files[0], "wrote")}, though its linears are the same`;
   return { text: shown, json, problems: [`not identical; first ${where}`] };
+}
+
+/** Compares the linears of a model with what the registry says of them; nothing is computed. */
+async function judgeStored(run: string, model: string, hashes: readonly Hashes[]): Promise<Outcome> {
+  const found = await readHashes(model, hashes.map(({ name }) => name)), compared = compareHashes(hashes, found.hashes);
+  const json = { run, fast: true, ...compared };
+  if (compared.identical) return { text: `identical: ${compared.linears} linears are those that the run wrote`, json };
+  const { name, what } = compared.first!;
+  return { text: "", json, problems: [`not what the run wrote; first ${name}: its ${what} differs`] };
+}
+
+/** What is to be judged. */
+export type Case =
+  | { readonly about: About; readonly original: Original; readonly repeated: Repetition }
+  | { readonly run: string; readonly model: string; readonly hashes: readonly Hashes[] };
+
+/** The judgement, in its sandbox. */
+export function main(asked: Case): Promise<Outcome> {
+  return "about" in asked
+    ? judgeLinears(asked.about, asked.original, asked.repeated)
+    : judgeStored(asked.run, asked.model, asked.hashes);
 }

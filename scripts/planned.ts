@@ -4,7 +4,7 @@ import type { pruneCommand } from "../src/cli/prune_command.ts";
 import { PareError } from "../src/mod.ts";
 import { parseManifest } from "../src/run/manifest.ts";
 import { canonicalJson, parsePlan } from "../src/run/plan.ts";
-import type { Plan } from "../src/run/record.ts";
+import type { Corpus, Plan } from "../src/run/record.ts";
 
 type Flags = Values<typeof pruneCommand.flags>;
 
@@ -55,10 +55,13 @@ export function planFlags(given: Flags, { request, backend, calibration }: Plan)
  * @throws PareError saying which part of the plan is not what was found.
  */
 export function refuseOtherPlan(expected: Plan, found: Plan, where: string): void {
+  const protocol = (corpus: Corpus | undefined) => corpus && `${corpus.sequences} x ${corpus.seqlen} tokens`;
   const parts: readonly (readonly [string, unknown, unknown])[] = [
     ["the model's SHA-256", expected.model.sha256, found.model.sha256],
     ["the calibration's SHA-256", expected.calibration?.sha256, found.calibration?.sha256],
+    ["the calibration", protocol(expected.calibration), protocol(found.calibration)],
     ["the evaluation's SHA-256", expected.evaluation?.sha256, found.evaluation?.sha256],
+    ["the evaluation", protocol(expected.evaluation), protocol(found.evaluation)],
     ["Pare", expected.pare, found.pare],
     ["the request", canonicalJson(expected.request), canonicalJson(found.request)],
   ];

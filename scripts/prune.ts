@@ -14,6 +14,7 @@ import {
   openCheckpoint,
   outlierRatios,
   owlRequests,
+  PareError,
   planPrune,
   type Progress,
   prune,
@@ -23,14 +24,16 @@ import {
   type SparsityMap,
 } from "../src/mod.ts";
 import { CARD_FILE, modelCard } from "../src/run/card.ts";
-import { MANIFEST_FILE, manifestText, parseManifest } from "../src/run/manifest.ts";
+import { MANIFEST_FILE, manifestText, publicManifest } from "../src/run/manifest.ts";
+import { canonicalJson } from "../src/run/plan.ts";
 import { measure, type Measures } from "../src/run/measures.ts";
 import type { Json, LinearRecord, Manifest } from "../src/run/record.ts";
 import { refuseOtherPlan } from "./planned.ts";
 import { enter, type Given, readMap, understand } from "./prune_request.ts";
 import { aboutDamping, aboutErrors, planLines, summary } from "./prune_text.ts";
 import { corpusOf, describeRun, hubId, Recorder } from "./record.ts";
-import { defaultSeqlen, downloads, isFile } from "./shared.ts";
+import { defaultSeqlen, downloads } from "./shared.ts";
+import { isDone } from "./written.ts";
 
 /** The calibration sequences that the flags ask for. */
 function calibrate(values: PruneValues, checkpoint: Checkpoint, shape: Shape, context: Context): Promise<Calibration> {
@@ -46,12 +49,6 @@ function calibrate(values: PruneValues, checkpoint: Checkpoint, shape: Shape, co
     seed: values.seed,
     onProgress: downloads(context.terminal),
   });
-}
-
-/** Whether a directory is the finished result of a plan. */
-async function isDone(out: string, planId: string): Promise<boolean> {
-  const path = `${out}/${MANIFEST_FILE}`;
-  return await isFile(path) && parseManifest(await Deno.readTextFile(path), path).planId === planId;
 }
 
 /** What stands in a journal: a block's records, or the outliers that OWL shares out sparsity by. */
@@ -124,8 +121,12 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
       values.plan === undefined ? "the run's plan" : `--plan ${values.plan}`,
     );
   }
+  if (given.planned?.numerics && canonicalJson(given.planned.numerics) !== canonicalJson(manifest.plan.numerics!)) {
+    const { arithmetic } = given.planned.numerics;
+    terminal.note(`the plan was made for other kernels or another arithmetic (${arithmetic}): the bytes may differ`);
+  }
   if (values.dryRun) return { text: lines.join("\n"), json: { ...json, runPlan: manifest.plan } };
-  if (!values.force && await isDone(values.out!, manifest.planId)) {
+  if (!values.force && await isDone(values.out!, manifest.planId, Recorder.done(given.registry, manifest)?.manifest)) {
     return {
       text: `${values.out}: holds what this run would write, plan ${manifest.planId}; --force computes it again`,
       json: { ...json, run: manifest.planId, out: values.out, done: true },
@@ -219,10 +220,15 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
       },
     });
     lap("prune");
-    await writer.finish(await beside(manifest, checkpoint, records));
+    const baseCard = await readCard(checkpoint, terminal);
+    let complete = manifest;
+    await writer.finish((written) => {
+      complete = { ...manifest, outputs: written.filter(({ path }) => path !== CARD_FILE && path !== MANIFEST_FILE) };
+      return beside(complete, checkpoint, baseCard, records);
+    });
     lap("write");
     const seconds = (performance.now() - start) / 1000, peakBytes = await context.peakMemory();
-    recorder.finish(phases, peakBytes);
+    recorder.finish(phases, peakBytes, complete);
     const text = [
       [summary(records), ...aboutErrors(records), ...aboutDamping(records, solve.damping)].join("\n"),
       `${values.out}: written in ${showSeconds(seconds)}, peak memory ${showBytes(peakBytes)}; run ${recorder.id}`,
@@ -245,13 +251,25 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   }
 }
 
+/** The base's own card, where it has one that can be read. */
+async function readCard(checkpoint: Checkpoint, terminal: Context["terminal"]): Promise<string | undefined> {
+  try {
+    return await checkpoint.readText(CARD_FILE);
+  } catch (error) {
+    // A text that cannot be read is no reason to throw hours of work away.
+    if (!(error instanceof PareError)) throw error;
+    terminal.note(`the base's model card is left out of account: ${error.message}`);
+  }
+}
+
 /** The files that a pruned model gets beside its own: its manifest, and its card in place of the base's. */
-async function beside(
-  manifest: Manifest,
+function beside(
+  whole: Manifest,
   checkpoint: Checkpoint,
+  baseCard: string | undefined,
   linears: readonly LinearRecord[],
-): Promise<Record<string, string>> {
-  const baseCard = await checkpoint.readText(CARD_FILE).catch(() => undefined);
+): Record<string, string> {
+  const manifest = publicManifest(whole, { name: whole.plan.model.name, path: checkpoint.path });
   return {
     [MANIFEST_FILE]: manifestText(manifest),
     [CARD_FILE]: modelCard({ manifest, baseId: hubId(checkpoint.path), baseCard, linears }),

@@ -7,7 +7,8 @@ import project from "../deno.json" with { type: "json" };
 import type { Context } from "../src/cli/run.ts";
 import { CARD_FILE } from "../src/run/card.ts";
 import { digestFile, digestKernels, digestModel } from "../src/run/digest.ts";
-import { makeManifest } from "../src/run/manifest.ts";
+import { fileName, makeManifest } from "../src/run/manifest.ts";
+import { makeNumerics } from "../src/run/numerics.ts";
 import type {
   Corpus,
   InputFile,
@@ -19,7 +20,7 @@ import type {
   RunRecord,
 } from "../src/run/record.ts";
 import { Registry } from "../src/run/registry.ts";
-import { type Calibration, type Checkpoint, PareError } from "../src/mod.ts";
+import { type Backend, type Calibration, type Checkpoint, PareError } from "../src/mod.ts";
 
 /** What `--runs` says for no registry. */
 export const NO_RUNS = "none";
@@ -27,7 +28,7 @@ export const NO_RUNS = "none";
 /** What is known of a run before it begins. */
 export interface Subject extends Pick<Plan, "kind" | "request" | "calibration" | "evaluation"> {
   readonly checkpoint: Checkpoint;
-  readonly backend: { readonly name: string; readonly description: string };
+  readonly backend: Pick<Backend, "name" | "description" | "arithmetic">;
   /** Files that were read beside the model's. */
   readonly files: readonly string[];
 }
@@ -57,24 +58,31 @@ export async function describeRun(subject: Subject, { args }: Context): Promise<
     // What is said of a model is not the model: its card may change (`eval --card`), and nothing that is computed with it.
     if (basename(source) !== CARD_FILE && (await Deno.stat(source)).isFile) sources.push(source);
   }
-  const model = await hash(sources), others = await hash(files);
+  const model = await hash(sources), others = await hash(files), kernels = await digestKernels();
+  const name = backend.name === "webgpu" ? "webgpu" : "wasm";
   const plan: Plan = {
     kind,
     pare: project.version,
     model: { name: modelName(checkpoint.path), sha256: digestModel(model) },
-    backend: backend.name === "webgpu" ? "webgpu" : "wasm",
+    backend: name,
+    numerics: makeNumerics(name, backend.arithmetic, kernels),
     request,
-    ...calibration && { calibration },
-    ...evaluation && { evaluation },
+    ...calibration && { calibration: named(calibration) },
+    ...evaluation && { evaluation: named(evaluation) },
   };
   return makeManifest({
     plan,
     args,
     directory: Deno.cwd(),
     inputs: [...model, ...others],
-    kernels: await digestKernels(),
+    kernels,
     backend: backend.description,
   });
+}
+
+/** A corpus that is called by its file's name: where that stands is no part of a plan. */
+function named(corpus: Corpus): Corpus {
+  return { ...corpus, description: fileName(corpus.description) };
 }
 
 /** `owner/name` of a snapshot in the Hub's cache, else the last part of the path. */
@@ -107,23 +115,18 @@ export class Recorder implements Disposable {
     return new Recorder(registry, before?.id ?? registry.begin(manifest, target));
   }
 
-  /** The finished run of the same plan by the same kernels, if there is one: what it found need not be computed again. */
+  /** The finished run of the same plan, if there is one: what it found need not be computed again. */
   static done(path: string | undefined, manifest: Manifest): RunRecord | undefined {
     if (path === undefined) return undefined;
     using registry = Registry.open(path, { mode: "write" });
-    const found = registry.finishedRun(manifest.planId), kernels = JSON.stringify(manifest.kernels);
-    return found && JSON.stringify(found.manifest.kernels) === kernels ? found : undefined;
+    return registry.finishedRun(manifest.planId);
   }
 
-  /** What a model's evaluation on some text gave, if it is known. */
-  static measured(
-    path: string | undefined,
-    modelSha256: string,
-    evaluationSha256: string,
-  ): PerplexityRecord | undefined {
+  /** What a model's evaluation by some protocol gave, if it is known. */
+  static measured(path: string | undefined, modelSha256: string, evaluation: Corpus): PerplexityRecord | undefined {
     if (path === undefined) return undefined;
     using registry = Registry.open(path, { mode: "write" });
-    return registry.measured(modelSha256, evaluationSha256);
+    return registry.measured(modelSha256, evaluation);
   }
 
   /** How far it has come. */
@@ -147,9 +150,9 @@ export class Recorder implements Disposable {
     if (run) this.registry!.perplexity(run.id, record);
   }
 
-  /** The run has come to its end. */
-  finish(phases: Record<string, number>, peakBytes: number): void {
-    this.registry?.finish(this.id, { phases, peakBytes });
+  /** The run has come to its end; its manifest names what it wrote, if it did. */
+  finish(phases: Record<string, number>, peakBytes: number, manifest?: Manifest): void {
+    this.registry?.finish(this.id, { phases, peakBytes, manifest });
     this.#ended = true;
   }
 

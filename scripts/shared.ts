@@ -7,6 +7,11 @@ export function defaultSeqlen(shape: Shape): number {
   return Math.min(DEFAULT_SEQLEN, shape.maxLength);
 }
 
+/** Whether there is anything at a path. */
+export function exists(path: string): Promise<boolean> {
+  return Deno.stat(path).then(() => true, () => false);
+}
+
 /** Whether a file is there. */
 export function isFile(path: string): Promise<boolean> {
   return Deno.stat(path).then(({ isFile }) => isFile, () => false);

@@ -9,27 +9,39 @@ import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { type Permissions, runSandboxed, showPermissions } from "../src/cli/sandbox.ts";
 import { verifyCommand } from "../src/cli/verify_command.ts";
 import { PareError } from "../src/mod.ts";
-import { checkInputs, describeChange, MANIFEST_FILE, parseManifest } from "../src/run/manifest.ts";
+import { describeChange, MANIFEST_FILE, parseManifest } from "../src/run/manifest.ts";
+import { numericDifferences } from "../src/run/numerics.ts";
 import { defaultRegistry } from "../src/run/place.ts";
 import type { Manifest } from "../src/run/record.ts";
 import { Registry } from "../src/run/registry.ts";
 import { enter as enterCompare } from "./compare_request.ts";
 import { enter as enterEval } from "./eval.ts";
-import { judgeLinears, judgePerplexities, type Original } from "./judge.ts";
+import { type Case, judgePerplexities, type Original } from "./judge.ts";
 import { planFlags, refuseOtherPlan } from "./planned.ts";
 import { enter as enterPrune } from "./prune_request.ts";
+import { inputsHere, type Read, refuseChanges, relocate } from "./relocate.ts";
+import { Reach } from "./sandbox.ts";
 import { isFile } from "./shared.ts";
+import { checkInSandbox } from "./written.ts";
 
 type Given = Values<typeof verifyCommand.flags>;
 
+/** A run, with what is known of its results, and the folder of the manifest that it was found by. */
+type Found = Original & { readonly manifest: Manifest; readonly folder?: string };
+
 /** Finds a run by its id, a manifest's path or a pruned model's. */
-async function find(reference: string, runs: string | undefined): Promise<Original & { readonly manifest: Manifest }> {
+async function find(reference: string, runs: string | undefined): Promise<Found> {
   const path = await isFile(join(reference, MANIFEST_FILE)) ? join(reference, MANIFEST_FILE) : reference;
+  const registryPath = resolve(runs ?? defaultRegistry());
   if (await isFile(path)) {
-    const manifest = parseManifest(await Deno.readTextFile(path), path), directory = resolve(path, "..");
-    return { manifest, model: await isFile(join(directory, "config.json")) ? directory : undefined };
+    const manifest = parseManifest(await Deno.readTextFile(path), path), folder = resolve(path, "..");
+    return {
+      manifest: await isFile(registryPath) ? withPlaces(manifest, registryPath) : manifest,
+      model: await isFile(join(folder, "config.json")) ? folder : undefined,
+      folder,
+    };
   }
-  using registry = Registry.open(resolve(runs ?? defaultRegistry()), { mode: "read" });
+  using registry = Registry.open(registryPath, { mode: "read" });
   const found = registry.get(reference);
   if (!found) {
     throw new PareError(`${reference}: neither a run of the registry nor a manifest; deno task serve shows runs`);
@@ -41,6 +53,16 @@ async function find(reference: string, runs: string | undefined): Promise<Origin
   return manifest.plan.kind === "prune"
     ? { manifest, model: out, hashes: registry.layers(found.id) }
     : { manifest, perplexities };
+}
+
+/** A manifest that travels, with what only the registry of where it was made knows: where things stood, what was written. */
+function withPlaces(manifest: Manifest, registryPath: string): Manifest {
+  using registry = Registry.open(registryPath, { mode: "read" });
+  const recorded = registry.finishedRun(manifest.planId)?.manifest;
+  // The path of a manifest of before tells the same, and its plan does not name the kernels.
+  if (!recorded || manifest.directory !== undefined) return manifest;
+  const { args, directory, inputs, outputs = manifest.outputs } = recorded;
+  return { ...manifest, args, directory, inputs, ...outputs && { outputs } };
 }
 
 /** A command's own flags out of a manifest. */
@@ -64,20 +86,33 @@ interface Again {
 
 /**
  * What the plan says, on the paths of the run's own command line or those that were given, with another place for its
- * results.
+ * results. Before, what stands at the run's own paths is held against what the run read.
  */
 async function repeat(
-  { args, plan }: Manifest,
+  { manifest, folder }: Found,
   given: Given,
   places: { readonly out: string; readonly runs: string },
   context: Context,
 ): Promise<Again> {
-  const { model, calibration, corpus, tokens, backend = plan.backend, workers, spool } = given;
-  const common = { ...instead({ model, workers, spool }), backend, runs: places.runs };
+  const { args, plan } = manifest,
+    { model, calibration, corpus, tokens, backend = plan.backend, workers, spool } = given;
+  const reads = instead({ model, calibration, corpus, tokens });
+  /** A run's own flags, with paths that hold here. */
+  const prepare = async <R extends Read>(flags: R): Promise<R> => {
+    const own = await relocate({ ...flags, ...reads }, reads, manifest, folder);
+    // Of what is given in the place of what the run read, the hashes of the plan are compared.
+    if (!Object.keys(reads).length && !given.explainPermissions) {
+      const here = await inputsHere(manifest, own), reach = new Reach();
+      for (const { path } of here) reach.read(path);
+      refuseChanges(await checkInSandbox(here, reach, context));
+    }
+    return own;
+  };
+  const common = { workers, spool, backend, runs: places.runs };
   const out = { out: places.out, force: false };
   switch (plan.kind) {
     case "prune": {
-      const own = { ...planFlags(flagsOf(pruneCommand, args), plan), ...instead({ calibration }), ...common, ...out };
+      const own = { ...planFlags(await prepare(flagsOf(pruneCommand, args)), plan), ...common, ...out };
       const again = { ...own, save: undefined, plan: undefined, resume: false, dryRun: false };
       const { values, permissions } = await enterPrune(again, context);
       return {
@@ -87,53 +122,76 @@ async function repeat(
       };
     }
     case "eval": {
-      const own = { ...flagsOf(evalCommand, args), ...instead({ corpus, tokens }), ...common, card: false };
+      const own = { ...await prepare(flagsOf(evalCommand, args)), ...common, card: false };
       return { module: "./eval.ts", ...await enterEval(own, context) };
     }
     case "compare": {
-      const own = { ...flagsOf(compareCommand, args), ...instead({ calibration, corpus, tokens }) };
-      return { module: "./compare.ts", ...await enterCompare({ ...own, ...common, ...out }, context) };
+      const own = { ...await prepare(flagsOf(compareCommand, args)), ...common, ...out };
+      return { module: "./compare.ts", ...await enterCompare(own, context) };
     }
   }
 }
 
-/** Makes sure that what went in still stands where it stood, unchanged. */
-async function refuseChanged(manifest: Manifest): Promise<void> {
-  const changes = await checkInputs(manifest);
-  if (changes.length) throw new PareError(`what the run read has changed: ${changes.map(describeChange).join("; ")}`);
-}
-
-/** Goes where the command was given: relative paths of its command line are relative to there. */
-function goTo(directory: string): void {
-  try {
-    Deno.chdir(directory);
-  } catch {
-    // Then they are absolute, or told to be missing.
+/** Holds a pruned model against what is recorded of it; nothing is computed. */
+async function verifyFast({ manifest, hashes, ...found }: Found, context: Context): Promise<Outcome> {
+  const model = found.folder ?? found.model;
+  const { planId: run, outputs } = manifest;
+  if (manifest.plan.kind !== "prune") {
+    throw new PareError(`${run}: --fast is for pruned models, and this run wrote none`);
   }
+  if (model === undefined || !outputs && !hashes) {
+    const what = model === undefined
+      ? "its model is not here"
+      : "it is of an older Pare, and has no hashes of what it wrote";
+    throw new PareError(`${run}: ${what}; without --fast it is run again`);
+  }
+  const reach = new Reach();
+  if (await isFile(join(model, "config.json"))) await reach.model(model, {});
+  else reach.read(model);
+  if (!outputs) {
+    const judge = new URL("./judge.ts", import.meta.url).href;
+    return await runSandboxed(judge, { run, model, hashes }, context, reach.permissions);
+  }
+  const paths = outputs.map((file) => ({ ...file, path: join(model, file.path) }));
+  const changes = await checkInSandbox(paths, reach, context), identical = !changes.length;
+  const json = { run, fast: true, identical, files: outputs.length, changes };
+  return identical ? { text: `identical: ${outputs.length} files are those that the run wrote`, json } : {
+    text: "",
+    json,
+    problems: changes.map((change) => `not what the run wrote: ${describeChange(change, "wrote")}`),
+  };
 }
 
 async function main(given: Given, context: Context): Promise<Outcome> {
-  const { manifest, ...original } = await find(given.run, given.runs);
-  const { model, calibration, corpus, tokens } = given;
-  if (!Object.keys(instead({ model, calibration, corpus, tokens })).length) {
-    await refuseChanged(manifest);
-    goTo(manifest.directory);
-  } // else the hashes of the plan are compared
+  const found = await find(given.run, given.runs), { manifest, folder: _, ...original } = found;
+  if (given.fast) return await verifyFast(found, context);
   const folder = await Deno.makeTempDir({ prefix: "pare-verify-" });
   try {
     const places = { out: `${folder}/result`, runs: `${folder}/runs.db` };
-    const { module, values, permissions } = await repeat(manifest, given, places, context);
+    const { module, values, permissions } = await repeat(found, given, places, context);
     if (given.explainPermissions) return { text: showPermissions(permissions), json: { permissions } };
     await runSandboxed(new URL(module, import.meta.url).href, values, context, permissions);
 
     using repeated = Registry.open(places.runs, { mode: "read" });
-    const [newest] = repeated.list({ limit: 1 }).runs, { plan } = newest.manifest;
+    const [newest] = repeated.list({ limit: 1 }).runs, { plan, outputs = [] } = newest.manifest;
     refuseOtherPlan({ ...manifest.plan, pare: plan.pare }, plan, "the run's plan");
-    const about = { run: manifest.planId, sameBackend: plan.backend === manifest.plan.backend };
+    const about = {
+      run: manifest.planId,
+      sameBackend: plan.backend === manifest.plan.backend,
+      differences: numericDifferences(manifest, newest.manifest),
+    };
     if (manifest.plan.kind !== "prune") {
       return judgePerplexities(about, original.perplexities ?? [], newest.perplexities);
     }
-    return await judgeLinears(about, original, { model: places.out, linears: repeated.layers(newest.id) });
+    const reach = new Reach(), model = original.model && await isFile(join(original.model, "config.json"));
+    for (const each of [places.out, ...model ? [original.model!] : []]) await reach.model(each, {});
+    const asked = { about, original, repeated: { model: places.out, linears: repeated.layers(newest.id), outputs } };
+    return await runSandboxed(
+      new URL("./judge.ts", import.meta.url).href,
+      asked satisfies Case,
+      context,
+      reach.permissions,
+    );
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -43,7 +43,13 @@ export { firstMissing, type Place, reserve, tryPlace, workshopOf } from "./check
 export { release } from "./checkpoint/release.ts";
 export type { Step } from "./checkpoint/journal.ts";
 export type { Source } from "./checkpoint/source.ts";
-export { type CheckpointWriter, createWriter, type WriterOptions } from "./checkpoint/writer.ts";
+export {
+  type CheckpointWriter,
+  createWriter,
+  type Texts,
+  type WriterOptions,
+  type WrittenFile,
+} from "./checkpoint/writer.ts";
 export * from "./method/mod.ts";
 export { parseConfig, type RopeScaling, type Shape } from "./model/config.ts";
 export { type LinearName, LINEARS, readShape } from "./model/tensors.ts";

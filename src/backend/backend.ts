@@ -117,6 +117,8 @@ export interface Backend extends AsyncDisposable {
   readonly name: "webgpu" | "wasm" | "reference";
   /** The adapter, or the number of workers and the SIMD level: for the user's eyes and the run's record. */
   readonly description: string;
+  /** What results depend on besides the kernels, to the bit: the instruction set and how it rounds, and the adapter. */
+  readonly arithmetic: string;
   /** Tensors and masks not yet disposed: tests count leaks with it. */
   readonly live: number;
 

@@ -46,7 +46,7 @@ export class Journal {
     if (begun.data.plan !== plan) {
       throw new PareError(
         `${path} was begun by a run of another plan (${begun.data.plan}, not ${plan}): expected the same model, method, ` +
-          "calibration and backend; without --resume it is dropped",
+          "calibration, backend and kernels; without --resume it is dropped",
       );
     }
     const steps: Step[] = [];

@@ -3,6 +3,7 @@
  * every tensor that is not given stays as it is, byte for byte. Tensors are written where they belong as they come, in
  * any order; `finish` copies the rest in bounded pieces, forces all to the disk and gives the directory its name.
  */
+import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
@@ -18,6 +19,9 @@ import { systemCode, systemError } from "./system_error.ts";
 
 /** Most bytes given to the system at once: `write(2)` on Linux takes no more than 2 GiB - 4 KiB. */
 const LARGEST_WRITE = 1 << 30;
+
+/** Bytes that are read at once to be hashed: enough that the system calls do not count, little enough to stay in a cache. */
+const PIECE = 2 ** 20;
 
 /** Writes one checkpoint. Disposed of unfinished, it leaves nothing behind, unless it may be resumed. */
 export interface CheckpointWriter extends AsyncDisposable {
@@ -38,16 +42,30 @@ export interface CheckpointWriter extends AsyncDisposable {
   read(name: string): Promise<Uint8Array<ArrayBuffer>>;
   /**
    * Writes all that is still missing and makes the directory appear under its name.
-   * @param texts Files of the directory by their names, in place of the input's or beside them.
+   * @param texts Files of the directory by their names, in place of the input's or beside them; made of all that was written
+   * before if need be.
    * @throws PareError if a tensor that is copied holds NaN or Inf, if the disk is full or fails, or if the name was taken
    * meanwhile; nothing is left behind.
    */
-  finish(texts?: Readonly<Record<string, string>>): Promise<void>;
+  finish(texts?: Texts | ((written: readonly WrittenFile[]) => Texts)): Promise<void>;
   /**
    * Gives up, at once (it waits for nothing: an interrupt handler may call it and exit), and leaves nothing behind but what
    * may be resumed.
    */
   abort(): void;
+}
+
+/** Files by their names. */
+export type Texts = Readonly<Record<string, string>>;
+
+/** A file of the new directory, read back. */
+export interface WrittenFile {
+  /** Its name. */
+  readonly path: string;
+  /** Its size. */
+  readonly bytes: number;
+  /** Of its content, 64 hexadecimal digits. */
+  readonly sha256: string;
 }
 
 /** How to write. */
@@ -175,14 +193,23 @@ export async function createWriter(
             refuseUnlessOpen();
           }
         }
-        for (const file of new Set([...checkpoint.files, ...Object.keys(texts)])) {
-          const text = texts[file];
-          const bytes = text === undefined ? await checkpoint.readFile(file) : new TextEncoder().encode(text);
-          if (!bytes) continue;
+        const writeFile = async (file: string, bytes: Uint8Array): Promise<void> => {
           await using handle = await open(join(place.partial, file), "w");
           await writeAll(handle, bytes, 0);
           await handle.sync();
+        };
+        const files: WrittenFile[] = [];
+        for (const file of checkpoint.files) {
+          const bytes = await checkpoint.readFile(file);
+          if (!bytes) continue;
+          await writeFile(file, bytes);
+          files.push({ path: file, bytes: bytes.length, sha256: sha256(bytes) });
         }
+        if (typeof texts === "function") {
+          for (const [path, handle] of handles) files.push({ path, ...await digestAll(handle, refuseUnlessOpen) });
+          texts = texts(files);
+        }
+        for (const [file, text] of Object.entries(texts)) await writeFile(file, new TextEncoder().encode(text));
         for (const handle of handles.values()) await handle.sync();
         await close();
         refuseUnlessOpen();
@@ -207,6 +234,21 @@ async function readAll(file: FileHandle, offset: number, bytes: number): Promise
     done += bytesRead;
   }
   return all;
+}
+
+/**
+ * The size of a file and the SHA-256 of what it holds, read in bounded pieces.
+ * @param onPiece Called before each; it may throw.
+ */
+async function digestAll(file: FileHandle, onPiece: () => void): Promise<Pick<WrittenFile, "bytes" | "sha256">> {
+  const hash = createHash("sha256"), piece = new Uint8Array(PIECE);
+  for (let bytes = 0;;) {
+    onPiece();
+    const { bytesRead } = await file.read(piece, 0, PIECE, bytes);
+    if (bytesRead === 0) return { bytes, sha256: hash.digest("hex") };
+    hash.update(piece.subarray(0, bytesRead));
+    bytes += bytesRead;
+  }
 }
 
 /** Writes all of `bytes` at `offset`; the system may take them in parts. */

@@ -3,7 +3,15 @@
  * be the same to the bit; on another one, sums come in another order, and what can be asked is how many weights both agree
  * to keep.
  */
-import type { LinearRecord } from "./record.ts";
+import type { Corpus, LinearRecord } from "./record.ts";
+
+/**
+ * How a perplexity was measured, as one word: two compare only if it is the same for both. The corpus alone does not do: 128
+ * windows of 4 tokens are not 256 of 8.
+ */
+export function protocolOf({ sha256, sequences, seqlen }: Omit<Corpus, "description">): string {
+  return `${sequences}x${seqlen}-${sha256}`;
+}
 
 /** What is compared of a linear. */
 export type Hashes = Pick<LinearRecord, "name" | "maskSha256" | "weightSha256">;

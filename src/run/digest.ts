@@ -3,7 +3,7 @@
  * read in pieces and are never whole in memory; hashing them twice is as fast as the disk.
  */
 import { createHash } from "node:crypto";
-import { open, readdir, readFile } from "node:fs/promises";
+import { open, readdir, readFile, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PareError } from "../errors.ts";
@@ -21,14 +21,15 @@ export function digest(bytes: Uint8Array): string {
 }
 
 /**
- * SHA-256 and size of a file.
+ * SHA-256 and size of a regular file.
  * @param onProgress Told of the bytes that were read since it was told last.
- * @throws PareError if it cannot be read.
+ * @throws PareError if it cannot be read, or is no regular file: a pipe would wait, a device would never end.
  */
 export async function digestFile(path: string, onProgress?: (bytes: number) => void): Promise<InputFile> {
   const hash = createHash("sha256");
   let bytes = 0;
   try {
+    const { size } = await statFile(path);
     await using file = await open(path);
     const piece = new Uint8Array(PIECE);
     while (true) {
@@ -36,14 +37,36 @@ export async function digestFile(path: string, onProgress?: (bytes: number) => v
       if (!bytesRead) break;
       hash.update(piece.subarray(0, bytesRead));
       bytes += bytesRead;
+      if (bytes > size) throw new PareError(`cannot read ${path}: it grows while it is read`);
       onProgress?.(bytesRead);
     }
   } catch (error) {
-    const { code } = Object(error) as { code?: string };
-    if (code === undefined) throw error;
-    throw new PareError(`cannot read ${path}: ${code}`, { cause: error });
+    throw inWords(path, error);
   }
   return { path, bytes, sha256: hash.digest("hex") };
+}
+
+/**
+ * The size of a regular file, of which nothing is read.
+ * @throws PareError if it may not be looked at, or is no regular file.
+ */
+export async function statFile(path: string): Promise<{ readonly size: number }> {
+  try {
+    const found = await stat(path);
+    if (!found.isFile()) throw new PareError(`cannot read ${path}: it is not a regular file`);
+    return found;
+  } catch (error) {
+    throw inWords(path, error);
+  }
+}
+
+/** The system's error as one that a user can mend, with its code (ENOENT, EACCES, …). */
+function inWords(path: string, error: unknown): unknown {
+  if (error instanceof Deno.errors.NotCapable) {
+    return new PareError(`cannot read ${path}: it leads out of what may be read`, { cause: error });
+  }
+  const { code } = Object(error) as { code?: string };
+  return code === undefined ? error : new PareError(`cannot read ${path}: ${code}`, { cause: error });
 }
 
 /**

@@ -2,9 +2,9 @@
  * A manifest: what a run was asked, what went in, and what it ran on; enough to run it again. It is a file of its own beside
  * the pruned model, so it is read as what anybody may have written.
  */
-import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
 import { z } from "zod";
-import { digestFile } from "./digest.ts";
+import { digestFile, statFile } from "./digest.ts";
 import { readAs } from "./json.ts";
 import { planId, PlanSchema, Sha256Schema } from "./plan.ts";
 import { PareError } from "../errors.ts";
@@ -13,13 +13,18 @@ import type { InputFile, Manifest } from "./record.ts";
 /** The manifest's name beside a pruned model. */
 export const MANIFEST_FILE = "pare_manifest.json";
 
+const CONTENT = { bytes: z.int().nonnegative(), sha256: Sha256Schema };
+
 /** What a manifest looks like. */
 export const ManifestSchema: z.ZodType<Manifest> = z.strictObject({
   planId: z.string().regex(/^[0-9a-f]{16}$/, "expected 16 hexadecimal digits"),
   plan: PlanSchema,
   args: z.array(z.string()),
-  directory: z.string(),
-  inputs: z.array(z.strictObject({ path: z.string(), bytes: z.int().nonnegative(), sha256: Sha256Schema })),
+  directory: z.string().optional(),
+  inputs: z.array(z.strictObject({ path: z.string(), ...CONTENT })),
+  // A path would lead out of the model's directory.
+  outputs: z.array(z.strictObject({ path: z.string().regex(/^(?!\.\.?$)[^/\\\0]+$/, "expected a name"), ...CONTENT }))
+    .optional(),
   kernels: z.record(z.string(), Sha256Schema),
   environment: z.strictObject({ deno: z.string(), v8: z.string(), os: z.string(), arch: z.string() }),
   backend: z.string(),
@@ -56,59 +61,95 @@ export function parseManifest(text: string, path: string): Manifest {
   return manifest;
 }
 
-/** How an input differs from what a run read. */
+/** How a model is named that is given away, and by which path the run knew it. */
+export interface Named {
+  /** Its id on the Hub, or its directory's name. */
+  readonly name: string;
+  /** Where it stood. */
+  readonly path: string;
+}
+
+/** A manifest as it travels with a pruned model: where on this machine things stood is nobody's business. */
+export function publicManifest({ directory = "", args, inputs, ...rest }: Manifest, model: Named): Manifest {
+  const isModel = (value: string) =>
+    value === model.name || resolve(directory, value) === resolve(directory, model.path);
+  const named = (arg: string): string => {
+    // What may stand before a path: a flag, and the words of `src/text/corpus.ts`.
+    const [, before, path] = /^((?:--[^=]*=)?(?:c4:|wikitext2:)?)(.*)$/s.exec(arg)!;
+    if (isModel(path)) return before + model.name;
+    return before + fileName(path);
+  };
+  return { ...rest, args: args.map(named), inputs: inputs.map((input) => ({ ...input, path: fileName(input.path) })) };
+}
+
+/** The last part of a path of any system. */
+export function fileName(path: string): string {
+  return path.split(/[/\\]/).findLast((part) => part) ?? path;
+}
+
+/** How a file differs from what a run read or wrote. */
 export type Change =
   & {
     readonly path: string;
   }
   & (
-    | { readonly kind: "missing" }
-    | { readonly kind: "size" | "content"; readonly expected: number | string; readonly found: number | string }
+    | { readonly kind: "missing" | "content" }
+    | { readonly kind: "size"; readonly expected: number; readonly found: number }
   );
 
-/**
- * Compares the input files of a manifest with what stands there now; sizes first, so that a shortened file of many gigabytes
- * is told at once.
- * @param onProgress Told of the bytes that were read since it was told last.
- * @returns The inputs that changed.
- * @throws PareError if a file is there and cannot be read.
- */
-export async function checkInputs(
-  { inputs }: Pick<Manifest, "inputs">,
-  onProgress?: (bytes: number) => void,
-): Promise<Change[]> {
-  const changes: Change[] = [], same: InputFile[] = [];
-  for (const input of inputs) {
-    const { path, bytes: expected } = input, found = await sizeOf(path);
+/** Which of some files are missing or of another size, of which nothing is read. @throws PareError as {@linkcode statFile}. */
+export async function checkSizes(files: readonly InputFile[]): Promise<Change[]> {
+  const changes: Change[] = [];
+  for (const { path, bytes: expected } of files) {
+    const found = await sizeOf(path);
     if (found === undefined) changes.push({ path, kind: "missing" });
     else if (found !== expected) changes.push({ path, kind: "size", expected, found });
-    else same.push(input);
-  }
-  for (const { path, sha256: expected } of same) {
-    const { sha256: found } = await digestFile(path, onProgress);
-    if (found !== expected) changes.push({ path, kind: "content", expected, found });
   }
   return changes;
 }
 
-/** A change in words, such as `model.safetensors: 10 bytes, the run read 12`. */
-export function describeChange(change: Change): string {
+/**
+ * Compares files with what a manifest says of them; sizes first, so that a shortened file of many gigabytes is told at once.
+ * @param onProgress Told of the bytes that were read since it was told last.
+ * @returns The files that changed.
+ * @throws PareError if one is there and cannot be read, or is no regular file.
+ */
+export async function checkFiles(files: readonly InputFile[], onProgress?: (bytes: number) => void): Promise<Change[]> {
+  const changes = await checkSizes(files), told = new Set(changes.map(({ path }) => path));
+  for (const { path, sha256 } of files) {
+    // That it is another one is enough to know: a manifest may name whatever file it likes.
+    if (told.has(path) || (await digestFile(path, onProgress)).sha256 === sha256) continue;
+    changes.push({ path, kind: "content" });
+  }
+  return changes;
+}
+
+/** The same for all that a run read. */
+export function checkInputs(
+  { inputs }: Pick<Manifest, "inputs">,
+  onProgress?: (bytes: number) => void,
+): Promise<Change[]> {
+  return checkFiles(inputs, onProgress);
+}
+
+/** A change in words, such as `model.safetensors: 10 bytes, the run read 12`; `did` is what the run did with it. */
+export function describeChange(change: Change, did: "read" | "wrote" = "read"): string {
   switch (change.kind) {
     case "missing":
       return `${change.path}: no such file any more`;
     case "size":
-      return `${change.path}: ${change.found} bytes, the run read ${change.expected}`;
+      return `${change.path}: ${change.found} bytes, the run ${did} ${change.expected}`;
     case "content":
-      return `${change.path}: the same size, another content (SHA-256 ${change.found}, the run read ${change.expected})`;
+      return `${change.path}: the same size, another content`;
   }
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {
   try {
-    return (await stat(path)).size;
+    return (await statFile(path)).size;
   } catch (error) {
-    const { code } = error as { code?: string };
+    const { code } = Object((error as Error).cause) as { code?: string };
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-    throw code === undefined ? error : new PareError(`cannot read ${path}: ${code}`, { cause: error });
+    throw error;
   }
 }

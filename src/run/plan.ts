@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import canonicalize from "canonicalize";
 import { z } from "zod";
-import type { Json, Plan } from "./record.ts";
+import type { Json, Numerics, Plan } from "./record.ts";
 import { readAs } from "./json.ts";
 
 /** Hexadecimal digits of a plan's id: 64 bits, so that among a million plans two collide with a chance of 3e-8. */
@@ -28,13 +28,14 @@ export const PlanSchema: z.ZodType<Plan> = z.strictObject({
   pare: z.string(),
   model: z.strictObject({ name: z.string(), sha256: Sha256Schema }),
   backend: z.enum(["webgpu", "wasm"]),
+  numerics: z.strictObject({ kernels: Sha256Schema, arithmetic: z.string() }).optional(),
   request: z.record(z.string(), z.json()),
   calibration: CorpusSchema.optional(),
   evaluation: CorpusSchema.optional(),
 });
 
 /** A plan in its one spelling. */
-export function canonicalJson(value: Plan | Json): string {
+export function canonicalJson(value: Plan | Numerics | Json): string {
   return canonicalize(value)!;
 }
 

@@ -7,7 +7,7 @@
  */
 import { PareError } from "../errors.ts";
 import type { RunLabels } from "./labels.ts";
-import type { LinearRecord, PerplexityRecord, RunProgress, RunRecord, RunStatus } from "./record.ts";
+import type { Corpus, LinearRecord, PerplexityRecord, RunProgress, RunRecord, RunStatus } from "./record.ts";
 import { parseStored, type Statements } from "./statements.ts";
 
 /** Milliseconds between two signs of life. */
@@ -171,15 +171,16 @@ export class RunReader {
     )?.run;
   }
 
-  /** The newest perplexity of a model on some text; undefined if no evaluation of both has come to its end. */
-  measured(modelSha256: string, evaluationSha256: string): PerplexityRecord | undefined {
+  /** The newest perplexity of a model by some protocol; undefined if no evaluation of both has come to its end. */
+  measured(modelSha256: string, { sha256, sequences, seqlen }: Corpus): PerplexityRecord | undefined {
     return this.file.get(
       ({ record }: { record: string }): PerplexityRecord => parseStored(record),
       `SELECT record FROM perplexities JOIN runs ON runs.seq = perplexities.run
         WHERE status = 'finished' AND manifest ->> '$.plan.kind' = 'eval'
           AND manifest ->> '$.plan.model.sha256' = ? AND record ->> '$.evaluation.sha256' = ?
+          AND record ->> '$.evaluation.sequences' = ? AND record ->> '$.evaluation.seqlen' = ?
         ORDER BY perplexities.seq DESC LIMIT 1`,
-      ...[modelSha256, evaluationSha256],
+      ...[modelSha256, sha256, sequences, seqlen],
     );
   }
 

@@ -23,6 +23,14 @@ export interface Corpus {
   readonly sha256: string;
 }
 
+/** What the bytes of a run depend on besides what was asked: two runs of one request with the same numerics give the same. */
+export interface Numerics {
+  /** One SHA-256 for the kernels that the backend computes with. */
+  readonly kernels: string;
+  /** The instruction set and how it rounds, and the adapter. */
+  readonly arithmetic: string;
+}
+
 /**
  * What a run will do. Two plans with the same content have the same id, on any machine; what may differ between two runs of
  * one plan (where files stand, the number of workers, the time) is not in it.
@@ -36,6 +44,8 @@ export interface Plan {
   readonly model: { readonly name: string; readonly sha256: string };
   /** What computes. */
   readonly backend: "webgpu" | "wasm";
+  /** What its bytes depend on besides. Plans of Pares before they were known to have none. */
+  readonly numerics?: Numerics;
   /** Everything that was asked, defaults resolved: method, sparsity, pattern, seed and so on. */
   readonly request: { readonly [key: string]: Json };
   /** What inputs are measured on. */
@@ -44,9 +54,9 @@ export interface Plan {
   readonly evaluation?: Corpus;
 }
 
-/** A file that went in. */
+/** A file that went in, or that came out. */
 export interface InputFile {
-  /** As it was opened. */
+  /** As it was opened, or its name. */
   readonly path: string;
   /** Its size. */
   readonly bytes: number;
@@ -62,10 +72,12 @@ export interface Manifest {
   readonly plan: Plan;
   /** The command line's arguments, exactly. */
   readonly args: readonly string[];
-  /** Where it was given: what relative paths in it are relative to. */
-  readonly directory: string;
-  /** Every file that was read. */
+  /** Where it was given: what relative paths in it are relative to. What is given away with a model does not say it. */
+  readonly directory?: string;
+  /** Every file that was read; in what is given away, by its name alone. */
   readonly inputs: readonly InputFile[];
+  /** Every file of the pruned model by its name, but for its card and this; once it is written. */
+  readonly outputs?: readonly InputFile[];
   /** SHA-256 of Pare's kernels: the WebAssembly modules and the shaders, by name. */
   readonly kernels: { readonly [name: string]: string };
   /** Deno's, V8's and the system's versions. */

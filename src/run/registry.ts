@@ -14,6 +14,14 @@ export type { LinearSummary, RunEvent, RunFilter } from "./reader.ts";
 /** Milliseconds between two reports of progress that are kept: as often as an eye can use. */
 const PROGRESS_INTERVAL = 250;
 
+/** What is known of a run at its end; JSON. */
+interface EndResults {
+  readonly phases?: string;
+  readonly peak?: number | null;
+  readonly manifest?: string;
+  readonly error?: string;
+}
+
 /** How a registry is opened. */
 export interface RegistryOptions {
   /** To read, it must exist; to write, it is created if it does not. */
@@ -117,9 +125,16 @@ export class Registry extends RunReader implements Disposable {
     });
   }
 
-  /** A run reached its end. */
-  finish(id: string, { phases, peakBytes }: Pick<RunRecord, "phases" | "peakBytes">): void {
-    this.#end(id, "finished", { phases: JSON.stringify(phases), peak: peakBytes ?? null });
+  /** A run reached its end; its manifest may know by now what was written. */
+  finish(
+    id: string,
+    { phases, peakBytes, manifest }: Pick<RunRecord, "phases" | "peakBytes"> & Partial<Pick<RunRecord, "manifest">>,
+  ): void {
+    this.#end(id, "finished", {
+      phases: JSON.stringify(phases),
+      peak: peakBytes ?? null,
+      manifest: manifest && JSON.stringify(manifest),
+    });
   }
 
   /** A run ended before its end. */
@@ -157,14 +172,15 @@ export class Registry extends RunReader implements Disposable {
     });
   }
 
-  #end(id: string, status: RunStatus, results: { phases?: string; peak?: number | null; error?: string }): void {
-    const { phases = null, peak = null, error } = results;
+  #end(id: string, status: RunStatus, results: EndResults): void {
+    const { phases = null, peak = null, manifest = null, error } = results;
     this.file.transact(() => {
       const run = this.#seq(id);
       this.file.run(
         `UPDATE runs SET status = :status, finished_at = :now, alive_at = :now, phases = coalesce(:phases, phases),
-          peak_bytes = coalesce(:peak, peak_bytes), error = :error WHERE seq = :run`,
-        { status, now: this.now(), phases, peak, error: error ?? null, run },
+          peak_bytes = coalesce(:peak, peak_bytes), manifest = coalesce(:manifest, manifest), error = :error
+          WHERE seq = :run`,
+        { status, now: this.now(), phases, peak, manifest, error: error ?? null, run },
       );
       this.#tell(run, "status", { status, error });
     });

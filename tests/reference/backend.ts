@@ -85,6 +85,7 @@ function worth(size: number, column: number, formula: Exclude<Formula, { kind: "
 export class ReferenceBackend implements Backend {
   readonly name = "reference";
   readonly description = "plain TypeScript, f64";
+  readonly arithmetic = "f64";
   live = 0;
 
   allocate(rows: number, cols: number, dtype: Dtype = "F32"): Tensor {

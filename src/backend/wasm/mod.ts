@@ -71,14 +71,16 @@ export async function openWasm(options: WasmOptions = {}): Promise<Backend> {
   const controlOffset = heap.grow(controlBytes(workers), 0);
   const control = new Int32Array(memory.buffer, controlOffset, controlBytes(workers) / 4);
   const team = await Team.start(workers, control, { module, memory, stackBytes: STACK, controlOffset });
-  return new Wasm(new Engine(memory, heap, team, workers), `${workers} x ${level}`);
+  return new Wasm(new Engine(memory, heap, team, workers), level);
 }
 
 class Wasm implements Backend {
   readonly name = "wasm";
+  readonly description: string;
   readonly #engine: Engine;
 
-  constructor(engine: Engine, readonly description: string) {
+  constructor(engine: Engine, readonly arithmetic: string) {
+    this.description = `${engine.workers} x ${arithmetic}`;
     this.#engine = engine;
   }
 

@@ -43,7 +43,7 @@ export class WebgpuBackend implements Backend {
   #device: Device;
   #host = new Host();
 
-  constructor(device: Device, readonly description: string) {
+  constructor(device: Device, readonly description: string, readonly arithmetic: string) {
     this.#device = device;
   }
 

@@ -1,6 +1,7 @@
 /** The WebGPU backend's door: finding an adapter, and opening a backend on it. */
 import type { Backend } from "../backend.ts";
 import { PareError } from "../../errors.ts";
+import { findLevel } from "../wasm/module.ts";
 import { describeAdapter, findAdapter } from "./adapter.ts";
 import { WebgpuBackend } from "./backend.ts";
 import { Device } from "./device.ts";
@@ -42,5 +43,7 @@ export async function openWebgpu(options: WebgpuOptions = {}): Promise<Backend> 
   ) * 16;
   const { description, hardware } = describeAdapter(adapter);
   const tuning = options.tuning ?? (hardware ? TUNINGS.hardware : TUNINGS.software);
-  return new WebgpuBackend(new Device(gpu, limit, tuning), description);
+  // A Hessian's factor is the CPU's, and tiles decide the order of sums.
+  const arithmetic = `${description}, ${hardware ? "hardware" : "software"}; ${findLevel()}`;
+  return new WebgpuBackend(new Device(gpu, limit, tuning), description, arithmetic);
 }

@@ -1,0 +1,43 @@
+/** Whether a directory still holds what a run has written there: its files by their sizes and hashes. */
+import { join } from "node:path";
+import type { Context, Outcome } from "../src/cli/run.ts";
+import { runSandboxed } from "../src/cli/sandbox.ts";
+import { PareError } from "../src/mod.ts";
+import { type Change, checkFiles, describeChange, MANIFEST_FILE, parseManifest } from "../src/run/manifest.ts";
+import type { InputFile, Manifest } from "../src/run/record.ts";
+import type { Reach } from "./sandbox.ts";
+import { isFile } from "./shared.ts";
+
+/** What differs in a directory from what was written there, by the files' names. */
+export async function checkWritten(directory: string, outputs: readonly InputFile[]): Promise<Change[]> {
+  const changes = await checkFiles(outputs.map((file) => ({ ...file, path: join(directory, file.path) })));
+  return changes.map((change) => ({ ...change, path: change.path.slice(join(directory, "x").length - 1) }));
+}
+
+/**
+ * Whether a directory is the finished result of a plan: its manifest says so, and its files are those that were written. What
+ * the registry knows of another run of the plan counts for more than what lies beside the files.
+ * @param recorded The manifest of a finished run of the plan, if there is one.
+ * @throws PareError if it was such a result, and is none any more.
+ */
+export async function isDone(out: string, planId: string, recorded: Manifest | undefined): Promise<boolean> {
+  const path = join(out, MANIFEST_FILE);
+  if (!await isFile(path)) return false;
+  const manifest = parseManifest(await Deno.readTextFile(path), path), outputs = recorded?.outputs ?? manifest.outputs;
+  if (manifest.planId !== planId || !outputs) return false;
+  const [change] = await checkWritten(out, outputs);
+  if (!change) return true;
+  const found = describeChange(change, "wrote");
+  throw new PareError(`${out} is not what plan ${planId} gave any more: ${found}; --force computes it again`);
+}
+
+/** Compares files with what is recorded of them, in a sandbox that may read no others. */
+export async function main({ files }: { readonly files: readonly InputFile[] }): Promise<Outcome> {
+  return { text: "", json: { changes: await checkFiles(files) } };
+}
+
+/** The same, from outside. @returns The files that changed. */
+export async function checkInSandbox(files: readonly InputFile[], reach: Reach, context: Context): Promise<Change[]> {
+  const { json } = await runSandboxed(import.meta.url, { files }, context, reach.permissions);
+  return json.changes as Change[];
+}
