@@ -57,12 +57,19 @@ async function find(reference: string, runs: string | undefined): Promise<Found>
 
 /** A manifest that travels, with what only the registry of where it was made knows: where things stood, what was written. */
 function withPlaces(manifest: Manifest, registryPath: string): Manifest {
-  using registry = Registry.open(registryPath, { mode: "read" });
-  const recorded = registry.finishedRun(manifest.planId)?.manifest;
-  // The path of a manifest of before tells the same, and its plan does not name the kernels.
-  if (!recorded || manifest.directory !== undefined) return manifest;
-  const { args, directory, inputs, outputs = manifest.outputs } = recorded;
-  return { ...manifest, args, directory, inputs, ...outputs && { outputs } };
+  // One of before tells the places itself, and its plan does not name the kernels: it may be of other ones.
+  if (manifest.directory !== undefined) return manifest;
+  try {
+    using registry = Registry.open(registryPath, { mode: "read" });
+    const recorded = registry.finishedRun(manifest.planId)?.manifest;
+    if (!recorded) return manifest;
+    const { args, directory, inputs, outputs = manifest.outputs } = recorded;
+    return { ...manifest, args, directory, inputs, ...outputs && { outputs } };
+  } catch (error) {
+    // A registry that is damaged or of another Pare knows nothing of this manifest, which can be verified without it.
+    if (!(error instanceof PareError)) throw error;
+    return manifest;
+  }
 }
 
 /** A command's own flags out of a manifest. */

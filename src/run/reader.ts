@@ -7,6 +7,7 @@
  */
 import { PareError } from "../errors.ts";
 import type { RunLabels } from "./labels.ts";
+import { protocolOf } from "./compare.ts";
 import type { Corpus, LinearRecord, PerplexityRecord, RunProgress, RunRecord, RunStatus } from "./record.ts";
 import { parseStored, type Statements } from "./statements.ts";
 
@@ -172,15 +173,14 @@ export class RunReader {
   }
 
   /** The newest perplexity of a model by some protocol; undefined if no evaluation of both has come to its end. */
-  measured(modelSha256: string, { sha256, sequences, seqlen }: Corpus): PerplexityRecord | undefined {
+  measured(modelSha256: string, evaluation: Corpus): PerplexityRecord | undefined {
     return this.file.get(
       ({ record }: { record: string }): PerplexityRecord => parseStored(record),
       `SELECT record FROM perplexities JOIN runs ON runs.seq = perplexities.run
         WHERE status = 'finished' AND manifest ->> '$.plan.kind' = 'eval'
-          AND manifest ->> '$.plan.model.sha256' = ? AND record ->> '$.evaluation.sha256' = ?
-          AND record ->> '$.evaluation.sequences' = ? AND record ->> '$.evaluation.seqlen' = ?
+          AND manifest ->> '$.plan.model.sha256' = ? AND protocol = ?
         ORDER BY perplexities.seq DESC LIMIT 1`,
-      ...[modelSha256, sha256, sequences, seqlen],
+      ...[modelSha256, protocolOf(evaluation)],
     );
   }
 

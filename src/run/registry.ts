@@ -113,7 +113,7 @@ export class Registry extends RunReader implements Disposable {
     });
   }
 
-  /** A perplexity is known. One of the same label is replaced. */
+  /** A perplexity is known. One of the same label by the same protocol is replaced. */
   perplexity(id: string, record: PerplexityRecord): void {
     this.file.transact(() => {
       const run = this.#seq(id);

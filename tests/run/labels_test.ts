@@ -125,12 +125,16 @@ Deno.test("a registry from before there were labels keeps its runs and events, a
         .run("00000000000000aa", JSON.stringify(manifest()));
       const event = old.prepare("INSERT OR REPLACE INTO events (run, kind, data) VALUES (1, ?, ?)");
       event.run("status", '{"status":"running"}');
+      const evaluation = { description: "text", sequences: 4, seqlen: 128, sha256: "12".repeat(32) };
+      old.prepare("INSERT INTO perplexities (run, label, record) VALUES (1, 'dense', ?)")
+        .run(JSON.stringify({ label: "dense", perplexity: 15, evaluation }));
       for (const done of [1, 2, 3]) event.run("progress", `{"done":${done}}`);
     }
     assertThrows(() => Registry.open(path, { mode: "read" }), PareError, "older Pare");
     using registry = Registry.open(path, { mode: "write" });
     const [id] = registry.list().runs.map(({ id }) => id);
     const seen = registry.events(id);
+    assertEquals(registry.get(id)!.perplexities.map(({ perplexity }) => perplexity), [15]);
     assertEquals(seen.map(({ id, kind }) => [id, kind]), [[1, "status"], [4, "progress"]]);
     registry.label(id, { name: "old" });
     assertEquals(registry.events(id, 4).map(({ id, kind }) => [id, kind]), [[5, "labels"]]);

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { join } from "node:path";
 import { PareError } from "../../src/errors.ts";
-import type { RunRecord } from "../../src/run/record.ts";
+import type { Manifest, RunRecord } from "../../src/run/record.ts";
 import { Registry } from "../../src/run/registry.ts";
 import { linear, manifest } from "./runs.ts";
 
@@ -58,6 +58,23 @@ Deno.test("a run comes back as it was reported", () =>
     const { magnitudes: _m, scores: _s, density: _d, ...summary } = linear("model.layers.0.b");
     assertEquals(registry.layers(id), [summary, { ...summary, name: "model.layers.0.a" }]);
     assertEquals(registry.layer(id, "model.layers.0.a"), linear("model.layers.0.a"));
+  }));
+
+Deno.test("perplexities are told apart by their protocols: another length or number of windows is another one", () =>
+  withRegistry((registry) => {
+    const { plan } = manifest(), evaluated: Manifest = { ...manifest(), plan: { ...plan, kind: "eval" } };
+    const id = registry.begin(evaluated), others = [{ sequences: 5 }, { seqlen: 4096 }, { sha256: "34".repeat(32) }];
+    registry.perplexity(id, { label: "dense", perplexity: 15, evaluation });
+    registry.perplexity(id, { label: "dense", perplexity: 16, evaluation: { ...evaluation, description: "a copy" } });
+    registry.finish(id, { phases: {} });
+    const measured = (protocol: typeof evaluation) => registry.measured(plan.model.sha256, protocol)?.perplexity;
+    for (const other of others) assertEquals(measured({ ...evaluation, ...other }), undefined);
+    for (const [i, other] of others.entries()) {
+      registry.perplexity(id, { label: "dense", perplexity: i, evaluation: { ...evaluation, ...other } });
+      assertEquals(measured({ ...evaluation, ...other }), i);
+    }
+    assertEquals(registry.get(id)!.perplexities.map(({ perplexity }) => perplexity), [16, 0, 1, 2]);
+    assertEquals(measured(evaluation), 16);
   }));
 
 Deno.test("what is not there is undefined or empty to a reader, and an error to a writer", () =>
