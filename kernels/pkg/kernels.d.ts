@@ -12,6 +12,11 @@ export function absolute_parts(team: number, weight: number, dtype: number, rows
 export function absolute_scratch(rows: number, cols: number): number;
 
 /**
+ * The function of this number of all `n`, times `up` unless that is null; `by` is the factor, or the cap.
+ */
+export function activate(team: number, _function: number, x: number, up: number, n: number, by: number, out: number): void;
+
+/**
  * `x + y`.
  */
 export function add(team: number, x: number, y: number, n: number, out: number): void;
@@ -35,6 +40,11 @@ export function add_moment(team: number, strips: number, rows: number, n: number
  * Adds the parts to `sums`, in their order.
  */
 export function add_parts(team: number, sums: number, cols: number, parts: number, count: number): void;
+
+/**
+ * `out[rows[i]] += weights[i] * x[i]`, `count` rows of `cols` numbers, all different in `out`.
+ */
+export function add_rows(team: number, x: number, count: number, cols: number, rows: number, weights: number, out: number): void;
 
 /**
  * Sets the weights (rows x cols) whose bit is 1 to +0.
@@ -237,6 +247,13 @@ export function mark_long(team: number, scores: number, n: number, run: number, 
 export function merge(team: number, sums: number, other: number, cols: number): void;
 
 /**
+ * `runs` runs of `size` numbers, `per_row` in a row of x, each normalised (about its mean if `layer`) and multiplied by its
+ * row of the gain (`rows` x size; run `j` of a row takes row `j % rows`), or by 1 + that if `unit`; plus its row of the
+ * bias, unless that is null.
+ */
+export function norm(team: number, x: number, runs: number, size: number, per_row: number, gain: number, dtype: number, rows: number, bias: number, bias_dtype: number, layer: boolean, unit: boolean, epsilon: number, out: number): void;
+
+/**
  * Packs rows `first..first + count` of U (n x n): the block's own strips, then those of 8 columns on its right.
  */
 export function pack_block(team: number, upper: number, n: number, first: number, count: number, m: number, strips: number): void;
@@ -302,14 +319,9 @@ export function residual_scratch(n: number): number;
 export function residual_signs(team: number, n: number, vectors: number): void;
 
 /**
- * `runs` runs of `size` numbers, each normalised and multiplied by the gain.
+ * Row `t` of x by row `t` of `angles`: the cosines of turned/2 frequencies, then their sines.
  */
-export function rms_norm(team: number, x: number, runs: number, size: number, gain: number, dtype: number, epsilon: number, out: number): void;
-
-/**
- * `angles` is length x dim: of a position the cosines of the dim/2 frequencies, then their sines.
- */
-export function rotate(team: number, x: number, tokens: number, heads: number, dim: number, angles: number, length: number, out: number): void;
+export function rotate(team: number, x: number, tokens: number, heads: number, dim: number, angles: number, turned: number, neighbours: boolean, out: number): void;
 
 /**
  * Scores of a weight (rows x cols); `statistic` (1 x cols) is null for the magnitude alone.
@@ -337,6 +349,11 @@ export function select_groups(team: number, scores: number, rows: number, cols: 
 export function select_rows(team: number, scores: number, rows: number, cols: number, group: number, k: number, last_k: number, whole_ties: boolean, mask: number): void;
 
 /**
+ * Of each of `runs` runs of `period` numbers the numbers `first..first + width`.
+ */
+export function slice(team: number, x: number, runs: number, period: number, first: number, width: number, out: number): void;
+
+/**
  * Sorts a copy of every row, and sums it.
  */
 export function sort_rows(team: number, scores: number, rows: number, cols: number, sorted: number, sums: number): void;
@@ -350,11 +367,6 @@ export function square_parts(team: number, x: number, rows: number, cols: number
  * f64 of scratch for [`square_parts`].
  */
 export function square_scratch(rows: number, cols: number): number;
-
-/**
- * `silu(gate) * up = gate / (1 + e^-gate) * up`.
- */
-export function swiglu(team: number, gate: number, up: number, n: number, out: number): void;
 
 /**
  * The sum of `count` sums, rounded once.
@@ -377,11 +389,13 @@ export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembl
 export interface InitOutput {
     readonly absolute_parts: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly absolute_scratch: (a: number, b: number) => number;
+    readonly activate: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly add: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly add_diagonal: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly add_gram: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly add_moment: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly add_parts: (a: number, b: number, c: number, d: number, e: number) => void;
+    readonly add_rows: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly apply: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly attention: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;
     readonly attention_scratch: (a: number, b: number) => number;
@@ -421,6 +435,7 @@ export interface InitOutput {
     readonly mark_cumulative: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly mark_long: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;
     readonly merge: (a: number, b: number, c: number, d: number) => void;
+    readonly norm: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number) => void;
     readonly pack_block: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly pack_gram: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly pack_keys_values: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
@@ -434,17 +449,16 @@ export interface InitOutput {
     readonly residual_norm: (a: number, b: number, c: number, d: number) => void;
     readonly residual_scratch: (a: number) => number;
     readonly residual_signs: (a: number, b: number, c: number) => void;
-    readonly rms_norm: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
-    readonly rotate: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
+    readonly rotate: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly score: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly score_block: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly select_columns: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly select_groups: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly select_rows: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
+    readonly slice: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly sort_rows: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly square_parts: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly square_scratch: (a: number, b: number) => number;
-    readonly swiglu: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly total: (a: number, b: number, c: number, d: number) => void;
     readonly worth: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly zero: (a: number, b: number, c: number) => void;

@@ -25,6 +25,20 @@ export function absolute_scratch(rows, cols) {
 }
 
 /**
+ * The function of this number of all `n`, times `up` unless that is null; `by` is the factor, or the cap.
+ * @param {number} team
+ * @param {number} _function
+ * @param {number} x
+ * @param {number} up
+ * @param {number} n
+ * @param {number} by
+ * @param {number} out
+ */
+export function activate(team, _function, x, up, n, by, out) {
+    wasm.activate(team, _function, x, up, n, by, out);
+}
+
+/**
  * `x + y`.
  * @param {number} team
  * @param {number} x
@@ -85,6 +99,20 @@ export function add_moment(team, strips, rows, n, moment, sums) {
  */
 export function add_parts(team, sums, cols, parts, count) {
     wasm.add_parts(team, sums, cols, parts, count);
+}
+
+/**
+ * `out[rows[i]] += weights[i] * x[i]`, `count` rows of `cols` numbers, all different in `out`.
+ * @param {number} team
+ * @param {number} x
+ * @param {number} count
+ * @param {number} cols
+ * @param {number} rows
+ * @param {number} weights
+ * @param {number} out
+ */
+export function add_rows(team, x, count, cols, rows, weights, out) {
+    wasm.add_rows(team, x, count, cols, rows, weights, out);
 }
 
 /**
@@ -600,6 +628,29 @@ export function merge(team, sums, other, cols) {
 }
 
 /**
+ * `runs` runs of `size` numbers, `per_row` in a row of x, each normalised (about its mean if `layer`) and multiplied by its
+ * row of the gain (`rows` x size; run `j` of a row takes row `j % rows`), or by 1 + that if `unit`; plus its row of the
+ * bias, unless that is null.
+ * @param {number} team
+ * @param {number} x
+ * @param {number} runs
+ * @param {number} size
+ * @param {number} per_row
+ * @param {number} gain
+ * @param {number} dtype
+ * @param {number} rows
+ * @param {number} bias
+ * @param {number} bias_dtype
+ * @param {boolean} layer
+ * @param {boolean} unit
+ * @param {number} epsilon
+ * @param {number} out
+ */
+export function norm(team, x, runs, size, per_row, gain, dtype, rows, bias, bias_dtype, layer, unit, epsilon, out) {
+    wasm.norm(team, x, runs, size, per_row, gain, dtype, rows, bias, bias_dtype, layer, unit, epsilon, out);
+}
+
+/**
  * Packs rows `first..first + count` of U (n x n): the block's own strips, then those of 8 columns on its right.
  * @param {number} team
  * @param {number} upper
@@ -757,33 +808,19 @@ export function residual_signs(team, n, vectors) {
 }
 
 /**
- * `runs` runs of `size` numbers, each normalised and multiplied by the gain.
- * @param {number} team
- * @param {number} x
- * @param {number} runs
- * @param {number} size
- * @param {number} gain
- * @param {number} dtype
- * @param {number} epsilon
- * @param {number} out
- */
-export function rms_norm(team, x, runs, size, gain, dtype, epsilon, out) {
-    wasm.rms_norm(team, x, runs, size, gain, dtype, epsilon, out);
-}
-
-/**
- * `angles` is length x dim: of a position the cosines of the dim/2 frequencies, then their sines.
+ * Row `t` of x by row `t` of `angles`: the cosines of turned/2 frequencies, then their sines.
  * @param {number} team
  * @param {number} x
  * @param {number} tokens
  * @param {number} heads
  * @param {number} dim
  * @param {number} angles
- * @param {number} length
+ * @param {number} turned
+ * @param {boolean} neighbours
  * @param {number} out
  */
-export function rotate(team, x, tokens, heads, dim, angles, length, out) {
-    wasm.rotate(team, x, tokens, heads, dim, angles, length, out);
+export function rotate(team, x, tokens, heads, dim, angles, turned, neighbours, out) {
+    wasm.rotate(team, x, tokens, heads, dim, angles, turned, neighbours, out);
 }
 
 /**
@@ -862,6 +899,20 @@ export function select_rows(team, scores, rows, cols, group, k, last_k, whole_ti
 }
 
 /**
+ * Of each of `runs` runs of `period` numbers the numbers `first..first + width`.
+ * @param {number} team
+ * @param {number} x
+ * @param {number} runs
+ * @param {number} period
+ * @param {number} first
+ * @param {number} width
+ * @param {number} out
+ */
+export function slice(team, x, runs, period, first, width, out) {
+    wasm.slice(team, x, runs, period, first, width, out);
+}
+
+/**
  * Sorts a copy of every row, and sums it.
  * @param {number} team
  * @param {number} scores
@@ -895,18 +946,6 @@ export function square_parts(team, x, rows, cols, parts) {
 export function square_scratch(rows, cols) {
     const ret = wasm.square_scratch(rows, cols);
     return ret >>> 0;
-}
-
-/**
- * `silu(gate) * up = gate / (1 + e^-gate) * up`.
- * @param {number} team
- * @param {number} gate
- * @param {number} up
- * @param {number} n
- * @param {number} out
- */
-export function swiglu(team, gate, up, n, out) {
-    wasm.swiglu(team, gate, up, n, out);
 }
 
 /**

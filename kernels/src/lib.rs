@@ -7,6 +7,8 @@
 //! `src/backend/wasm/` promises; so no export repeats it in a section on safety.
 #![allow(clippy::missing_safety_doc, clippy::too_many_arguments)]
 
+pub mod activation;
+pub mod add_rows;
 pub mod apply;
 pub mod attention;
 mod choose;
@@ -24,6 +26,7 @@ pub mod factor;
 mod gemm;
 pub mod gram;
 pub mod linear;
+pub mod norm;
 #[cfg(test)]
 mod oracle;
 mod pack;
@@ -33,7 +36,6 @@ mod power;
 mod real;
 pub mod relative;
 pub mod residual;
-pub mod rms_norm;
 pub mod rotate;
 pub mod score;
 pub mod select_cumulative;
@@ -41,7 +43,9 @@ pub mod select_groups;
 pub mod select_long;
 pub mod select_smallest;
 mod simd;
+pub mod slice;
 pub mod sums;
+mod tanh;
 pub mod team;
 mod tile;
 pub mod worth;

@@ -1,5 +1,6 @@
-//! Rotary position embedding in the half-split layout: the pair (x[j], x[j + dim/2]) of a head turns by the angle of
-//! frequency j at the token's position (Su et al., RoFormer, section 3.2.2; the pairing of LLaMA's checkpoints).
+//! Rotary position embedding: pairs of a head's dimensions turn by the angles of the token's position (Su et al.,
+//! RoFormer, section 3.2.2). A pair is (x[j], x[j + turned/2]), as in LLaMA's checkpoints, or two neighbours, as in the
+//! paper; the dimensions of a head after the `turned` ones are copied.
 
 use crate::simd::F32x4;
 use crate::team::Team;
@@ -8,7 +9,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 /// Numbers of a chunk, about.
 const CHUNK: usize = 16384;
 
-/// `angles` is length x dim: of a position the cosines of the dim/2 frequencies, then their sines.
+/// Row `t` of x by row `t` of `angles`: the cosines of turned/2 frequencies, then their sines.
 #[wasm_bindgen]
 pub unsafe fn rotate(
     team: *const Team,
@@ -17,33 +18,58 @@ pub unsafe fn rotate(
     heads: usize,
     dim: usize,
     angles: *const f32,
-    length: usize,
+    turned: usize,
+    neighbours: bool,
     out: *mut f32,
 ) {
-    let half = dim / 2;
+    let half = turned / 2;
     for run in (*team).runs(tokens, CHUNK.div_ceil(heads * dim)) {
         for token in run {
-            let cos = angles.add(token % length * dim);
+            let cos = angles.add(token * turned);
             let sin = cos.add(half);
             for head in 0..heads {
                 let at = (token * heads + head) * dim;
-                let (a, b) = (x.add(at), x.add(at + half));
-                let (to_a, to_b) = (out.add(at), out.add(at + half));
-                let whole = half & !3;
-                for j in (0..whole).step_by(4) {
-                    let (x, y) = (F32x4::load(a.add(j)), F32x4::load(b.add(j)));
-                    let (c, s) = (F32x4::load(cos.add(j)), F32x4::load(sin.add(j)));
-                    x.mul(c).sub(y.mul(s)).store(to_a.add(j));
-                    y.mul(c).add(x.mul(s)).store(to_b.add(j));
+                let (x, out) = (x.add(at), out.add(at));
+                if neighbours {
+                    turn::<2>(x, 0, half, 1, cos, sin, out);
+                } else {
+                    turn_halves(x, half, cos, sin, out);
                 }
-                for j in whole..half {
-                    let (x, y, c, s) = (*a.add(j), *b.add(j), *cos.add(j), *sin.add(j));
-                    *to_a.add(j) = x * c - y * s;
-                    *to_b.add(j) = y * c + x * s;
-                }
+                out.add(turned).copy_from_nonoverlapping(x.add(turned), dim - turned);
             }
         }
     }
+}
+
+/// Turns the pairs `from..half`: the first of pair `j` is `x[j * STRIDE]`, the second lies `apart` behind it.
+#[inline(always)]
+unsafe fn turn<const STRIDE: usize>(
+    x: *const f32,
+    from: usize,
+    half: usize,
+    apart: usize,
+    cos: *const f32,
+    sin: *const f32,
+    out: *mut f32,
+) {
+    for j in from..half {
+        let at = j * STRIDE;
+        let (a, b, c, s) = (*x.add(at), *x.add(at + apart), *cos.add(j), *sin.add(j));
+        *out.add(at) = a * c - b * s;
+        *out.add(at + apart) = b * c + a * s;
+    }
+}
+
+#[inline(always)]
+unsafe fn turn_halves(x: *const f32, half: usize, cos: *const f32, sin: *const f32, out: *mut f32) {
+    let whole = half & !3;
+    for j in (0..whole).step_by(4) {
+        let (a, b) = (F32x4::load(x.add(j)), F32x4::load(x.add(half + j)));
+        let (c, s) = (F32x4::load(cos.add(j)), F32x4::load(sin.add(j)));
+        a.mul(c).sub(b.mul(s)).store(out.add(j));
+        b.mul(c).add(a.mul(s)).store(out.add(half + j));
+    }
+    turn::<1>(x, whole, half, half, cos, sin, out);
 }
 
 #[cfg(test)]
@@ -52,34 +78,42 @@ mod tests {
     use crate::oracle::numbers;
     use crate::team::alone;
 
-    #[test]
-    fn a_rotation_is_that_of_the_complex_plane() {
-        let (length, heads, dim) = (3, 2, 10);
-        let tokens = 2 * length;
+    fn check(dim: usize, turned: usize, neighbours: bool) {
+        let (tokens, heads, half) = (6, 2, turned / 2);
         let x = numbers(tokens * heads * dim, 1);
-        let angle = |p: usize, j: usize| p as f64 * 0.7f64.powi(j as i32);
-        let mut angles = vec![0f32; length * dim];
-        for p in 0..length {
-            for j in 0..dim / 2 {
-                angles[p * dim + j] = angle(p, j).cos() as f32;
-                angles[p * dim + dim / 2 + j] = angle(p, j).sin() as f32;
+        let angle = |t: usize, j: usize| t as f64 * 0.7f64.powi(j as i32);
+        let mut angles = vec![0f32; tokens * turned];
+        for t in 0..tokens {
+            for j in 0..half {
+                angles[t * turned + j] = angle(t, j).cos() as f32;
+                angles[t * turned + half + j] = angle(t, j).sin() as f32;
             }
         }
         let mut out = vec![f32::NAN; x.len()];
         let (px, a, o) = (x.as_ptr(), angles.as_ptr(), out.as_mut_ptr());
-        unsafe { alone(|team| rotate(team, px, tokens, heads, dim, a, length, o)) }
+        unsafe { alone(|team| rotate(team, px, tokens, heads, dim, a, turned, neighbours, o)) }
         for t in 0..tokens {
             for h in 0..heads {
-                for j in 0..dim / 2 {
-                    let at = (t * heads + h) * dim + j;
-                    let (a, b) = (x[at] as f64, x[at + dim / 2] as f64);
-                    let turned = (b.atan2(a) + angle(t % length, j), a.hypot(b));
+                let head = (t * heads + h) * dim;
+                for j in 0..half {
+                    let (one, two) = if neighbours { (2 * j, 2 * j + 1) } else { (j, j + half) };
+                    let (a, b) = (x[head + one] as f64, x[head + two] as f64);
+                    let turned = (b.atan2(a) + angle(t, j), a.hypot(b));
                     // Two angles and four products rounded, sizes below sqrt(2).
                     let bound = 6.0 * 2f64.powi(-24);
-                    assert!((out[at] as f64 - turned.1 * turned.0.cos()).abs() < bound);
-                    assert!((out[at + dim / 2] as f64 - turned.1 * turned.0.sin()).abs() < bound);
+                    assert!((out[head + one] as f64 - turned.1 * turned.0.cos()).abs() < bound);
+                    assert!((out[head + two] as f64 - turned.1 * turned.0.sin()).abs() < bound);
                 }
+                assert_eq!(out[head + turned..head + dim], x[head + turned..head + dim]);
             }
+        }
+    }
+
+    #[test]
+    fn a_rotation_is_that_of_the_complex_plane_and_copies_what_it_does_not_turn() {
+        for (dim, turned) in [(10, 10), (10, 6), (16, 16), (2, 2)] {
+            check(dim, turned, false);
+            check(dim, turned, true);
         }
     }
 }

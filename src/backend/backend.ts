@@ -101,6 +101,44 @@ export interface Selection {
   readonly rule: "count" | "threshold";
 }
 
+/** How {@linkcode Backend.norm} normalises. */
+export interface NormOptions {
+  /**
+   * `rms`: `x * rsqrt(mean(x²) + epsilon)` (Zhang and Sennrich, 2019). `layer`: `(x - mean(x)) * rsqrt(var(x) + epsilon)`,
+   * the variance that of n, not n - 1 (Ba et al., 2016).
+   */
+  readonly kind: "rms" | "layer";
+  /** Keeps the root from zero. */
+  readonly epsilon: number;
+  /** Added after the gain: of its shape, any dtype. */
+  readonly bias?: Tensor;
+  /** Multiplies with 1 + gain in place of the gain. */
+  readonly unitOffset?: boolean;
+}
+
+/**
+ * The activation of an MLP: `silu` x / (1 + e^-x); `gelu` x Φ(x), with the normal distribution itself; `gelu_tanh` its
+ * approximation x / 2 (1 + tanh(sqrt(2/π) (x + 0.044715 x³))) (Hendrycks and Gimpel, 2016); `relu` max(x, 0).
+ */
+export type Activation = "silu" | "gelu" | "gelu_tanh" | "relu";
+
+/** What {@linkcode Backend.map} makes of a number x. */
+export type MapFunction =
+  /** Its activation. */
+  | { readonly kind: Activation }
+  /** `factor * x`, the factor as F32. */
+  | { readonly kind: "scale"; readonly factor: number }
+  /** `cap * tanh(x / cap)`, cap above 0. */
+  | { readonly kind: "soft_cap"; readonly cap: number };
+
+/** Which dimensions {@linkcode Backend.rotate} turns. */
+export interface RotateOptions {
+  /** Dimensions of a head; divides the columns of x. */
+  readonly headDim: number;
+  /** A head's pairs: `half` (j, j + r/2), `neighbours` (2j, 2j + 1). */
+  readonly layout: "half" | "neighbours";
+}
+
 /** The shape of an attention call. */
 export interface AttentionShape {
   /** Tokens of one sequence; the rows of q are whole sequences one after the other. */
@@ -143,23 +181,31 @@ export interface Backend extends AsyncDisposable {
   /** `x Wᵀ (+ bias)`: x tokens x in, weight out x in (any dtype), bias 1 x out (any dtype) → tokens x out. */
   linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor;
   /**
-   * `x * rsqrt(mean(x²) + epsilon) * gain` over every run of `gain.cols` neighbouring columns (the whole row, or each
-   * head); gain 1 x n of any dtype, n divides the columns of x.
+   * Normalises every run of `gain.cols` neighbouring columns of x, in F32 as if its sums were exact: a whole row, or each
+   * head. The gain is r x n of any dtype, n divides the columns of x, and run `j` of a row takes row `j % r` of the gain (and of
+   * the bias); r is no more than the runs of a row.
    */
-  rmsNorm(x: Tensor, gain: Tensor, epsilon: number): Tensor;
+  norm(x: Tensor, gain: Tensor, options: NormOptions): Tensor;
   /**
-   * Rotary position embedding in the half-split layout. `angles` F32 length x headDim: of position `p` the cosines of
-   * the headDim/2 frequencies, then their sines. Row `t` of x stands at position `t % length`; x is tokens x (heads *
-   * headDim). With pairs (a, b) = (x[j], x[j + headDim/2]) of a head: (a cos - b sin, b cos + a sin).
+   * Rotary position embedding: row `t` of x, tokens x (heads * headDim), turns by row `t` of `angles`, F32, which may have
+   * more rows. Of a token the angles are the cosines of r/2 frequencies, then their sines; the first r dimensions of every
+   * head turn, the others are copied. A pair (a, b) becomes (a cos - b sin, b cos + a sin).
    */
-  rotate(x: Tensor, angles: Tensor): Tensor;
+  rotate(x: Tensor, angles: Tensor, options: RotateOptions): Tensor;
   /**
    * Causal softmax attention within each sequence, scale 1/sqrt(headDim). q tokens x (heads * headDim), k and v tokens
    * x (kvHeads * headDim) → tokens x (heads * headDim).
    */
   attention(q: Tensor, k: Tensor, v: Tensor, shape: AttentionShape): Tensor;
-  /** `silu(gate) * up`, elementwise. */
-  swiglu(gate: Tensor, up: Tensor): Tensor;
+  /** A function of every number. */
+  map(x: Tensor, fn: MapFunction): Tensor;
+  /** `activation(gate) * up`, elementwise. */
+  gate(gate: Tensor, up: Tensor, activation: Activation): Tensor;
+  /**
+   * Some columns of every run of `period` columns, which divides the columns of x: row `t` of the result is, run after run,
+   * its columns `first ... first + width - 1`. So q, k and v come out of a fused projection, in any order.
+   */
+  slice(x: Tensor, first: number, width: number, period: number): Tensor;
   /** `x + y`, elementwise. */
   add(x: Tensor, y: Tensor): Tensor;
   /**

@@ -10,7 +10,10 @@ import {
   type EliminationFormula,
   type Formula,
   type InverseFactor,
+  type MapFunction,
   type Mask,
+  type NormOptions,
+  type RotateOptions,
   type Selection,
   type Tensor,
 } from "./backend.ts";
@@ -23,6 +26,20 @@ function expect(what: string, expected: number | string, found: number | string)
 function expectMultiple(what: string, unit: number, found: number): void {
   if (!(unit > 0 && found % unit === 0)) {
     throw new RangeError(`${what}: expected a multiple of ${unit}, found ${found}`);
+  }
+}
+
+function expectAtMost(what: string, most: number, found: number): void {
+  if (!(found <= most)) throw new RangeError(`${what}: expected at most ${most}, found ${found}`);
+}
+
+function expectPositive(what: string, found: number): void {
+  if (!(found > 0 && found < Infinity)) throw new RangeError(`${what}: expected a number above 0, found ${found}`);
+}
+
+function expectCount(what: string, found: number): void {
+  if (!(Number.isInteger(found) && found >= 1)) {
+    throw new RangeError(`${what}: expected a whole number from 1 on, found ${found}`);
   }
 }
 
@@ -58,18 +75,21 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor): void {
   if (bias) expectShape("linear: bias", 1, weight.rows, bias);
 }
 
-/** See {@linkcode Backend.rmsNorm}. */
-export function rmsNorm(x: Tensor, gain: Tensor): void {
-  expectFloats("rmsNorm: x", x);
-  expect("rmsNorm: rows of the gain", 1, gain.rows);
-  expectMultiple("rmsNorm: columns of x", gain.cols, x.cols);
+/** See {@linkcode Backend.norm}. */
+export function norm(x: Tensor, gain: Tensor, { bias }: NormOptions): void {
+  expectFloats("norm: x", x);
+  expectMultiple("norm: columns of x", gain.cols, x.cols);
+  expectAtMost("norm: rows of the gain", x.cols / gain.cols, gain.rows);
+  if (bias) expectShape("norm: bias", gain.rows, gain.cols, bias);
 }
 
 /** See {@linkcode Backend.rotate}. */
-export function rotate(x: Tensor, angles: Tensor): void {
+export function rotate(x: Tensor, angles: Tensor, { headDim }: RotateOptions): void {
   expectFloats("rotate", x, angles);
-  expectMultiple("rotate: width of a head", 2, angles.cols);
-  expectMultiple("rotate: columns of x", angles.cols, x.cols);
+  expectMultiple("rotate: columns of the angles", 2, angles.cols);
+  expectMultiple("rotate: columns of x", headDim, x.cols);
+  expectAtMost("rotate: columns of the angles", headDim, angles.cols);
+  expectAtMost("rotate: rows of x", angles.rows, x.rows);
 }
 
 /** See {@linkcode Backend.attention}. */
@@ -82,7 +102,24 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, { length, heads, kvHe
   expectShape("attention: v", q.rows, q.cols / heads * kvHeads, v);
 }
 
-/** See {@linkcode Backend.swiglu} and {@linkcode Backend.add}. */
+/** See {@linkcode Backend.map}. */
+export function map(x: Tensor, fn: MapFunction): void {
+  expectFloats("map: x", x);
+  if (fn.kind === "soft_cap") expectPositive("map: cap", fn.cap);
+}
+
+/** See {@linkcode Backend.slice}. */
+export function slice(x: Tensor, first: number, width: number, period: number): void {
+  expectFloats("slice: x", x);
+  expectMultiple("slice: columns of x", period, x.cols);
+  if (!(Number.isInteger(first) && first >= 0)) {
+    throw new RangeError(`slice: first column: expected a whole number from 0 on, found ${first}`);
+  }
+  expectCount("slice: columns", width);
+  expectAtMost("slice: end of the columns", period, first + width);
+}
+
+/** See {@linkcode Backend.gate} and {@linkcode Backend.add}. */
 export function elementwise(what: string, x: Tensor, y: Tensor): void {
   expectFloats(what, x, y);
   expectShape(`${what}: the second`, x.rows, x.cols, y);
@@ -131,9 +168,7 @@ export function score(weight: Tensor, formula: Formula | EliminationFormula): vo
 export function selectSmallest(scores: Tensor, { group, sparsity }: Selection): void {
   expectFloats("selectSmallest: scores", scores);
   expectSparsity("selectSmallest", sparsity);
-  if (group !== "column" && !(Number.isInteger(group) && group >= 1)) {
-    throw new RangeError(`selectSmallest: rows of a group: expected a whole number from 1 on, found ${group}`);
-  }
+  if (group !== "column") expectCount("selectSmallest: rows of a group", group);
 }
 
 /** See {@linkcode Backend.selectGroups}. */
@@ -184,9 +219,7 @@ export function eliminate(weight: Tensor, { upper, dead }: InverseFactor, choice
   expectFloats("eliminate: factor", upper, dead);
   expectShape("eliminate: factor", weight.cols, weight.cols, upper);
   expectShape("eliminate: dead columns", 1, weight.cols, dead);
-  if (!(Number.isInteger(block) && block >= 1)) {
-    throw new RangeError(`eliminate: columns of a block: expected a whole number from 1 on, found ${block}`);
-  }
+  expectCount("eliminate: columns of a block", block);
   if (choice.kind === "mask") return expectShape("eliminate: mask", weight.rows, weight.cols, choice.mask);
   score(weight, choice.formula);
   if (choice.kind === "threshold") expectSparsity("eliminate", choice.sparsity);

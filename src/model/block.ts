@@ -59,9 +59,20 @@ export class Block implements Disposable {
   }
 }
 
-/** The rotary table of a shape for sequences of `length` tokens, on a backend. */
-export function uploadAngles(backend: Backend, shape: Shape, length: number): Tensor {
-  return backend.upload(new Uint8Array(rotaryAngles(shape, length).buffer), length, shape.headDim, "F32");
+/** The rotary angles of a batch on a backend, row after row those of its tokens. */
+export interface Rotary extends Disposable {
+  /** F32 tokens x headDim, whole sequences. */
+  readonly angles: Tensor;
+  /** Tokens of a sequence. */
+  readonly length: number;
+}
+
+/** The rotary angles of a shape for up to `sequences` sequences of `length` tokens, on a backend. */
+export function uploadAngles(backend: Backend, shape: Shape, length: number, sequences: number): Rotary {
+  const one = new Uint8Array(rotaryAngles(shape, length).buffer), all = new Uint8Array(sequences * one.length);
+  for (let i = 0; i < sequences; i++) all.set(one, i * one.length);
+  const angles = backend.upload(all, sequences * length, shape.headDim, "F32");
+  return { angles, length, [Symbol.dispose]: () => angles[Symbol.dispose]() };
 }
 
 function linear(backend: Backend, block: Block, name: LinearName, x: Tensor): Tensor {
@@ -70,11 +81,12 @@ function linear(backend: Backend, block: Block, name: LinearName, x: Tensor): Te
 
 /** A query or key projection: linear, per-head norm where the family has one, rotation. */
 function project(backend: Backend, block: Block, kind: "q" | "k", x: Tensor, angles: Tensor): Tensor {
+  const { headDim, epsilon } = block.shape;
   using flat = linear(backend, block, `self_attn.${kind}_proj`, x);
   const gain = block.tensors.get(`self_attn.${kind}_norm.weight`);
-  if (!gain) return backend.rotate(flat, angles);
-  using normed = backend.rmsNorm(flat, gain, block.shape.epsilon);
-  return backend.rotate(normed, angles);
+  if (!gain) return backend.rotate(flat, angles, { headDim, layout: "half" });
+  using normed = backend.norm(flat, gain, { kind: "rms", epsilon });
+  return backend.rotate(normed, angles, { headDim, layout: "half" });
 }
 
 /** The residual stream after attention; nothing once the observer has seen enough. */
@@ -82,16 +94,16 @@ function attend(
   backend: Backend,
   block: Block,
   hidden: Tensor,
-  angles: Tensor,
+  { angles, length }: Rotary,
   observe?: Observer,
 ): Tensor | undefined {
   const { epsilon, heads, kvHeads } = block.shape;
-  using x = backend.rmsNorm(hidden, block.get("input_layernorm.weight"), epsilon);
+  using x = backend.norm(hidden, block.get("input_layernorm.weight"), { kind: "rms", epsilon });
   if (observe?.(INPUTS[0], x)) return undefined;
   using q = project(backend, block, "q", x, angles);
   using k = project(backend, block, "k", x, angles);
   using v = linear(backend, block, "self_attn.v_proj", x);
-  using mixed = backend.attention(q, k, v, { length: angles.rows, heads, kvHeads });
+  using mixed = backend.attention(q, k, v, { length, heads, kvHeads });
   if (observe?.(INPUTS[1], mixed)) return undefined;
   using out = linear(backend, block, "self_attn.o_proj", mixed);
   return backend.add(hidden, out);
@@ -99,29 +111,30 @@ function attend(
 
 /** The down projection's input, `silu(gate x) * up x`; nothing once the observer has seen enough. */
 function gate(backend: Backend, block: Block, hidden: Tensor, observe?: Observer): Tensor | undefined {
-  using x = backend.rmsNorm(hidden, block.get("post_attention_layernorm.weight"), block.shape.epsilon);
+  const { epsilon } = block.shape;
+  using x = backend.norm(hidden, block.get("post_attention_layernorm.weight"), { kind: "rms", epsilon });
   if (observe?.(INPUTS[2], x)) return undefined;
   using gated = linear(backend, block, "mlp.gate_proj", x);
   using up = linear(backend, block, "mlp.up_proj", x);
-  return backend.swiglu(gated, up);
+  return backend.gate(gated, up, "silu");
 }
 
 /**
  * Runs a block.
- * @param hidden The residual stream, tokens x hidden: whole sequences of `angles.rows` tokens.
- * @param angles From {@linkcode uploadAngles}.
+ * @param hidden The residual stream, tokens x hidden: whole sequences.
+ * @param rotary From {@linkcode uploadAngles}.
  * @returns The residual stream after the block, a new tensor.
  */
-export function forwardBlock(backend: Backend, block: Block, hidden: Tensor, angles: Tensor): Tensor {
-  using attended = attend(backend, block, hidden, angles)!;
+export function forwardBlock(backend: Backend, block: Block, hidden: Tensor, rotary: Rotary): Tensor {
+  using attended = attend(backend, block, hidden, rotary)!;
   using product = gate(backend, block, attended)!;
   using down = linear(backend, block, "mlp.down_proj", product);
   return backend.add(attended, down);
 }
 
 /** Runs a block as far as its linears' inputs go, or until the observer has seen enough, and shows them to it. */
-export function observeBlock(backend: Backend, block: Block, hidden: Tensor, angles: Tensor, observe: Observer): void {
-  using attended = attend(backend, block, hidden, angles, observe);
+export function observeBlock(backend: Backend, block: Block, hidden: Tensor, rotary: Rotary, observe: Observer): void {
+  using attended = attend(backend, block, hidden, rotary, observe);
   using product = attended && gate(backend, block, attended, observe);
   if (product) observe(INPUTS[3], product);
 }

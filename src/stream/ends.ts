@@ -46,7 +46,7 @@ export async function finalNorm(
   const { dtype } = checkpoint.tensors.get(FINAL_NORM)!;
   return (hidden) => {
     using gain = backend.upload(bytes, 1, shape.hidden, dtype);
-    return backend.rmsNorm(hidden, gain, shape.epsilon);
+    return backend.norm(hidden, gain, { kind: "rms", epsilon: shape.epsilon });
   };
 }
 

@@ -51,7 +51,7 @@ export async function forward(sequences: Sequences, options: ForwardOptions): Pr
   const meter = new Meter(shape.blocks, sequences.ids.length, options.onProgress);
   await using stack = new AsyncDisposableStack();
   const hidden = stack.use(await openHiddenStates(backend, sequences.ids.length * shape.hidden * 4, options.spool));
-  using angles = uploadAngles(backend, shape, sequences.length);
+  using angles = uploadAngles(backend, shape, sequences.length, parts[0].sequences);
   for (const [i, part] of parts.entries()) await hidden.store(i, await embed(backend, checkpoint, shape, part));
   let zeros = 0, weights = 0;
   let next = Block.read(checkpoint, shape, 0);

@@ -46,7 +46,7 @@ export async function generate(prompt: Uint32Array, sampling: Sampling, options:
   checkTokens(shape, context);
 
   using stack = new DisposableStack();
-  const angles = stack.use(uploadAngles(backend, shape, ids.length));
+  const angles = stack.use(uploadAngles(backend, shape, ids.length, 1));
   const blocks: Block[] = [];
   for (let index = 0; index < shape.blocks; index++) {
     const bytes = await Block.read(checkpoint, shape, index);

@@ -4,7 +4,7 @@
  */
 import type { Backend, Sums, Tensor } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { type Block, forwardBlock, observeBlock, uploadAngles } from "../model/block.ts";
+import { type Block, forwardBlock, observeBlock, type Rotary, uploadAngles } from "../model/block.ts";
 import type { Shape } from "../model/config.ts";
 import type { LinearName } from "../model/tensors.ts";
 import { batches, Pace, type Sequences } from "./batches.ts";
@@ -84,7 +84,7 @@ export class Stream implements AsyncDisposable {
     readonly backend: Backend,
     readonly parts: readonly Sequences[],
     readonly hidden: HiddenStates,
-    readonly angles: Tensor,
+    readonly angles: Rotary,
     readonly pace: Pace,
     readonly meter: Meter,
   ) {}
@@ -100,7 +100,7 @@ export class Stream implements AsyncDisposable {
     await using opened = new AsyncDisposableStack();
     const hidden = opened.use(await openHiddenStates(backend, calibration.ids.length * shape.hidden * 4, spool));
     for (const [i, part] of parts.entries()) await hidden.store(i, await embed(backend, checkpoint, shape, part));
-    const angles = uploadAngles(backend, shape, calibration.length);
+    const angles = uploadAngles(backend, shape, calibration.length, parts[0].sequences);
     opened.move(); // the stream disposes of them, and of the angles
     const pace = new Pace(() => backend.read(), signal);
     const meter = new Meter(passes, calibration.ids.length, options.onProgress, shape.blocks);

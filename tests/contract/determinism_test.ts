@@ -28,20 +28,35 @@ async function everything(backend: Backend, headDim = 40): Promise<Map<string, U
   const x = keep("embed", backend.allocate(tokens, width));
   const table = held(1, 301, width, "F16");
   backend.embed(x, ids, table, 0);
-  const normed = keep("rmsNorm", backend.rmsNorm(x, held(2, 1, width, "BF16"), 1e-5));
+  const normed = keep("norm", backend.norm(x, held(2, 1, width, "BF16"), { kind: "rms", epsilon: 1e-5 }));
+  const bias = held(11, heads, headDim, "F16");
+  keep(
+    "norm layer",
+    backend.norm(x, held(12, heads, headDim), { kind: "layer", epsilon: 1e-5, bias, unitOffset: true }),
+  );
   const q = keep(
     "linear",
     backend.linear(normed, held(3, width, width, "BF16"), held(4, 1, width)),
   );
   const k = keep("linear narrow", backend.linear(normed, held(5, kvHeads * headDim, width, "F16")));
   const v = keep("linear F32", backend.linear(normed, held(6, kvHeads * headDim, width)));
-  const angles = held(7, shape.length, headDim);
+  const angles = held(7, tokens, headDim - 8), turn = { headDim, layout: "half" } as const;
+  keep("rotate neighbours", backend.rotate(q, angles, { headDim, layout: "neighbours" }));
   const mixed = keep(
     "attention",
-    backend.attention(keep("rotate", backend.rotate(q, angles)), backend.rotate(k, angles), v, shape),
+    backend.attention(
+      keep("rotate", backend.rotate(q, angles, turn)),
+      keep("rotate k", backend.rotate(k, angles, turn)),
+      v,
+      shape,
+    ),
   );
   const sum = keep("add", backend.add(x, mixed));
-  const gated = keep("swiglu", backend.swiglu(sum, mixed));
+  const gated = keep("gate", backend.gate(sum, mixed, "silu"));
+  for (const kind of ["gelu", "gelu_tanh", "relu"] as const) keep(`map ${kind}`, backend.map(sum, { kind }));
+  keep("map scale", backend.map(sum, { kind: "scale", factor: 0.3 }));
+  keep("map soft cap", backend.map(sum, { kind: "soft_cap", cap: 2 }));
+  keep("slice", backend.slice(sum, 7, 19, 60));
   const state = keep("crossEntropy", backend.allocate(tokens, 3));
   backend.crossEntropy(state, gated, table, 0, ids, true);
   const sums = keep("addSquares", backend.allocate(2, width)), other = keep("merge", backend.allocate(2, width));

@@ -64,6 +64,9 @@ const threshold = (sparsity: number, statistic?: readonly [number, number]) => (
   sparsity,
 });
 
+/** A norm that is right. */
+const RMS = { kind: "rms", epsilon: 1e-5 } as const;
+
 /** Every wrong call, by what is wrong. */
 const WRONG: Readonly<Record<string, (backend: Backend, zeros: Zeros) => Disposable | void>> = {
   "upload: too few bytes": (backend) => backend.upload(new Uint8Array(20), 2, 3, "F32"),
@@ -74,10 +77,19 @@ const WRONG: Readonly<Record<string, (backend: Backend, zeros: Zeros) => Disposa
   "linear: dtype of x": (backend, zeros) => backend.linear(zeros(6, 8, "F16"), zeros(3, 8)),
   "linear: columns of the bias": (backend, zeros) => backend.linear(zeros(6, 8), zeros(3, 8), zeros(1, 4)),
   "linear: rows of the bias": (backend, zeros) => backend.linear(zeros(6, 8), zeros(3, 8), zeros(3, 3)),
-  "rmsNorm: length of the gain": (backend, zeros) => backend.rmsNorm(zeros(6, 8), zeros(1, 3), 1e-5),
-  "rmsNorm: rows of the gain": (backend, zeros) => backend.rmsNorm(zeros(6, 8), zeros(2, 8), 1e-5),
-  "rotate: columns": (backend, zeros) => backend.rotate(zeros(6, 8), zeros(6, 6)),
-  "rotate: odd width of a head": (backend, zeros) => backend.rotate(zeros(6, 9), zeros(6, 3)),
+  "norm: length of the gain": (backend, zeros) => backend.norm(zeros(6, 8), zeros(1, 3), RMS),
+  "norm: rows of the gain": (backend, zeros) => backend.norm(zeros(6, 8), zeros(3, 4), RMS),
+  "norm: dtype of x": (backend, zeros) => backend.norm(zeros(6, 8, "F16"), zeros(1, 8), RMS),
+  "norm: rows of the bias": (backend, zeros) => backend.norm(zeros(6, 8), zeros(2, 4), { ...RMS, bias: zeros(1, 4) }),
+  "norm: columns of the bias": (backend, zeros) =>
+    backend.norm(zeros(6, 8), zeros(1, 4), { ...RMS, bias: zeros(1, 8) }),
+  "rotate: columns": (backend, zeros) => backend.rotate(zeros(6, 8), zeros(6, 6), { headDim: 6, layout: "half" }),
+  "rotate: odd columns of the angles": (backend, zeros) =>
+    backend.rotate(zeros(6, 9), zeros(6, 3), { headDim: 9, layout: "half" }),
+  "rotate: more angles than a head has": (backend, zeros) =>
+    backend.rotate(zeros(6, 8), zeros(6, 6), { headDim: 4, layout: "half" }),
+  "rotate: fewer rows of angles": (backend, zeros) =>
+    backend.rotate(zeros(6, 8), zeros(5, 8), { headDim: 8, layout: "half" }),
   "attention: rows of q": attend(6, 6, 6, 4),
   "attention: rows of k": attend(6, 5, 6, 3),
   "attention: rows of v": attend(6, 6, 12, 3),
@@ -85,8 +97,14 @@ const WRONG: Readonly<Record<string, (backend: Backend, zeros: Zeros) => Disposa
   "attention: columns of v": attend(6, 6, 6, 3, [8, 4, 3]),
   "attention: heads": (backend, zeros) =>
     backend.attention(zeros(3, 12), zeros(3, 8), zeros(3, 8), { length: 3, heads: 3, kvHeads: 2 }),
-  "swiglu: rows": (backend, zeros) => backend.swiglu(zeros(6, 8), zeros(5, 8)),
-  "swiglu: columns": (backend, zeros) => backend.swiglu(zeros(6, 8), zeros(6, 7)),
+  "map: dtype": (backend, zeros) => backend.map(zeros(6, 8, "F16"), { kind: "relu" }),
+  "map: a cap of 0": (backend, zeros) => backend.map(zeros(6, 8), { kind: "soft_cap", cap: 0 }),
+  "gate: rows": (backend, zeros) => backend.gate(zeros(6, 8), zeros(5, 8), "silu"),
+  "gate: columns": (backend, zeros) => backend.gate(zeros(6, 8), zeros(6, 7), "silu"),
+  "slice: columns": (backend, zeros) => backend.slice(zeros(6, 8), 0, 1, 3),
+  "slice: a column before the first": (backend, zeros) => backend.slice(zeros(6, 8), -1, 2, 4),
+  "slice: no columns": (backend, zeros) => backend.slice(zeros(6, 8), 0, 0, 4),
+  "slice: columns of the next run": (backend, zeros) => backend.slice(zeros(6, 8), 2, 3, 4),
   "add: rows": (backend, zeros) => backend.add(zeros(6, 8), zeros(7, 8)),
   "add: columns": (backend, zeros) => backend.add(zeros(6, 8), zeros(6, 6)),
   "crossEntropy: rows of the state": entropy([5, 3], [9, 8], 6),

@@ -4,6 +4,7 @@
  * backends against independent formulas; pipelines are tested with it where speed does not matter.
  */
 import type {
+  Activation,
   AttentionShape,
   Backend,
   Choice,
@@ -11,13 +12,17 @@ import type {
   EliminationFormula,
   Formula,
   InverseFactor,
+  MapFunction,
   Mask,
+  NormOptions,
+  RotateOptions,
   Selection,
   Sums,
   Tensor,
 } from "../../src/backend/backend.ts";
 import * as shapes from "../../src/backend/shapes.ts";
 import { fromFloats, toFloats } from "./floats.ts";
+import { mapped } from "./functions.ts";
 import { eliminate, inverse } from "./solve.ts";
 
 /** A tensor of the reference backend: its values, widened. */
@@ -133,26 +138,33 @@ export class ReferenceBackend implements Backend {
     });
   }
 
-  rmsNorm(x: Tensor, gain: Tensor, epsilon: number): Tensor {
-    shapes.rmsNorm(x, gain);
-    const n = gain.cols, a = values(x), g = values(gain);
-    const out = new Float32Array(a.length);
+  norm(x: Tensor, gain: Tensor, options: NormOptions): Tensor {
+    shapes.norm(x, gain, options);
+    const { kind, epsilon, bias, unitOffset } = options, n = gain.cols;
+    const a = values(x), g = values(gain), b = bias && values(bias), out = new Float32Array(a.length);
     for (let start = 0; start < a.length; start += n) {
-      let squares = 0;
-      for (let j = 0; j < n; j++) squares += a[start + j] ** 2;
-      const scale = 1 / Math.sqrt(squares / n + epsilon);
-      for (let j = 0; j < n; j++) out[start + j] = a[start + j] * scale * g[j];
+      const run = Float64Array.from(a.subarray(start, start + n)), at = start % x.cols / n % gain.rows * n;
+      const mean = kind === "layer" ? run.reduce((sum, value) => sum + value) / n : 0;
+      const scale = 1 / Math.sqrt(run.reduce((sum, value) => sum + (value - mean) ** 2, 0) / n + epsilon);
+      run.forEach((value, j) => {
+        const factor = unitOffset ? 1 + g[at + j] : g[at + j];
+        out[start + j] = (value - mean) * scale * factor + (b ? b[at + j] : 0);
+      });
     }
     return new Matrix(this, x.rows, x.cols, "F32", out);
   }
 
-  rotate(x: Tensor, angles: Tensor): Tensor {
-    shapes.rotate(x, angles);
-    const d = angles.cols, half = d / 2, a = values(x), angle = values(angles);
-    return this.#fill(x.rows, x.cols, (t, j) => {
-      const at = (t % angles.rows) * d, i = j % d, k = i % half;
-      const cos = angle[at + k], sin = angle[at + half + k], here = a[t * x.cols + j];
-      return i < half ? here * cos - a[t * x.cols + j + half] * sin : here * cos + a[t * x.cols + j - half] * sin;
+  rotate(x: Tensor, angles: Tensor, options: RotateOptions): Tensor {
+    shapes.rotate(x, angles, options);
+    const { headDim: d, layout } = options, turned = angles.cols, half = turned / 2;
+    const a = values(x), angle = values(angles);
+    return this.#fill(x.rows, x.cols, (t, col) => {
+      const j = col % d, here = a[t * x.cols + col];
+      if (j >= turned) return here;
+      const first = layout === "half" ? j < half : j % 2 === 0, step = layout === "half" ? half : 1;
+      const pair = layout === "half" ? j % half : Math.floor(j / 2);
+      const cos = angle[t * turned + pair], sin = angle[t * turned + half + pair];
+      return here * cos + (first ? -a[t * x.cols + col + step] : a[t * x.cols + col - step]) * sin;
     });
   }
 
@@ -183,13 +195,25 @@ export class ReferenceBackend implements Backend {
     return new Matrix(this, q.rows, q.cols, "F32", out);
   }
 
-  swiglu(gate: Tensor, up: Tensor): Tensor {
-    shapes.elementwise("swiglu", gate, up);
+  map(x: Tensor, fn: MapFunction): Tensor {
+    shapes.map(x, fn);
+    const a = values(x);
+    return this.#fill(x.rows, x.cols, (t, j) => mapped(a[t * x.cols + j], fn));
+  }
+
+  gate(gate: Tensor, up: Tensor, activation: Activation): Tensor {
+    shapes.elementwise("gate", gate, up);
     const g = values(gate), u = values(up);
-    return this.#fill(gate.rows, gate.cols, (i, j) => {
-      const at = i * gate.cols + j;
-      return g[at] / (1 + Math.exp(-g[at])) * u[at];
+    return this.#fill(gate.rows, gate.cols, (t, j) => {
+      const at = t * gate.cols + j;
+      return mapped(g[at], { kind: activation }) * u[at];
     });
+  }
+
+  slice(x: Tensor, first: number, width: number, period: number): Tensor {
+    shapes.slice(x, first, width, period);
+    const a = values(x), at = (j: number): number => Math.floor(j / width) * period + first + j % width;
+    return this.#fill(x.rows, x.cols / period * width, (t, j) => a[t * x.cols + at(j)]);
   }
 
   add(x: Tensor, y: Tensor): Tensor {

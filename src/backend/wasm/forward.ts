@@ -1,6 +1,6 @@
 /** The forward pass: each operation checks its shapes, makes its output and queues its kernels (`kernels/src/`). */
 import * as kernels from "../../../kernels/pkg/kernels.js";
-import type { AttentionShape, Tensor } from "../backend.ts";
+import type { Activation, AttentionShape, MapFunction, NormOptions, RotateOptions, Tensor } from "../backend.ts";
 import * as shapes from "../shapes.ts";
 import { type Engine, own } from "./engine.ts";
 import type { WasmTensor } from "./tensor.ts";
@@ -55,23 +55,28 @@ function slices(
   });
 }
 
-/** See `Backend.rmsNorm`. */
-export function rmsNorm(engine: Engine, x: Tensor, gain: Tensor, epsilon: number): WasmTensor {
-  shapes.rmsNorm(x, gain);
-  const [a, g] = [own(x), own(gain)];
+/** See `Backend.norm`. */
+export function norm(engine: Engine, x: Tensor, gain: Tensor, options: NormOptions): WasmTensor {
+  shapes.norm(x, gain, options);
+  const { kind, epsilon, unitOffset = false } = options;
+  const [a, g, b] = [own(x), own(gain), options.bias && own(options.bias)];
   const out = engine.tensor(a.rows, a.cols);
-  const runs = a.rows * (a.cols / g.cols);
-  engine.run("rmsNorm", "rms_norm", a.offset, runs, g.cols, g.offset, g.code, epsilon, out.offset);
+  const perRow = a.cols / g.cols;
+  // deno-fmt-ignore
+  engine.run("norm", "norm", a.offset, a.rows * perRow, g.cols, perRow, g.offset, g.code, g.rows, b?.offset ?? 0, b?.code ?? 0,
+    kind === "layer", unitOffset, epsilon, out.offset);
   return out;
 }
 
 /** See `Backend.rotate`. */
-export function rotate(engine: Engine, x: Tensor, angles: Tensor): WasmTensor {
-  shapes.rotate(x, angles);
+export function rotate(engine: Engine, x: Tensor, angles: Tensor, options: RotateOptions): WasmTensor {
+  shapes.rotate(x, angles, options);
+  const { headDim, layout } = options;
   const [a, turn] = [own(x), own(angles)];
   const out = engine.tensor(a.rows, a.cols);
-  const heads = a.cols / turn.cols;
-  engine.run("rotate", "rotate", a.offset, a.rows, heads, turn.cols, turn.offset, turn.rows, out.offset);
+  // deno-fmt-ignore
+  engine.run("rotate", "rotate", a.offset, a.rows, a.cols / headDim, headDim, turn.offset, turn.cols,
+    layout === "neighbours", out.offset);
   return out;
 }
 
@@ -99,21 +104,51 @@ export function attention(engine: Engine, q: Tensor, k: Tensor, v: Tensor, shape
   });
 }
 
-/** See `Backend.swiglu`. */
-export function swiglu(engine: Engine, gate: Tensor, up: Tensor): WasmTensor {
-  return elementwise(engine, "swiglu", gate, up);
+/** The numbers of the functions in `kernels/src/activation.rs`. */
+const FUNCTIONS: Readonly<Record<MapFunction["kind"], number>> = {
+  silu: 0,
+  gelu: 1,
+  gelu_tanh: 2,
+  relu: 3,
+  scale: 4,
+  soft_cap: 5,
+};
+
+/** See `Backend.map`. */
+export function map(engine: Engine, x: Tensor, fn: MapFunction): WasmTensor {
+  shapes.map(x, fn);
+  const by = fn.kind === "scale" ? fn.factor : fn.kind === "soft_cap" ? fn.cap : 0;
+  const a = own(x);
+  const out = engine.tensor(a.rows, a.cols);
+  engine.run("map", "activate", FUNCTIONS[fn.kind], a.offset, 0, a.rows * a.cols, by, out.offset);
+  return out;
+}
+
+/** See `Backend.gate`. */
+export function gate(engine: Engine, gate: Tensor, up: Tensor, activation: Activation): WasmTensor {
+  shapes.elementwise("gate", gate, up);
+  const [a, b] = [own(gate), own(up)];
+  const out = engine.tensor(a.rows, a.cols);
+  engine.run("gate", "activate", FUNCTIONS[activation], a.offset, b.offset, a.rows * a.cols, 0, out.offset);
+  return out;
+}
+
+/** See `Backend.slice`. */
+export function slice(engine: Engine, x: Tensor, first: number, width: number, period: number): WasmTensor {
+  shapes.slice(x, first, width, period);
+  const a = own(x);
+  const runs = a.cols / period;
+  const out = engine.tensor(a.rows, runs * width);
+  engine.run("slice", "slice", a.offset, a.rows * runs, period, first, width, out.offset);
+  return out;
 }
 
 /** See `Backend.add`. */
 export function add(engine: Engine, x: Tensor, y: Tensor): WasmTensor {
-  return elementwise(engine, "add", x, y);
-}
-
-function elementwise(engine: Engine, kernel: "add" | "swiglu", x: Tensor, y: Tensor): WasmTensor {
-  shapes.elementwise(kernel, x, y);
+  shapes.elementwise("add", x, y);
   const [a, b] = [own(x), own(y)];
-  const out = engine.tensor(x.rows, x.cols);
-  engine.run(kernel, kernel, a.offset, b.offset, x.rows * x.cols, out.offset);
+  const out = engine.tensor(a.rows, a.cols);
+  engine.run("add", "add", a.offset, b.offset, a.rows * a.cols, out.offset);
   return out;
 }
 

@@ -10,13 +10,17 @@
 import { initSync } from "../../../kernels/pkg/kernels.js";
 import { PareError } from "../../errors.ts";
 import type {
+  Activation,
   AttentionShape,
   Backend,
   Choice,
   Dtype,
   Formula,
   InverseFactor,
+  MapFunction,
   Mask,
+  NormOptions,
+  RotateOptions,
   Selection,
   Sums,
   Tensor,
@@ -111,20 +115,28 @@ class Wasm implements Backend {
     return forward.linear(this.#engine, x, weight, bias);
   }
 
-  rmsNorm(x: Tensor, gain: Tensor, epsilon: number): Tensor {
-    return forward.rmsNorm(this.#engine, x, gain, epsilon);
+  norm(x: Tensor, gain: Tensor, options: NormOptions): Tensor {
+    return forward.norm(this.#engine, x, gain, options);
   }
 
-  rotate(x: Tensor, angles: Tensor): Tensor {
-    return forward.rotate(this.#engine, x, angles);
+  rotate(x: Tensor, angles: Tensor, options: RotateOptions): Tensor {
+    return forward.rotate(this.#engine, x, angles, options);
   }
 
   attention(q: Tensor, k: Tensor, v: Tensor, shape: AttentionShape): Tensor {
     return forward.attention(this.#engine, q, k, v, shape);
   }
 
-  swiglu(gate: Tensor, up: Tensor): Tensor {
-    return forward.swiglu(this.#engine, gate, up);
+  map(x: Tensor, fn: MapFunction): Tensor {
+    return forward.map(this.#engine, x, fn);
+  }
+
+  gate(gate: Tensor, up: Tensor, activation: Activation): Tensor {
+    return forward.gate(this.#engine, gate, up, activation);
+  }
+
+  slice(x: Tensor, first: number, width: number, period: number): Tensor {
+    return forward.slice(this.#engine, x, first, width, period);
   }
 
   add(x: Tensor, y: Tensor): Tensor {

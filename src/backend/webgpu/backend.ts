@@ -3,6 +3,7 @@
  * each group of operations, and the arithmetic is in `wgsl/`.
  */
 import {
+  type Activation,
   type AttentionShape,
   type Backend,
   BYTES,
@@ -10,7 +11,10 @@ import {
   type Dtype,
   type Formula,
   type InverseFactor,
+  type MapFunction,
   type Mask,
+  type NormOptions,
+  type RotateOptions,
   type Selection,
   type Sums,
   type Tensor,
@@ -88,14 +92,14 @@ export class WebgpuBackend implements Backend {
     return linear(this.#device, own(x), own(weight), bias && own(bias));
   }
 
-  rmsNorm(x: Tensor, gain: Tensor, epsilon: number): Tensor {
-    shapes.rmsNorm(x, gain);
-    return forward.rmsNorm(this.#device, own(x), own(gain), epsilon);
+  norm(x: Tensor, gain: Tensor, options: NormOptions): Tensor {
+    shapes.norm(x, gain, options);
+    return forward.norm(this.#device, own(x), own(gain), options, options.bias && own(options.bias));
   }
 
-  rotate(x: Tensor, angles: Tensor): Tensor {
-    shapes.rotate(x, angles);
-    return forward.rotate(this.#device, own(x), own(angles));
+  rotate(x: Tensor, angles: Tensor, options: RotateOptions): Tensor {
+    shapes.rotate(x, angles, options);
+    return forward.rotate(this.#device, own(x), own(angles), options);
   }
 
   attention(q: Tensor, k: Tensor, v: Tensor, shape: AttentionShape): Tensor {
@@ -103,14 +107,24 @@ export class WebgpuBackend implements Backend {
     return attention(this.#device, own(q), own(k), own(v), shape);
   }
 
-  swiglu(gate: Tensor, up: Tensor): Tensor {
-    shapes.elementwise("swiglu", gate, up);
-    return forward.elementwise(this.#device, "swiglu", own(gate), own(up));
+  map(x: Tensor, fn: MapFunction): Tensor {
+    shapes.map(x, fn);
+    return forward.activate(this.#device, own(x), fn);
+  }
+
+  gate(gate: Tensor, up: Tensor, activation: Activation): Tensor {
+    shapes.elementwise("gate", gate, up);
+    return forward.activate(this.#device, own(gate), { kind: activation }, own(up));
+  }
+
+  slice(x: Tensor, first: number, width: number, period: number): Tensor {
+    shapes.slice(x, first, width, period);
+    return forward.slice(this.#device, own(x), first, width, period);
   }
 
   add(x: Tensor, y: Tensor): Tensor {
     shapes.elementwise("add", x, y);
-    return forward.elementwise(this.#device, "add", own(x), own(y));
+    return forward.add(this.#device, own(x), own(y));
   }
 
   crossEntropy(

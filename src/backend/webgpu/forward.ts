@@ -2,10 +2,11 @@
  * The forward operations of the WebGPU backend: how each is cut into dispatches along the tiles of its matrices. The
  * arithmetic is in the shaders.
  */
+import type { MapFunction, NormOptions, RotateOptions } from "../backend.ts";
 import { type Device, line, THREADS, WORKGROUPS } from "./device.ts";
 import { multiply } from "./linear.ts";
 import { runsOf, STORED, TiledTensor } from "./tensor.ts";
-import { wholeVectors } from "./vectors.ts";
+import { pad, wholeVectors } from "./vectors.ts";
 
 /** Bytes of logits that exist at once, and of how many tokens: enough that packing the head costs little. */
 const LOGITS_BYTES = 2 ** 25;
@@ -39,16 +40,32 @@ function uploadNumbers(device: Device, numbers: Uint32Array): TiledTensor {
   return held;
 }
 
-/** See {@linkcode Backend.rmsNorm}. */
-export function rmsNorm(device: Device, x: TiledTensor, gain: TiledTensor, epsilon: number): TiledTensor {
+/** What the shader knows as no bias. */
+const NO_BIAS = 3;
+
+/** See {@linkcode Backend.norm}. */
+export function norm(
+  device: Device,
+  x: TiledTensor,
+  gain: TiledTensor,
+  { kind, epsilon, unitOffset }: NormOptions,
+  bias?: TiledTensor,
+): TiledTensor {
   const out = new TiledTensor(device, x.rows, x.cols, "F32");
   const perRow = x.cols / gain.cols;
   for (const { first, rows } of runsOf([x, out], Math.max(1, Math.floor(WORKGROUPS / perRow)))) {
     device.dispatch({
-      shader: "rmsNorm",
-      constants: { GAIN: STORED[gain.dtype], THREADS: device.tuning.lanes },
-      params: [gain.cols, x.placeOf(first) * perRow, { f32: epsilon }],
-      buffers: [x.tileOf(first), gain.tiles[0], out.tileOf(first)],
+      shader: "norm",
+      constants: {
+        GAIN: STORED[gain.dtype],
+        BIAS: bias ? STORED[bias.dtype] : NO_BIAS,
+        LAYER: kind === "layer" ? 1 : 0,
+        UNIT: unitOffset ? 1 : 0,
+        THREADS: device.tuning.lanes,
+      },
+      params: [gain.cols, x.placeOf(first) * perRow, { f32: epsilon }, perRow, gain.rows],
+      // The gain is no larger than a row of x, and lies in one tile as that does.
+      buffers: [x.tileOf(first), gain.tiles[0], (bias ?? gain).tiles[0], out.tileOf(first)],
       groups: [rows * perRow],
       work: rows * x.cols,
     });
@@ -57,32 +74,83 @@ export function rmsNorm(device: Device, x: TiledTensor, gain: TiledTensor, epsil
 }
 
 /** See {@linkcode Backend.rotate}. */
-export function rotate(device: Device, x: TiledTensor, angles: TiledTensor): TiledTensor {
+export function rotate(
+  device: Device,
+  x: TiledTensor,
+  angles: TiledTensor,
+  { headDim, layout }: RotateOptions,
+): TiledTensor {
   const out = new TiledTensor(device, x.rows, x.cols, "F32");
-  x.tiles.forEach((tile, i) => {
-    const first = i * x.tileRows;
-    const rows = Math.min(x.tileRows, x.rows - first);
-    for (const part of runsOf([angles])) {
-      const work = rows * x.cols / 2;
-      device.dispatch({
-        shader: "rotate",
-        params: [rows, x.cols, angles.cols, angles.rows, first, part.first, part.rows],
-        buffers: [tile, angles.tileOf(part.first), out.tiles[i]],
-        groups: line(work, THREADS),
-        work,
-      });
-    }
-  });
+  for (const { first, rows } of runsOf([x, out, angles], Infinity, 0, x.rows)) {
+    const work = rows * (x.cols / headDim) * (headDim - angles.cols / 2);
+    device.dispatch({
+      shader: "rotate",
+      constants: { NEIGHBOURS: layout === "neighbours" ? 1 : 0 },
+      params: [rows, x.cols, headDim, angles.cols, x.placeOf(first), angles.placeOf(first)],
+      buffers: [x.tileOf(first), angles.tileOf(first), out.tileOf(first)],
+      groups: line(work, THREADS),
+      work,
+    });
+  }
   return out;
 }
 
-/** See {@linkcode Backend.swiglu} and {@linkcode Backend.add}. */
-export function elementwise(device: Device, shader: "add" | "swiglu", x: TiledTensor, y: TiledTensor): TiledTensor {
+/** How the shader knows a function. */
+const FUNCTIONS: Readonly<Record<MapFunction["kind"], number>> = {
+  silu: 0,
+  gelu: 1,
+  gelu_tanh: 2,
+  relu: 3,
+  scale: 4,
+  soft_cap: 5,
+};
+
+/** See {@linkcode Backend.map} and, with `up`, {@linkcode Backend.gate}. */
+export function activate(device: Device, x: TiledTensor, fn: MapFunction, up?: TiledTensor): TiledTensor {
+  const by = fn.kind === "scale" ? fn.factor : fn.kind === "soft_cap" ? fn.cap : 0;
   const out = new TiledTensor(device, x.rows, x.cols, "F32");
   x.tiles.forEach((tile, i) => {
     const count = x.tileBytes(i) / 4;
     device.dispatch({
-      shader,
+      shader: "activate",
+      constants: { FUNCTION: FUNCTIONS[fn.kind], GATED: up ? 1 : 0 },
+      params: [count, { f32: by }],
+      buffers: [tile, up?.tiles[i] ?? tile, out.tiles[i]],
+      groups: line(count, THREADS),
+      work: count,
+    });
+  });
+  return out;
+}
+
+/** See {@linkcode Backend.slice}. */
+export function slice(device: Device, x: TiledTensor, first: number, width: number, period: number): TiledTensor {
+  const runs = x.cols / period;
+  const out = new TiledTensor(device, x.rows, runs * width, "F32");
+  for (const run of runsOf([x, out])) {
+    pad(
+      device,
+      {
+        source: x.tileOf(run.first),
+        dtype: x.dtype,
+        at: x.placeOf(run.first) * x.cols + first,
+        stride: period,
+        rows: run.rows * runs,
+        cols: width,
+      },
+      { out: out.tileOf(run.first), at: out.placeOf(run.first) * out.cols, stride: width, cols: width },
+    );
+  }
+  return out;
+}
+
+/** See {@linkcode Backend.add}. */
+export function add(device: Device, x: TiledTensor, y: TiledTensor): TiledTensor {
+  const out = new TiledTensor(device, x.rows, x.cols, "F32");
+  x.tiles.forEach((tile, i) => {
+    const count = x.tileBytes(i) / 4;
+    device.dispatch({
+      shader: "add",
       params: [count],
       buffers: [tile, y.tiles[i], out.tiles[i]],
       groups: line(count, THREADS),

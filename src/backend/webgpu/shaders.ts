@@ -2,6 +2,7 @@
  * The shaders, as text: one WGSL file for every operation, with the modules it builds on in front. They come as text
  * imports, so the program needs no permission to read them and a bundle holds them.
  */
+import activate from "../../../wgsl/activate.wgsl" with { type: "text" };
 import add from "../../../wgsl/add.wgsl" with { type: "text" };
 import addGram from "../../../wgsl/add_gram.wgsl" with { type: "text" };
 import addSquares from "../../../wgsl/add_squares.wgsl" with { type: "text" };
@@ -26,12 +27,12 @@ import linear from "../../../wgsl/linear.wgsl" with { type: "text" };
 import magnitudeSums from "../../../wgsl/magnitude_sums.wgsl" with { type: "text" };
 import merge from "../../../wgsl/merge.wgsl" with { type: "text" };
 import narrow from "../../../wgsl/narrow.wgsl" with { type: "text" };
+import norm from "../../../wgsl/norm.wgsl" with { type: "text" };
 import numbers from "../../../wgsl/numbers.wgsl" with { type: "text" };
 import pack from "../../../wgsl/pack.wgsl" with { type: "text" };
 import pad from "../../../wgsl/pad.wgsl" with { type: "text" };
 import pairs from "../../../wgsl/pairs.wgsl" with { type: "text" };
 import relative from "../../../wgsl/relative.wgsl" with { type: "text" };
-import rmsNorm from "../../../wgsl/rms_norm.wgsl" with { type: "text" };
 import rotate from "../../../wgsl/rotate.wgsl" with { type: "text" };
 import score from "../../../wgsl/score.wgsl" with { type: "text" };
 import selectCount from "../../../wgsl/select_count.wgsl" with { type: "text" };
@@ -42,7 +43,7 @@ import selectShare from "../../../wgsl/select_share.wgsl" with { type: "text" };
 import selectStep from "../../../wgsl/select_step.wgsl" with { type: "text" };
 import selectTies from "../../../wgsl/select_ties.wgsl" with { type: "text" };
 import subtract from "../../../wgsl/subtract.wgsl" with { type: "text" };
-import swiglu from "../../../wgsl/swiglu.wgsl" with { type: "text" };
+import tanh from "../../../wgsl/tanh.wgsl" with { type: "text" };
 import tile from "../../../wgsl/tile.wgsl" with { type: "text" };
 import total from "../../../wgsl/total.wgsl" with { type: "text" };
 import transpose from "../../../wgsl/transpose.wgsl" with { type: "text" };
@@ -52,6 +53,7 @@ import worth from "../../../wgsl/worth.wgsl" with { type: "text" };
 
 /** Every shader's source, whole. */
 export const SHADERS = {
+  activate: tanh + activate,
   add,
   addGram: pairs + addGram,
   addSquares: pairs + addSquares,
@@ -75,10 +77,10 @@ export const SHADERS = {
   magnitudeSums: numbers + pairs + magnitudeSums,
   merge: pairs + merge,
   narrow: numbers + narrow,
+  norm: numbers + norm,
   pack: numbers + pack,
   pad: numbers + pad,
   relative: numbers + relative,
-  rmsNorm: numbers + rmsNorm,
   rotate,
   score: numbers + pairs + score,
   selectCount: digits + selectCount,
@@ -89,7 +91,6 @@ export const SHADERS = {
   selectStep,
   selectTies,
   subtract,
-  swiglu,
   total: pairs + total,
   transpose,
   transposeMask,
