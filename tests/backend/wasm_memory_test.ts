@@ -21,11 +21,13 @@ const OPERATIONS: Record<string, (engine: Engine, put: Put) => Disposable | void
   "copy": (engine, put) => engine.copy(put(wave)),
   "embed": (engine, put) => forward.embed(engine, put(wave), new Uint32Array(N), put(wave), 0),
   "linear": (engine, put) => forward.linear(engine, put(wave), put(wave)),
-  "rmsNorm": (engine, put) => forward.rmsNorm(engine, put(wave), put(wave, 1), 1e-5),
-  "rotate": (engine, put) => forward.rotate(engine, put(wave), put(wave)),
+  "norm": (engine, put) => forward.norm(engine, put(wave), put(wave, 1), { kind: "layer", epsilon: 1e-5 }),
+  "rotate": (engine, put) => forward.rotate(engine, put(wave), put(wave), { headDim: N, layout: "half" }),
   "attention": (engine, put) =>
     forward.attention(engine, put(wave), put(wave), put(wave), { length: 16, heads: 2, kvHeads: 2 }),
-  "swiglu": (engine, put) => forward.swiglu(engine, put(wave), put(wave)),
+  "map": (engine, put) => forward.map(engine, put(wave), { kind: "gelu" }),
+  "gate": (engine, put) => forward.gate(engine, put(wave), put(wave), "silu"),
+  "slice": (engine, put) => forward.slice(engine, put(wave), 1, 3, 8),
   "crossEntropy": (engine, put) => {
     using state = engine.tensor(N, 3);
     forward.crossEntropy(engine, state, put(wave), put(wave), 0, new Uint32Array(N), true);

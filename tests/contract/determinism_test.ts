@@ -56,7 +56,7 @@ async function everything(backend: Backend, headDim = 40): Promise<Map<string, U
   for (const kind of ["gelu", "gelu_tanh", "relu"] as const) keep(`map ${kind}`, backend.map(sum, { kind }));
   keep("map scale", backend.map(sum, { kind: "scale", factor: 0.3 }));
   keep("map soft cap", backend.map(sum, { kind: "soft_cap", cap: 2 }));
-  keep("slice", backend.slice(sum, 7, 19, 60));
+  keep("slice", backend.slice(sum, 3, 5, headDim));
   const state = keep("crossEntropy", backend.allocate(tokens, 3));
   backend.crossEntropy(state, gated, table, 0, ids, true);
   const sums = keep("addSquares", backend.allocate(2, width)), other = keep("merge", backend.allocate(2, width));
