@@ -3,7 +3,8 @@
  * the exit code. A command returns what it found and throws what went wrong; it never prints a result, never exits.
  *
  * Exit codes: 0 done; 2 something that the user can mend (a {@linkcode PareError}, one line); 70 a bug, with its stack
- * (EX_SOFTWARE of sysexits.h); 130 and 143 stopped by Ctrl-C or SIGTERM, as shells have them (128 + the signal).
+ * (EX_SOFTWARE of sysexits.h); 129, 130 and 143 stopped by a terminal that closed (SIGHUP), Ctrl-C or SIGTERM, as shells
+ * have them (128 + the signal).
  */
 import { PareError } from "../errors.ts";
 import { type Command, type Flags, parse, type Values } from "./flags.ts";
@@ -14,7 +15,7 @@ import { peakMemory, Terminal, writeAll } from "./terminal.ts";
 
 const EXIT_MENDABLE = 2;
 const EXIT_BUG = 70;
-const EXIT_SIGNAL: Partial<Record<Deno.Signal, number>> = { SIGINT: 130, SIGTERM: 143 };
+const EXIT_SIGNAL: Partial<Record<Deno.Signal, number>> = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
 
 /** How long a stopped command may take to leave things tidy. A dispatch or a block's write is over in less. */
 const GRACE_MS = 10_000;
@@ -42,7 +43,7 @@ export async function run<F extends Flags>(
   const stop = new AbortController();
   let stopped: number | undefined;
   for (const [name, code] of Object.entries(EXIT_SIGNAL)) {
-    // Windows knows no SIGTERM.
+    // Windows ends a process without asking for the others.
     if (Deno.build.os === "windows" && name !== "SIGINT") continue;
     Deno.addSignalListener(name as Deno.Signal, () => {
       if (stopped !== undefined) Deno.exit(stopped);

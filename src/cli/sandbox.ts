@@ -9,7 +9,8 @@
  *   terminal, stdout ◀────────── stdout: notes, progress, outcome ──┘
  * ```
  *
- * Both pipes carry lines of JSON. The work ends when its stdin does: it cannot outlive its launcher, however that ends.
+ * Both pipes carry lines of JSON. The process ends when its stdin does, whatever the work is busy with: it cannot outlive its
+ * launcher, however that ends.
  */
 import { TextLineStream } from "./lines.ts";
 import { PareError } from "../errors.ts";

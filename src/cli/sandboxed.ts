@@ -1,47 +1,26 @@
-/** The inside of a sandbox: a process that runs one command's `main` and speaks to its launcher (`sandbox.ts`). */
-import { PareError } from "../errors.ts";
+/**
+ * The inside of a sandbox: a process that runs one command's `main` and speaks to its launcher (`sandbox.ts`). The work is
+ * done by a thread of its own (`sandboxed_work.ts`); this one computes nothing, so that it always hears: when its stdin
+ * ends the launcher is gone, killed or not, and the process ends at once, whatever the work is busy with.
+ */
 import { TextLineStream } from "./lines.ts";
-import type { Context, Outcome } from "./context.ts";
 import type { FromWork, ToWork } from "./sandbox.ts";
 import { writeAll } from "./terminal.ts";
 
-const stop = new AbortController();
-let peak = Promise.withResolvers<number>();
-
-const tell = (message: FromWork) => writeAll(Deno.stdout, `${JSON.stringify(message)}\n`);
-
-async function work(module: string, values: unknown, args: readonly string[]): Promise<void> {
-  const context: Context = {
-    args,
-    terminal: { note: (note) => tell({ note }), progress: (progress) => tell({ progress }) },
-    signal: stop.signal,
-    peakMemory: () => {
-      peak = Promise.withResolvers();
-      tell({ ask: "peak" });
-      return peak.promise;
-    },
-  };
-  try {
-    const { main } = await import(module) as { main: (values: unknown, context: Context) => Promise<Outcome> };
-    tell({ outcome: await main(values, context) });
-  } catch (error) {
-    if (error instanceof PareError) tell({ refused: error.message });
-    else tell({ bug: error instanceof Error ? error.stack ?? String(error) : Deno.inspect(error) });
-  }
-  Deno.exit(0);
-}
+/** Signals that reach every process of a terminal; it is the launcher that says when to stop. */
+const LEFT_TO_LAUNCHER: readonly Deno.Signal[] = Deno.build.os === "windows"
+  ? ["SIGINT"]
+  : ["SIGINT", "SIGTERM", "SIGHUP"];
 
 if (import.meta.main) {
-  // Ctrl-C reaches every process of a terminal; it is the launcher that says when to stop.
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    if (Deno.build.os !== "windows" || signal === "SIGINT") Deno.addSignalListener(signal, () => {});
-  }
+  for (const signal of LEFT_TO_LAUNCHER) Deno.addSignalListener(signal, () => {});
+  const work = new Worker(new URL("./sandboxed_work.ts", import.meta.url), { type: "module" });
+  work.onmessage = ({ data }: MessageEvent<FromWork>) => {
+    writeAll(Deno.stdout, `${JSON.stringify(data)}\n`);
+    if ("outcome" in data || "refused" in data || "bug" in data) Deno.exit(0);
+  };
   for await (const line of Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())) {
-    const said: ToWork = JSON.parse(line);
-    if ("abort" in said) stop.abort(new PareError(said.abort));
-    else if ("peak" in said) peak.resolve(said.peak);
-    else void work(said.module, said.values, said.args);
+    work.postMessage(JSON.parse(line) satisfies ToWork);
   }
-  // The launcher is gone.
   Deno.exit(1);
 }

@@ -40,13 +40,14 @@ export interface Screen {
   now(): number;
 }
 
-/** Writes all of a text at once; a closed pipe swallows it. */
-export function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+/** Writes all of a text at once; a closed pipe swallows it, and so does a closed terminal if `watched`: nobody looks. */
+export function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string, watched = false): void {
   let bytes: Uint8Array = new TextEncoder().encode(text);
   try {
     while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
   } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    const closed = watched && (error as { code?: unknown }).code === "EIO";
+    if (!closed && !(error instanceof Deno.errors.BrokenPipe)) throw error;
   }
 }
 
@@ -67,7 +68,7 @@ export function peakMemory(pid = Deno.pid): number {
 function standardError(): Screen {
   const terminal = Deno.stderr.isTerminal() && Deno.env.get("TERM") !== "dumb";
   return {
-    write: (text) => writeAll(Deno.stderr, text),
+    write: (text) => writeAll(Deno.stderr, text, true),
     terminal,
     get columns() {
       return terminal ? Deno.consoleSize().columns : Infinity;

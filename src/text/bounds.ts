@@ -2,28 +2,62 @@
  * Bounds on what a tokenizer's file may cost: it comes from anywhere, and holds regular expressions that can take for ever
  * and steps that can each make a text a thousand times longer.
  */
+import process from "node:process";
 import { createContext, Script } from "node:vm";
 import { PareError } from "../errors.ts";
 
-/** Milliseconds for a text of any length, and for each of its characters: sixty times what SmolLM2's takes for 1.3 MB. */
-const PATIENCE = 5000, PATIENCE_EACH = 0.05;
+/**
+ * Milliseconds of processor time for a text of any length, and for each of its characters: some fifty times what SmolLM2's
+ * takes for 1.3 MB.
+ */
+const ALLOWANCE = 2000, ALLOWANCE_EACH = 0.05;
 
-/** A JavaScript engine stops at a deadline only what it runs as a script. */
+/** A JavaScript engine stops only what it runs as a script, and only by the wall's clock. */
 const box: { act?: () => unknown } = createContext({});
 const CALL = new Script("act()");
 
+/** The first stop comes when a thread with a core to itself has had its allowance, and a little more. */
+const FIRST_STOP = 1.1;
+/** How much later the next stop comes: so that the rest of the allowance is had by then, within these bounds. */
+const LATER = { least: 2, most: 16 };
+
+/** Milliseconds for which this thread has had a processor. */
+export function processorTime(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+}
+
 /**
- * What `act` gives, if it ends in time; `characters` of text are what it works on.
- * @throws PareError if it does not.
+ * What `act` gives, if it takes no more than so much of the thread's own processor time; `characters` of text are what it
+ * works on. How busy the machine is does not matter: an act that was stopped before the allowance was spent is begun again
+ * and stopped later. So it must be one that can be begun again.
+ * @param allowance Milliseconds of processor time.
+ * @param spent Milliseconds of processor time that this thread has had so far.
+ * @throws PareError if it takes more.
  */
-export function inTime<T>(characters: number, act: () => T): T {
-  const milliseconds = Math.ceil(PATIENCE + PATIENCE_EACH * characters);
+export function withinAllowance<T>(
+  characters: number,
+  act: () => T,
+  allowance = Math.ceil(ALLOWANCE + ALLOWANCE_EACH * characters),
+  spent = processorTime,
+): T {
   box.act = act;
   try {
-    return CALL.runInContext(box, { timeout: milliseconds });
-  } catch (error) {
-    if (Object(error).code !== "ERR_SCRIPT_EXECUTION_TIMEOUT") throw error;
-    throw new PareError(`not done after ${milliseconds / 1000} s with ${characters} characters`, { cause: error });
+    const begun = spent();
+    for (let stop = allowance * FIRST_STOP, had = 0;;) {
+      try {
+        return CALL.runInContext(box, { timeout: Math.ceil(stop) });
+      } catch (error) {
+        if (Object(error).code !== "ERR_SCRIPT_EXECUTION_TIMEOUT") throw error;
+        const before = had;
+        had = spent() - begun;
+        if (had >= allowance) {
+          const text = `not done after ${allowance / 1000} s of processor time with ${characters} characters`;
+          throw new PareError(text, { cause: error });
+        }
+        stop *= Math.min(LATER.most, Math.max(LATER.least, (allowance - had) / (had - before)));
+      }
+    }
   } finally {
     box.act = undefined;
   }

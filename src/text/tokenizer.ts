@@ -6,7 +6,7 @@
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { parseObject } from "../checkpoint/json.ts";
 import { PareError } from "../errors.ts";
-import { growth, inTime } from "./bounds.ts";
+import { growth, withinAllowance } from "./bounds.ts";
 
 /** Text to token ids and back. */
 export interface Tokenizer {
@@ -76,7 +76,7 @@ export async function loadTokenizer(
   /** What the file says may be nonsense that is only met on the way. */
   const attempt = <T>(what: string, length: number, act: () => T): T => {
     try {
-      return inTime(length, act);
+      return withinAllowance(length, act);
     } catch (error) {
       throw new PareError(`${name}: tokenizer.json: cannot ${what}: ${(error as Error).message}`, { cause: error });
     }

@@ -84,7 +84,7 @@ Deno.test("a reader that goes away is no error", async () => {
   assertEquals([code, new TextDecoder().decode(stderr)], [0, ""]);
 });
 
-for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
   Deno.test(`${signal} lets the command tidy up and is exit code ${code}`, async () => {
     const { code: found, err } = await interrupt("wait", signal, 1);
     assertEquals(found, code);

@@ -1,6 +1,6 @@
 /** Progress as a bar and as lines, against a screen that is only written down. */
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { type Position, type Screen, Terminal } from "../../src/cli/terminal.ts";
+import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import { type Position, type Screen, Terminal, writeAll } from "../../src/cli/terminal.ts";
 
 /** A screen that remembers what was written and whose clock is set by hand. */
 class Recorder implements Screen {
@@ -94,4 +94,16 @@ Deno.test("an error is one line below the bar, whatever its message", () => {
   const before = screen.text;
   terminal.error("first\n  second");
   assertEquals(screen.text, `${before}\nerror: first second\n`);
+});
+
+Deno.test("a terminal that was closed and a pipe that nobody reads swallow a note; a disk that fails does not", () => {
+  const failing = (error: Error) => ({
+    writeSync: (): number => {
+      throw error;
+    },
+  });
+  const gone = new Deno.errors.BrokenPipe(), closed = Object.assign(new Error("Input/output error"), { code: "EIO" });
+  writeAll(failing(gone), "result");
+  writeAll(failing(closed), "note", true);
+  assertThrows(() => writeAll(failing(closed), "result"), Error, "Input/output error");
 });
