@@ -3,7 +3,7 @@
  * needs, and what it does without memory, without a worker and without permission. Nothing here may hang.
  */
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import { Heap } from "../../src/backend/wasm/heap.ts";
 import { openWasm } from "../../src/backend/wasm/mod.ts";
 import { PareError } from "../../src/errors.ts";

@@ -1,6 +1,6 @@
 /** What describeLinear sees, against a count by hand. */
 import { assertEquals, assertThrows } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import type { Dtype } from "../../src/backend/backend.ts";
 import { describeLinear } from "../../src/checkpoint/describe.ts";
 

@@ -4,7 +4,7 @@
  * f32 roundings are part of the formats' meaning and are written out.
  */
 import { assertEquals } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import { FORMATS, stored } from "../../src/checkpoint/gguf/formats.ts";
 import { BF16, F16, F32, Q4_0, Q4_1, Q4_K, Q5_0, Q5_1, Q5_K, Q6_K, Q8_0 } from "./gguf_file.ts";
 

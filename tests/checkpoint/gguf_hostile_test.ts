@@ -1,6 +1,6 @@
 /** GGUF files that lie: each gets one line, and none costs more time or memory than a sound one. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import { openGguf } from "../../src/checkpoint/gguf.ts";
 import { readGgufHeader } from "../../src/checkpoint/gguf/header.ts";
 import type { Source } from "../../src/checkpoint/source.ts";

@@ -1,6 +1,6 @@
 /** Coalescing: few ranges, and in them exactly the tensors that were asked for. */
 import { assert, assertEquals } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import type { TensorInfo } from "../../src/checkpoint/checkpoint.ts";
 import { coalesce, PIECE, pieces } from "../../src/checkpoint/ranges.ts";
 

@@ -1,6 +1,6 @@
 /** What the reader of safetensors believes, and what it says of a file that lies. */
 import { assertEquals, assertRejects } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import { openFile } from "../../src/checkpoint/file.ts";
 import { readSafetensors, safetensorsHeader } from "../../src/checkpoint/safetensors.ts";
 import { PareError } from "../../src/errors.ts";

@@ -1,6 +1,6 @@
 /** What a command line means, flag by flag, and what is said of one that means nothing. */
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import { choice, integer, number, parse, repeated, required, spelling, text, toggle } from "../../src/cli/flags.ts";
 import { PareError } from "../../src/errors.ts";
 

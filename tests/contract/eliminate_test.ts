@@ -1,6 +1,6 @@
 /** Claims about `eliminate`: what goes, what the rest becomes, and that it is the best that the rest can become. */
 import { assert, assertEquals } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import type { Choice, Dtype, EliminationFormula, InverseFactor } from "../../src/backend/backend.ts";
 import { assertHeld, assertSameBytes, contract, type Expected, type Stage } from "./contract.ts";
 import { eliminateClearly, type Rule, type Worth } from "./elimination.ts";

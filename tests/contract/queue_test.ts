@@ -3,7 +3,7 @@
  * is still needed is not lost. Random programs of operations that f32 does exactly must give the reference's bytes.
  */
 import { assertEquals } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import type { Backend, Tensor } from "../../src/backend/backend.ts";
 import { ReferenceBackend } from "../reference/backend.ts";
 import { assertHeld, assertSameBytes, contract, upload } from "./contract.ts";

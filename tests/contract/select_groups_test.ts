@@ -1,6 +1,6 @@
 /** Claims about `selectGroups`: n:m keeps n of every m, ties to the lower column, groups that straddle words. */
 import { assertEquals } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import { assertMasks, contract, type ExpectedMask } from "./contract.ts";
 import { type Draw, draw, edge, SPREAD, STEPS } from "./matrices.ts";
 import { smallestOfGroups } from "./selection.ts";

@@ -1,6 +1,6 @@
 /** Claims about `selectSmallest`: exact by every group and rule, ties to the lower index, against a plain sort. */
 import { assert, assertEquals } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import type { Backend, Selection } from "../../src/backend/backend.ts";
 import { assertMasks, contract, type ExpectedMask, type Stage, upload } from "./contract.ts";
 import { type Draw, draw, edge, generator, type Matrix, matrix, SPREAD, STEPS } from "./matrices.ts";

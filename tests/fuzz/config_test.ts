@@ -1,7 +1,8 @@
 /** Damaged configurations, as bytes and as values of the wrong kind. */
 import { parseObject } from "../../src/checkpoint/json.ts";
 import { parseConfig } from "../../src/model/config.ts";
-import { damage, fuzz, type Random } from "./mutations.ts";
+import { damage, fuzz } from "./mutations.ts";
+import type { Random } from "./seed.ts";
 
 const MODELS = ["Austen-700K", "tiny-llama3", "tiny-mistral", "tiny-qwen2", "tiny-qwen3"];
 const files = MODELS.map((model) =>

@@ -1,37 +1,21 @@
 /**
- * Damage, at random but repeatable: what a disk, a network or an enemy may do to a file. `PARE_FUZZ_SEED` begins elsewhere,
- * `PARE_FUZZ_CASES` multiplies the cases; a failure prints the seed and the case that it takes to see it again.
+ * Damage, at random but repeatable (`seed.ts`): what a disk, a network or an enemy may do to a file. `PARE_FUZZ_CASES`
+ * multiplies the cases; a failure prints the seed and the case that it takes to see it again.
  */
 import { assert } from "@std/assert";
 import { PareError } from "../../src/errors.ts";
+import { processorTime } from "../../src/text/bounds.ts";
+import { generator, type Random, SEED } from "./seed.ts";
 
-/** Begins every sequence of cases. */
-export const SEED = Number(Deno.env.get("PARE_FUZZ_SEED") ?? 1);
 /** How many times the usual number of cases. */
 const TIMES = Number(Deno.env.get("PARE_FUZZ_CASES") ?? 1);
 
-/** Milliseconds that one case may take: a sound file of the same size takes less than one. */
-const PATIENCE = 2000;
+/** Milliseconds of processor time that one case may take: a sound file of the same size takes less than one. */
+const ALLOWANCE = 2000;
 /** Bytes that the heap may grow by in one case: what a file of this size could ask for, many times over. */
 const ROOM = 64 * 2 ** 20;
 /** Characters of a message that a person still reads. */
 const LONGEST = 2000;
-
-/** Random numbers of one case. */
-export type Random = (below: number) => number;
-
-/** Numbers of a seed. */
-export function generator(seed: number): Random {
-  let state = seed >>> 0;
-  // xorshift32 (Marsaglia, 2003), begun far from zero.
-  state = Math.imul(state ^ 0x9e3779b9, 0x85ebca6b) >>> 0 || 1;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state = (state ^ state << 5) >>> 0;
-    return state % below;
-  };
-}
 
 /** Bytes that mean something somewhere: zeros, ones, signs, quotes, brackets, digits, the lengths of small things. */
 const TELLING = [0, 1, 2, 7, 8, 9, 31, 32, 34, 45, 46, 48, 57, 58, 91, 92, 93, 101, 123, 125, 127, 128, 255];
@@ -90,7 +74,7 @@ export function fuzz(what: string, cases: number, each: (random: Random) => Prom
     let refused = 0;
     const all = Math.ceil(cases * TIMES);
     for (let i = 0; i < all; i++) {
-      const where = `seed ${SEED}, case ${i}`, begin = performance.now();
+      const where = `PARE_FUZZ_SEED=${SEED}, case ${i}`, begin = processorTime();
       const before = Deno.memoryUsage(), held = before.heapUsed + before.external;
       try {
         await each(generator(SEED * 1_000_003 + i));
@@ -102,7 +86,8 @@ export function fuzz(what: string, cases: number, each: (random: Random) => Prom
         refused++;
       }
       const after = Deno.memoryUsage();
-      assert(performance.now() - begin < PATIENCE, `${where}: took ${performance.now() - begin} ms`);
+      const took = processorTime() - begin;
+      assert(took < ALLOWANCE, `${where}: took ${took} ms`);
       assert(
         after.heapUsed + after.external - held < ROOM,
         `${where}: took ${after.heapUsed + after.external - held} bytes`,

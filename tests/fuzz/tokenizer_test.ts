@@ -1,6 +1,7 @@
 /** Damaged tokenizers: whatever the file says, a short text is encoded and decoded, or refused. */
 import { loadTokenizer } from "../../src/text/tokenizer.ts";
-import { damage, fuzz, type Random } from "./mutations.ts";
+import { damage, fuzz } from "./mutations.ts";
+import type { Random } from "./seed.ts";
 
 const small = {
   version: "1.0",

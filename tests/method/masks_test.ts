@@ -1,6 +1,6 @@
 /** Magnitude and Wanda on small matrices, full of ties and zeros, against plain sorts; on every backend. */
 import { assertEquals } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import type { Backend, Dtype } from "../../src/backend/backend.ts";
 import { DEFAULT_SOLVE, findMethod, type Group, makeRequest, type RequestOptions } from "../../src/method/mod.ts";
 import { BACKENDS } from "../golden/backends.ts";

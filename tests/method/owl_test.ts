@@ -1,6 +1,6 @@
 /** OWL's sparsities from outlier ratios, by hand and by their laws. */
 import { assertAlmostEquals, assertEquals, assertLessOrEqual } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import { OWL_SPREAD, owlSparsities } from "../../src/method/mod.ts";
 
 Deno.test("densities lie between their ends as the ratios do, and their mean is what was asked", () => {

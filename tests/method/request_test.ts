@@ -1,6 +1,6 @@
 /** What a user may write for a pattern, a group and a sparsity, and the words in which the rest is refused. */
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import { PareError } from "../../src/errors.ts";
 import { findMethod, makeRequest, METHODS, parseGroup, parsePattern } from "../../src/method/mod.ts";
 

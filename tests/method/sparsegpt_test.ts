@@ -3,7 +3,7 @@
  * bind them to each other.
  */
 import { assert, assertEquals } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import type { Backend } from "../../src/backend/backend.ts";
 import {
   DEFAULT_SOLVE,

@@ -1,6 +1,6 @@
 /** What a `config.json` is understood as, and what is refused, in which words. */
 import { assertEquals, assertInstanceOf, assertMatch, assertThrows } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import { PareError } from "../../src/errors.ts";
 import { parseConfig } from "../../src/model/config.ts";
 import { PUBLISHED, SMALLEST } from "./configs.ts";

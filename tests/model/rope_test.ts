@@ -1,6 +1,6 @@
 /** Rotary frequencies and angles against their formulas in f64. */
 import { assertEquals, assertLessOrEqual } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import type { RopeScaling } from "../../src/model/config.ts";
 import { parseConfig } from "../../src/model/config.ts";
 import { frequencies, rotaryAngles } from "../../src/model/rope.ts";

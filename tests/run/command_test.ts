@@ -1,6 +1,6 @@
 /** The command of a run: a shell reads it back as the arguments that it was made of. */
 import { assertEquals } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import { commandLine, quoteArgument } from "../../src/run/command.ts";
 import { manifest } from "./runs.ts";
 

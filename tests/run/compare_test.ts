@@ -1,6 +1,6 @@
 /** Two runs of one plan: identical, or the first linear that is not, and in how many weights. */
 import { assertEquals, assertThrows } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import { compareHashes, differingBits, type Hashes } from "../../src/run/compare.ts";
 
 const linear = (name: string, mask = "m", weight = "w"): Hashes => ({ name, maskSha256: mask, weightSha256: weight });

@@ -1,6 +1,6 @@
 /** What is drawn of a linear, against the plainest loops over plain numbers. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import { createHash } from "node:crypto";
 import { measure, type Pruned } from "../../src/run/measures.ts";
 

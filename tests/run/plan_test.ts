@@ -1,6 +1,6 @@
 /** Plans: one spelling and one id for one content, whoever wrote it; and what is no plan is told by its field. */
 import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import { PareError } from "../../src/errors.ts";
 import { canonicalJson, parsePlan, planId } from "../../src/run/plan.ts";
 import type { Json, Plan } from "../../src/run/record.ts";

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertLessOrEqual, assertMatch } from "@std/assert";
 import { Registry } from "../../src/run/registry.ts";
 import { names, temporary } from "../checkpoint/folders.ts";
-import { generator, SEED } from "../fuzz/mutations.ts";
+import { generator, SEED } from "../fuzz/seed.ts";
 import { AUSTEN, run, runJson, start, TOKENS } from "./commands.ts";
 
 /** As fine as moments are drawn, of a run's duration. */

@@ -1,6 +1,6 @@
 /** How sequences are cut into batches, and how far a queue may run ahead. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import { BATCH_TOKENS, batches, Pace } from "../../src/stream/batches.ts";
 
 const sizes = fc.tuple(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: 3000 }));

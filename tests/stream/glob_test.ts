@@ -1,6 +1,6 @@
 /** Globs against the definition, and globs that are made to take long. */
 import { assert, assertEquals } from "@std/assert";
-import fc from "fast-check";
+import { fc } from "../fuzz/seed.ts";
 import { parseGlob } from "../../src/stream/glob.ts";
 
 /** The definition: a star is nothing, or a character and a star. */
