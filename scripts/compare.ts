@@ -28,6 +28,9 @@ import { enter, type Given, isCalibrated, type Job, understand } from "./compare
 import { corpusOf, describeRun, Recorder } from "./record.ts";
 import { defaultSeqlen } from "./shared.ts";
 
+/** What is told of each model. */
+type Measured = Pick<Row, "perplexity" | "sparsity" | "metricSeconds" | "seconds" | "peakBytes">;
+
 /** The comparison itself, in its sandbox. */
 export async function main(values: Given, context: Context): Promise<Outcome> {
   const { terminal, signal } = context, begun = performance.now();
@@ -111,7 +114,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
         const metricSeconds = reports.reduce((sum, report) => sum + report.seconds, 0);
         rows.push({ method: name, asked, sparsity, perplexity, metricSeconds, seconds, peakBytes: pruningPeak });
       }
-      tell(label, rows.at(-1)!.perplexity);
+      tell(label, rows.at(-1)!);
     }
     return rows;
   };
@@ -131,13 +134,20 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   }, context);
   const { evaluation, calibration: calibratedOn } = manifest.plan;
   using recorder = Recorder.begin(values.registry, manifest, values.out);
-  const tell = (label: string, perplexity: number) => {
+  const tell = (label: string, { perplexity, sparsity, ...cost }: Measured) => {
     terminal.note(`${label}: perplexity ${perplexity.toFixed(2)}`);
-    recorder.perplexity({ label, perplexity, evaluation: evaluation! });
+    const { metricSeconds, seconds, peakBytes } = cost, known = seconds !== undefined;
+    recorder.perplexity({
+      label,
+      perplexity,
+      evaluation: evaluation!,
+      sparsity,
+      ...known && { cost: { metricSeconds, seconds, peakBytes } },
+    });
   };
   try {
     const dense = await score("dense, perplexity", values.model);
-    tell("dense", dense.perplexity);
+    tell("dense", dense);
     const rows = await runAll(jobs, calibration, "");
 
     // The same by the number of sequences, at the first sparsity; the table's own run is one of its points.

@@ -96,9 +96,28 @@ export function hubId(path: string): string | undefined {
   return id?.replace("--", "/");
 }
 
+/** How fast a run is: by what it has done since its work began, so that one which goes on is not taken to have done all of it. */
+export class Pace {
+  #start?: { readonly time: number; readonly done: number; readonly total: number };
+  #done = 0;
+
+  /**
+   * Tokens by the second, or undefined at the beginning of a work.
+   * @param time Milliseconds from any start.
+   */
+  rate({ done, total }: Pick<RunProgress, "done" | "total">, time: number): number | undefined {
+    // Less is done than before, or of another sum: another work has begun, such as the next model of a comparison.
+    if (!this.#start || total !== this.#start.total || done < this.#done) this.#start = { time, done, total };
+    this.#done = done;
+    const { time: since, done: before } = this.#start;
+    return done > before && time > since ? (done - before) / ((time - since) / 1000) : undefined;
+  }
+}
+
 /** A run on its way. */
 export class Recorder implements Disposable {
   #ended = false;
+  readonly #pace = new Pace();
 
   private constructor(readonly registry: Registry | undefined, readonly id: string) {}
 
@@ -129,9 +148,15 @@ export class Recorder implements Disposable {
     return registry.measured(modelSha256, evaluation);
   }
 
-  /** How far it has come. */
-  progress(progress: RunProgress): void {
-    this.registry?.progress(this.id, progress);
+  /** How far it has come; how fast, and with how much memory, is added. */
+  progress(progress: Omit<RunProgress, "rate" | "memoryBytes">): void {
+    if (!this.registry) return;
+    const rate = this.#pace.rate(progress, performance.now());
+    this.registry.progress(this.id, {
+      ...progress,
+      ...rate !== undefined && { rate },
+      memoryBytes: Deno.memoryUsage().rss,
+    });
   }
 
   /** A linear is done. */

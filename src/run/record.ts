@@ -155,6 +155,18 @@ export interface PerplexityRecord {
   readonly evaluation: Corpus;
   /** The share of zeros among the weights of all linears, where an evaluation has counted them. */
   readonly sparsity?: number;
+  /** What it took to prune the model, where a comparison did that. */
+  readonly cost?: PruningCost;
+}
+
+/** What pruning a model took. */
+export interface PruningCost {
+  /** Seconds of scoring, masking and solving. */
+  readonly metricSeconds?: number;
+  /** Seconds of all of it: observing and propagating as well. */
+  readonly seconds?: number;
+  /** The most memory that was seen in use meanwhile, bytes. */
+  readonly peakBytes?: number;
 }
 
 /** Where a run stands. */
@@ -172,6 +184,10 @@ export interface RunProgress {
   readonly done: number;
   /** Tokens in all. */
   readonly total: number;
+  /** Tokens by the second, of the work that `total` counts and this process has done. */
+  readonly rate?: number;
+  /** Of the process, now. */
+  readonly memoryBytes?: number;
 }
 
 /** A run without its linears. */

@@ -5,22 +5,57 @@
 import uplotStyle from "uplot/dist/uPlot.min.css" with { type: "text" };
 import uplot from "uplot/dist/uPlot.esm.js" with { type: "text" };
 import api from "./page/api.js" with { type: "text" };
+import command from "./page/command.js" with { type: "text" };
 import compare from "./page/compare.js" with { type: "text" };
+import comparison from "./page/comparison.js" with { type: "text" };
 import dom from "./page/dom.js" with { type: "text" };
+import download from "./page/download.js" with { type: "text" };
+import filter from "./page/filter.js" with { type: "text" };
+import format from "./page/format.js" with { type: "text" };
 import heatmap from "./page/heatmap.js" with { type: "text" };
 import histogram from "./page/histogram.js" with { type: "text" };
-import icon from "./page/icon.svg" with { type: "text" };
-import index from "./page/index.html" with { type: "text" };
 import layer from "./page/layer.js" with { type: "text" };
 import main from "./page/main.js" with { type: "text" };
+import measured from "./page/measured.js" with { type: "text" };
+import names from "./page/names.js" with { type: "text" };
 import perplexities from "./page/perplexities.js" with { type: "text" };
+import plot from "./page/plot.js" with { type: "text" };
 import progress from "./page/progress.js" with { type: "text" };
 import run from "./page/run.js" with { type: "text" };
 import runs from "./page/runs.js" with { type: "text" };
+import sweep from "./page/sweep.js" with { type: "text" };
+import table from "./page/table.js" with { type: "text" };
+import welcome from "./page/welcome.js" with { type: "text" };
+import icon from "./page/icon.svg" with { type: "text" };
+import index from "./page/index.html" with { type: "text" };
 import style from "./page/style.css" with { type: "text" };
 import { prepare, type Prepared } from "./prepared.ts";
 
-const SCRIPTS = { uplot, api, compare, dom, heatmap, histogram, layer, main, perplexities, progress, run, runs };
+const SCRIPTS = {
+  uplot,
+  api,
+  command,
+  compare,
+  comparison,
+  dom,
+  download,
+  filter,
+  format,
+  heatmap,
+  histogram,
+  layer,
+  main,
+  measured,
+  names,
+  perplexities,
+  plot,
+  progress,
+  run,
+  runs,
+  sweep,
+  table,
+  welcome,
+};
 
 const STYLES = { uplot: uplotStyle, style };
 

@@ -1,6 +1,6 @@
-/** Runs: pages of them, one, its manifest, and two side by side. */
+/** Runs: pages of them, one, its manifest, and some side by side. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import { compareHashes, type Comparison } from "../run/compare.ts";
+import type { Comparison } from "../run/compare.ts";
 import type { LinearSummary } from "../run/registry.ts";
 import type { RunRecord } from "../run/record.ts";
 import { answer } from "./answer.ts";
@@ -8,55 +8,76 @@ import { problems } from "./problem.ts";
 import { ManifestSchema, NoQuerySchema, RunPageSchema, RunParamsSchema, RunQuerySchema, RunSchema } from "./schemas.ts";
 import { requireRun, type Source } from "./source.ts";
 
-/** One linear of two runs. Undefined: the run has none of this name. */
-interface Pair {
+/** Runs that are set side by side at most: more lines than that nobody tells apart. */
+const MOST = 8;
+
+/** One linear of several runs, a place for each; null where a run has none of this name. */
+interface Row {
   readonly name: string;
   readonly sparsity: readonly (number | null)[];
   readonly outputError: readonly (number | null)[];
-  /** Null unless both runs have it. */
+  /** Whether it is the same in all of them; null unless all have it. */
   readonly sameMask: boolean | null;
   readonly sameWeight: boolean | null;
 }
 
-/** Two runs side by side. */
+/** Runs side by side. */
 interface SideBySide {
   readonly runs: readonly RunRecord[];
   readonly comparison: Comparison;
-  readonly layers: readonly Pair[];
+  readonly layers: readonly Row[];
 }
 
-const twoNumbers = z.array(z.number().nullable()).length(2);
+const numbers = z.array(z.number().nullable());
 
 const SideBySideSchema: z.ZodType<SideBySide> = z.object({
-  runs: z.array(RunSchema).length(2),
+  runs: z.array(RunSchema),
   comparison: z.object({
     identical: z.boolean(),
     linears: z.int(),
     sameMasks: z.int(),
     sameWeights: z.int(),
     first: z.object({ name: z.string(), what: z.enum(["missing", "extra", "mask", "weight"]) }).optional(),
-  }),
+  }).openapi({ description: "Of the linears that all runs have; runs without linears are not identical." }),
   layers: z.array(z.object({
     name: z.string(),
-    sparsity: twoNumbers,
-    outputError: twoNumbers,
+    sparsity: numbers,
+    outputError: numbers,
     sameMask: z.boolean().nullable(),
     sameWeight: z.boolean().nullable(),
-  })),
+  })).openapi({ description: "Numbers stand in the order of the runs." }),
 }).openapi("SideBySide");
 
-function pairs(first: readonly LinearSummary[], second: readonly LinearSummary[]): Pair[] {
-  const byName = [first, second].map((layers) => new Map(layers.map((layer) => [layer.name, layer])));
-  return [...new Set([...first, ...second].map(({ name }) => name))].map((name) => {
-    const [a, b] = byName.map((layers) => layers.get(name));
+/** The linears of several runs by their names. */
+function rowsOf(runs: readonly (readonly LinearSummary[])[]): Row[] {
+  const byName = runs.map((layers) => new Map(layers.map((layer) => [layer.name, layer])));
+  return [...new Set(runs.flat().map(({ name }) => name))].map((name) => {
+    const found = byName.map((layers) => layers.get(name)), whole = found.filter((layer) => layer !== undefined);
+    const same = (field: "maskSha256" | "weightSha256") =>
+      whole.length === runs.length ? whole.every((layer) => layer[field] === whole[0][field]) : null;
     return {
       name,
-      sparsity: [a?.sparsity ?? null, b?.sparsity ?? null],
-      outputError: [a?.outputError ?? null, b?.outputError ?? null],
-      sameMask: a && b ? a.maskSha256 === b.maskSha256 : null,
-      sameWeight: a && b ? a.weightSha256 === b.weightSha256 : null,
+      sparsity: found.map((layer) => layer?.sparsity ?? null),
+      outputError: found.map((layer) => layer?.outputError ?? null),
+      sameMask: same("maskSha256"),
+      sameWeight: same("weightSha256"),
     };
   });
+}
+
+/** What is to be said of all linears together. Runs without linears have nothing that could be identical. */
+function compareRows(rows: readonly Row[], first: readonly LinearSummary[]): Comparison {
+  const differing = rows.find(({ sameMask, sameWeight }) => !sameMask || !sameWeight);
+  const has = new Set(first.map(({ name }) => name));
+  const what = ({ name, sameMask }: Row) =>
+    sameMask === null ? has.has(name) ? "missing" : "extra" : sameMask ? "weight" : "mask";
+  return {
+    identical: rows.length > 0 && !differing,
+    linears: rows.filter(({ sameMask }) => sameMask !== null).length,
+    sameMasks: rows.filter(({ sameMask }) => sameMask).length,
+    sameWeights: rows.filter(({ sameWeight }) => sameWeight).length,
+    ...differing && { first: { name: differing.name, what: what(differing) } },
+  };
 }
 
 /** Adds the routes. */
@@ -104,23 +125,26 @@ export function serveRuns(app: OpenAPIHono, source: Source): void {
     createRoute({
       method: "get",
       path: "/api/compare",
-      summary: "Two runs side by side",
+      summary: "Runs side by side",
       request: {
         query: z.object({
-          runs: z.string().regex(/^[^,]+,[^,]+$/, "expected two ids with a comma between them")
+          runs: z.string().regex(
+            new RegExp(`^[^,]+(,[^,]+){1,${MOST - 1}}$`),
+            `expected two ids or more, up to ${MOST}, with commas between them`,
+          )
             .openapi({ example: "0123456789abcdef,fedcba9876543210" }),
         }).strict(),
       },
       responses: {
-        200: { description: "Both runs", content: { "application/json": { schema: SideBySideSchema } } },
+        200: { description: "The runs", content: { "application/json": { schema: SideBySideSchema } } },
         ...problems(400, 404),
       },
     }),
     (context) => {
       const runs = context.req.valid("query").runs.split(",").map((id) => requireRun(source, id));
-      const [first, second] = runs.map(({ id }) => source.layers(id));
-      const both: SideBySide = { runs, comparison: compareHashes(first, second), layers: pairs(first, second) };
-      return answer(context, both);
+      const layers = runs.map(({ id }) => source.layers(id)), rows = rowsOf(layers);
+      const found: SideBySide = { runs, comparison: compareRows(rows, layers[0]), layers: rows };
+      return answer(context, found);
     },
   );
 }

@@ -70,6 +70,11 @@ const PerplexitySchema: z.ZodType<PerplexityRecord> = z.object({
   perplexity: z.number(),
   evaluation: CorpusSchema,
   sparsity: z.number().optional(),
+  cost: z.object({
+    metricSeconds: z.number().optional(),
+    seconds: z.number().optional(),
+    peakBytes: z.number().optional(),
+  }).optional().openapi({ description: "What pruning the model took, in a comparison." }),
 }).openapi("Perplexity");
 
 const ProgressSchema: z.ZodType<RunProgress> = z.object({
@@ -78,6 +83,8 @@ const ProgressSchema: z.ZodType<RunProgress> = z.object({
   blocks: z.int(),
   done: z.number(),
   total: z.number(),
+  rate: z.number().optional().openapi({ description: "Tokens by the second." }),
+  memoryBytes: z.number().optional(),
 }).openapi("Progress");
 
 /** A run without its linears. */

@@ -1,56 +1,15 @@
 /** The dashboard in headless Chromium: what it shows, live, by keyboard, in light and dark, with nobody else's help. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { Page } from "playwright-core";
-import { CHROMIUM, findViolations, openPage } from "./browser.ts";
+import { findViolations } from "./browser.ts";
 import { AUSTEN, start } from "../scripts/commands.ts";
 import { linear, manifest } from "../run/runs.ts";
-import { type Fixture, NAMES, openFixture } from "./fixture.ts";
-
-if (!CHROMIUM) {
-  console.warn("SKIPPED: the dashboard's tests need Chromium (apt-get install chromium, or CHROMIUM=PATH)");
-}
+import { NAMES } from "./fixture.ts";
+import { testPage } from "./page.ts";
 
 /** Of Austen-700K: six blocks of seven. */
 const LINEARS = 42;
 
 const TOKEN = "0123456789abcdef";
-
-/** How a test's page is made. */
-interface Setting {
-  readonly scheme?: "light" | "dark";
-  readonly token?: string;
-  /** A status that the server must answer with: Chromium puts every one of 400 and more on the console. */
-  readonly expected?: string;
-}
-
-/** A test of a page that must stay without errors and without requests to other hosts. */
-function testPage(
-  claim: string,
-  act: (page: Page, fixture: Fixture) => Promise<void>,
-  { scheme, token, expected }: Setting = {},
-): void {
-  Deno.test({
-    name: claim,
-    ignore: !CHROMIUM,
-    // Playwright keeps the pipes of its browser until the process ends.
-    sanitizeResources: false,
-    sanitizeOps: false,
-    async fn() {
-      await using fixture = await openFixture({ token });
-      const { addr, shutdown } = Deno.serve(
-        { hostname: "127.0.0.1", port: 0, onListen() {} },
-        (request) => fixture.app.fetch(request),
-      );
-      {
-        await using watched = await openPage(`http://127.0.0.1:${addr.port}/`, scheme);
-        await act(watched.page, fixture);
-        assertEquals(watched.errors.filter((error) => !(expected && error.includes(`status of ${expected}`))), []);
-        assertEquals(watched.strangers, []);
-      }
-      await shutdown();
-    },
-  });
-}
 
 testPage("the list has every run with its status, and links to it", async (page, { ids }) => {
   await page.getByRole("link", { name: ids[0] }).waitFor();
@@ -85,7 +44,7 @@ testPage("a run updates live while another process writes it", async (page, { pa
   await page.getByText("prune, block 1 of 2").waitFor();
   await step();
   await page.getByText("finished", { exact: true }).waitFor();
-  await page.getByRole("row", { name: "wanda this run 31.5" }).waitFor();
+  await page.getByRole("row", { name: "wanda 50 % this run 31.5" }).waitFor();
   await writer.close();
   await reader.cancel();
   assertEquals((await child.status).success, true);
@@ -163,7 +122,7 @@ testPage("a run stands beside the dense model and other methods, by the evals of
   await table.waitFor();
   assertEquals((await table.locator("tbody tr").allInnerTexts()).map((row) => row.trim().split(/\s*\t\s*/)), [
     ["dense", "–", "20", "1 x"],
-    ["wanda", "this run", "31.5", "1.575 x"],
+    ["wanda 50 %", "this run", "31.5", "1.575 x"],
     ["ria 2:4", ria, "40", "2 x"],
   ]);
 });
@@ -183,7 +142,7 @@ testPage("with a token, it is asked for once, and then events come with it too",
   await page.getByText("No linear is done yet").waitFor();
   registry.linear(ids[2], linear(NAMES[0]));
   await page.getByRole("gridcell", { name: "q_proj of block 0" }).waitFor();
-}, { token: TOKEN, expected: "401" });
+}, { token: TOKEN, expected: "status of 401" });
 
 testPage("older runs come when asked for, and the list goes on to be looked at", async (page, { registry, ids }) => {
   const more = Array.from({ length: 50 }, () => registry.begin(manifest()));
@@ -199,7 +158,7 @@ testPage("older runs come when asked for, and the list goes on to be looked at",
 testPage("what the server refuses is said on the page", async (page) => {
   await page.evaluate("location.hash = '#/compare/none'");
   await page.getByRole("alert").filter({ hasText: "runs: expected two ids" }).waitFor();
-}, { expected: "400" });
+}, { expected: "status of 400" });
 
 testPage("on the narrowest window that WCAG knows nothing stands beyond its edge", async (page, { ids }) => {
   // 1.4.10, Reflow: 320 CSS pixels.

@@ -19,26 +19,17 @@ export interface Fixture extends AsyncDisposable {
   readonly ids: readonly [finished: string, failed: string, live: string];
 }
 
-/** Fills a registry and opens it. */
-export async function openFixture(options: Partial<ServerOptions> = {}): Promise<Fixture> {
+/** Fills a registry and opens it; `empty`: only opens it, and the ids are those of no run. */
+export async function openFixture(options: Partial<ServerOptions> = {}, empty = false): Promise<Fixture> {
   const directory = await Deno.makeTempDir({ prefix: "pare-server-" }), path = join(directory, "runs.db");
   const registry = Registry.open(path, { mode: "write" });
-  const finished = registry.begin(manifest({ planId: "00000000000000aa" }), "/out");
-  for (const name of NAMES) registry.linear(finished, linear(name));
-  registry.perplexity(finished, { label: "pruned", perplexity: 31.5, evaluation: EVALUATION });
-  registry.finish(finished, { phases: { observe: 2, prune: 1 }, peakBytes: 2 ** 30 });
-  registry.label(finished, { name: "first try", tags: ["half", "paper"], note: "seed 0" });
-  const failed = registry.begin(manifest({ planId: "00000000000000bb", method: "magnitude", pattern: "2:4" }));
-  registry.linear(failed, { ...linear(NAMES[0]), scores: undefined, maskSha256: "00".repeat(32) });
-  registry.fail(failed, "failed", "the disk is full");
-  const live = registry.begin(manifest({ planId: "00000000000000cc", model: "other" }));
-  registry.progress(live, { phase: "observe", block: 1, blocks: 30, done: 10, total: 300 });
+  const ids = empty ? ["", "", ""] as const : fill(registry);
   const reader = Registry.open(path, { mode: "read" });
   return {
     path,
     registry,
     app: createApp({ source: reader, version: "0.1.0", look: 5, ...options }),
-    ids: [finished, failed, live],
+    ids,
     async [Symbol.asyncDispose]() {
       reader[Symbol.dispose]();
       registry[Symbol.dispose]();
@@ -50,4 +41,18 @@ export async function openFixture(options: Partial<ServerOptions> = {}): Promise
 /** A request as a program on this machine makes it. */
 export function ask(app: OpenAPIHono, path: string, headers: Record<string, string> = {}): Promise<Response> {
   return Promise.resolve(app.request(`http://127.0.0.1${path}`, { headers }));
+}
+
+function fill(registry: Registry): Fixture["ids"] {
+  const finished = registry.begin(manifest({ planId: "00000000000000aa" }), "/out");
+  for (const name of NAMES) registry.linear(finished, linear(name));
+  registry.perplexity(finished, { label: "pruned", perplexity: 31.5, evaluation: EVALUATION });
+  registry.finish(finished, { phases: { observe: 2, prune: 1 }, peakBytes: 2 ** 30 });
+  registry.label(finished, { name: "first try", tags: ["half", "paper"], note: "seed 0" });
+  const failed = registry.begin(manifest({ planId: "00000000000000bb", method: "magnitude", pattern: "2:4" }));
+  registry.linear(failed, { ...linear(NAMES[0]), scores: undefined, maskSha256: "00".repeat(32) });
+  registry.fail(failed, "failed", "the disk is full");
+  const live = registry.begin(manifest({ planId: "00000000000000cc", model: "other" }));
+  registry.progress(live, { phase: "observe", block: 1, blocks: 30, done: 10, total: 300 });
+  return [finished, failed, live];
 }

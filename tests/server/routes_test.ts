@@ -1,7 +1,7 @@
 /** What the routes answer, against the registry that they read and, by another validator (Ajv), against `/openapi.json`. */
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { linear } from "../run/runs.ts";
+import { linear, manifest } from "../run/runs.ts";
 import { ask, NAMES, openFixture } from "./fixture.ts";
 
 Deno.test("every JSON answer is what /openapi.json says", async () => {
@@ -95,6 +95,29 @@ Deno.test("two runs are compared linear by linear, those that only one has too",
   ]);
 });
 
+Deno.test("several runs are compared: a linear is the same if it is in all of them", async () => {
+  await using fixture = await openFixture();
+  const [finished, failed, live] = fixture.ids, runs = [finished, finished, failed, live].join();
+  const { comparison, layers } = await (await ask(fixture.app, `/api/compare?runs=${runs}`)).json();
+  assertEquals(comparison, {
+    identical: false,
+    linears: 0,
+    sameMasks: 0,
+    sameWeights: 0,
+    first: { name: NAMES[0], what: "missing" },
+  });
+  assertEquals(layers[0].sparsity, [0.5, 0.5, 0.5, null]);
+  const same = await (await ask(fixture.app, `/api/compare?runs=${[finished, finished, finished].join()}`)).json();
+  assertEquals(same.comparison, { identical: true, linears: 2, sameMasks: 2, sameWeights: 2 });
+});
+
+Deno.test("runs that have no linears are not identical: there is nothing that could be", async () => {
+  await using fixture = await openFixture();
+  const live = fixture.ids[2], evaluation = fixture.registry.begin(manifest({ planId: "00000000000000ff" }));
+  const { comparison } = await (await ask(fixture.app, `/api/compare?runs=${live},${evaluation}`)).json();
+  assertEquals(comparison, { identical: false, linears: 0, sameMasks: 0, sameWeights: 0 });
+});
+
 Deno.test("a plot is a picture by its extension or by Accept", async () => {
   await using fixture = await openFixture();
   const layer = `/api/runs/${fixture.ids[0]}/layers/${NAMES[0]}`;
@@ -153,7 +176,8 @@ Deno.test("wrong query values are 400 problems that name the field", async () =>
       [`/api/runs/${fixture.ids[0]}?verbose=1`, "verbose"],
       ["/api/compare", "runs"],
       ["/api/compare?runs=one", "runs"],
-      ["/api/compare?runs=one,two,three", "runs"],
+      ["/api/compare?runs=one,,two", "runs"],
+      ["/api/compare?runs=1,2,3,4,5,6,7,8,9", "runs"],
     ]
   ) {
     const response = await ask(fixture.app, path);

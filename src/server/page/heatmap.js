@@ -2,12 +2,23 @@
  * The linears of a run as a grid, a row for each kind and a column for each block, coloured by sparsity or output error. With
  * a keyboard it is one stop: arrows, Home and End move in it, Enter opens a linear (the grid pattern of WAI-ARIA).
  */
-import { digits, make, percent } from "./dom.js";
+import { make } from "./dom.js";
+import { error, percent } from "./format.js";
 
+/** What is coloured: `span` is how far the ends of the scale are apart at least, for values up to `most`. */
 const MEASURES = {
-  sparsity: { label: "sparsity", show: percent },
-  outputError: { label: "relative output error", show: digits },
+  // Whole weights cannot be removed at exactly the same share everywhere: what is below a few percent says nothing.
+  sparsity: { label: "sparsity", show: percent, span: () => 0.05 },
+  outputError: { label: "relative output error", show: error, span: (most) => most / 10 },
 };
+
+/** The ends of the scale of some values: their own, or as far apart as it takes for a difference to mean something. */
+export function scaleOf(values, measure) {
+  const least = Math.min(...values), most = Math.max(...values), span = MEASURES[measure].span(most);
+  if (most - least >= span) return [least, most];
+  const low = Math.max(0, Math.min((least + most - span) / 2, 1 - span));
+  return [low, low + span];
+}
 
 /** A linear's name without its block. */
 const kindOf = ({ name, block }) => name.split(`.${block}.`)[1] ?? name;
@@ -65,7 +76,7 @@ export class HeatMap {
     const kinds = [...new Set(layers.map(kindOf))];
     const blocks = [...new Set(layers.map(({ block }) => block))].sort((a, b) => a - b);
     const values = layers.map((layer) => layer[this.#measure]).filter((value) => value !== undefined);
-    const least = Math.min(...values), most = Math.max(...values);
+    const [least, most] = values.length ? scaleOf(values, this.#measure) : [];
     const found = new Map(layers.map((layer) => [`${kindOf(layer)} ${layer.block}`, layer]));
     const focused = this.#grid.contains(document.activeElement);
     this.#scale.replaceChildren(
@@ -90,7 +101,7 @@ export class HeatMap {
       });
       const value = layer?.[this.#measure];
       if (value === undefined) made.classList.add("empty");
-      // Where all are the same, the middle of the scale.
+      // Where all are zero, there is no scale.
       else made.style.setProperty("--share", most > least ? (value - least) / (most - least) : 0.5);
       return made;
     };

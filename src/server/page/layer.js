@@ -1,6 +1,7 @@
 /** One linear: its numbers, how its scores and weights are distributed, and where the removed weights stand. */
 import { get, hasToken, runPath } from "./api.js";
-import { digits, make, makeFacts, percent } from "./dom.js";
+import { make, makeFacts } from "./dom.js";
+import { digits, error, percent } from "./format.js";
 import { drawHistogram } from "./histogram.js";
 
 /** A byte of a density map where everything was removed. */
@@ -20,7 +21,13 @@ function drawDensity({ rows, cols, cells }) {
   const pixels = new ImageData(cols, rows);
   shares.forEach((share, cell) => pixels.data.set([ALL - share, ALL - share, ALL - share, ALL], cell * 4));
   canvas.getContext("2d").putImageData(pixels, 0, 0);
-  return canvas;
+  return make(
+    "div.matrix",
+    {},
+    make("span.down", { "aria-hidden": "true" }, "outputs →"),
+    canvas,
+    make("span.across", { "aria-hidden": "true" }, "inputs →"),
+  );
 }
 
 /** A picture, its name, and where it is to be had as a file. */
@@ -44,7 +51,7 @@ export async function showLayer(here, id, { name }, signal) {
     makeFacts({
       shape: `${rows} x ${cols}`,
       sparsity: `${percent(sparsity)} (${zeros.toLocaleString("en")} zeros)`,
-      "output error": outputError === undefined ? undefined : `${digits(outputError)} (from the ${outputErrorFrom})`,
+      "output error": outputError === undefined ? undefined : `${error(outputError)} (from the ${outputErrorFrom})`,
       damping: damping === undefined ? undefined : digits(damping),
       time: `${digits(seconds)} s`,
       mask: make("span.id", {}, layer.maskSha256),
@@ -53,10 +60,15 @@ export async function showLayer(here, id, { name }, signal) {
     plots,
   ));
   // In the page first: a plot measures its place.
-  for (const [plot, what] of [["scores", "Scores"], ["magnitudes", "Magnitudes of the weights"]]) {
+  for (
+    const [plot, what, axis] of [
+      ["scores", "Scores", "score"],
+      ["magnitudes", "Magnitudes of the weights", "|weight|"],
+    ]
+  ) {
     if (!layer[plot]) continue;
     const caption = layer[plot].threshold === undefined ? what : `${what} and the threshold`;
-    plots.append(makeFigure(drawHistogram(layer[plot], caption, signal), caption, path(plot)));
+    plots.append(makeFigure(drawHistogram(layer[plot], caption, axis, signal), caption, path(plot)));
   }
   plots.append(makeFigure(drawDensity(layer.density), "Removed weights (dark) in the matrix", path("density")));
 }

@@ -1,4 +1,4 @@
-/** The dashboard: the page that the address names (`#/`, `#/runs/ID`, `#/compare/A,B`), shown until it names another. */
+/** The dashboard: the page that the address names (`#/?…`, `#/runs/ID`, `#/compare/A,B,…`), shown until it names another. */
 import { keepToken } from "./api.js";
 import { showComparison } from "./compare.js";
 import { make } from "./dom.js";
@@ -6,7 +6,11 @@ import { showRun } from "./run.js";
 import { showRuns } from "./runs.js";
 
 const main = document.getElementById("main");
-const PAGES = [[/^#\/runs\/([^/]+)$/, showRun], [/^#\/compare\/([^/]+)$/, showComparison], [/^(?:#\/)?$/, showRuns]];
+const PAGES = [
+  [/^#\/runs\/([^/?]+)$/, (here, signal, id) => showRun(here, signal, decodeURIComponent(id))],
+  [/^#\/compare\/([^/?]+)$/, (here, signal, ids) => showComparison(here, signal, decodeURIComponent(ids))],
+  [/^(?:#\/(?:\?(.*))?)?$/, showRuns],
+];
 let leave = new AbortController();
 
 /** Asks for the token that the server wants. */
@@ -32,13 +36,19 @@ async function show() {
   const { signal } = leave;
   const here = make("div");
   try {
-    const title = await page(here, signal, match && decodeURIComponent(match));
+    const title = await page(here, signal, match);
     if (signal.aborted) return;
     document.title = `${title} · Pare`;
   } catch (error) {
     if (signal.aborted) return;
     if (error.status === 401) here.replaceChildren(...askToken());
-    else here.replaceChildren(make("h1", {}, "Not shown"), make("p.problem", { role: "alert" }, error.message));
+    else {
+      here.replaceChildren(
+        make("h1", {}, "Not shown"),
+        make("p.problem", { role: "alert" }, error.message),
+        make("button", { type: "button", onclick: show }, "Try again"),
+      );
+    }
   }
   main.replaceChildren(here);
   // A screen reader begins to read where the new page begins.

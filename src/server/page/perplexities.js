@@ -1,80 +1,85 @@
 /**
- * A run's perplexity beside that of the dense model and of other methods. A run may have measured it itself; if not, an
- * `eval` of what it wrote did, and is found by the files that it read. On another text a perplexity means nothing beside
- * these, so each text has a table of its own.
+ * A run's perplexity beside that of the dense model and of other methods. Under another protocol (text, windows' length,
+ * number of windows) a perplexity means nothing beside these, so each protocol has a table of its own.
  */
-import { digits, make, makeTable } from "./dom.js";
+import { linkTo, make } from "./dom.js";
+import { digits } from "./format.js";
+import { describeProtocol, measurements, protocolOf } from "./measured.js";
+import { baseOf, drawSweep, toDense } from "./sweep.js";
+import { makeTable } from "./table.js";
 
-/** Such as `wanda 2:4`; undefined for a run without a method. */
-function methodOf({ manifest: { plan: { request: { method, pattern } } } }) {
-  return method && [method, pattern].filter(Boolean).join(" ");
-}
+/** Rows of a table that are shown at once. */
+const SHOWN = 12;
 
-/** True if `other` read what `run` wrote. */
-const reads = (other, run) =>
-  run.out !== undefined && other.startedAt > run.startedAt &&
-  other.manifest.inputs.some(({ path }) => path.startsWith(`${run.out}/`));
-
-/** What each record of a run is of: its name, and the run that made it; nothing if it is of another model. */
-function entries(measured, run, runs) {
-  const sameModel = ({ manifest }) => manifest.plan.model.sha256 === run.manifest.plan.model.sha256;
-  const dense = sameModel(measured), { kind } = measured.manifest.plan;
-  const maker = kind === "eval" && !dense
-    ? runs.find((one) => sameModel(one) && one.manifest.plan.kind === "prune" && reads(measured, one))
-    : measured;
-  if (!maker || !sameModel(maker)) return [];
-  return measured.perplexities.map((record) => {
-    const { label } = record, pruned = kind === "eval" ? !dense : label === "pruned";
-    const name = pruned ? methodOf(maker) ?? label : kind === "eval" ? "dense" : label;
-    return { ...record, id: maker.id, name, dense: name === "dense" };
-  });
-}
-
-/** The rows of each text on which this run, or what it wrote, was measured; the best first. */
-function byText(run, runs) {
-  const all = runs.flatMap((one) => entries(one, run, runs));
+/** The rows of each protocol under which this run, or what it wrote, was measured; the best first. */
+export function byProtocol(run, runs) {
+  const entries = measurements(runs), mine = entries.filter(({ id, by }) => id === run.id || by === run.id);
+  // What an evaluation measured is another model than the one it was made of.
+  const { model } = mine.find(({ dense }) => !dense) ?? { model: run.manifest.plan.model.sha256 };
+  const all = entries.filter((entry) => entry.model === model);
   const own = new Set(
-    all.filter(({ id, dense }) => id === run.id && !dense).map(({ evaluation }) => evaluation.sha256),
+    mine.filter(({ dense }) => !dense || run.manifest.plan.kind !== "prune").map(({ evaluation }) =>
+      protocolOf(evaluation)
+    ),
   );
   const known = new Set();
-  const rows = all.filter(({ evaluation, name, id, dense, perplexity }) => {
+  const rows = all.filter(({ evaluation, name, id, dense, perplexity, samples, seed }) => {
+    const protocol = protocolOf(evaluation);
     // The dense model is measured by many, and is the same.
-    const row = JSON.stringify([evaluation.sha256, name, dense || id, perplexity]);
-    return own.has(evaluation.sha256) && !known.has(row) && known.add(row);
+    const row = JSON.stringify([protocol, name, dense || id, samples, seed, perplexity]);
+    return own.has(protocol) && !known.has(row) && known.add(row);
   });
   rows.sort((a, b) => a.perplexity - b.perplexity);
-  return Map.groupBy(rows, ({ evaluation }) => evaluation.sha256);
+  return Map.groupBy(rows, ({ evaluation }) => protocolOf(evaluation));
 }
 
-function showText(rows, run) {
-  const dense = rows.find((row) => row.dense)?.perplexity, most = rows.at(-1).perplexity;
-  const { description, sequences, seqlen } = rows[0].evaluation;
-  const bar = (perplexity) => {
-    const made = make("div.bar");
-    made.style.width = `${100 * perplexity / most}%`;
-    return made;
+/** A bar whose length is a share of the longest one. */
+function makeBar(share) {
+  const bar = make("div.bar");
+  bar.style.width = `${100 * share}%`;
+  return bar;
+}
+
+/** What a row is of, with what a comparison drew it from. */
+const titleOf = ({ name, samples, seed }) =>
+  [name, samples && `${samples} samples`, seed !== undefined && `seed ${seed}`].filter(Boolean).join(", ");
+
+function showProtocol(rows, run, signal) {
+  const dense = baseOf(rows), most = rows.at(-1).perplexity, title = describeProtocol(rows[0].evaluation);
+  const cells = (row) => {
+    const { id, dense: isDense, perplexity } = row;
+    const link = isDense ? undefined : id === run.id ? { show: "this run", value: id } : linkTo(id);
+    return [
+      titleOf(row),
+      link,
+      { number: digits(perplexity), value: perplexity },
+      { number: toDense(perplexity, dense), value: dense && perplexity / dense },
+      { show: makeBar(perplexity / most), value: null },
+    ];
   };
-  const link = (id) => id === run.id ? "this run" : make("a.id", { href: `#/runs/${encodeURIComponent(id)}` }, id);
-  return [
+  const table = (rows) =>
     makeTable(
-      "Perplexities, the best first",
+      `Perplexities, the best first: ${title}`,
       ["of", "run", "perplexity", "to dense", ""],
-      rows.map(({ name, id, perplexity, dense: isDense }) => [
-        name,
-        isDense ? "–" : link(id),
-        { number: digits(perplexity) },
-        { number: dense ? `${digits(perplexity / dense)} x` : "–" },
-        bar(perplexity),
-      ]),
+      rows.map(cells),
       "bars",
-    ),
-    make("p.faint", {}, `${description}, ${sequences} windows of ${seqlen} tokens.`),
-  ];
+    );
+  const own = (row, at) => at < SHOWN || row.dense || row.id === run.id, few = rows.filter(own);
+  const place = make("div", {}, table(few));
+  const all = make("button", {
+    type: "button",
+    onclick: () => {
+      place.replaceChildren(table(rows));
+      place.querySelector("[tabindex]").focus();
+    },
+  }, `Show all ${rows.length}`);
+  if (few.length < rows.length) place.append(all);
+  return [make("p", {}, `${title}.`), drawSweep(rows, signal), place].filter(Boolean);
 }
 
-/** The tables; `runs` are those that it may be set beside, newest first, itself among them. */
-export function showPerplexities(run, runs) {
-  const texts = byText(run, runs.map((one) => one.id === run.id ? run : one));
-  if (!texts.size) return [make("p.faint", {}, "None was measured.")];
-  return [...texts.values()].flatMap((rows) => showText(rows, run));
+/** The tables and pictures; `runs` are those that it may be set beside, newest first, itself among them. */
+export function showPerplexities(run, runs, signal) {
+  const protocols = byProtocol(run, runs.map((one) => one.id === run.id ? run : one));
+  if (!protocols.size) return [make("p.faint", {}, "None was measured.")];
+  return [...protocols.values()].flatMap((rows) => showProtocol(rows, run, signal));
 }

@@ -1,45 +1,33 @@
 /** One run: where it stands, what it was asked, its perplexity beside others, and its linears as a heat map to look into. */
 import { follow, get, runPath } from "./api.js";
-import { digits, duration, make, makeFacts, say, time } from "./dom.js";
+import { makeCommand } from "./command.js";
+import { showResults } from "./comparison.js";
+import { make, makeFacts, say } from "./dom.js";
+import { digits, duration, error, memory, percent, seconds, time } from "./format.js";
 import { HeatMap } from "./heatmap.js";
 import { showLayer } from "./layer.js";
+import { protocolOf } from "./measured.js";
+import { askedOf, methodOf, nameOf } from "./names.js";
 import { showPerplexities } from "./perplexities.js";
-import { progressOf } from "./progress.js";
+import { factsOf, statusOf } from "./progress.js";
+import { makeTable } from "./table.js";
 
 /** Runs that a perplexity is set beside at most: the newest. */
 const BESIDE = 500;
 
-/** An argument as a shell takes it. */
-const quote = (argument) => /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
+/** Milliseconds between two looks at the clock of a live run. */
+const TICK = 1000;
 
-/** The command line that does it again. */
-const commandOf = ({ plan, args }) => ["deno task", plan.kind, ...args.map(quote)].join(" ");
-
-function showCommand(manifest) {
-  const command = make("code", {}, commandOf(manifest));
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(command.textContent);
-      say("copied");
-      button.textContent = "Copied";
-    } catch {
-      // Without TLS, browsers give the clipboard to localhost alone; what is selected can be copied by hand.
-      getSelection().selectAllChildren(command);
-      say("selected; copy it with the keyboard");
-    }
-  };
-  const button = make("button", { type: "button", onclick: copy }, "Copy");
-  return [make("h2", {}, "Command that reproduces it"), make("pre", { tabindex: "0" }, command), button];
-}
+/** A path as short as it is where the run was begun. */
+const shorten = (path, { directory }) => path.startsWith(`${directory}/`) ? path.slice(directory.length + 1) : path;
 
 function showFacts(run) {
   const { plan, inputs, environment, backend, planId } = run.manifest;
-  const { method, pattern, sparsity, seed } = plan.request;
+  const { seed } = plan.request;
   return makeFacts({
     model: plan.model.name,
-    method: method && String(method),
-    pattern: pattern && String(pattern),
-    sparsity: sparsity === undefined ? undefined : String(sparsity),
+    method: methodOf(run),
+    sparsity: askedOf(plan.request),
     seed: seed === undefined ? undefined : String(seed),
     calibration: plan.calibration &&
       `${plan.calibration.description}: ${plan.calibration.sequences} x ${plan.calibration.seqlen} tokens`,
@@ -49,72 +37,145 @@ function showFacts(run) {
     inputs: inputs.length ? `${inputs.length} files` : undefined,
     began: time(run.startedAt),
     took: duration(run),
-    phases: Object.entries(run.phases).map(([phase, seconds]) => `${phase} ${digits(seconds)} s`).join(", ") ||
-      undefined,
-    "peak memory": run.peakBytes === undefined ? undefined : `${digits(run.peakBytes / 2 ** 30)} GiB`,
-    result: run.out,
+    ...factsOf(run),
+    phases: Object.entries(run.phases).map(([phase, count]) => `${phase} ${seconds(count)}`).join(", ") || undefined,
+    "peak memory": run.peakBytes === undefined ? undefined : memory(run.peakBytes),
+    result: run.out && shorten(run.out, run.manifest),
+    tags: run.tags?.length ? run.tags.flatMap((tag) => [make("span.tag", {}, tag), " "]) : undefined,
+    note: run.note && make("span.note", {}, run.note),
     error: run.error && make("span.problem", {}, run.error),
   });
 }
 
+/** Puts facts in place; where the same terms stand already, only what changed: text that is being selected stays so. */
+function update(place, facts) {
+  const [before] = place.children,
+    terms = (list) => [...list.querySelectorAll("dt")].map((term) => term.textContent).join();
+  if (!before || terms(before) !== terms(facts)) return place.replaceChildren(facts);
+  [...facts.children].forEach((one, at) => {
+    if (before.children[at].innerHTML !== one.innerHTML) before.children[at].replaceWith(one);
+  });
+}
+
+/** Every linear as a table, for those who want the numbers. */
+const makeLinears = (layers) =>
+  makeTable(
+    "Linears",
+    [
+      "linear",
+      "block",
+      "rows",
+      "columns",
+      "sparsity",
+      "output error",
+      "error from",
+      "time",
+      "damping",
+      "mask",
+      "weight",
+    ],
+    layers.map((one) => [
+      one.name,
+      ...[one.block, one.rows, one.cols].map((value) => ({ number: String(value), value })),
+      { number: percent(one.sparsity), value: one.sparsity },
+      { number: error(one.outputError), value: one.outputError },
+      one.outputErrorFrom,
+      { number: seconds(one.seconds), value: one.seconds },
+      { number: digits(one.damping), value: one.damping },
+      ...[one.maskSha256, one.weightSha256].map((value) => ({ show: make("span.id", {}, value.slice(0, 12)), value })),
+    ]),
+  );
+
 /** Shows a run. */
 export async function showRun(here, signal, id) {
   let run = await get(runPath(id), signal);
-  const layers = new Map(), status = make("p"), facts = make("div"), perplexities = make("div"), layer = make("div");
-  const heat = new HeatMap((name) => showLayer(layer, id, layers.get(name), signal));
   const { runs } = await get(`/api/runs?limit=${BESIDE}`, signal);
   // A run of long ago is not among the newest.
   if (!runs.some((one) => one.id === id)) runs.push(run);
+  const isComparison = run.manifest.plan.kind === "compare", isPrune = run.manifest.plan.kind === "prune";
+  const layers = new Map(), heading = make("h1"), status = make("p"), facts = make("div"), layer = make("div");
+  const perplexities = make("div"), linears = make("div");
+  const heat = new HeatMap((name) => showLayer(layer, id, layers.get(name), signal));
+  const numbers = make(
+    "details",
+    { ontoggle: () => draw.numbers() },
+    make("summary", {}, "The same in numbers"),
+    linears,
+  );
+  let drawing = new AbortController();
 
   // Each part for itself: what did not change keeps the focus that stands in it.
   const draw = {
-    status: () =>
-      status.replaceChildren(
-        run.status === "running" ? progressOf(run.progress) : make(`span.status.${run.status}`, {}, run.status),
-      ),
-    facts: () => facts.replaceChildren(showFacts(run)),
-    perplexities: () => perplexities.replaceChildren(...showPerplexities(run, runs)),
+    heading: () => heading.textContent = run.name ? `${run.name} (run ${id})` : `Run ${id}`,
+    status: () => status.replaceChildren(statusOf(run)),
+    facts: () => update(facts, showFacts(run)),
+    perplexities: () => {
+      // The plots that go listen no more.
+      drawing.abort();
+      drawing = new AbortController();
+      const each = AbortSignal.any([signal, drawing.signal]);
+      perplexities.replaceChildren(...isComparison ? showResults(run, each) : showPerplexities(run, runs, each));
+    },
     heat: () => heat.show([...layers.values()]),
+    numbers: () => numbers.open && linears.replaceChildren(makeLinears([...layers.values()])),
   };
+  const drawAll = () => Object.values(draw).forEach((part) => part());
   for (const one of (await get(runPath(id, "layers"), signal)).layers) layers.set(one.name, one);
-  Object.values(draw).forEach((part) => part());
+  drawAll();
   here.append(
-    make("h1", {}, `Run ${id}`),
+    heading,
+    make("p.faint", {}, nameOf(run)),
     status,
     facts,
-    ...showCommand(run.manifest),
-    make("h2", {}, "Perplexity"),
+    make("h2", {}, "Command that reproduces it"),
+    makeCommand(run),
+    make("h2", {}, isComparison ? "What it found" : "Perplexity"),
     perplexities,
-    make("h2", {}, "Linears by block and kind"),
-    heat.element,
-    layer,
+    // Evaluations and comparisons leave no linears.
+    ...isPrune || layers.size ? [make("h2", {}, "Linears by block and kind"), heat.element, layer, numbers] : [],
   );
 
-  let drawing;
+  let next;
   const hear = {
     progress: (progress) => {
       run = { ...run, progress };
       draw.status();
+      draw.facts();
     },
     perplexity: (record) => {
-      run = { ...run, perplexities: [...run.perplexities.filter(({ label }) => label !== record.label), record] };
+      const other = ({ label, evaluation }) =>
+        label !== record.label || protocolOf(evaluation) !== protocolOf(record.evaluation);
+      run = { ...run, perplexities: [...run.perplexities.filter(other), record] };
       draw.perplexities();
+    },
+    labels: async () => {
+      run = await get(runPath(id), signal);
+      draw.heading();
+      draw.facts();
     },
     status: async (news) => {
       if (news.status === "running") return;
       say(`the run is ${news.status}`);
       run = await get(runPath(id), signal);
-      Object.values(draw).forEach((part) => part());
+      drawAll();
     },
     linear: (one) => {
       layers.set(one.name, one);
       // Those that were done before come all at once.
-      drawing ??= requestAnimationFrame(() => {
-        drawing = undefined;
+      next ??= requestAnimationFrame(() => {
+        next = undefined;
         draw.heat();
+        draw.numbers();
       });
     },
   };
-  if (run.status === "running") follow(id, (kind, data) => hear[kind]?.(data), signal);
+  if (run.status === "running") {
+    follow(id, (kind, data) => hear[kind]?.(data), signal);
+    const clock = setInterval(() => {
+      if (run.status === "running") draw.facts();
+      else clearInterval(clock);
+    }, TICK);
+    signal.addEventListener("abort", () => clearInterval(clock));
+  }
   return `Run ${id}`;
 }

@@ -1,131 +1,343 @@
-/** The list of runs: filters, status and live progress, and two to compare. */
-import { get } from "./api.js";
-import { digits, duration, make, time } from "./dom.js";
-import { progressOf } from "./progress.js";
+/** The list of runs: which ones and in which order, their status and live progress, and those to compare. */
+import { get, runPath } from "./api.js";
+import { linkTo, make, say } from "./dom.js";
+import { makeDownloads } from "./download.js";
+import { addressOf, choose, FIELDS, firstOrder, isFiltered, readChoice, SORTABLE, STATUSES } from "./filter.js";
+import { asked, digits, duration, secondsOf, time } from "./format.js";
+import { headlines, measurements } from "./measured.js";
+import { askedOf, methodOf, shareOf } from "./names.js";
+import { statusOf } from "./progress.js";
+import { drawSweep, groupsOf } from "./sweep.js";
+import { makeWelcome } from "./welcome.js";
 
 /** Milliseconds between two looks at the list; what did not change costs a 304. */
 const LOOK = 2000;
 
-const FILTERS = ["model", "method", "pattern"];
-const STATUSES = ["running", "finished", "failed", "interrupted"];
-const HEADS = ["", "run", "status", "model", "method", "pattern", "sparsity", "perplexity", "began", "took"];
+/** Runs of a request, and those that are loaded without being asked for. */
+const PAGE = 500, LOADED = 2000;
 
-/** The perplexity that a run is about. */
-const result = ({ perplexities }) => (perplexities.find(({ label }) => label === "pruned") ?? perplexities.at(-1));
+/** Rows that are shown at once. */
+const SHOWN = 50;
 
-function cells(run, box) {
-  const { plan } = run.manifest, { request } = plan;
+/** Runs that are compared at most, as the server has it; and what so many are called. */
+const NUMBERS = ["two", "two", "two", "three", "four", "five", "six", "seven", "eight"], MOST = 8;
+
+const COLUMNS = ["run", "status", "model", "method", "sparsity", "perplexity", "on", "began", "took"];
+
+/** What the perplexity column shows, and what it was measured on. */
+function measuredOf(headline) {
+  if (!headline) return ["–", undefined];
+  const { perplexity, of, name, evaluation: { description, sequences, seqlen } } = headline;
   return [
-    box,
-    make("a.id", { href: `#/runs/${encodeURIComponent(run.id)}` }, run.id),
-    run.status === "running" ? progressOf(run.progress) : make(`span.status.${run.status}`, {}, run.status),
-    plan.model.name,
-    request.method ?? plan.kind,
-    request.method ? request.pattern ?? "unstructured" : "–",
-    request.sparsity === undefined ? "–" : String(request.sparsity),
-    digits(result(run)?.perplexity),
-    time(run.startedAt),
-    duration(run),
-  ].map((content) => make("td", {}, content));
+    of > 1 ? [`${digits(perplexity)} `, make("span.faint", {}, `(${name}, best of ${of})`)] : digits(perplexity),
+    `${description}, ${sequences} x ${seqlen}`,
+  ];
+}
+
+const sparsityOf = ({ manifest: { plan: { request } } }, headline) =>
+  askedOf(request) ?? (headline?.sparsity > 0 && !headline.of ? asked(headline.sparsity) : "–");
+
+/** The cells of a run behind its box. */
+function cells(run, headline) {
+  const { plan } = run.manifest, [perplexity, on] = measuredOf(headline);
+  const contents = {
+    run: [
+      run.name ? make("strong", {}, run.name, " ") : undefined,
+      linkTo(run.id),
+      (run.tags ?? []).map((tag) => [" ", make("span.tag", {}, tag)]),
+    ].flat(2),
+    status: statusOf(run),
+    model: plan.model.name,
+    method: methodOf(run) ?? plan.kind,
+    sparsity: sparsityOf(run, headline),
+    perplexity,
+    on,
+    began: time(run.startedAt),
+    took: duration(run),
+  };
+  return COLUMNS.map((name) => make(`td.of-${name}`, { role: "cell", "data-head": name }, contents[name]));
+}
+
+/** The same as data. */
+function valuesOf(run, headline) {
+  const { plan } = run.manifest, { perplexity, evaluation } = headline ?? {};
+  return {
+    run: run.id,
+    name: run.name ?? null,
+    tags: (run.tags ?? []).join(" "),
+    note: run.note ?? null,
+    status: run.status,
+    command: plan.kind,
+    model: plan.model.name,
+    method: methodOf(run) ?? null,
+    pattern: plan.request.pattern ?? null,
+    sparsity: shareOf(plan.request) ?? headline?.sparsity ?? null,
+    perplexity: perplexity ?? null,
+    corpus: evaluation?.description ?? null,
+    windows: evaluation?.sequences ?? null,
+    seqlen: evaluation?.seqlen ?? null,
+    began: run.startedAt,
+    seconds: secondsOf(run),
+    "peak bytes": run.peakBytes ?? null,
+  };
 }
 
 /** Shows the list. */
-export async function showRuns(here, signal) {
-  const rows = new Map(), chosen = new Set(), body = make("tbody");
+export async function showRuns(here, signal, query) {
+  const runs = new Map(), rows = new Map(), chosen = new Set(), body = make("tbody", { role: "rowgroup" });
+  let choice = readChoice(query), shown = SHOWN, next, found = [], best = new Map(), entries = [];
+
   const compare = make("button", {
     type: "button",
     disabled: true,
-    onclick: () => location.hash = `#/compare/${encodeURIComponent([...chosen].join(","))}`,
-  }, "Compare two chosen runs");
-  const older = make("button", { type: "button", onclick: () => show(next) }, "Older runs");
-  const fields = [
-    ...FILTERS.map((name) => make("input", { name })),
-    make(
-      "select",
-      { name: "status" },
-      make("option", { value: "" }, "any"),
-      STATUSES.map((one) => make("option", {}, one)),
-    ),
-  ];
+    onclick: () => location.hash = `#/compare/${[...chosen].map(encodeURIComponent).join(",")}`,
+  });
+  const tellChosen = () => {
+    compare.disabled = chosen.size < 2 || chosen.size > MOST;
+    compare.textContent = chosen.size > MOST
+      ? `At most ${NUMBERS[MOST]} runs are compared`
+      : `Compare ${NUMBERS[chosen.size]} chosen runs`;
+  };
+  const older = make("button", {
+    type: "button",
+    onclick: async () => {
+      shown += SHOWN;
+      if (shown > found.length && next) await load(next);
+      draw();
+    },
+  }, "Older runs");
+
+  const fields = new Map([
+    ...FIELDS.map((name) => [name, make("input", { name, type: "search", oninput: () => change(readFields()) })]),
+    [
+      "status",
+      make(
+        "select",
+        { name: "status", onchange: () => change(readFields()) },
+        make("option", { value: "" }, "any"),
+        STATUSES.map((one) => make("option", {}, one)),
+      ),
+    ],
+  ]);
+  const readFields = () => Object.fromEntries([...fields].map(([name, { value }]) => [name, value]));
+  const showFields = () => fields.forEach((field, name) => field.value = choice[name]);
+  const clear = make("button", {
+    type: "button",
+    onclick: () => {
+      change(Object.fromEntries([...fields.keys()].map((name) => [name, ""])));
+      showFields();
+      fields.get("search").focus();
+    },
+  }, "Clear");
   const filter = make(
     "form",
     {
+      role: "search",
       onsubmit: (event) => {
         event.preventDefault();
-        rows.clear();
-        load();
+        change(readFields());
+        say(`${found.length} runs`);
       },
     },
-    fields.map((field) => make("label", {}, `${field.name} `, field)),
+    [...fields].map(([name, field]) => make("label", {}, `${name} `, field)),
     make("button", {}, "Filter"),
+    clear,
   );
-  const none = make("p.faint", {}, "No runs."), wrong = make("p.problem", { role: "alert" });
-  let next;
+  /** Another choice: the address says it, and going back goes back behind the list, not behind every letter. */
+  const change = (part) => {
+    choice = { ...choice, ...part };
+    shown = SHOWN;
+    history.replaceState(null, "", addressOf(choice));
+    draw();
+  };
 
-  const choose = (id, { target }) => {
-    if (target.checked) chosen.add(id);
-    else chosen.delete(id);
-    compare.disabled = chosen.size !== 2;
-  };
-  const put = (run) => {
-    const text = JSON.stringify(run), known = rows.get(run.id);
-    if (known?.text === text && run.status !== "running") return;
-    const box = known?.box ??
-      make("input", { type: "checkbox", "aria-label": `choose ${run.id}`, onchange: (event) => choose(run.id, event) });
-    const row = known?.row ?? make("tr");
-    // The box and the link stay, so that neither the choice nor the focus is lost.
-    if (known) cells(run, box).slice(2).forEach((cell, at) => row.children[at + 2].replaceWith(cell));
-    else row.append(...cells(run, box));
-    rows.set(run.id, { text, box, row, startedAt: run.startedAt });
-  };
-  /** Takes a page of runs into the list. */
-  const load = async (cursor) => {
-    const given = Object.fromEntries(
-      fields.map(({ name, value }) => [name, value.trim()]).filter(([, value]) => value),
+  const heads = new Map(COLUMNS.map((name) => {
+    const turn = () =>
+      change({
+        sort: name,
+        order: choice.sort !== name ? firstOrder(name) : choice.order === "asc" ? "desc" : "asc",
+      });
+    const sortable = SORTABLE.includes(name);
+    const text = name === "on" ? "measured on" : name;
+    return [
+      name,
+      make(
+        "th",
+        { scope: "col", role: "columnheader" },
+        sortable ? make("button.sort", { type: "button", onclick: turn }, text) : text,
+      ),
+    ];
+  }));
+
+  const none = make("div"), wrong = make("p.problem", { role: "alert" }), count = make("span.faint");
+  const plots = make("div.plots"),
+    plotted = make(
+      "details",
+      { ontoggle: () => drawPlots() },
+      make("summary", {}, "Perplexity by sparsity of these runs"),
+      plots,
     );
-    const query = String(new URLSearchParams({ ...given, ...cursor && { cursor } }));
-    const page = await get(`/api/runs?${query}`, signal);
-    page.runs.forEach(put);
-    const sorted = [...rows.values()].sort((a, b) => b.startedAt.localeCompare(a.startedAt)).map(({ row }) => row);
-    if (sorted.some((row, at) => body.children[at] !== row) || body.children.length !== sorted.length) {
-      body.replaceChildren(...sorted);
-    }
-    none.hidden = rows.size > 0;
-    return page.next;
-  };
-  /** Loads what was asked for: the first page, or an older one. */
-  const show = async (cursor) => {
-    try {
-      next = await load(cursor);
-      older.hidden = next === undefined;
-      wrong.textContent = "";
-    } catch (error) {
-      if (!signal.aborted) wrong.textContent = error.message;
-    }
+  /** Draws once it is open, and again when other runs or numbers are there. */
+  let drawn = "", drawing = new AbortController();
+  const drawPlots = () => {
+    const listed = new Set(found.map(({ id }) => id));
+    const groups = groupsOf(entries.filter(({ id, dense }) => dense || listed.has(id)));
+    const key = JSON.stringify(groups.map((group) => group.map(({ id, perplexity }) => [id, perplexity])));
+    if (!plotted.open || key === drawn) return;
+    drawn = key;
+    drawing.abort();
+    drawing = new AbortController();
+    const figures = groups.map((group) => drawSweep(group, AbortSignal.any([signal, drawing.signal]))).filter(Boolean);
+    plots.replaceChildren(...figures.length ? figures : [make("p.faint", {}, "Too few were measured.")]);
   };
 
-  here.append(
-    make("h1", {}, "Runs"),
+  /** A row of a run: its box and its link stay, so that neither the choice nor the focus is lost. */
+  const rowOf = (run) => {
+    const headline = best.get(run.id), text = JSON.stringify([run, headline]), known = rows.get(run.id);
+    if (known && known.text === text && run.status !== "running") return known.row;
+    const row = known?.row ?? make(
+      "tr",
+      { role: "row" },
+      make(
+        "td.box",
+        { role: "cell" },
+        make("input", {
+          type: "checkbox",
+          "aria-label": `choose ${run.id}${run.name ? `, ${run.name}` : ""}`,
+          onchange: ({ target }) => {
+            if (target.checked) chosen.add(run.id);
+            else chosen.delete(run.id);
+            tellChosen();
+          },
+        }),
+      ),
+    );
+    cells(run, headline).forEach((cell, at) => {
+      const before = row.children[at + 1];
+      if (!before) row.append(cell);
+      else if (before.innerHTML !== cell.innerHTML) before.replaceWith(cell);
+    });
+    rows.set(run.id, { text, row });
+    return row;
+  };
+  const draw = () => {
+    entries = measurements([...runs.values()].sort((a, b) => b.startedAt.localeCompare(a.startedAt)));
+    best = headlines(entries);
+    found = choose([...runs.values()], best, choice);
+    const listed = found.slice(0, shown).map(rowOf);
+    if (listed.some((row, at) => body.children[at] !== row) || body.children.length !== listed.length) {
+      body.replaceChildren(...listed);
+    }
+    heads.forEach((head, name) =>
+      name === choice.sort
+        ? head.setAttribute("aria-sort", choice.order === "asc" ? "ascending" : "descending")
+        : head.removeAttribute("aria-sort")
+    );
+    older.hidden = found.length <= shown && next === undefined;
+    clear.hidden = !isFiltered(choice);
+    count.textContent = [
+      `${found.length === runs.size ? "" : `${found.length} of `}${runs.size}${next ? " or more" : ""} runs`,
+      ...listed.length < found.length ? [`${listed.length} shown`] : [],
+    ].join(", ");
+    list.hidden = runs.size === 0;
+    const empty = runs.size === 0
+      ? makeWelcome
+      : found.length === 0
+      ? () => make("p.faint", {}, "No run agrees with the filter.")
+      : undefined;
+    if (none.dataset.why !== String(runs.size === 0)) none.replaceChildren();
+    none.dataset.why = String(runs.size === 0);
+    if (!empty) none.replaceChildren();
+    else if (!none.hasChildNodes()) none.append(empty());
+    drawPlots();
+  };
+  /** Takes runs in: the newest, or those behind a cursor. Returns the cursor of the next. */
+  const take = async (given) => {
+    const page = await get(`/api/runs?${new URLSearchParams(given)}`, signal);
+    for (const run of page.runs) runs.set(run.id, run);
+    return page;
+  };
+  const load = async (cursor) => ({ next } = await take({ limit: PAGE, ...cursor && { cursor } }));
+  /** What is new since, and how far live runs have come, those behind the newest too. */
+  const look = async () => {
+    const live = [...runs.values()].filter(({ status }) => status === "running").map(({ id }) => id);
+    const { runs: newest, next: more } = await take({ limit: SHOWN });
+    const seen = new Set(newest.map(({ id }) => id)), oldest = more ? newest.at(-1).startedAt : "";
+    // Among the newest there is no room for it any more, or it was removed.
+    const gone = [...runs.values()].filter(({ id, startedAt }) => !seen.has(id) && startedAt > oldest);
+    for (const id of new Set([...live, ...gone.map(({ id }) => id)])) {
+      if (seen.has(id)) continue;
+      try {
+        runs.set(id, await get(runPath(id), signal));
+      } catch (error) {
+        if (error.status !== 404) throw error;
+        runs.delete(id);
+        rows.delete(id);
+        chosen.delete(id);
+      }
+    }
+    tellChosen();
+    draw();
+  };
+
+  const list = make(
+    "div",
+    {},
     filter,
-    wrong,
-    make("div.row", {}, compare),
+    make("div.row", {}, compare, count),
+    plotted,
     make(
       "div.scroll",
       {},
       make(
         "table.runs",
-        {},
-        make("caption.hidden", {}, "Runs, newest first"),
-        make("thead", {}, make("tr", {}, HEADS.map((head) => head ? make("th", { scope: "col" }, head) : make("td")))),
+        { role: "table" },
+        make("caption.hidden", {}, "Runs"),
+        make(
+          "thead",
+          { role: "rowgroup" },
+          make("tr", { role: "row" }, make("td", { role: "cell" }), [...heads.values()]),
+        ),
         body,
       ),
     ),
-    none,
-    older,
+    make(
+      "div.row",
+      {},
+      older,
+      makeDownloads("Runs", () => {
+        const values = found.map((run) => valuesOf(run, best.get(run.id)));
+        return { heads: Object.keys(values[0] ?? {}), rows: values.map(Object.values) };
+      }),
+    ),
   );
-  next = await load();
-  older.hidden = next === undefined;
-  const timer = setInterval(() => document.hidden || load().catch(() => {}), LOOK);
+  here.append(make("h1", {}, "Runs"), wrong, list, none);
+  showFields();
+  tellChosen();
+  await load();
+  draw();
+  // The rest, while the newest stand there already.
+  const rest = async () => {
+    while (next && runs.size < LOADED && !signal.aborted) await load(next);
+    draw();
+  };
+  const attempt = async (act) => {
+    try {
+      await act();
+      wrong.textContent = "";
+    } catch (error) {
+      // That the server does not answer is said at the top of the page.
+      if (!signal.aborted && error.status < 500) wrong.textContent = error.message;
+    }
+  };
+  attempt(rest);
+  let looking = false;
+  const timer = setInterval(async () => {
+    if (document.hidden || looking) return;
+    looking = true;
+    await attempt(look);
+    looking = false;
+  }, LOOK);
   signal.addEventListener("abort", () => clearInterval(timer));
   return "Runs";
 }
