@@ -14,7 +14,7 @@ export const describeProtocol = ({ description, sequences, seqlen }) =>
 
 /** The folder that a file stands in; relative paths are relative to where the run was begun. */
 function folderOf(path, directory) {
-  const whole = /^([/\\]|[a-z]:)/i.test(path) ? path : `${directory}/${path.replace(/^\.\//, "")}`;
+  const whole = /^([/\\]|[a-z]:)/i.test(path) ? path : `${directory ?? ""}/${path.replace(/^\.\//, "")}`;
   return whole.slice(0, Math.max(whole.lastIndexOf("/"), whole.lastIndexOf("\\")));
 }
 
