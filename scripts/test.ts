@@ -1,13 +1,24 @@
 /**
  * `deno task test [paths] [flags of deno test]`: every test, the example in the library's documentation included. The
  * shaders are tested too, so a machine without a usable graphics driver gets a software one first, where that can be
- * done; where it cannot, their tests are skipped and the last lines say so. The very last line is the sum:
+ * done; where it cannot, their tests are skipped and the last lines say so. Where no path is named two processes share
+ * the tests, one file at a time each. The last lines say which tests took longest, and the very last is the sum:
  * `N passed, N failed, N skipped`, steps of tests counted as tests.
  */
+import { joinReports, readReport, type Report, slowest } from "./test/report.ts";
 import { GRAPHICS_ENVIRONMENT } from "../src/cli/run.ts";
 
-/** What is tested when no path is named; documentation is tested where it is the library's face. */
-const EVERYTHING = ["tests", "src/mod.ts"];
+/**
+ * Folders of tests that mostly compute; all other tests mostly wait, for commands, connections and a browser. Each half
+ * is run by a process of its own, since some tests set their process's environment or working directory.
+ */
+const COMPUTING = ["backend", "contract", "golden", "method", "stream"].map((folder) => `tests/${folder}`);
+
+/** Documentation is tested where it is the library's face. */
+const DOCUMENTED = "src/mod.ts";
+
+/** How many of the slowest tests are named. */
+const SLOWEST = 10;
 
 /** Mesa's software driver (lavapipe) and the loader that finds it, as Debian and Ubuntu name them. */
 const DRIVER_PACKAGES = ["mesa-vulkan-drivers", "libvulkan1"];
@@ -49,16 +60,6 @@ async function installDriver(): Promise<void> {
   }
 }
 
-/** Sums over the suites of a JUnit report, or nothing if there is no report. */
-async function readCounts(path: string): Promise<{ tests: number; failed: number; skipped: number } | undefined> {
-  const report = await Deno.readTextFile(path).catch(() => undefined);
-  if (!report) return undefined;
-  const suites = report.match(/<testsuite .*?>/g) ?? [];
-  const sum = (name: string) =>
-    suites.reduce((total, suite) => total + Number(new RegExp(` ${name}="(\\d+)"`).exec(suite)?.[1]), 0);
-  return { tests: sum("tests"), failed: sum("failures") + sum("errors"), skipped: sum("disabled") };
-}
-
 async function exists(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
 }
@@ -72,17 +73,41 @@ if (!adapter) {
   adapter = await hasAdapter(graphics);
 }
 
-const named = (await Promise.all(Deno.args.map(exists))).some((isPath) => isPath);
-const report = await Deno.makeTempFile({ suffix: ".xml" });
-const code = await spawn(
-  Deno.execPath(),
-  ["test", "--allow-all", "--doc", `--junit-path=${report}`, ...Deno.args, ...named ? [] : EVERYTHING],
-  { ...graphics, ...adapter ? {} : { PARE_NO_WEBGPU: "1" } },
-);
-const { tests, failed, skipped } = await readCounts(report) ?? { tests: 0, failed: 0, skipped: 0 };
-await Deno.remove(report);
-// A file that does not compile or fails outside of a test is in no count.
-const failures = code !== 0 ? Math.max(failed, 1) : failed;
+/** What each process is to test: the named paths, or a half of everything. */
+async function shares(): Promise<string[][]> {
+  if ((await Promise.all(Deno.args.map(exists))).some((isPath) => isPath)) return [[]];
+  const folders = [...Deno.readDirSync("tests")].map(({ name }) => `tests/${name}`);
+  return [[...folders.filter((folder) => !COMPUTING.includes(folder)).sort(), DOCUMENTED], COMPUTING];
+}
+
+/** Runs `deno test` on a share; what the first says is shown at once, what another says when that is `over`. */
+async function test(share: readonly string[], over?: Promise<unknown>): Promise<Report> {
+  const path = await Deno.makeTempFile({ suffix: ".xml" }), out = over ? "piped" : "inherit";
+  const args = ["test", "--allow-all", "--doc", `--junit-path=${path}`, ...Deno.args, ...share];
+  const env = { ...graphics, ...adapter ? {} : { PARE_NO_WEBGPU: "1" } };
+  const child = new Deno.Command(Deno.execPath(), { args, env, stdin: "null", stdout: out, stderr: out }).spawn();
+  let code: number;
+  if (over) {
+    const { stdout, stderr, ...status } = await child.output();
+    await over;
+    for (const bytes of [stdout, stderr]) await write(bytes);
+    code = status.code;
+  } else code = (await child.status).code;
+  const report = readReport(await Deno.readTextFile(path));
+  await Deno.remove(path);
+  // A file that does not compile or fails outside of a test is in no count.
+  return code === 0 ? report : { ...report, failed: Math.max(report.failed, 1) };
+}
+
+/** Writes all of it to stdout. */
+async function write(bytes: Uint8Array): Promise<void> {
+  while (bytes.length) bytes = bytes.subarray(await Deno.stdout.write(bytes));
+}
+
+const [first, ...others] = await shares(), running = test(first);
+const report = joinReports(await Promise.all([running, ...others.map((share) => test(share, running))]));
+const { tests, failed, skipped } = report;
 if (!adapter) console.error("\nNO WEBGPU ADAPTER: the shaders were not tested. Above is what to install.");
-console.log(`\n${tests - failed - skipped} passed, ${failures} failed, ${skipped} skipped`);
-Deno.exit(failures > 0 ? 1 : 0);
+console.log(`\n${slowest(report, SLOWEST)}`);
+console.log(`\n${tests - failed - skipped} passed, ${failed} failed, ${skipped} skipped`);
+Deno.exit(failed > 0 ? 1 : 0);
