@@ -10,8 +10,11 @@ export interface GoldenBackend {
   readonly open: () => Promise<Backend>;
 }
 
+/** The one that runs everywhere, and the faster one where WebGPU is run by a software driver. */
+export const WASM: GoldenBackend = { name: "wasm", ignore: false, open: () => openWasm() };
+
 /** WebGPU is left out, and counted as skipped, where `deno task test` could find no adapter. */
 export const BACKENDS: readonly GoldenBackend[] = [
-  { name: "wasm", ignore: false, open: () => openWasm() },
+  WASM,
   { name: "webgpu", ignore: Deno.env.get("PARE_NO_WEBGPU") === "1", open: () => openWebgpu() },
 ];
