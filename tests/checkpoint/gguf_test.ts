@@ -5,6 +5,7 @@ import { openGguf } from "../../src/checkpoint/gguf.ts";
 import { createWriter } from "../../src/checkpoint/writer.ts";
 import { PareError } from "../../src/errors.ts";
 import { parseConfig } from "../../src/model/config.ts";
+import { SMOLLM2, SMOLLM2_GGUF, testWith } from "../golden/shared.ts";
 import { names, temporary } from "./folders.ts";
 import { counting, F32, opened, TINY, TINY_TENSORS, type Typed } from "./gguf_file.ts";
 
@@ -172,24 +173,21 @@ Deno.test("a number that F16 cannot hold is an error that names the tensor", asy
   });
 });
 
-/** The GGUF file inside the package that ../shared/tools/make_smollm2.py takes apart, and what that script makes of it. */
-const GGUF = Deno.env.get("PARE_SMOLLM2_GGUF"), DIRECTORY = Deno.env.get("PARE_SMOLLM2");
-/** SHA-256 of the script's model.safetensors, as the script itself checks it. */
+/** SHA-256 of the model.safetensors that tests/fixtures/make/smollm2.py makes, as the script itself checks it. */
 const EXPECTED = "d8d8571b3af99053c8ad455ce009d8479eec5da515f80a417c075d0a7f317904";
 
-Deno.test({
-  name:
-    "SmolLM2's Q4_1 file gives make_smollm2.py's directory: the weights bit for bit (PARE_SMOLLM2_GGUF, PARE_SMOLLM2)",
-  ignore: !GGUF || !DIRECTORY,
-  fn: async () => {
+testWith(
+  [SMOLLM2_GGUF, SMOLLM2],
+  "SmolLM2's Q4_1 file gives the directory that smollm2.py makes of it: the weights bit for bit",
+  async () => {
     using folder = temporary();
-    await using checkpoint = await openGguf(GGUF!);
+    await using checkpoint = await openGguf(SMOLLM2_GGUF!);
     await using writer = await createWriter(checkpoint, `${folder.path}/out`);
     await writer.finish();
     const digest = await crypto.subtle.digest("SHA-256", Deno.readFileSync(`${folder.path}/out/model.safetensors`));
     assertEquals(new Uint8Array(digest).toHex(), EXPECTED);
     const json = (file: string) =>
-      [`${folder.path}/out/${file}`, `${DIRECTORY}/${file}`].map((path) => JSON.parse(Deno.readTextFileSync(path)));
+      [`${folder.path}/out/${file}`, `${SMOLLM2}/${file}`].map((path) => JSON.parse(Deno.readTextFileSync(path)));
     for (const file of ["tokenizer.json", "generation_config.json"]) {
       const [ours, theirs] = json(file);
       assertEquals(ours, theirs, file);
@@ -197,4 +195,4 @@ Deno.test({
     const [ours, theirs] = json("config.json");
     assertEquals(parseConfig(ours, "m"), parseConfig(theirs, "m"));
   },
-});
+);

@@ -1,8 +1,8 @@
 /** Tokenizers rebuilt from the metadata of a GGUF file, by the ids that they give. */
-import { existsSync } from "node:fs";
 import { assertEquals, assertRejects } from "@std/assert";
 import { PareError } from "../../src/errors.ts";
 import { loadTokenizer } from "../../src/text/tokenizer.ts";
+import { SHARED, testWith } from "../golden/shared.ts";
 import { opened, TINY, TINY_TENSORS, type Typed, without } from "./gguf_file.ts";
 
 Deno.test("a tokenizer that is not known is no obstacle until it is asked for", async () => {
@@ -75,14 +75,13 @@ Deno.test("a SentencePiece tokenizer merges by score, falls back to bytes and be
 });
 
 /** A tokenizer that transformers made of a SentencePiece model, and a text; both are other people's. */
-const SHARED = Deno.env.get("PARE_SHARED") ?? new URL("../../../shared", import.meta.url).pathname;
 const STORIES = `${SHARED}/models/stories260K/tokenizer.json`;
 const STORIES_TEXT = `${SHARED}/data/tinystories.txt`;
 
-Deno.test({
-  name: "the pieces and scores of stories260K give the ids that its own tokenizer.json gives (../shared)",
-  ignore: !existsSync(STORIES),
-  fn: async () => {
+testWith(
+  [SHARED],
+  "the pieces and scores of stories260K give the ids that its own tokenizer.json gives",
+  async () => {
     const text = Deno.readTextFileSync(STORIES);
     const vocabulary = Object.entries<number>(JSON.parse(text).model.vocab);
     const pieces = vocabulary.sort(([, a], [, b]) => a - b).map(([piece]) => piece);
@@ -107,4 +106,4 @@ Deno.test({
       assertEquals(ours.decode(ids), theirs.decode(ids));
     });
   },
-});
+);

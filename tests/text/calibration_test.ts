@@ -7,7 +7,8 @@ import { calibrationSequences } from "../../src/text/calibration.ts";
 import { drawFromDocuments } from "../../src/text/draw.ts";
 import { Random } from "../../src/text/random.ts";
 import type { Tokenizer } from "../../src/text/tokenizer.ts";
-import { AUSTEN, exists, goldenTokens, HELDOUT, SHARED, SMOLLM2, textOf, tokenizerOf } from "./models.ts";
+import { SHARED, SMOLLM2, testWith } from "../golden/shared.ts";
+import { AUSTEN, goldenTokens, HELDOUT, smollm2Tokenizer, textOf, tokenizerOf } from "./models.ts";
 
 /** A tokenizer whose ids are a text's bytes, with 256 before them if special tokens are asked for. */
 const BYTES: Tokenizer = {
@@ -71,20 +72,20 @@ Deno.test("a text is cut where CPython's generator says, with the special tokens
   assertEquals(await calibrationSequences(HELDOUT, options), drawn);
 });
 
-Deno.test({
-  name: "SmolLM2's golden calibration is drawn from the same documents",
-  ignore: !exists(SHARED) || !exists(`${SMOLLM2}/tokenizer.json`),
-  fn: () =>
+testWith(
+  [SHARED, SMOLLM2],
+  "SmolLM2's golden calibration is drawn from the same documents",
+  () =>
     inDirectory(async (directory) => {
       const lines = (await textOf(`${SHARED}/data/c4-sample.jsonl`)).trimEnd().split("\n");
       const text = `${directory}/joined.txt`;
       await Deno.writeTextFile(text, lines.map((line) => JSON.parse(line).text).join("\n\n"));
       const golden = await goldenTokens("SmolLM2-135M-Instruct", "calibration");
-      const options = { tokenizer: () => tokenizerOf(SMOLLM2), vocabulary: 49152, special: false };
+      const options = { tokenizer: () => smollm2Tokenizer(), vocabulary: 49152, special: false };
       const drawn = await calibrationSequences(text, { ...options, samples: golden.sequences, seqlen: golden.length });
       assertEquals(drawn.ids, golden.ids);
     }),
-});
+);
 
 Deno.test("the sample needs no network, and 128 sequences are drawn of 2048 tokens or the model's limit", async () => {
   const drawn = await calibrationSequences("sample", {

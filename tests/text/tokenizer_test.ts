@@ -4,7 +4,8 @@ import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { fc } from "../fuzz/seed.ts";
 import { PareError } from "../../src/errors.ts";
 import { loadTokenizer } from "../../src/text/tokenizer.ts";
-import { AUSTEN, exists, goldenTokens, HELDOUT, SHARED, SMOLLM2, STORIES, textOf, tokenizerOf } from "./models.ts";
+import { SHARED, SMOLLM2, testWith } from "../golden/shared.ts";
+import { AUSTEN, goldenTokens, HELDOUT, smollm2Tokenizer, STORIES, textOf, tokenizerOf } from "./models.ts";
 
 Deno.test("a byte-level tokenizer gives the golden ids of a whole text", async () => {
   const tokenizer = await tokenizerOf(AUSTEN);
@@ -15,10 +16,10 @@ Deno.test("a byte-level tokenizer gives the golden ids of a whole text", async (
   assertEquals(tokenizer.decode(ids), text);
 });
 
-Deno.test({
-  name: "a SentencePiece tokenizer gives the golden ids of a whole text, and its BOS only when asked",
-  ignore: !exists(SHARED),
-  fn: async () => {
+testWith(
+  [SHARED],
+  "a SentencePiece tokenizer gives the golden ids of a whole text, and its BOS only when asked",
+  async () => {
     const tokenizer = await tokenizerOf(STORIES);
     const text = await textOf(`${SHARED}/data/tinystories.txt`);
     const ids = tokenizer.encode(text, { special: false });
@@ -28,7 +29,7 @@ Deno.test({
     assertEquals(tokenizer.encode(text, { special: true }), Uint32Array.from([BOS, ...ids]));
     assertEquals(tokenizer.decode([BOS, ...ids]), text);
   },
-});
+);
 
 Deno.test("every text comes back from a byte-level tokenizer", async () => {
   const tokenizer = await tokenizerOf(AUSTEN);
@@ -71,28 +72,24 @@ Deno.test("white space is Unicode's, not JavaScript's", async () => {
   ]);
 });
 
-Deno.test({
-  name: "digits are Unicode's, not JavaScript's",
-  ignore: !exists(`${SMOLLM2}/tokenizer.json`),
-  fn: async () => {
-    const text = "  \u00bd \u2167\u0663\n\n\ufeffIn";
-    assertEquals([...(await tokenizerOf(SMOLLM2)).encode(text, { special: false })], [
-      256,
-      16738,
-      216,
-      173,
-      223,
-      117,
-      164,
-      113,
-      198,
-      198,
-      186,
-      136,
-      140,
-      788,
-    ]);
-  },
+testWith([SMOLLM2], "digits are Unicode's, not JavaScript's", async () => {
+  const text = "  \u00bd \u2167\u0663\n\n\ufeffIn";
+  assertEquals([...(await smollm2Tokenizer()).encode(text, { special: false })], [
+    256,
+    16738,
+    216,
+    173,
+    223,
+    117,
+    164,
+    113,
+    198,
+    198,
+    186,
+    136,
+    140,
+    788,
+  ]);
 });
 
 /** A small tokenizer in the manner of LLaMA 2: no words, spaces visible. */

@@ -3,7 +3,8 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { PareError } from "../../src/errors.ts";
 import { evaluationWindows } from "../../src/text/windows.ts";
 import { rawRows } from "../../src/text/wikitext.ts";
-import { AUSTEN, exists, goldenTokens, HELDOUT, SHARED, SMOLLM2, STORIES, tokenizerOf } from "./models.ts";
+import { SHARED, SMOLLM2, testWith } from "../golden/shared.ts";
+import { AUSTEN, goldenTokens, HELDOUT, smollm2Tokenizer, STORIES, tokenizerOf } from "./models.ts";
 
 const austen = { tokenizer: () => tokenizerOf(AUSTEN), vocabulary: 1024 };
 const AUSTEN_TOKENS = new URL("../golden/Austen-700K/tokens.safetensors", import.meta.url).pathname;
@@ -63,30 +64,26 @@ Deno.test("c4 is not for evaluation", async () => {
   await assertRejects(() => evaluationWindows("c4", austen), PareError, "c4 is for calibration");
 });
 
-Deno.test({
-  name: "a text without BOS gives the golden windows of stories260K",
-  ignore: !exists(SHARED),
-  fn: async () => {
-    const golden = await goldenTokens("stories260K", "evaluation");
-    const options = {
-      tokenizer: () => tokenizerOf(STORIES),
-      vocabulary: 512,
-      special: false,
-      seqlen: 256,
-      windows: 32,
-    };
-    assertEquals((await evaluationWindows(`${SHARED}/data/tinystories.txt`, options)).ids, golden.ids);
-  },
+testWith([SHARED], "a text without BOS gives the golden windows of stories260K", async () => {
+  const golden = await goldenTokens("stories260K", "evaluation");
+  const options = {
+    tokenizer: () => tokenizerOf(STORIES),
+    vocabulary: 512,
+    special: false,
+    seqlen: 256,
+    windows: 32,
+  };
+  assertEquals((await evaluationWindows(`${SHARED}/data/tinystories.txt`, options)).ids, golden.ids);
 });
 
-Deno.test({
-  name: "wikitext2:<raw file> gives the golden windows of SmolLM2, and the raw file's well-known SHA-256",
-  ignore: !exists(SHARED) || !exists(`${SMOLLM2}/tokenizer.json`),
-  fn: async () => {
+testWith(
+  [SHARED, SMOLLM2],
+  "wikitext2:<raw file> gives the golden windows of SmolLM2, and the raw file's well-known SHA-256",
+  async () => {
     const golden = await goldenTokens("SmolLM2-135M-Instruct", "evaluation");
-    const options = { tokenizer: () => tokenizerOf(SMOLLM2), vocabulary: 49152, seqlen: 512, windows: 16 };
+    const options = { tokenizer: () => smollm2Tokenizer(), vocabulary: 49152, seqlen: 512, windows: 16 };
     const cut = await evaluationWindows(`wikitext2:${SHARED}/data/wikitext2-test.raw.txt`, options);
     assertEquals(cut.ids, golden.ids);
-    assertEquals(cut.sha256, "173c87a53759e0201f33e0ccf978e510c2042d7f2cb78229d9a50d79b9e7dd08"); // ../shared/README.md
+    assertEquals(cut.sha256, "173c87a53759e0201f33e0ccf978e510c2042d7f2cb78229d9a50d79b9e7dd08");
   },
-});
+);
