@@ -46,7 +46,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     vocabulary: shape.vocabulary,
     defaultSeqlen: defaultSeqlen(shape),
   };
-  const windows = await evaluationWindows(values.tokens ?? values.corpus!, {
+  const windows = await evaluationWindows(values.corpus!, {
     ...text,
     seqlen: values.evalSeqlen,
     windows: values.windows,

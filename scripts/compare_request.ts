@@ -85,16 +85,16 @@ export async function enter(given: Given, { terminal }: Context) {
   const { jobs } = understand(given), reach = new Reach(), fetches = fetching(terminal);
   const model = await reach.model(given.model, fetches);
   const calibration = jobs.some(isCalibrated) ? await reach.corpus(given.calibration, "train", fetches) : undefined;
-  if (given.tokens) reach.read(given.tokens);
-  const corpus = given.tokens ? undefined : await reach.corpus(given.corpus ?? "wikitext2", "test", fetches);
+  const corpus = await reach.corpus(given.tokens ?? given.corpus ?? "wikitext2", "test", fetches);
   reach.output(given.out, model, given.force);
   return {
     values: {
       ...given,
       model,
       calibration: calibration?.name ?? given.calibration,
-      corpus: corpus?.name,
-      files: [calibration?.path, given.tokens ?? corpus?.path].filter((path) => path !== undefined),
+      tokens: undefined,
+      corpus: corpus.name,
+      files: [calibration?.file, corpus.file].filter((path) => path !== undefined),
       passing: reach.passing(given.out),
       spoolFile: reach.spool(given.spool),
       registry: reach.registry(given.runs),

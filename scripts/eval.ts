@@ -48,8 +48,7 @@ export async function enter(given: Given, { terminal }: Context) {
   if (given.corpus && given.tokens) throw new PareError("--corpus and --tokens exclude each other");
   const reach = new Reach(), fetches = fetching(terminal);
   const model = await reach.model(given.model, fetches);
-  if (given.tokens) reach.read(given.tokens);
-  const corpus = given.tokens ? undefined : await reach.corpus(given.corpus ?? "wikitext2", "test", fetches);
+  const corpus = await reach.corpus(given.tokens ?? given.corpus ?? "wikitext2", "test", fetches);
   if (given.card) {
     if (!await isFile(join(model, MANIFEST_FILE))) {
       throw new PareError(`--card: ${given.model} has no ${MANIFEST_FILE}: it is no model that Pare has pruned`);
@@ -60,8 +59,9 @@ export async function enter(given: Given, { terminal }: Context) {
     values: {
       ...given,
       model,
-      corpus: corpus?.name,
-      corpusFile: given.tokens ?? corpus?.path,
+      tokens: undefined,
+      corpus: corpus.name,
+      corpusFile: corpus.file,
       spoolFile: reach.spool(given.spool),
       registry: reach.registry(given.runs),
     },
@@ -74,7 +74,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   const { terminal, signal } = context, start = performance.now();
   await using checkpoint = await openCheckpoint(values.model);
   const shape = readShape(checkpoint);
-  const windows = await evaluationWindows(values.tokens ?? values.corpus!, {
+  const windows = await evaluationWindows(values.corpus!, {
     tokenizer: () => loadTokenizer((file) => checkpoint.readText(file), checkpoint.path),
     vocabulary: shape.vocabulary,
     seqlen: values.seqlen,
@@ -85,7 +85,14 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   terminal.note(`backend: ${backend.name} (${backend.description})`);
   const { description: corpus, length: seqlen, windows: count, sha256 } = windows;
   const manifest = await describeRun(
-    { kind: "eval", checkpoint, backend, files: [values.corpusFile!], request: {}, evaluation: corpusOf(windows) },
+    {
+      kind: "eval",
+      checkpoint,
+      backend,
+      files: values.corpusFile === undefined ? [] : [values.corpusFile],
+      request: {},
+      evaluation: corpusOf(windows),
+    },
     context,
   );
   const evaluation = manifest.plan.evaluation!;

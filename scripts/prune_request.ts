@@ -80,7 +80,7 @@ export async function enter(asked: Given, { terminal }: Context) {
       ...given,
       model,
       calibration: corpus?.name ?? values.calibration,
-      calibrationFile: corpus?.path,
+      calibrationFile: corpus?.file,
       spoolFile: reach.spool(values.spool),
       registry: values.dryRun ? undefined : reach.registry(values.runs),
       planned,

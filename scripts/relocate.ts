@@ -4,6 +4,7 @@
  */
 import { basename, isAbsolute, join, resolve } from "node:path";
 import { parseCorpus } from "../src/text/corpus.ts";
+import { isStdin } from "../src/text/piped.ts";
 import { isHubId } from "../src/checkpoint/hub/repository.ts";
 import { PareError } from "../src/mod.ts";
 import { type Change, checkSizes, describeChange } from "../src/run/manifest.ts";
@@ -43,6 +44,7 @@ export async function relocate<R extends Read>(
     if (value === undefined || given[flag] !== undefined) continue;
     const corpus = flag === "model" ? undefined : parseCorpus(value);
     if (corpus && !("path" in corpus && corpus.path !== undefined)) continue; // a word, and no file
+    if (corpus && isStdin(value)) continue; // comes again, and is held against the plan by its hash
     const path = corpus && "path" in corpus ? corpus.path! : value, found = await find(path);
     if (!await exists(found)) {
       if (flag === "model" && isHubId(found)) continue;

@@ -77,6 +77,7 @@ export function publicManifest({ directory = "", args, inputs, ...rest }: Manife
     // What may stand before a path: a flag, and the words of `src/text/corpus.ts`.
     const [, before, path] = /^((?:--[^=]*=)?(?:c4:|wikitext2:)?)(.*)$/s.exec(arg)!;
     if (isModel(path)) return before + model.name;
+    if (path.startsWith("/dev/")) return arg; // stdin is called the same everywhere
     return before + fileName(path);
   };
   return { ...rest, args: args.map(named), inputs: inputs.map((input) => ({ ...input, path: fileName(input.path) })) };

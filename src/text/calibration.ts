@@ -71,7 +71,7 @@ async function draw(name: Exclude<CorpusName, { kind: "tokens" }>, options: Cali
       case "sample":
         return drawFromText((await readText(SAMPLE)).text, "the sample", how);
       case "text":
-        return drawFromText((await readText(name.path)).text, name.path, how);
+        return drawFromText((await readText(name.path)).text, name.title ?? name.path, how);
       case "wikitext2":
         return drawFromText((await wikitext2("train", { path: name.path, onProgress })).text, "wikitext2", how);
       case "jsonl":

@@ -16,12 +16,12 @@ export type CorpusName =
   | { readonly kind: "wikitext2"; readonly path?: string }
   /** The chapters of Austen that come with Pare. */
   | { readonly kind: "sample" }
-  /** A plain text file, taken as one text. */
-  | { readonly kind: "text"; readonly path: string }
+  /** A plain text file, taken as one text. `title` is what a corpus that came by a pipe is called. */
+  | { readonly kind: "text"; readonly path: string; readonly title?: string }
   /** Documents, one JSON object with `text` a line; gzip if it ends in `.gz`. */
-  | { readonly kind: "jsonl"; readonly path: string }
+  | { readonly kind: "jsonl"; readonly path: string; readonly title?: string }
   /** A safetensors file of token ids. */
-  | { readonly kind: "tokens"; readonly path: string };
+  | { readonly kind: "tokens"; readonly path: string; readonly title?: string };
 
 /** A whole text in memory. */
 export interface Text {
@@ -35,8 +35,9 @@ export interface Text {
 const WORDS = ["c4", "wikitext2", "sample"] as const;
 
 /**
- * Tells what a corpus is by its name: a word, `wikitext2:<path>`, `c4:<path>`, or a path, by its ending. No file is opened. A file
- * whose name is one of the words is reached as `./c4`.
+ * Tells what a corpus is by its name: a word, `wikitext2:<path>`, `c4:<path>`, a path, by its ending, or `stdin:<path>` and
+ * `pipe:<path>` for what came by a pipe and lies there now. No file is opened. A file whose name is one of
+ * the words is reached as `./c4`.
  */
 export function parseCorpus(name: string): CorpusName {
   const word = WORDS.find((each) => each === name);
@@ -44,9 +45,9 @@ export function parseCorpus(name: string): CorpusName {
   for (const kind of ["wikitext2", "c4"] as const) {
     if (name.startsWith(`${kind}:`)) return { kind, path: name.slice(kind.length + 1) };
   }
-  if (/\.safetensors$/i.test(name)) return { kind: "tokens", path: name };
-  if (/\.(jsonl|ndjson|json)(\.gz)?$/i.test(name)) return { kind: "jsonl", path: name };
-  return { kind: "text", path: name };
+  const [, title, path = name] = /^(stdin|pipe):(.+)$/s.exec(name) ?? [];
+  const kind = /\.safetensors$/i.test(path) ? "tokens" : /\.(jsonl|ndjson|json)(\.gz)?$/i.test(path) ? "jsonl" : "text";
+  return { kind, path, ...title !== undefined && { title } };
 }
 
 /** What a corpus is called in reports; `split` is the part of WikiText-2 that is meant. */
@@ -60,7 +61,7 @@ export function describeCorpus(name: CorpusName, split: "test" | "train"): strin
       // The Hub's own file is what the word means.
       return name.path?.endsWith(".parquet") ? `wikitext2 (${split})` : name.path ?? `wikitext2 (${split})`;
     default:
-      return name.path;
+      return name.title ?? name.path;
   }
 }
 

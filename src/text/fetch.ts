@@ -4,6 +4,7 @@
  */
 import { fetchDatasetFile, type HubOptions } from "../checkpoint/hub.ts";
 import { parseCorpus, SAMPLE } from "./corpus.ts";
+import { isPiped, keepPiped } from "./piped.ts";
 
 /** A split of WikiText-2. */
 export type Split = "test" | "train";
@@ -27,17 +28,20 @@ export interface LocalCorpus {
   readonly name: string;
   /** The file that it is read from. */
   readonly path: string;
+  /** The same, if it stays: a corpus that came by a pipe is gone when this process ends, and is to come again. */
+  readonly file?: string;
 }
 
 /**
- * Fetches a corpus, unless it is here.
+ * Fetches a corpus, unless it is here; one that comes by a pipe is kept in a file.
  * @param split The part of WikiText-2 that is meant.
  * @throws PareError if the Hub cannot be reached or does not have it. A local file is not looked at.
  */
 export async function fetchCorpus(corpus: string, split: Split, options: FetchOptions = {}): Promise<LocalCorpus> {
   const named = parseCorpus(corpus);
-  if (named.kind === "sample") return { name: corpus, path: SAMPLE };
-  if (named.path !== undefined) return { name: corpus, path: named.path };
+  if (named.kind === "sample") return { name: corpus, path: SAMPLE, file: SAMPLE };
+  if (await isPiped(corpus)) return await keepPiped(corpus);
+  if (named.path !== undefined) return { name: corpus, path: named.path, file: named.path };
   const path = named.kind === "c4" ? await fetchC4(options) : await fetchWikitext2(split, options);
-  return { name: `${named.kind}:${path}`, path };
+  return { name: `${named.kind}:${path}`, path, file: path };
 }
