@@ -4,10 +4,14 @@
  */
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
+import { heightFor, isFar, placeLabels, widthOf } from "./labels.ts";
 import type { Comparison, SamplePoint } from "./results.ts";
 
 /** Pixels. */
 const SIZE = { width: 640, height: 400, marginRight: 90, marginLeft: 56 };
+
+/** Pixels beside a label at the right edge. */
+const BESIDE = 16;
 
 type Marks = NonNullable<Parameters<typeof Plot.plot>[0]>;
 
@@ -17,11 +21,71 @@ interface Element {
   setAttribute(name: string, value: string): void;
 }
 
-/** Draws in a document of its own: nothing of it depends on what was drawn before. */
-function draw(options: Marks): string {
+/** A word beside a point of the data, in its method's colour. */
+interface Word {
+  readonly text: string;
+  /** Undefined: at the right edge. */
+  readonly x?: number;
+  readonly y: number;
+  readonly method?: string;
+}
+
+/** What a mark that is a function is given, as far as it is used. */
+interface Drawing {
+  createElementNS(namespace: string, name: string): Element & { append(...children: unknown[]): void };
+}
+
+/** Pixels of a picture and of the room around its frame. */
+type Dimensions = Record<"width" | "height" | "marginTop" | "marginRight" | "marginBottom" | "marginLeft", number>;
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** The words as a mark: placed when the scales are known, so that none stands over another. */
+function words(all: readonly Word[]) {
+  return (
+    _index: unknown,
+    scales: Record<"x" | "y" | "color", (value: unknown) => number & string>,
+    _values: unknown,
+    { width, height, marginRight, marginLeft, marginTop, marginBottom }: Dimensions,
+    { document }: { document: Drawing },
+  ) => {
+    const make = (name: string, attributes: Record<string, string | number>, text?: string) => {
+      const element = document.createElementNS(SVG, name);
+      for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, `${value}`);
+      if (text !== undefined) element.append(text);
+      return element;
+    };
+    const group = make("g", { "aria-label": "text" });
+    const labels = all.map(({ text, x, y, method }) => ({
+      text,
+      x: x === undefined ? width - marginRight : scales.x(x),
+      y: scales.y(y),
+      color: method === undefined ? "currentColor" : scales.color(method),
+    }));
+    const room = { left: marginLeft, top: marginTop, right: width, bottom: height - marginBottom };
+    for (const placed of placeLabels(labels, room)) {
+      const { text, x, y, left, middle, anchor, color } = placed as typeof placed & { color: string };
+      if (isFar(placed)) {
+        const to = anchor === "start" ? left - 2 : left + 2;
+        group.append(make("line", { x1: x, y1: y, x2: to, y2: middle, stroke: color, "stroke-opacity": 0.5 }));
+      }
+      group.append(make("text", { x: left, y: middle, dy: "0.32em", "text-anchor": anchor, fill: color }, text));
+    }
+    return group;
+  };
+}
+
+/** Draws in a document of its own, as high and with as much room at the right as the words need. */
+function draw(options: Marks, all: readonly Word[]): string {
   const { document } = parseHTML("<html><body></body></html>") as unknown as { document: never };
-  const svg = Plot.plot({ ...SIZE, ...options, document }) as unknown as Element;
-  svg.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  const size = {
+    ...SIZE,
+    height: Math.max(SIZE.height, heightFor(all.length)),
+    marginRight: Math.max(SIZE.marginRight, BESIDE + Math.max(...all.map(({ text }) => widthOf(text)))),
+  };
+  const marks = [...options.marks ?? [], words(all)] as Marks["marks"];
+  const svg = Plot.plot({ ...size, ...options, marks, document }) as unknown as Element;
+  svg.setAttribute("xmlns", SVG);
   return `${
     svg.outerHTML.replaceAll("&nbsp;", "\u00a0").replace("-background: white;", "-background: transparent;")
   }\n`;
@@ -52,20 +116,26 @@ export function plotSparsity({ rows }: Comparison): string {
   const named = methods.map((method) =>
     shares.findLast((row) => row.method === method) ?? patterns.findLast((row) => row.method === method)!
   );
+  // A method that has no share is named at its last pattern.
+  const beside = ({ method, asked }: typeof pruned[number], isNamed: boolean) =>
+    [isNamed && method, asked.includes(":") && asked].filter(Boolean).join(" ");
+  const all = [...shares, ...patterns].map((row) => ({
+    text: beside(row, named.includes(row)),
+    x: row.share,
+    y: row.perplexity,
+    method: row.method,
+  })).filter(({ text }) => text);
   return draw({
-    x: { label: "weights removed (%)", nice: true, inset: 16 },
+    x: { label: "weights removed (%)", nice: true, inset: 16, tickFormat: (share: number) => `${+share.toFixed(2)}` },
     y: { label: "perplexity", type: "log", grid: true, inset: 8 },
     color: colors(methods),
     marks: [
       Plot.ruleY(dense, { y: "perplexity", strokeDasharray: "4 4" }),
-      Plot.text(dense, { y: "perplexity", text: () => "dense", frameAnchor: "right", dx: 40 }),
       Plot.line(shares, { x: "share", y: "perplexity", z: "method", stroke: "method" }),
       Plot.dot(shares, { x: "share", y: "perplexity", fill: "method", r: 4 }),
       Plot.dot(patterns, { x: "share", y: "perplexity", stroke: "method", symbol: "diamond", r: 5 }),
-      Plot.text(patterns, { x: "share", y: "perplexity", text: "asked", dx: 10, textAnchor: "start", fill: "method" }),
-      Plot.text(named, { x: "share", y: "perplexity", text: "method", dx: 10, textAnchor: "start", fill: "method" }),
     ],
-  });
+  }, [...all, ...dense.map(({ perplexity }) => ({ text: "dense", y: perplexity }))]);
 }
 
 /** Perplexity by the number of calibration sequences: a line for each method, and its deviation over the seeds. */
@@ -92,7 +162,6 @@ export function plotSamples(points: readonly SamplePoint[]): string {
       }),
       Plot.line(points, { x: "samples", y: "mean", z: "method", stroke: "method" }),
       Plot.dot(points, { x: "samples", y: "mean", fill: "method", r: 4 }),
-      Plot.text(named, { x: "samples", y: "mean", text: "method", dx: 10, textAnchor: "start", fill: "method" }),
     ],
-  });
+  }, named.map(({ method, samples, mean }) => ({ text: method, x: samples, y: mean, method })));
 }

@@ -20,6 +20,9 @@ import { requireVersion, type Source } from "./source.ts";
 /** What is drawn of a linear, by the field of its record. */
 const PLOTS = ["scores", "magnitudes", "density"] as const;
 
+/** What is counted in a histogram. */
+const COUNTED = { scores: "score", magnitudes: "|weight|", density: "" } as const;
+
 /** The forms of a plot: their extensions and media types. The first is what one gets who asks for none. */
 const FORMS = { json: "application/json", svg: "image/svg+xml", png: "image/png" } as const;
 
@@ -46,7 +49,7 @@ function draw(layer: LinearRecord, plot: typeof PLOTS[number], form: keyof typeo
     case "json":
       return prepareJson(data);
     case "svg":
-      return prepare("cells" in data ? densitySvg(data) : histogramSvg(data), FORMS.svg);
+      return prepare("cells" in data ? densitySvg(data) : histogramSvg(data, COUNTED[plot]), FORMS.svg);
     case "png":
       return prepare("cells" in data ? densityPng(data) : histogramPng(data), FORMS.png);
   }

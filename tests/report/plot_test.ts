@@ -1,5 +1,6 @@
 /** The pictures of a comparison, looked into as XML. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { fc } from "../fuzz/seed.ts";
 import { parseHTML } from "linkedom";
 import { plotSamples, plotSparsity } from "../../src/report/plot.ts";
 import { COMPARISON } from "./comparison.ts";
@@ -34,6 +35,56 @@ Deno.test("perplexity by calibration sequences: a line, and a bar of the deviati
   const root = read(plotSamples(COMPARISON.samples!.points));
   assertEquals([count(root, '[aria-label="line"] path'), count(root, '[aria-label="rule"] line')], [1, 2]);
   assertStringIncludes(texts(root).join("|"), "calibration sequences");
+});
+
+/** The words of a picture and what they cover: letters of 10 px are at most 6 px wide on average, and 10 px high. */
+function wordsOf(svg: string) {
+  return [...read(svg).querySelectorAll('[aria-label="text"] text')].map((word) => {
+    const number = (name: string) => Number(word.getAttribute(name)), width = 6 * word.textContent.length;
+    const left = word.getAttribute("text-anchor") === "end" ? number("x") - width : number("x");
+    return { text: word.textContent, left, right: left + width, top: number("y") - 5, bottom: number("y") + 5 };
+  });
+}
+
+Deno.test("no word stands over another or beyond the picture, however close the methods are and however many", () => {
+  const methods = fc.uniqueArray(
+    fc.constantFrom<string>("wanda", "magnitude", "sparsegpt", "ria", "wanda+owl", "ria+sequential"),
+    {
+      minLength: 1,
+    },
+  );
+  const asked = fc.uniqueArray(fc.constantFrom<string>("0.5", "0.6", "0.7", "2:4", "4:8"), { minLength: 1 });
+  const perplexity = fc.double({ min: 20, max: 25, noNaN: true });
+  fc.assert(
+    fc.property(methods, asked, fc.infiniteStream(perplexity), (methods, asked, numbers) => {
+      const next = () => numbers.next().value as number;
+      const rows = methods.flatMap((method) =>
+        asked.map((asked) => ({ method, asked, sparsity: 0.5, perplexity: next() }))
+      );
+      rows.unshift({ method: "dense", asked: "", sparsity: 0, perplexity: next() });
+      const svg = plotSparsity({ ...COMPARISON, rows }), words = wordsOf(svg);
+      const [width, height] = ["width", "height"].map((side) =>
+        Number(new RegExp(`^<svg [^>]*\\b${side}="(\\d+)"`).exec(svg)![1])
+      );
+      const patterns = methods.length * asked.filter((one) => one.includes(":")).length;
+      assert(words.length >= methods.length && words.length >= patterns + 1);
+      for (const [at, a] of words.entries()) {
+        assert(a.left >= 56 && a.top >= 0 && a.right <= width && a.bottom <= height, `${a.text} is beyond the picture`);
+        for (const b of words.slice(at + 1)) {
+          const apart = a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
+          assert(apart, `${a.text} is over ${b.text}`);
+        }
+      }
+    }),
+    { numRuns: 40 },
+  );
+});
+
+Deno.test("a method that has patterns alone is named at its last one, and a single share is a number one would write", () => {
+  const rows = ["2:4", "4:8"].map((asked, i) => ({ method: "ria", asked, sparsity: 0.5, perplexity: 20 + i }));
+  const said = texts(read(plotSparsity({ ...COMPARISON, rows })));
+  assertEquals(said.filter((text) => text.includes(":")).sort(), ["2:4", "ria 4:8"]);
+  assert(said.includes("50"), said.join());
 });
 
 Deno.test("a picture stands alone, on any paper, and is the same every time", () => {

@@ -136,6 +136,13 @@ Deno.test("a plot is a picture by its extension or by Accept", async () => {
   assertEquals([png.getUint32(16), png.getUint32(20)], [384, 384]);
   const svg = await (await ask(fixture.app, `${layer}/scores.svg`)).text();
   assertStringIncludes(svg, "threshold 2.5");
+  for (const [plot, words] of [["scores", "score"], ["magnitudes", "|weight|"], ["density", "inputs →"]]) {
+    const text = await (await ask(fixture.app, `${layer}/${plot}.svg`)).text();
+    assertEquals([...text.matchAll(/<text[^>]*>([^<]*[^<\d.][^<]*)</g)].map(([, word]) => word), [
+      words,
+      plot === "density" ? "← outputs" : "weights",
+    ]);
+  }
 });
 
 Deno.test("unknown runs, linears, plots and addresses are 404 problems", async () => {
