@@ -2,15 +2,16 @@
 // and passes over the keys, 16 at a time, keeping for each row the largest score so far, the sum of
 // exp(score - largest), and, in out itself, the weighted sum of values (Milakov and Gimelshein 2018; Dao et al. 2022).
 // The keys of a dispatch are a range: a sequence whose keys lie in several tiles, or are too many for one dispatch,
-// takes several, and what is between them stays in `state` and out.
+// takes several, and what is between them stays in `state` and out. With a window a workgroup begins with the first key that
+// its first row sees. A row that has met none of its keys yet has weights without meaning, which the first score undoes.
 // Bindings: 0 parameters; 1 q and 5 out, F32, tiles of tokens x heads x vectors; 2 k and 3 v, F32, tiles of
-// tokens x kv_heads x vectors; 4 state, F32 tokens x heads x 2: largest and sum. Workgroups: x blocks of THREADS
+// tokens x kv_heads x vectors; 4 state, F32 tokens x heads x 2: largest and sum; 6 slopes, F32, one a head (without: q again). Workgroups: x blocks of THREADS
 // times 4 * STRIPS query positions, y heads, z sequences, so that all threads read the same keys at the same time.
 struct Params {
   length: u32, // tokens of a sequence
+  first_begin: u32, // the row of all tokens that the first sequence of this dispatch begins with
   heads: u32,
   kv_heads: u32,
-  first_sequence: u32,
   first_row: u32, // query rows of this dispatch: [first_row, end_row) of all tokens
   end_row: u32,
   q_row: u32, // the row of all tokens that q's and out's tile begins with
@@ -20,6 +21,8 @@ struct Params {
   end_key: u32,
   scale: f32,
   vectors: u32, // of a head
+  window: u32, // keys that a row sees at most
+  cap: f32, // of the scores, if they are capped
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> q: array<vec4f>;
@@ -27,7 +30,11 @@ struct Params {
 @group(0) @binding(3) var<storage, read> v: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> state: array<vec2f>;
 @group(0) @binding(5) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(6) var<storage, read> slopes: array<f32>;
 
+override WINDOWED: u32 = 0u;
+override CAPPED: u32 = 0u;
+override SLOPED: u32 = 0u;
 override STRIPS: u32 = 1u; // of four rows: 1 or 2
 override THREADS: u32 = 64u;
 
@@ -48,15 +55,42 @@ fn places(key: u32, last: u32, head: u32) -> vec4u {
   return (keys * params.kv_heads + head) * params.vectors;
 }
 
+var<private> slope: f32; // of this thread's head
+
+// The scores of a row with four keys, from what q and k give.
+fn scores(products: vec4f, row: u32, keys: vec4u) -> vec4f {
+  var result = products * params.scale;
+  if (CAPPED == 1u) {
+    result = vec4f(
+      soft_cap(result.x, params.cap),
+      soft_cap(result.y, params.cap),
+      soft_cap(result.z, params.cap),
+      soft_cap(result.w, params.cap),
+    );
+  }
+  if (SLOPED == 1u) {
+    result += slope * vec4f(vec4i(keys) - vec4i(i32(row)));
+  }
+  return result;
+}
+
+// Whether a row that sees keys before `seen` sees these four.
+fn sees(row: u32, keys: vec4u, seen: u32) -> vec4<bool> {
+  if (WINDOWED == 1u) {
+    return (keys < vec4u(seen)) & (keys + params.window > vec4u(row));
+  }
+  return keys < vec4u(seen);
+}
+
 // Turns the scores of one row into weights; `row` sees the keys up to itself, if they are before `end`.
 fn weigh(rows: ptr<function, Rows>, strip: ptr<function, Strip>, i: u32, row: u32, key: u32, end: u32) {
   let seen = min(row + 1u, end);
   let first = vec4u(key) + vec4u(0u, 1u, 2u, 3u);
   let low = vec4f(NO_SCORE);
-  let a = select(low, (*strip)[0][i] * params.scale, first < vec4u(seen));
-  let b = select(low, (*strip)[1][i] * params.scale, first + 4u < vec4u(seen));
-  let c = select(low, (*strip)[2][i] * params.scale, first + 8u < vec4u(seen));
-  let d = select(low, (*strip)[3][i] * params.scale, first + 12u < vec4u(seen));
+  let a = select(low, scores((*strip)[0][i], row, first), sees(row, first, seen));
+  let b = select(low, scores((*strip)[1][i], row, first + 4u), sees(row, first + 4u, seen));
+  let c = select(low, scores((*strip)[2][i], row, first + 8u), sees(row, first + 8u, seen));
+  let d = select(low, scores((*strip)[3][i], row, first + 12u), sees(row, first + 12u, seen));
   let most = max(max(a, b), max(c, d));
   let largest = max((*rows).largest[i], max(max(most.x, most.y), max(most.z, most.w)));
   (*strip)[0][i] = exp(a - largest);
@@ -144,10 +178,15 @@ fn close_rows(rows: Rows, row: u32, head: u32, at: u32, stride: u32, here: vec4<
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let begin = (params.first_sequence + group.z) * params.length;
+  let begin = params.first_begin + group.z * params.length;
   let end = begin + min(params.length, (group.x + 1u) * THREADS * STRIPS * 4u); // after the block's last query and key
-  let row = begin + (group.x * THREADS + lane) * STRIPS * 4u;
-  let first_key = max(begin, params.first_key);
+  let block_row = begin + group.x * THREADS * STRIPS * 4u;
+  let row = block_row + lane * STRIPS * 4u;
+  var seen_from = begin; // the first key of the workgroup's rows
+  if (WINDOWED == 1u) {
+    seen_from = max(begin, max(block_row, params.first_row) + 1u - min(params.window, max(block_row, params.first_row) + 1u));
+  }
+  let first_key = max(seen_from, params.first_key);
   let end_key = min(end, params.end_key);
   if (row >= end || first_key >= end_key) {
     return;
@@ -157,7 +196,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let kv_head = head / (params.heads / params.kv_heads);
   let stride = params.heads * params.vectors;
   let at = (row - params.q_row) * stride + head * params.vectors;
-  let start = first_key == begin;
+  let start = first_key == seen_from;
+  if (SLOPED == 1u) {
+    slope = slopes[head];
+  }
   let first_row = max(params.first_row, first_key); // rows before it have no key here
   let end_row = min(params.end_row, end);
   let rows = vec4u(row) + vec4u(0u, 1u, 2u, 3u);

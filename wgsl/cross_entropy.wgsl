@@ -8,12 +8,14 @@ struct Params {
   state_row: u32, // and in the tile of the state
   first: u32, // the vocabulary row of the first logit
   start: u32, // 1: forget what the state holds
+  cap: f32, // of the logits, if they are capped
 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
 @group(0) @binding(2) var<storage, read> targets: array<u32>;
 @group(0) @binding(3) var<storage, read_write> state: array<f32>;
 
+override CAPPED: u32 = 0u;
 override THREADS: u32 = 64u;
 var<workgroup> largests: array<f32, THREADS>;
 var<workgroup> sums: array<f32, THREADS>;
@@ -21,16 +23,23 @@ var<workgroup> sums: array<f32, THREADS>;
 // Lower than any logit; finite, since infinities need not be kept by a device.
 const NO_LOGIT = -3.4e38;
 
+fn logit(at: u32) -> f32 {
+  if (CAPPED == 1u) {
+    return soft_cap(logits[at], params.cap);
+  }
+  return logits[at];
+}
+
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let begin = group.x * params.cols;
   var largest = NO_LOGIT;
   for (var j = lane; j < params.cols; j += THREADS) {
-    largest = max(largest, logits[begin + j]);
+    largest = max(largest, logit(begin + j));
   }
   var sum = 0.0;
   for (var j = lane; j < params.cols; j += THREADS) {
-    sum += exp(logits[begin + j] - largest);
+    sum += exp(logit(begin + j) - largest);
   }
   largests[lane] = largest;
   sums[lane] = sum;
@@ -54,7 +63,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   state[at + 1u] = sum;
   let wanted = targets[params.target_row + group.x] - params.first; // wraps for a target before this block
   if (wanted < params.cols) {
-    state[at + 2u] = logits[begin + wanted];
+    state[at + 2u] = logit(begin + wanted);
   } else if (params.start == 1u) {
     state[at + 2u] = 0.0;
   }

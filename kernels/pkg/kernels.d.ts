@@ -52,9 +52,11 @@ export function add_rows(team: number, x: number, count: number, cols: number, r
 export function apply(team: number, weight: number, dtype: number, rows: number, cols: number, mask: number): void;
 
 /**
- * `out` (tokens x heads * dim) from q of the same shape and the packed K and V. A chunk is eight queries of a head.
+ * `out` (tokens x heads * dim) from q of the same shape and the packed K and V. A chunk is eight queries of a head. Query
+ * `i` sees the keys `i - window + 1..=i`, or all up to itself if `window` is 0; `cap * tanh(score / cap)` takes a score's
+ * place unless `cap` is 0; `slopes` are one number for each head, or null.
  */
-export function attention(team: number, q: number, packed: number, sequences: number, length: number, heads: number, kv_heads: number, dim: number, out: number, scratch: number): void;
+export function attention(team: number, q: number, packed: number, sequences: number, length: number, heads: number, kv_heads: number, dim: number, scale: number, window: number, cap: number, slopes: number, out: number, scratch: number): void;
 
 /**
  * f32 of scratch for each worker: a panel of queries, their scores, their output.
@@ -102,9 +104,10 @@ export function count_digit(team: number, scores: number, n: number, k: number, 
 export function count_ties(team: number, scores: number, n: number, run: number, k: number, histograms: number, ties: number): void;
 
 /**
- * Takes the vocabulary's rows `first..first + outs`, packed, into the state of every token.
+ * Takes the vocabulary's rows `first..first + outs`, packed, into the state of every token; `cap * tanh(logit / cap)` takes
+ * a logit's place unless `cap` is 0.
  */
-export function cross_entropy(team: number, hidden: number, tokens: number, depth: number, panels: number, first: number, outs: number, targets: number, state: number, start: boolean, scratch: number): void;
+export function cross_entropy(team: number, hidden: number, tokens: number, depth: number, panels: number, first: number, outs: number, targets: number, state: number, start: boolean, cap: number, scratch: number): void;
 
 /**
  * f32 of scratch for each worker.
@@ -397,7 +400,7 @@ export interface InitOutput {
     readonly add_parts: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly add_rows: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly apply: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
-    readonly attention: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;
+    readonly attention: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number) => void;
     readonly attention_scratch: (a: number, b: number) => number;
     readonly block_strips: (a: number, b: number, c: number, d: number) => number;
     readonly clear_dead: (a: number, b: number, c: number, d: number, e: number) => void;
@@ -407,7 +410,7 @@ export interface InitOutput {
     readonly count_above: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly count_digit: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly count_ties: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
-    readonly cross_entropy: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number) => void;
+    readonly cross_entropy: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number) => void;
     readonly cross_entropy_scratch: () => number;
     readonly cumulative_step: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly diagonal_sums: (a: number) => number;

@@ -129,7 +129,9 @@ export function apply(team, weight, dtype, rows, cols, mask) {
 }
 
 /**
- * `out` (tokens x heads * dim) from q of the same shape and the packed K and V. A chunk is eight queries of a head.
+ * `out` (tokens x heads * dim) from q of the same shape and the packed K and V. A chunk is eight queries of a head. Query
+ * `i` sees the keys `i - window + 1..=i`, or all up to itself if `window` is 0; `cap * tanh(score / cap)` takes a score's
+ * place unless `cap` is 0; `slopes` are one number for each head, or null.
  * @param {number} team
  * @param {number} q
  * @param {number} packed
@@ -138,11 +140,15 @@ export function apply(team, weight, dtype, rows, cols, mask) {
  * @param {number} heads
  * @param {number} kv_heads
  * @param {number} dim
+ * @param {number} scale
+ * @param {number} window
+ * @param {number} cap
+ * @param {number} slopes
  * @param {number} out
  * @param {number} scratch
  */
-export function attention(team, q, packed, sequences, length, heads, kv_heads, dim, out, scratch) {
-    wasm.attention(team, q, packed, sequences, length, heads, kv_heads, dim, out, scratch);
+export function attention(team, q, packed, sequences, length, heads, kv_heads, dim, scale, window, cap, slopes, out, scratch) {
+    wasm.attention(team, q, packed, sequences, length, heads, kv_heads, dim, scale, window, cap, slopes, out, scratch);
 }
 
 /**
@@ -256,7 +262,8 @@ export function count_ties(team, scores, n, run, k, histograms, ties) {
 }
 
 /**
- * Takes the vocabulary's rows `first..first + outs`, packed, into the state of every token.
+ * Takes the vocabulary's rows `first..first + outs`, packed, into the state of every token; `cap * tanh(logit / cap)` takes
+ * a logit's place unless `cap` is 0.
  * @param {number} team
  * @param {number} hidden
  * @param {number} tokens
@@ -267,10 +274,11 @@ export function count_ties(team, scores, n, run, k, histograms, ties) {
  * @param {number} targets
  * @param {number} state
  * @param {boolean} start
+ * @param {number} cap
  * @param {number} scratch
  */
-export function cross_entropy(team, hidden, tokens, depth, panels, first, outs, targets, state, start, scratch) {
-    wasm.cross_entropy(team, hidden, tokens, depth, panels, first, outs, targets, state, start, scratch);
+export function cross_entropy(team, hidden, tokens, depth, panels, first, outs, targets, state, start, cap, scratch) {
+    wasm.cross_entropy(team, hidden, tokens, depth, panels, first, outs, targets, state, start, cap, scratch);
 }
 
 /**

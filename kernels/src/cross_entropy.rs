@@ -5,6 +5,7 @@
 use crate::exp::Exp;
 use crate::gemm::{self, BLOCK};
 use crate::simd::F32x4;
+use crate::tanh::Tanh;
 use crate::team::Team;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -18,7 +19,8 @@ pub fn cross_entropy_scratch() -> usize {
     SCRATCH
 }
 
-/// Takes the vocabulary's rows `first..first + outs`, packed, into the state of every token.
+/// Takes the vocabulary's rows `first..first + outs`, packed, into the state of every token; `cap * tanh(logit / cap)` takes
+/// a logit's place unless `cap` is 0.
 #[wasm_bindgen]
 pub unsafe fn cross_entropy(
     team: *const Team,
@@ -31,10 +33,12 @@ pub unsafe fn cross_entropy(
     targets: *const u32,
     state: *mut [f32; 3],
     start: bool,
+    cap: f32,
     scratch: *mut f32,
 ) {
     let team = &*team;
     let exp = Exp::new();
+    let tanh = Tanh::new(cap);
     let logits = scratch.add(team.worker * SCRATCH);
     let scratch = logits.add(BLOCK * OUTS);
     for chunk in team.chunks(usize::MAX) {
@@ -53,6 +57,11 @@ pub unsafe fn cross_entropy(
             gemm::multiply(x, count, depth, panels, n, logits, OUTS, false, scratch);
             for (t, [largest, sum, target]) in state.iter_mut().enumerate() {
                 let row = logits.add(t * OUTS);
+                if cap > 0.0 {
+                    for i in (0..n).step_by(4) {
+                        tanh.cap(F32x4::load(row.add(i))).store(row.add(i));
+                    }
+                }
                 let at = (targets[t] as usize).wrapping_sub(first + o);
                 if at < n {
                     *target = *row.add(at);
@@ -89,8 +98,7 @@ mod tests {
     use crate::oracle::numbers;
     use crate::team::alone;
 
-    #[test]
-    fn cross_entropy_over_uneven_slices_is_that_of_all_logits() {
+    fn check(cap: f32) {
         let (tokens, depth, vocabulary) = (100, 20, 601);
         let hidden = numbers(tokens * depth, 1);
         let head: Vec<f32> = numbers(vocabulary * depth, 2).iter().map(|x| x * 4.0).collect();
@@ -105,12 +113,17 @@ mod tests {
             let own = scratch.as_mut_ptr();
             unsafe {
                 alone(|team| pack_slice(team, w, 0, depth, first, rows, p));
-                alone(|team| cross_entropy(team, h, tokens, depth, p, first, rows, t, s, first == 0, own));
+                alone(|team| cross_entropy(team, h, tokens, depth, p, first, rows, t, s, first == 0, cap, own));
             }
         }
         for t in 0..tokens {
             let logit = |o: usize| -> f64 {
-                (0..depth).map(|k| hidden[t * depth + k] as f64 * head[o * depth + k] as f64).sum()
+                let dot = (0..depth).map(|k| hidden[t * depth + k] as f64 * head[o * depth + k] as f64).sum::<f64>();
+                if cap > 0.0 {
+                    cap as f64 * (dot / cap as f64).tanh()
+                } else {
+                    dot
+                }
             };
             let sum: f64 = (0..vocabulary).map(|o| logit(o).exp()).sum();
             let expected = sum.ln() - logit(targets[t] as usize);
@@ -119,5 +132,15 @@ mod tests {
             // Logits of up to 40 with 20 roundings each.
             assert!((found - expected).abs() <= 20.0 * 40.0 * 2f64.powi(-24), "{found}, not {expected}");
         }
+    }
+
+    #[test]
+    fn cross_entropy_over_uneven_slices_is_that_of_all_logits() {
+        check(0.0);
+    }
+
+    #[test]
+    fn logits_are_capped() {
+        check(5.0);
     }
 }

@@ -139,17 +139,36 @@ export interface RotateOptions {
   readonly layout: "half" | "neighbours";
 }
 
-/** The shape of an attention call. */
-export interface AttentionShape {
-  /** Tokens of one sequence; the rows of q are whole sequences one after the other. */
-  readonly length: number;
+/** Which tokens {@linkcode Backend.attention} lets see which, and how. */
+export interface AttentionOptions {
+  /**
+   * Where the sequences begin in the rows of q, from 0 on, and behind them the number of rows: sequences of any lengths from
+   * 1 on, one after the other.
+   */
+  readonly offsets: Uint32Array;
   /** Query heads. */
   readonly heads: number;
   /** Key and value heads; divides `heads`. Query head `h` reads kv head `floor(h / (heads / kvHeads))`. */
   readonly kvHeads: number;
+  /** What scores are multiplied with, such as 1/sqrt(headDim). */
+  readonly scale: number;
+  /** Token i sees the tokens i - window + 1 to i, and the others cost nothing. Without it: all up to itself. */
+  readonly window?: number;
+  /** `softCap * tanh(score / softCap)` takes a score's place (Gemma 2). */
+  readonly softCap?: number;
+  /** One number a head: `slope * (position of the key - position of the query)` is added (ALiBi; Press et al., 2022). */
+  readonly slopes?: Float32Array;
 }
 
-/** Some twenty-five operations on tensors. Everything numerical in Pare is said with these. */
+/** How {@linkcode Backend.crossEntropy} takes a slice. */
+export interface CrossEntropyOptions {
+  /** Begins the state: its old content is ignored. */
+  readonly start?: boolean;
+  /** `softCap * tanh(logit / softCap)` takes a logit's place (Gemma 2). */
+  readonly softCap?: number;
+}
+
+/** Some thirty operations on tensors. Everything numerical in Pare is said with these. */
 export interface Backend extends AsyncDisposable {
   /** Which realisation it is. */
   readonly name: "webgpu" | "wasm" | "reference";
@@ -193,10 +212,10 @@ export interface Backend extends AsyncDisposable {
    */
   rotate(x: Tensor, angles: Tensor, options: RotateOptions): Tensor;
   /**
-   * Causal softmax attention within each sequence, scale 1/sqrt(headDim). q tokens x (heads * headDim), k and v tokens
-   * x (kvHeads * headDim) → tokens x (heads * headDim).
+   * Causal softmax attention within each sequence. q tokens x (heads * headDim), k and v tokens x (kvHeads * headDim) →
+   * tokens x (heads * headDim). A score is `scale * q · k`, then capped, then sloped.
    */
-  attention(q: Tensor, k: Tensor, v: Tensor, shape: AttentionShape): Tensor;
+  attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor;
   /** A function of every number. */
   map(x: Tensor, fn: MapFunction): Tensor;
   /** `activation(gate) * up`, elementwise. */
@@ -210,9 +229,9 @@ export interface Backend extends AsyncDisposable {
   add(x: Tensor, y: Tensor): Tensor;
   /**
    * One slice of the vocabulary of a cross entropy. `state` F32 tokens x 3 holds, for each token, the largest logit so
-   * far, the sum of `exp(logit - largest)` so far, and the target's logit; `start` = true begins it (its old content
-   * is ignored). `head` holds the vocabulary's rows `firstRow ...` (any dtype). The loss of token `t` is
-   * `largest + log(sum) - target` once all slices have passed. The logits never exist whole.
+   * far, the sum of `exp(logit - largest)` so far, and the target's logit. `head` holds the vocabulary's rows
+   * `firstRow ...` (any dtype). The loss of token `t` is `largest + log(sum) - target` once all slices have passed. The
+   * logits never exist whole.
    */
   crossEntropy(
     state: Tensor,
@@ -220,8 +239,13 @@ export interface Backend extends AsyncDisposable {
     head: Tensor,
     firstRow: number,
     targets: Uint32Array,
-    start: boolean,
+    options?: CrossEntropyOptions,
   ): void;
+  /**
+   * `out[rows[i]] += weights[i] * x[i]`, row by row: what an expert gives for the tokens that were routed to it. No row of
+   * `out` comes twice. (Gathering rows is {@linkcode Backend.embed} with a table of F32.)
+   */
+  addRows(out: Tensor, x: Tensor, rows: Uint32Array, weights: Float32Array): void;
 
   // ── observe ───────────────────────────────────────────────────────────────────────────────────────────────────────
   /** Adds to every column `j` of `sums` the sum over the rows of x of `x[t, j]²`. */

@@ -3,9 +3,10 @@
  * function throws a `RangeError` that says what was expected and what was found; a realisation calls it first.
  */
 import {
-  type AttentionShape,
+  type AttentionOptions,
   BYTES,
   type Choice,
+  type CrossEntropyOptions,
   type Dtype,
   type EliminationFormula,
   type Formula,
@@ -93,13 +94,23 @@ export function rotate(x: Tensor, angles: Tensor, { headDim }: RotateOptions): v
 }
 
 /** See {@linkcode Backend.attention}. */
-export function attention(q: Tensor, k: Tensor, v: Tensor, { length, heads, kvHeads }: AttentionShape): void {
+export function attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): void {
+  const { offsets, heads, kvHeads, window, softCap, slopes } = options;
   expectFloats("attention", q, k, v);
   expectMultiple("attention: heads", kvHeads, heads);
   expectMultiple("attention: columns of q", heads, q.cols);
-  expectMultiple("attention: rows of q", length, q.rows);
   expectShape("attention: k", q.rows, q.cols / heads * kvHeads, k);
   expectShape("attention: v", q.rows, q.cols / heads * kvHeads, v);
+  expect("attention: first offset", 0, offsets[0]);
+  expect("attention: last offset", q.rows, offsets[offsets.length - 1]);
+  for (let i = 1; i < offsets.length; i++) {
+    if (!(offsets[i] > offsets[i - 1])) {
+      throw new RangeError(`attention: offset ${i}: expected more than ${offsets[i - 1]}, found ${offsets[i]}`);
+    }
+  }
+  if (window !== undefined) expectCount("attention: window", window);
+  if (softCap !== undefined) expectPositive("attention: cap", softCap);
+  if (slopes) expect("attention: slopes", heads, slopes.length);
 }
 
 /** See {@linkcode Backend.map}. */
@@ -126,11 +137,32 @@ export function elementwise(what: string, x: Tensor, y: Tensor): void {
 }
 
 /** See {@linkcode Backend.crossEntropy}. */
-export function crossEntropy(state: Tensor, hidden: Tensor, head: Tensor, targets: Uint32Array): void {
+export function crossEntropy(
+  state: Tensor,
+  hidden: Tensor,
+  head: Tensor,
+  targets: Uint32Array,
+  { softCap }: CrossEntropyOptions,
+): void {
   expectFloats("crossEntropy: state and hidden", state, hidden);
   expectShape("crossEntropy: state", hidden.rows, 3, state);
   expect("crossEntropy: columns of the head", hidden.cols, head.cols);
   expect("crossEntropy: targets", hidden.rows, targets.length);
+  if (softCap !== undefined) expectPositive("crossEntropy: cap", softCap);
+}
+
+/** See {@linkcode Backend.addRows}. */
+export function addRows(out: Tensor, x: Tensor, rows: Uint32Array, weights: Float32Array): void {
+  expectFloats("addRows", out, x);
+  expect("addRows: columns", out.cols, x.cols);
+  expect("addRows: rows", x.rows, rows.length);
+  expect("addRows: weights", x.rows, weights.length);
+  const seen = new Set<number>();
+  for (const row of rows) {
+    expectAtMost("addRows: row", out.rows - 1, row);
+    if (seen.has(row)) throw new RangeError(`addRows: expected different rows, found ${row} twice`);
+    seen.add(row);
+  }
 }
 
 /** See {@linkcode Backend.addSquares}. */

@@ -97,13 +97,14 @@ function attend(
   { angles, length }: Rotary,
   observe?: Observer,
 ): Tensor | undefined {
-  const { epsilon, heads, kvHeads } = block.shape;
+  const { epsilon, heads, kvHeads, headDim } = block.shape;
   using x = backend.norm(hidden, block.get("input_layernorm.weight"), { kind: "rms", epsilon });
   if (observe?.(INPUTS[0], x)) return undefined;
   using q = project(backend, block, "q", x, angles);
   using k = project(backend, block, "k", x, angles);
   using v = linear(backend, block, "self_attn.v_proj", x);
-  using mixed = backend.attention(q, k, v, { length, heads, kvHeads });
+  const offsets = Uint32Array.from({ length: hidden.rows / length + 1 }, (_, i) => i * length);
+  using mixed = backend.attention(q, k, v, { offsets, heads, kvHeads, scale: 1 / Math.sqrt(headDim) });
   if (observe?.(INPUTS[1], mixed)) return undefined;
   using out = linear(backend, block, "self_attn.o_proj", mixed);
   return backend.add(hidden, out);

@@ -57,7 +57,7 @@ export async function evaluate(windows: Sequences, options: ForwardOptions): Pro
   for await (const { weight, firstRow } of headSlices(backend, checkpoint, end.shape)) {
     for (const [i, part] of end.parts.entries()) {
       using lent = await end.hidden.load(i);
-      backend.crossEntropy(states[i], lent.tensor, weight, firstRow, targets(part), firstRow === 0);
+      backend.crossEntropy(states[i], lent.tensor, weight, firstRow, targets(part), { start: firstRow === 0 });
       await end.pace.step();
     }
   }

@@ -24,13 +24,23 @@ const OPERATIONS: Record<string, (engine: Engine, put: Put) => Disposable | void
   "norm": (engine, put) => forward.norm(engine, put(wave), put(wave, 1), { kind: "layer", epsilon: 1e-5 }),
   "rotate": (engine, put) => forward.rotate(engine, put(wave), put(wave), { headDim: N, layout: "half" }),
   "attention": (engine, put) =>
-    forward.attention(engine, put(wave), put(wave), put(wave), { length: 16, heads: 2, kvHeads: 2 }),
+    forward.attention(engine, put(wave), put(wave), put(wave), {
+      offsets: Uint32Array.of(0, 16, 48, N),
+      heads: 2,
+      kvHeads: 2,
+      scale: 1,
+      slopes: new Float32Array(2),
+    }),
   "map": (engine, put) => forward.map(engine, put(wave), { kind: "gelu" }),
   "gate": (engine, put) => forward.gate(engine, put(wave), put(wave), "silu"),
   "slice": (engine, put) => forward.slice(engine, put(wave), 1, 3, 8),
   "crossEntropy": (engine, put) => {
     using state = engine.tensor(N, 3);
-    forward.crossEntropy(engine, state, put(wave), put(wave), 0, new Uint32Array(N), true);
+    forward.crossEntropy(engine, state, put(wave), put(wave), 0, new Uint32Array(N), { start: true });
+  },
+  "addRows": (engine, put) => {
+    const rows = Uint32Array.from({ length: N }, (_, i) => i);
+    forward.addRows(engine, put(wave), put(wave), rows, new Float32Array(N));
   },
   "addSquares": (engine, put) => {
     using sums = engine.tensor(2, N);

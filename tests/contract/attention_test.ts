@@ -1,49 +1,96 @@
-/** Claims about `attention`: causal, grouped heads, sequences apart. */
-import type { AttentionShape } from "../../src/backend/backend.ts";
+/** Claims about `attention`: causal, grouped heads, sequences of any lengths apart, windows, caps and slopes. */
+import type { AttentionOptions } from "../../src/backend/backend.ts";
 import { assertHeld, assertSameBytes, contract, type Expected, type Stage } from "./contract.ts";
-import { DIVISION, exponential, gamma, underflow, UNIT } from "./bounds.ts";
+import { CAP, DIVISION, exponential, gamma, underflow, UNIT } from "./bounds.ts";
 import { type Draw, draw, type Matrix, matrix, NORMAL } from "./matrices.ts";
 import { remembered } from "./remembered.ts";
 
-interface Case extends AttentionShape {
-  readonly sequences: number;
+interface Case extends Omit<AttentionOptions, "offsets" | "scale"> {
+  /** Tokens of each sequence. */
+  readonly lengths: readonly number[];
   readonly headDim: number;
+  /** 1/sqrt(headDim) unless said. */
+  readonly scale?: number;
 }
+
+/** So many sequences of one length. */
+const equal = (sequences: number, length: number): number[] => Array(sequences).fill(length);
 
 /** One token, one sequence of one token, several sequences, every kind of head sharing, lengths about a tile. */
 const CASES: readonly Case[] = [
-  { length: 1, sequences: 1, heads: 1, kvHeads: 1, headDim: 1 },
-  { length: 1, sequences: 5, heads: 2, kvHeads: 1, headDim: 8 },
-  { length: 2, sequences: 3, heads: 3, kvHeads: 3, headDim: 5 },
-  { length: 7, sequences: 2, heads: 9, kvHeads: 3, headDim: 16 },
-  { length: 33, sequences: 1, heads: 4, kvHeads: 2, headDim: 64 },
-  { length: 65, sequences: 2, heads: 2, kvHeads: 1, headDim: 48 },
-  { length: 127, sequences: 1, heads: 1, kvHeads: 1, headDim: 128 },
-  { length: 193, sequences: 1, heads: 2, kvHeads: 2, headDim: 24 },
-  { length: 35, sequences: 2, heads: 2, kvHeads: 1, headDim: 256 },
-  { length: 66, sequences: 1, heads: 1, kvHeads: 1, headDim: 129 },
-  { length: 521, sequences: 1, heads: 2, kvHeads: 1, headDim: 32 },
+  { lengths: [1], heads: 1, kvHeads: 1, headDim: 1 },
+  { lengths: equal(5, 1), heads: 2, kvHeads: 1, headDim: 8 },
+  { lengths: equal(3, 2), heads: 3, kvHeads: 3, headDim: 5 },
+  { lengths: equal(2, 7), heads: 9, kvHeads: 3, headDim: 16 },
+  { lengths: [33], heads: 4, kvHeads: 2, headDim: 64 },
+  { lengths: equal(2, 65), heads: 2, kvHeads: 1, headDim: 48 },
+  { lengths: [127], heads: 1, kvHeads: 1, headDim: 128 },
+  { lengths: [193], heads: 2, kvHeads: 2, headDim: 24 },
+  { lengths: equal(2, 35), heads: 2, kvHeads: 1, headDim: 256 },
+  { lengths: [66], heads: 1, kvHeads: 1, headDim: 129 },
+  { lengths: [521], heads: 2, kvHeads: 1, headDim: 32 },
 ];
+
+/** Lengths that differ, and what each option does, alone and with the others. */
+const OPTIONS: Readonly<Record<string, readonly Case[]>> = {
+  "sequences of any lengths": [
+    { lengths: [1, 37, 37, 2, 70, 1], heads: 2, kvHeads: 1, headDim: 24 },
+    { lengths: [131, 5], heads: 3, kvHeads: 3, headDim: 10 },
+  ],
+  "any scale": [{ lengths: [9, 33], heads: 4, kvHeads: 2, headDim: 16, scale: 0.2041 }],
+  "a window": [
+    ...[1, 2, 7, 8, 16, 33, 1000].map((window) => ({
+      lengths: [70, 3, 41],
+      heads: 2,
+      kvHeads: 1,
+      headDim: 20,
+      window,
+    })),
+    { lengths: [521], heads: 2, kvHeads: 2, headDim: 16, window: 100 },
+  ],
+  "a soft cap": [{ lengths: [67, 9], heads: 2, kvHeads: 1, headDim: 20, softCap: 0.7 }],
+  slopes: [{ lengths: [67, 9], heads: 3, kvHeads: 3, headDim: 12, slopes: Float32Array.of(0.5, 0.25, 0.0625) }],
+  "all of them": [{
+    lengths: [5, 130, 9],
+    heads: 4,
+    kvHeads: 2,
+    headDim: 10,
+    scale: 0.5,
+    window: 21,
+    softCap: 3,
+    slopes: Float32Array.of(0.5, 0.25, 0.125, 0.0625),
+  }],
+};
+
+/** What the backend takes of a case. */
+function optionsOf({ lengths, headDim, scale = 1 / Math.sqrt(headDim), ...rest }: Case): AttentionOptions {
+  const offsets = new Uint32Array(lengths.length + 1);
+  lengths.forEach((length, i) => offsets[i + 1] = offsets[i] + length);
+  return { ...rest, offsets, scale };
+}
 
 /** What must not be seen: scores of it would leave no weight to any other. */
 const HUGE: Draw = (random) => 1e15 * NORMAL(random);
 
 /** q, k and v of a case. */
-const inputs = remembered((seed: number, { length, sequences, heads, kvHeads, headDim }: Case, each: Draw): Matrix[] =>
-  [heads, kvHeads, kvHeads].map((count, i) => draw(seed + 100 * i, length * sequences, count * headDim, "F32", each))
-);
+const inputs = remembered((seed: number, { lengths, heads, kvHeads, headDim }: Case, each: Draw): Matrix[] => {
+  const tokens = lengths.reduce((sum, length) => sum + length);
+  return [heads, kvHeads, kvHeads].map((count, i) => draw(seed + 100 * i, tokens, count * headDim, "F32", each));
+});
 
 /**
  * The exact results and their bounds. With s the scores (a dot product of d terms, scaled: off by
  * delta = gamma(d + 2) * scale * sum |q k|), a weight exp(s - largest) is off by a factor e^(2 delta) for the scores, one
  * unit of |s - largest| for the difference, and its exponential. A running maximum rescales what it has: at most one
  * more exponential and product for every token, whose arguments together span the scores' range. The two sums then take
- * gamma(length), and a division.
+ * gamma(length), and a division. A cap's error adds to a score's, and so do the four roundings of a slope's term.
  */
-const attended = remembered(([q, k, v]: Matrix[], { length, heads, kvHeads, headDim }: Case, least: number) => {
-  const values = new Float64Array(q.values.length), bounds = values.slice(), scale = 1 / Math.sqrt(headDim);
-  for (let t = 0; t < q.rows; t++) {
-    const first = t - t % length, count = t - first + 1;
+const attended = remembered(([q, k, v]: Matrix[], shape: Case, least: number) => {
+  const { heads, kvHeads, headDim, softCap, slopes } = shape, { offsets, scale, window = Infinity } = optionsOf(shape);
+  const values = new Float64Array(q.values.length), bounds = values.slice();
+  for (let t = 0, sequence = 0; t < q.rows; t++) {
+    if (t === offsets[sequence + 1]) sequence++;
+    const first = Math.max(offsets[sequence], t - window + 1), count = t - first + 1;
     for (let h = 0; h < heads; h++) {
       const kv = Math.floor(h / (heads / kvHeads)) * headDim, at = t * q.cols + h * headDim;
       const scores: number[] = [];
@@ -55,8 +102,11 @@ const attended = remembered(([q, k, v]: Matrix[], { length, heads, kvHeads, head
           dot += term;
           magnitude += Math.abs(term);
         }
-        scores.push(dot * scale);
-        delta = Math.max(delta, gamma(headDim + 2) * magnitude * scale);
+        const capped = softCap ? softCap * Math.tanh(dot * scale / softCap) : dot * scale;
+        const sloped = slopes ? slopes[h] * (s - t) : 0;
+        scores.push(capped + sloped);
+        const added = (softCap ? CAP * Math.abs(capped) : 0) + (slopes ? gamma(4) * (Math.abs(capped) - sloped) : 0);
+        delta = Math.max(delta, gamma(headDim + 2) * magnitude * scale + added);
       }
       const largest = Math.max(...scores), range = largest - Math.min(...scores);
       const weights = scores.map((score) => Math.exp(score - largest)), total = weights.reduce((x, y) => x + y);
@@ -89,34 +139,62 @@ const rowsOf = (first: (row: number) => boolean, one: Matrix, other: Matrix): Ma
   );
 
 contract("attention", (claim) => {
-  const check = (each: Draw) => async ({ backend, hold, keep }: Stage): Promise<void> => {
-    const expected = CASES.map((shape, seed): Expected => {
+  const check = (cases: readonly Case[], each: Draw) => async ({ backend, hold, keep }: Stage): Promise<void> => {
+    const expected = cases.map((shape, seed): Expected => {
       const all = inputs(seed, shape, each), [q, k, v] = all.map((one) => hold(one));
-      const held = keep(backend.attention(q, k, v, shape));
-      const { length, sequences, heads, kvHeads, headDim } = shape;
-      const what = `${sequences} x ${length}, heads ${heads}/${kvHeads} of ${headDim}`;
+      const held = keep(backend.attention(q, k, v, optionsOf(shape)));
+      const { lengths, heads, kvHeads, headDim, window } = shape;
+      const what = `${lengths} tokens, heads ${heads}/${kvHeads} of ${headDim}, window ${window}`;
       return { what, held, ...attended(all, shape, underflow(backend)) };
     });
     await assertHeld(backend, expected);
   };
-  claim("is the softmax of the scaled scores times v", check(NORMAL));
-  claim("stands sharp scores, where one token takes all", check((random) => 12 * NORMAL(random)));
-  claim("stands zeros and ones, where scores tie", check((random) => Math.floor(2 * random())));
+  const sharp: Draw = (random) => 12 * NORMAL(random);
+  claim("is the softmax of the scaled scores times v", check(CASES, NORMAL));
+  claim("stands sharp scores, where one token takes all", check(CASES, sharp));
+  claim("stands zeros and ones, where scores tie", check(CASES, (random) => Math.floor(2 * random())));
+  for (const [what, cases] of Object.entries(OPTIONS)) claim(`takes ${what}`, check(cases, NORMAL));
+  claim("takes all of it with sharp scores", check(Object.values(OPTIONS).flat(), (random) => 4 * NORMAL(random)));
+
+  // What is skipped is not read: NaN would be seen even where its weight is 0.
+  claim("does no work for what lies far before a window", async ({ backend, hold, keep }) => {
+    const shape: Case = { lengths: [600], heads: 2, kvHeads: 1, headDim: 8, window: 5 };
+    const all = inputs(11, shape, NORMAL), hidden = all.map(({ rows, cols }) => draw(1, rows, cols, "F32", () => NaN));
+    const outputs = [all, all.map((one, i) => i ? rowsOf((row) => row >= 200, one, hidden[i]) : one)].map((inputs) => {
+      const [q, k, v] = inputs.map((one) => hold(one));
+      return keep(backend.attention(q, k, v, optionsOf(shape)));
+    });
+    const [one, two] = await backend.read(...outputs), end = 512 * 16 * 4; // a workgroup has up to 256 rows
+    assertSameBytes(two.subarray(end), one.subarray(end), "rows from 512 on");
+  });
+
+  claim("of a sequence is what it is alone, whatever the lengths of others, to the bit", async (stage) => {
+    const { backend, hold, keep } = stage;
+    const shape: Case = { lengths: [3, 40, 40, 7], heads: 2, kvHeads: 1, headDim: 12, window: 9 };
+    const all = inputs(13, shape, NORMAL), [q, k, v] = all.map((one) => hold(one));
+    const together = keep(backend.attention(q, k, v, optionsOf(shape)));
+    const [a, b, c] = all.map(({ cols, values }) =>
+      hold(matrix(40, cols, "F32", values.subarray(43 * cols, 83 * cols)))
+    );
+    const alone = keep(backend.attention(a, b, c, optionsOf({ ...shape, lengths: [40] })));
+    const [whole, one] = await backend.read(together, alone);
+    assertSameBytes(whole.subarray(43 * 24 * 4, 83 * 24 * 4), one, "the third sequence");
+  });
 
   // Every weight is exp(0) over the count: count sums, the exponential, a division.
   claim("is the running mean of v where q is zero", async ({ backend, hold, keep }) => {
-    const shape: Case = { length: 131, sequences: 2, heads: 2, kvHeads: 1, headDim: 16 };
+    const length = 131, shape: Case = { lengths: equal(2, length), heads: 2, kvHeads: 1, headDim: 16 };
     const [, key, value] = inputs(5, shape, NORMAL), [k, v] = [hold(key), hold(value)];
-    const held = keep(backend.attention(keep(backend.allocate(262, 32)), k, v, shape));
+    const held = keep(backend.attention(keep(backend.allocate(262, 32)), k, v, optionsOf(shape)));
     const values = new Float64Array(262 * 32), magnitudes = values.slice();
     values.forEach((_, at) => {
-      const t = Math.floor(at / 32), first = t - t % shape.length;
+      const t = Math.floor(at / 32), first = t - t % length;
       for (let s = first; s <= t; s++) {
         values[at] += value.values[s * 16 + at % 16] / (t - first + 1);
         magnitudes[at] += Math.abs(value.values[s * 16 + at % 16]) / (t - first + 1);
       }
     });
-    const bounds = magnitudes.map((magnitude) => 2 * (gamma(shape.length) + exponential(0) + DIVISION) * magnitude);
+    const bounds = magnitudes.map((magnitude) => 2 * (gamma(length) + exponential(0) + DIVISION) * magnitude);
     await assertHeld(backend, [{ what: "equal scores", held, values, bounds }]);
   });
 
@@ -124,7 +202,7 @@ contract("attention", (claim) => {
     const q = matrix(3, 1, "F32", [1e15, 1e15, -1e15]), k = matrix(3, 1, "F32", [-1e15, 1e15, 0]);
     const v = matrix(3, 1, "F32", [1e30, -1e30, 3]);
     const [a, b, c] = [q, k, v].map((one) => hold(one));
-    const held = keep(backend.attention(a, b, c, { length: 3, heads: 1, kvHeads: 1 }));
+    const held = keep(backend.attention(a, b, c, { offsets: Uint32Array.of(0, 3), heads: 1, kvHeads: 1, scale: 1 }));
     // Each token sees one score far above the rest: tokens 0, 1 and 0.
     const values = [1e30, -1e30, 1e30];
     await assertHeld(backend, [{
@@ -137,7 +215,7 @@ contract("attention", (claim) => {
 
   claim("of a token does not change with what follows it, to the bit", async ({ backend, hold, keep }) => {
     for (const shape of CASES.slice(2)) {
-      const { length, sequences, heads, headDim } = shape, width = heads * headDim;
+      const { lengths: { 0: length, length: sequences }, heads, headDim } = shape, width = heads * headDim;
       const cut = Math.ceil(length / 2);
       const outputs = [1, 2].map((seed) => {
         // The same inputs up to the cut in every sequence, others from there on.
@@ -146,7 +224,7 @@ contract("attention", (claim) => {
           return rowsOf((row) => row % length < cut, same, other);
         });
         const [q, k, v] = mixed.map((one) => hold(one));
-        return keep(backend.attention(q, k, v, shape));
+        return keep(backend.attention(q, k, v, optionsOf(shape)));
       });
       const [one, two] = await backend.read(...outputs);
       for (let sequence = 0; sequence < sequences; sequence++) {
@@ -157,14 +235,14 @@ contract("attention", (claim) => {
   });
 
   claim("of a sequence does not change with its neighbours, to the bit", async ({ backend, hold, keep }) => {
-    const shape: Case = { length: 37, sequences: 3, heads: 6, kvHeads: 2, headDim: 20 };
-    const middle = (row: number): boolean => Math.floor(row / shape.length) === 1;
+    const shape: Case = { lengths: equal(3, 37), heads: 6, kvHeads: 2, headDim: 20 };
+    const middle = (row: number): boolean => Math.floor(row / 37) === 1;
     const outputs = [1, 2].map((seed) => {
       const [q, k, v] = inputs(3, shape, NORMAL).map((same, i) => {
         const other = inputs(seed, shape, HUGE)[i];
         return hold(rowsOf(middle, same, other));
       });
-      return keep(backend.attention(q, k, v, shape));
+      return keep(backend.attention(q, k, v, optionsOf(shape)));
     });
     const [one, two] = await backend.read(...outputs), third = one.length / 3;
     assertSameBytes(one.subarray(third, 2 * third), two.subarray(third, 2 * third), "the middle sequence");

@@ -34,3 +34,10 @@ export const SMALLEST_NORMAL = 2 ** -126;
  * smallest normal number where they may be flushed.
  */
 export const underflow = (backend: Backend): number => backend.name === "webgpu" ? SMALLEST_NORMAL : 2 ** -150;
+
+/**
+ * Relative error of `cap * tanh(x / cap)`: the polynomial of tanh is within 1.3e-7 (Cephes) and takes some eight roundings,
+ * the other branch halves an exponential's error from 0.6 on; a quotient, whose error passes to no more than its share, and
+ * three products.
+ */
+export const CAP = 2.5 * UNIT + gamma(8) + 3 * DIVISION + exponential(1.25) + gamma(3);

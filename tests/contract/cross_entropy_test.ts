@@ -1,7 +1,7 @@
 /** Claims about `crossEntropy`: the vocabulary whole or in slices, the logits never held. */
 import { assertLessOrEqual } from "@std/assert";
 import { contract, type Stage } from "./contract.ts";
-import { exponential, gamma, UNIT } from "./bounds.ts";
+import { CAP, exponential, gamma, UNIT } from "./bounds.ts";
 import { decode, type Draw, draw, DTYPES, generator, type Matrix, matrix, NORMAL } from "./matrices.ts";
 import { remembered } from "./remembered.ts";
 
@@ -32,9 +32,10 @@ function targetsOf(tokens: number, words: number): Uint32Array {
 /**
  * The three numbers of every token in f64, and how far f32 may be off: a logit by
  * delta = gamma(width + 1) * sum |h w|. The sum of exponentials moves by 2 delta, an exponential each, its additions, and
- * one rescaling (an exponential and a product) for every word at most; the log keeps absolute what was relative.
+ * one rescaling (an exponential and a product) for every word at most; the log keeps absolute what was relative. A cap's
+ * error adds to a logit's.
  */
-const losses = remembered((head: Matrix, hidden: Matrix) => {
+const losses = remembered((head: Matrix, hidden: Matrix, softCap?: number) => {
   const words = head.rows, width = head.cols, targets = targetsOf(hidden.rows, words);
   return Array.from(targets, (word, t) => {
     let delta = 0;
@@ -45,8 +46,9 @@ const losses = remembered((head: Matrix, hidden: Matrix) => {
         sum += term;
         magnitude += Math.abs(term);
       }
-      delta = Math.max(delta, gamma(width + 1) * magnitude);
-      return sum;
+      const logit = softCap ? softCap * Math.tanh(sum / softCap) : sum;
+      delta = Math.max(delta, gamma(width + 1) * magnitude + (softCap ? CAP * Math.abs(logit) : 0));
+      return logit;
     });
     const largest = Math.max(...logits), range = largest - Math.min(...logits);
     const sum = logits.reduce((total, logit) => total + Math.exp(logit - largest), 0);
@@ -61,6 +63,7 @@ async function check(
   { tokens, width, words, slices }: Case,
   head: Matrix,
   hidden: Matrix,
+  softCap?: number,
 ): Promise<void> {
   const targets = targetsOf(tokens, words);
   // What the state held before must not matter.
@@ -69,10 +72,10 @@ async function check(
   slices.forEach(([first, end], i) => {
     const rows = head.values.subarray(first * width, end * width);
     const slice = hold(matrix(end - first, width, head.dtype, rows));
-    backend.crossEntropy(state, held, slice, first, targets, i === 0);
+    backend.crossEntropy(state, held, slice, first, targets, { start: i === 0, softCap });
   });
   const found = decode((await backend.read(state))[0], "F32");
-  losses(head, hidden).forEach(({ delta, relative, ...want }, t) => {
+  losses(head, hidden, softCap).forEach(({ delta, relative, ...want }, t) => {
     const [largest, exponentials, target] = found.subarray(3 * t, 3 * t + 3);
     const what = `token ${t} of ${tokens}, ${words} words of ${width}, ${head.dtype}`;
     assertLessOrEqual(Math.abs(largest - want.largest), delta, `largest, ${what}`);
@@ -83,16 +86,19 @@ async function check(
 }
 
 contract("crossEntropy", (claim) => {
-  const all = (each: Draw) => async (stage: Stage): Promise<void> => {
+  const all = (each: Draw, softCap?: number) => async (stage: Stage): Promise<void> => {
     for (const dtype of DTYPES) {
       for (const shape of CASES) {
         const hidden = draw(1, shape.tokens, shape.width, "F32", each);
-        await check(stage, shape, draw(2, shape.words, shape.width, dtype, NORMAL), hidden);
+        await check(stage, shape, draw(2, shape.words, shape.width, dtype, NORMAL), hidden, softCap);
       }
     }
   };
   claim("gives largest, sum and target of every token, whole and by slices in any order", all(NORMAL));
   claim("stands logits in the hundreds", all((random) => 40 * NORMAL(random)));
+
+  claim("caps the logits", all(NORMAL, 3));
+  claim("caps logits in the hundreds", all((random) => 40 * NORMAL(random), 30));
 
   claim("does not overflow at logits of 1e30", async (stage) => {
     const shape: Case = { tokens: 2, width: 2, words: 3, slices: [[0, 1], [1, 3]] };

@@ -22,7 +22,11 @@ async function everything(backend: Backend, headDim = 40): Promise<Map<string, U
     dtype: Tensor["dtype"] = "F32",
     each: Draw = NORMAL,
   ): Tensor => scope.use(upload(backend, draw(seed, rows, cols, dtype, each)));
-  const tokens = 2 * 67, heads = 6, kvHeads = 2, width = heads * headDim, shape = { length: 67, heads, kvHeads };
+  const tokens = 2 * 67,
+    heads = 6,
+    kvHeads = 2,
+    width = heads * headDim,
+    shape = { offsets: Uint32Array.of(0, 67, tokens), heads, kvHeads, scale: 1 / Math.sqrt(headDim) };
   const ids = Uint32Array.from({ length: tokens }, (_, t) => t * 31 % 301);
 
   const x = keep("embed", backend.allocate(tokens, width));
@@ -51,6 +55,16 @@ async function everything(backend: Backend, headDim = 40): Promise<Map<string, U
       shape,
     ),
   );
+  keep(
+    "attention with every option",
+    backend.attention(q, k, v, {
+      ...shape,
+      offsets: Uint32Array.of(0, 9, 100, tokens),
+      window: 13,
+      softCap: 2,
+      slopes: Float32Array.from({ length: heads }, (_, head) => 2 ** -head),
+    }),
+  );
   const sum = keep("add", backend.add(x, mixed));
   const gated = keep("gate", backend.gate(sum, mixed, "silu"));
   for (const kind of ["gelu", "gelu_tanh", "relu"] as const) keep(`map ${kind}`, backend.map(sum, { kind }));
@@ -58,7 +72,11 @@ async function everything(backend: Backend, headDim = 40): Promise<Map<string, U
   keep("map soft cap", backend.map(sum, { kind: "soft_cap", cap: 2 }));
   keep("slice", backend.slice(sum, 3, 5, headDim));
   const state = keep("crossEntropy", backend.allocate(tokens, 3));
-  backend.crossEntropy(state, gated, table, 0, ids, true);
+  backend.crossEntropy(state, gated, table, 0, ids, { start: true });
+  const capped = keep("crossEntropy capped", backend.allocate(tokens, 3));
+  backend.crossEntropy(capped, gated, table, 0, ids, { start: true, softCap: 2 });
+  const rows = Uint32Array.from({ length: tokens }, (_, t) => tokens - 1 - t);
+  backend.addRows(keep("addRows", backend.copy(gated)), mixed, rows, new Float32Array(tokens).fill(0.3));
   const sums = keep("addSquares", backend.allocate(2, width)), other = keep("merge", backend.allocate(2, width));
   for (const each of [sum, mixed, gated]) backend.addSquares(sums, each);
   backend.merge(other, sums);

@@ -1,6 +1,14 @@
 /** Claims about wrong shapes: every operation refuses them at the call with what it expected and what it found. */
 import { assertMatch, assertRejects, assertThrows } from "@std/assert";
-import type { Backend, Choice, Dtype, Mask, Tensor } from "../../src/backend/backend.ts";
+import type {
+  AttentionOptions,
+  Backend,
+  Choice,
+  CrossEntropyOptions,
+  Dtype,
+  Mask,
+  Tensor,
+} from "../../src/backend/backend.ts";
 import { assertHeld, contract } from "./contract.ts";
 
 /** Makes a tensor of zeros that its test disposes of. */
@@ -14,15 +22,40 @@ const ids = (count: number): Uint32Array => new Uint32Array(count);
 
 /** Rows of q, k and v of two query heads and one kv head; their columns are right unless given. */
 const attend =
-  (q: number, k: number, v: number, length: number, [a, b, c]: readonly number[] = [8, 4, 4]) =>
+  (q: number, k: number, v: number, offsets: readonly number[], [a, b, c]: readonly number[] = [8, 4, 4]) =>
   (backend: Backend, zeros: Zeros): Tensor =>
-    backend.attention(zeros(q, a), zeros(k, b), zeros(v, c), { length, heads: 2, kvHeads: 1 });
+    backend.attention(zeros(q, a), zeros(k, b), zeros(v, c), {
+      offsets: Uint32Array.from(offsets),
+      heads: 2,
+      kvHeads: 1,
+      scale: 1,
+    });
+
+/** Attention of two sequences of three tokens with an option that is wrong. */
+const attendWith = (option: Partial<AttentionOptions>) => (backend: Backend, zeros: Zeros): Tensor => {
+  const offsets = Uint32Array.of(0, 3, 6);
+  return backend.attention(zeros(6, 8), zeros(6, 4), zeros(6, 4), {
+    offsets,
+    heads: 2,
+    kvHeads: 1,
+    scale: 1,
+    ...option,
+  });
+};
+
+/** Adds two rows of three columns to others of five. */
+const added = (rows: readonly number[], weights = 2, cols = 3) => (backend: Backend, zeros: Zeros): void =>
+  backend.addRows(zeros(5, 3), zeros(2, cols), Uint32Array.from(rows), new Float32Array(weights));
 
 /** A cross entropy of six tokens and eight features, with the parts that are wrong. */
-const entropy =
-  (state: readonly [number, number], head: readonly [number, number], targets: number) =>
-  (backend: Backend, zeros: Zeros): void =>
-    backend.crossEntropy(zeros(...state), zeros(6, 8), zeros(...head), 0, ids(targets), true);
+const entropy = (
+  state: readonly [number, number],
+  head: readonly [number, number],
+  targets: number,
+  options?: CrossEntropyOptions,
+) =>
+(backend: Backend, zeros: Zeros): void =>
+  backend.crossEntropy(zeros(...state), zeros(6, 8), zeros(...head), 0, ids(targets), options);
 
 /** Applies a mask of another shape to a weight of 6 x 8. */
 const applied = (rows: number, cols: number) => (backend: Backend, zeros: Zeros): void => {
@@ -90,13 +123,31 @@ const WRONG: Readonly<Record<string, (backend: Backend, zeros: Zeros) => Disposa
     backend.rotate(zeros(6, 8), zeros(6, 6), { headDim: 4, layout: "half" }),
   "rotate: fewer rows of angles": (backend, zeros) =>
     backend.rotate(zeros(6, 8), zeros(5, 8), { headDim: 8, layout: "half" }),
-  "attention: rows of q": attend(6, 6, 6, 4),
-  "attention: rows of k": attend(6, 5, 6, 3),
-  "attention: rows of v": attend(6, 6, 12, 3),
-  "attention: columns of k": attend(6, 6, 6, 3, [8, 8, 4]),
-  "attention: columns of v": attend(6, 6, 6, 3, [8, 4, 3]),
+  "attention: rows of q": attend(7, 6, 6, [0, 3, 6]),
+  "attention: rows of k": attend(6, 5, 6, [0, 3, 6]),
+  "attention: rows of v": attend(6, 6, 12, [0, 3, 6]),
+  "attention: columns of k": attend(6, 6, 6, [0, 3, 6], [8, 8, 4]),
+  "attention: columns of v": attend(6, 6, 6, [0, 3, 6], [8, 4, 3]),
+  "attention: offsets that leave rows": attend(6, 6, 6, [0, 3, 5]),
+  "attention: offsets that begin late": attend(6, 6, 6, [1, 3, 6]),
+  "attention: a sequence of no token": attend(6, 6, 6, [0, 3, 3, 6]),
+  "attention: offsets that go back": attend(6, 6, 6, [0, 4, 3, 6]),
   "attention: heads": (backend, zeros) =>
-    backend.attention(zeros(3, 12), zeros(3, 8), zeros(3, 8), { length: 3, heads: 3, kvHeads: 2 }),
+    backend.attention(zeros(3, 12), zeros(3, 8), zeros(3, 8), {
+      offsets: Uint32Array.of(0, 3),
+      heads: 3,
+      kvHeads: 2,
+      scale: 1,
+    }),
+  "attention: a window of nothing": attendWith({ window: 0 }),
+  "attention: a window of 1.5 tokens": attendWith({ window: 1.5 }),
+  "attention: a cap below 0": attendWith({ softCap: -1 }),
+  "attention: slopes": attendWith({ slopes: new Float32Array(1) }),
+  "addRows: rows": added([0, 1, 2]),
+  "addRows: weights": added([0, 1], 3),
+  "addRows: columns": added([0, 1], 2, 4),
+  "addRows: a row that is not there": added([0, 5]),
+  "addRows: a row twice": added([3, 3]),
   "map: dtype": (backend, zeros) => backend.map(zeros(6, 8, "F16"), { kind: "relu" }),
   "map: a cap of 0": (backend, zeros) => backend.map(zeros(6, 8), { kind: "soft_cap", cap: 0 }),
   "gate: rows": (backend, zeros) => backend.gate(zeros(6, 8), zeros(5, 8), "silu"),
@@ -111,6 +162,7 @@ const WRONG: Readonly<Record<string, (backend: Backend, zeros: Zeros) => Disposa
   "crossEntropy: columns of the state": entropy([6, 2], [9, 8], 6),
   "crossEntropy: columns of the head": entropy([6, 3], [8, 9], 6),
   "crossEntropy: targets": entropy([6, 3], [9, 8], 7),
+  "crossEntropy: a cap of 0": entropy([6, 3], [9, 8], 6, { softCap: 0 }),
   "addSquares: columns": (backend, zeros) => backend.addSquares(zeros(2, 7), zeros(6, 8)),
   "addSquares: rows of the sums": (backend, zeros) => backend.addSquares(zeros(1, 8), zeros(6, 8)),
   "merge: columns": (backend, zeros) => backend.merge(zeros(2, 8), zeros(2, 7)),

@@ -5,9 +5,10 @@
  */
 import type {
   Activation,
-  AttentionShape,
+  AttentionOptions,
   Backend,
   Choice,
+  CrossEntropyOptions,
   Dtype,
   EliminationFormula,
   Formula,
@@ -168,22 +169,24 @@ export class ReferenceBackend implements Backend {
     });
   }
 
-  attention(q: Tensor, k: Tensor, v: Tensor, shape: AttentionShape): Tensor {
-    shapes.attention(q, k, v, shape);
-    const { length, heads, kvHeads } = shape;
+  attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
+    shapes.attention(q, k, v, options);
+    const { offsets, heads, kvHeads, scale, window = Infinity, softCap, slopes } = options;
     const d = q.cols / heads, shared = heads / kvHeads;
     const a = values(q), b = values(k), c = values(v), out = new Float32Array(a.length);
-    for (let t = 0; t < q.rows; t++) {
-      const first = t - t % length;
+    for (let t = 0, sequence = 0; t < q.rows; t++) {
+      if (t === offsets[sequence + 1]) sequence++;
+      const first = Math.max(offsets[sequence], t - window + 1);
       for (let h = 0; h < heads; h++) {
-        const kv = Math.floor(h / shared) * d, weights: number[] = [];
+        const kv = Math.floor(h / shared) * d, scores: number[] = [];
         for (let s = first; s <= t; s++) {
           let dot = 0;
           for (let j = 0; j < d; j++) dot += a[t * q.cols + h * d + j] * b[s * k.cols + kv + j];
-          weights.push(dot / Math.sqrt(d));
+          const score = softCap ? softCap * Math.tanh(dot * scale / softCap) : dot * scale;
+          scores.push(score + (slopes ? slopes[h] * (s - t) : 0));
         }
-        const largest = weights.reduce((x, y) => Math.max(x, y));
-        const exps = weights.map((w) => Math.exp(w - largest));
+        const largest = scores.reduce((x, y) => Math.max(x, y));
+        const exps = scores.map((score) => Math.exp(score - largest));
         const total = exps.reduce((x, y) => x + y);
         for (let j = 0; j < d; j++) {
           let sum = 0;
@@ -228,10 +231,12 @@ export class ReferenceBackend implements Backend {
     head: Tensor,
     firstRow: number,
     targets: Uint32Array,
-    start: boolean,
+    options: CrossEntropyOptions = {},
   ): void {
-    shapes.crossEntropy(state, hidden, head, targets);
-    using logits = this.linear(hidden, head);
+    shapes.crossEntropy(state, hidden, head, targets, options);
+    const { start, softCap } = options;
+    using products = this.linear(hidden, head);
+    using logits = softCap ? this.map(products, { kind: "soft_cap", cap: softCap }) : this.copy(products);
     const l = values(logits), s = values(state);
     for (let t = 0; t < hidden.rows; t++) {
       const row = l.subarray(t * head.rows, (t + 1) * head.rows), at = t * 3;
@@ -243,6 +248,14 @@ export class ReferenceBackend implements Backend {
       const found = target >= 0 && target < head.rows ? row[target] : start ? 0 : s[at + 2];
       s.set([largest, sum, found], at);
     }
+  }
+
+  addRows(out: Tensor, x: Tensor, rows: Uint32Array, weights: Float32Array): void {
+    shapes.addRows(out, x, rows, weights);
+    const to = values(out), from = values(x), { cols } = x;
+    rows.forEach((row, i) => {
+      for (let j = 0; j < cols; j++) to[row * cols + j] += weights[i] * from[i * cols + j];
+    });
   }
 
   /** Writes an f64 value as a high part and what it lost. */

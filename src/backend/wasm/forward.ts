@@ -1,6 +1,15 @@
 /** The forward pass: each operation checks its shapes, makes its output and queues its kernels (`kernels/src/`). */
 import * as kernels from "../../../kernels/pkg/kernels.js";
-import type { Activation, AttentionShape, MapFunction, NormOptions, RotateOptions, Tensor } from "../backend.ts";
+import type {
+  Activation,
+  AttentionOptions,
+  CrossEntropyOptions,
+  MapFunction,
+  NormOptions,
+  RotateOptions,
+  Tensor,
+} from "../backend.ts";
+import { equalLengths } from "../sequences.ts";
 import * as shapes from "../shapes.ts";
 import { type Engine, own } from "./engine.ts";
 import type { WasmTensor } from "./tensor.ts";
@@ -81,27 +90,38 @@ export function rotate(engine: Engine, x: Tensor, angles: Tensor, options: Rotat
 }
 
 /** See `Backend.attention`. */
-export function attention(engine: Engine, q: Tensor, k: Tensor, v: Tensor, shape: AttentionShape): WasmTensor {
-  shapes.attention(q, k, v, shape);
-  const { length, heads, kvHeads } = shape;
+export function attention(engine: Engine, q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): WasmTensor {
+  shapes.attention(q, k, v, options);
+  const { offsets, heads, kvHeads, scale, window = Infinity, softCap = 0, slopes } = options;
   const [a, b, c] = [own(q), own(k), own(v)];
   const dim = a.cols / heads;
-  const sequenceBytes = kvHeads * kernels.packed_floats(length, dim) * 4;
-  const total = a.rows / length;
-  const most = Math.min(total, Math.max(1, Math.floor(PACKED / sequenceBytes)));
   return engine.filled(engine.tensor(a.rows, a.cols), (out) => {
-    engine.scratch(engine.workers * kernels.attention_scratch(length, dim) * 4, (scratch) => {
-      engine.scratch(most * sequenceBytes, (packed) => {
-        for (let first = 0; first < total; first += most) {
-          const count = Math.min(most, total - first);
-          const at = ({ offset, cols }: WasmTensor) => offset + first * length * cols * 4;
-          engine.run("attention", "pack_keys_values", at(b), at(c), count, length, kvHeads, dim, packed);
-          // deno-fmt-ignore
-          engine.run("attention", "attention", at(a), packed, count, length, heads, kvHeads, dim, at(out), scratch);
-        }
-      });
-    });
+    const queue = (slopesAt: number) => {
+      for (const { first, length, sequences } of equalLengths(offsets)) {
+        const sequenceBytes = kvHeads * kernels.packed_floats(length, dim) * 4;
+        const most = Math.min(sequences, Math.max(1, Math.floor(PACKED / sequenceBytes)));
+        engine.scratch(engine.workers * kernels.attention_scratch(length, dim) * 4, (scratch) => {
+          engine.scratch(most * sequenceBytes, (packed) => {
+            for (let done = 0; done < sequences; done += most) {
+              const count = Math.min(most, sequences - done);
+              const at = ({ offset, cols }: WasmTensor) => offset + (first + done * length) * cols * 4;
+              engine.run("attention", "pack_keys_values", at(b), at(c), count, length, kvHeads, dim, packed);
+              // deno-fmt-ignore
+              engine.run("attention", "attention", at(a), packed, count, length, heads, kvHeads, dim,
+                scale, window < length ? window : 0, softCap, slopesAt, at(out), scratch);
+            }
+          });
+        });
+      }
+    };
+    if (slopes) engine.withNumbers(words(slopes), queue);
+    else queue(0);
   });
+}
+
+/** The bits of floats. */
+function words({ buffer, byteOffset, length }: Float32Array): Uint32Array {
+  return new Uint32Array(buffer, byteOffset, length);
 }
 
 /** The numbers of the functions in `kernels/src/activation.rs`. */
@@ -160,17 +180,29 @@ export function crossEntropy(
   head: Tensor,
   firstRow: number,
   targets: Uint32Array,
-  start: boolean,
+  options: CrossEntropyOptions = {},
 ): void {
-  shapes.crossEntropy(state, hidden, head, targets);
+  shapes.crossEntropy(state, hidden, head, targets, options);
+  const { start = false, softCap = 0 } = options;
   const [s, h, w] = [own(state), own(hidden), own(head)];
   engine.withNumbers(targets, (numbers) => {
     engine.scratch(engine.workers * kernels.cross_entropy_scratch() * 4, (scratch) => {
       slices(engine, "crossEntropy", w, (panels, first, rows) => {
         // deno-fmt-ignore
         engine.run("crossEntropy", "cross_entropy", h.offset, h.rows, h.cols, panels, firstRow + first, rows,
-          numbers, s.offset, start && first === 0, scratch);
+          numbers, s.offset, start && first === 0, softCap, scratch);
       });
+    });
+  });
+}
+
+/** See `Backend.addRows`. */
+export function addRows(engine: Engine, out: Tensor, x: Tensor, rows: Uint32Array, weights: Float32Array): void {
+  shapes.addRows(out, x, rows, weights);
+  const [o, a] = [own(out), own(x)];
+  engine.withNumbers(rows, (rowsAt) => {
+    engine.withNumbers(words(weights), (weightsAt) => {
+      engine.run("addRows", "add_rows", a.offset, a.rows, a.cols, rowsAt, weightsAt, o.offset);
     });
   });
 }

@@ -11,9 +11,10 @@ import { initSync } from "../../../kernels/pkg/kernels.js";
 import { PareError } from "../../errors.ts";
 import type {
   Activation,
-  AttentionShape,
+  AttentionOptions,
   Backend,
   Choice,
+  CrossEntropyOptions,
   Dtype,
   Formula,
   InverseFactor,
@@ -123,8 +124,8 @@ class Wasm implements Backend {
     return forward.rotate(this.#engine, x, angles, options);
   }
 
-  attention(q: Tensor, k: Tensor, v: Tensor, shape: AttentionShape): Tensor {
-    return forward.attention(this.#engine, q, k, v, shape);
+  attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
+    return forward.attention(this.#engine, q, k, v, options);
   }
 
   map(x: Tensor, fn: MapFunction): Tensor {
@@ -149,9 +150,13 @@ class Wasm implements Backend {
     head: Tensor,
     firstRow: number,
     targets: Uint32Array,
-    start: boolean,
+    options: CrossEntropyOptions = {},
   ): void {
-    forward.crossEntropy(this.#engine, state, hidden, head, firstRow, targets, start);
+    forward.crossEntropy(this.#engine, state, hidden, head, firstRow, targets, options);
+  }
+
+  addRows(out: Tensor, x: Tensor, rows: Uint32Array, weights: Float32Array): void {
+    forward.addRows(this.#engine, out, x, rows, weights);
   }
 
   addSquares(sums: Sums, x: Tensor): void {

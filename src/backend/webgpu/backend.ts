@@ -4,10 +4,11 @@
  */
 import {
   type Activation,
-  type AttentionShape,
+  type AttentionOptions,
   type Backend,
   BYTES,
   type Choice,
+  type CrossEntropyOptions,
   type Dtype,
   type Formula,
   type InverseFactor,
@@ -102,9 +103,9 @@ export class WebgpuBackend implements Backend {
     return forward.rotate(this.#device, own(x), own(angles), options);
   }
 
-  attention(q: Tensor, k: Tensor, v: Tensor, shape: AttentionShape): Tensor {
-    shapes.attention(q, k, v, shape);
-    return attention(this.#device, own(q), own(k), own(v), shape);
+  attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
+    shapes.attention(q, k, v, options);
+    return attention(this.#device, own(q), own(k), own(v), options);
   }
 
   map(x: Tensor, fn: MapFunction): Tensor {
@@ -133,10 +134,15 @@ export class WebgpuBackend implements Backend {
     head: Tensor,
     firstRow: number,
     targets: Uint32Array,
-    start: boolean,
+    options: CrossEntropyOptions = {},
   ): void {
-    shapes.crossEntropy(state, hidden, head, targets);
-    forward.crossEntropy(this.#device, own(state), own(hidden), own(head), firstRow, targets, start);
+    shapes.crossEntropy(state, hidden, head, targets, options);
+    forward.crossEntropy(this.#device, own(state), own(hidden), own(head), firstRow, targets, options);
+  }
+
+  addRows(out: Tensor, x: Tensor, rows: Uint32Array, weights: Float32Array): void {
+    shapes.addRows(out, x, rows, weights);
+    forward.addRows(this.#device, own(out), own(x), rows, weights);
   }
 
   addSquares(sums: Sums, x: Tensor): void {

@@ -2,7 +2,7 @@
  * The forward operations of the WebGPU backend: how each is cut into dispatches along the tiles of its matrices. The
  * arithmetic is in the shaders.
  */
-import type { MapFunction, NormOptions, RotateOptions } from "../backend.ts";
+import type { CrossEntropyOptions, MapFunction, NormOptions, RotateOptions } from "../backend.ts";
 import { type Device, line, THREADS, WORKGROUPS } from "./device.ts";
 import { multiply } from "./linear.ts";
 import { runsOf, STORED, TiledTensor } from "./tensor.ts";
@@ -30,8 +30,13 @@ export function embed(device: Device, out: TiledTensor, ids: Uint32Array, table:
   }
 }
 
+/** The bits of floats. */
+export function words({ buffer, byteOffset, length }: Float32Array): Uint32Array {
+  return new Uint32Array(buffer, byteOffset, length);
+}
+
 /** A column of u32, uploaded. */
-function uploadNumbers(device: Device, numbers: Uint32Array): TiledTensor {
+export function uploadNumbers(device: Device, numbers: Uint32Array): TiledTensor {
   const held = new TiledTensor(device, numbers.length, 1, "F32");
   held.tiles.forEach((tile, i) => {
     const part = numbers.subarray(i * held.tileRows, (i + 1) * held.tileRows);
@@ -168,7 +173,7 @@ export function crossEntropy(
   head: TiledTensor,
   firstRow: number,
   targets: Uint32Array,
-  start: boolean,
+  { start, softCap }: CrossEntropyOptions,
 ): void {
   using held = uploadNumbers(device, targets);
   using copy = wholeVectors(device, hidden);
@@ -187,13 +192,14 @@ export function crossEntropy(
       );
       device.dispatch({
         shader: "crossEntropy",
-        constants: { THREADS: device.tuning.lanes },
+        constants: { CAPPED: softCap ? 1 : 0, THREADS: device.tuning.lanes },
         params: [
           part.rows,
           held.placeOf(run.first),
           state.placeOf(run.first),
           firstRow + part.first,
           start && part.first === 0 ? 1 : 0,
+          { f32: softCap ?? 0 },
         ],
         buffers: [logits, held.tileOf(run.first), state.tileOf(run.first)],
         groups: [run.rows],
@@ -202,4 +208,33 @@ export function crossEntropy(
     }
   }
   device.give(logits);
+}
+
+/** See {@linkcode Backend.addRows}. */
+export function addRows(
+  device: Device,
+  out: TiledTensor,
+  x: TiledTensor,
+  rows: Uint32Array,
+  weights: Float32Array,
+): void {
+  using places = uploadNumbers(device, rows);
+  using factors = uploadNumbers(device, words(weights));
+  for (const run of runsOf([x, places])) {
+    for (const part of runsOf([out])) {
+      const work = run.rows * x.cols;
+      device.dispatch({
+        shader: "addRows",
+        params: [run.rows, x.cols, x.placeOf(run.first), places.placeOf(run.first), part.first, part.rows],
+        buffers: [
+          x.tileOf(run.first),
+          places.tileOf(run.first),
+          factors.tileOf(run.first),
+          out.tileOf(part.first),
+        ],
+        groups: line(work, THREADS),
+        work,
+      });
+    }
+  }
 }

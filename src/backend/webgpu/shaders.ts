@@ -5,6 +5,7 @@
 import activate from "../../../wgsl/activate.wgsl" with { type: "text" };
 import add from "../../../wgsl/add.wgsl" with { type: "text" };
 import addGram from "../../../wgsl/add_gram.wgsl" with { type: "text" };
+import addRows from "../../../wgsl/add_rows.wgsl" with { type: "text" };
 import addSquares from "../../../wgsl/add_squares.wgsl" with { type: "text" };
 import apply from "../../../wgsl/apply.wgsl" with { type: "text" };
 import attention from "../../../wgsl/attention.wgsl" with { type: "text" };
@@ -56,11 +57,12 @@ export const SHADERS = {
   activate: tanh + activate,
   add,
   addGram: pairs + addGram,
+  addRows,
   addSquares: pairs + addSquares,
   apply: numbers + apply,
-  attention: tile + attention,
+  attention: tanh + tile + attention,
   countAbove,
-  crossEntropy,
+  crossEntropy: tanh + crossEntropy,
   cumulativeRow: pairs + cumulativeRow,
   cumulativeStep,
   cumulativeTotal: pairs + cumulativeTotal,
