@@ -25,8 +25,8 @@ import { plotSamples, plotSparsity } from "../src/report/plot.ts";
 import { type Comparison, type Row, samplePoint } from "../src/report/results.ts";
 import { captions, sampleTableOf, tableOf, toCsv, toMarkdown } from "../src/report/text.ts";
 import { enter, type Given, isCalibrated, type Job, understand } from "./compare_request.ts";
-import { corpusOf, describeRun, Recorder } from "./record.ts";
-import { defaultSeqlen } from "./shared.ts";
+import { corpusOf, describeRun, labelsOf, Recorder } from "./record.ts";
+import { blockPosition, defaultSeqlen } from "./shared.ts";
 
 /** What is told of each model. */
 type Measured = Pick<Row, "perplexity" | "sparsity" | "metricSeconds" | "seconds" | "peakBytes">;
@@ -59,16 +59,11 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     backend,
     signal,
     spool: { always: values.spool !== undefined, file: values.spoolFile },
-    onProgress: ({ phase, block, blocks, tokens, totalTokens }: Progress) => {
+    onProgress: (progress: Progress) => {
+      const { phase, block, blocks, tokens, totalTokens } = progress;
       peakBytes = Math.max(peakBytes, Deno.memoryUsage().rss);
       recorder.progress({ phase: `${label}, ${phase}`, block, blocks, done: tokens, total: totalTokens });
-      terminal.progress({
-        label: `${label}: block ${block + 1} of ${blocks}`,
-        detail: phase,
-        done: tokens,
-        total: totalTokens,
-        unit: "tokens",
-      });
+      terminal.progress(blockPosition(progress, label));
     },
   });
   const score = async (label: string, path: string) => {
@@ -133,7 +128,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     evaluation: corpusOf(windows),
   }, context);
   const { evaluation, calibration: calibratedOn } = manifest.plan;
-  using recorder = Recorder.begin(values.registry, manifest, values.out);
+  using recorder = Recorder.begin(values.registry, manifest, { out: values.out, labels: labelsOf(values) });
   const tell = (label: string, { perplexity, sparsity, ...cost }: Measured) => {
     terminal.note(`${label}: perplexity ${perplexity.toFixed(2)}`);
     const { metricSeconds, seconds, peakBytes } = cost, known = seconds !== undefined;
@@ -214,4 +209,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   }
 }
 
-if (import.meta.main) await run(compareCommand, main, { module: import.meta.url, enter });
+/** What `pare compare` runs. */
+export const program = [compareCommand, main, { module: import.meta.url, enter }] as const;
+
+if (import.meta.main) await run(...program);

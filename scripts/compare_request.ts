@@ -13,6 +13,7 @@ import {
   type Update,
   withUpdate,
 } from "../src/mod.ts";
+import { labelsOf } from "./record.ts";
 import { Reach } from "./sandbox.ts";
 import { fetching } from "./shared.ts";
 
@@ -59,14 +60,12 @@ export function understand({ methods, sparsities, seeds, calibration, damping, b
   if (seeds.length > 1 && /\.safetensors$/i.test(calibration)) {
     throw new PareError(`--seeds ${seeds.join(",")}: ${calibration} holds ready sequences; no seed draws others`);
   }
-  const wrong = sparsities.find((asked) => !/^(\d+:\d+|\d*\.?\d+)$/.test(asked));
-  if (wrong !== undefined) {
-    throw new PareError(`--sparsities ${wrong}: expected shares such as 0.5 and patterns such as 2:4`);
-  }
   const found = methods.map(findVariant),
     jobs = sparsities.map((asked) =>
       found.map((variant): Job => {
-        const part = asked.includes(":") ? { pattern: parsePattern(asked) } : { sparsity: Number(asked) };
+        const part = asked.includes(":")
+          ? { pattern: parsePattern(asked, "--sparsities") }
+          : { sparsity: Number(asked) };
         if (variant.owl && "pattern" in part) {
           throw new PareError(`--methods ${variant.name}: ${OWL} shares out a sparsity, and ${asked} is one for all`);
         }
@@ -82,6 +81,7 @@ export function understand({ methods, sparsities, seeds, calibration, damping, b
 
 /** Fetches what the comparison needs, and says what it may touch. */
 export async function enter(given: Given, { terminal }: Context) {
+  labelsOf(given);
   const { jobs } = understand(given), reach = new Reach(), fetches = fetching(terminal);
   const model = await reach.model(given.model, fetches);
   const calibration = jobs.some(isCalibrated) ? await reach.corpus(given.calibration, "train", fetches) : undefined;

@@ -119,4 +119,7 @@ async function main(values: Values<typeof demoCommand.flags>, { terminal, signal
   };
 }
 
-if (import.meta.main) await run(demoCommand, main);
+/** What `pare demo` runs. */
+export const program = [demoCommand, main] as const;
+
+if (import.meta.main) await run(...program);

@@ -17,9 +17,9 @@ import {
 import { CARD_FILE, withPerplexities } from "../src/run/card.ts";
 import { MANIFEST_FILE, parseManifest } from "../src/run/manifest.ts";
 import type { PerplexityRecord } from "../src/run/record.ts";
-import { corpusOf, describeRun, Recorder } from "./record.ts";
+import { corpusOf, describeRun, labelsOf, Recorder } from "./record.ts";
 import { Reach } from "./sandbox.ts";
-import { defaultSeqlen, fetching, isFile } from "./shared.ts";
+import { blockPosition, defaultSeqlen, fetching, isFile } from "./shared.ts";
 
 /** The flags as they are given, and what the launcher has found: files by their paths. */
 type Given = Values<typeof evalCommand.flags> & {
@@ -46,6 +46,7 @@ async function addToCard(model: string, perplexities: readonly PerplexityRecord[
 /** Fetches what the evaluation needs, and says what it may touch. */
 export async function enter(given: Given, { terminal }: Context) {
   if (given.corpus && given.tokens) throw new PareError("--corpus and --tokens exclude each other");
+  labelsOf(given);
   const reach = new Reach(), fetches = fetching(terminal);
   const model = await reach.model(given.model, fetches);
   const corpus = await reach.corpus(given.tokens ?? given.corpus ?? "wikitext2", "test", fetches);
@@ -103,6 +104,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   const { record, run, seconds, peakBytes } = known
     ? { record: known, run: before!.id, seconds: before!.phases.eval, peakBytes: before!.peakBytes }
     : await work();
+  if (known) Recorder.label(values.registry, manifest.planId, labelsOf(values));
   if (values.card) {
     const dense = Recorder.measured(values.registry, base!.plan.model.sha256, evaluation);
     await addToCard(checkpoint.path, [...dense ? [dense] : [], record]);
@@ -136,7 +138,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
 
   /** Evaluates, and records it. */
   async function work() {
-    using recorder = Recorder.begin(values.registry, manifest, undefined);
+    using recorder = Recorder.begin(values.registry, manifest, { labels: labelsOf(values) });
     try {
       const { perplexity, sparsity } = await evaluate(
         { ids: windows.ids, sequences: windows.windows, length: windows.length },
@@ -145,14 +147,10 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
           backend,
           signal,
           spool: { always: values.spool !== undefined, file: values.spoolFile },
-          onProgress: ({ phase, block, blocks, tokens, totalTokens }) => {
+          onProgress: (progress) => {
+            const { phase, block, blocks, tokens, totalTokens } = progress;
             recorder.progress({ phase, block, blocks, done: tokens, total: totalTokens });
-            terminal.progress({
-              label: `block ${block + 1} of ${blocks}`,
-              done: tokens,
-              total: totalTokens,
-              unit: "tokens",
-            });
+            terminal.progress(blockPosition(progress));
           },
         },
       );
@@ -170,4 +168,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   }
 }
 
-if (import.meta.main) await run(evalCommand, main, { module: import.meta.url, enter });
+/** What `pare eval` runs. */
+export const program = [evalCommand, main, { module: import.meta.url, enter }] as const;
+
+if (import.meta.main) await run(...program);

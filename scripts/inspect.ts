@@ -160,4 +160,7 @@ async function main({ model }: Values<typeof inspectCommand.flags>, context: Con
   };
 }
 
-if (import.meta.main) await run(inspectCommand, main);
+/** What `pare inspect` runs. */
+export const program = [inspectCommand, main] as const;
+
+if (import.meta.main) await run(...program);

@@ -31,8 +31,8 @@ import type { Json, LinearRecord, Manifest } from "../src/run/record.ts";
 import { refuseOtherPlan } from "./planned.ts";
 import { enter, type Given, readMap, understand } from "./prune_request.ts";
 import { aboutDamping, aboutErrors, planLines, summary } from "./prune_text.ts";
-import { corpusOf, describeRun, hubId, Recorder } from "./record.ts";
-import { defaultSeqlen, downloads } from "./shared.ts";
+import { corpusOf, describeRun, hubId, labelsOf, Recorder } from "./record.ts";
+import { blockPosition, defaultSeqlen, downloads } from "./shared.ts";
 import { isDone } from "./written.ts";
 
 /** The calibration sequences that the flags ask for. */
@@ -126,7 +126,9 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     terminal.note(`the plan was made for other kernels or another arithmetic (${arithmetic}): the bytes may differ`);
   }
   if (values.dryRun) return { text: lines.join("\n"), json: { ...json, runPlan: manifest.plan } };
+  const labels = labelsOf(values);
   if (!values.force && await isDone(values.out!, manifest.planId, Recorder.done(given.registry, manifest)?.manifest)) {
+    Recorder.label(given.registry, manifest.planId, labels);
     return {
       text: `${values.out}: holds what this run would write, plan ${manifest.planId}; --force computes it again`,
       json: { ...json, run: manifest.planId, out: values.out, done: true },
@@ -146,7 +148,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   } else if (writer.dropped) {
     terminal.note("what a run that ended early had left is dropped; --resume would have gone on with it");
   }
-  using recorder = Recorder.begin(given.registry, manifest, values.out, values.resume);
+  using recorder = Recorder.begin(given.registry, manifest, { out: values.out, resumes: values.resume, labels });
   try {
     return await work();
   } catch (error) {
@@ -167,15 +169,10 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
       backend,
       spool,
       signal,
-      onProgress: ({ phase, block, blocks, tokens, totalTokens }: Progress) => {
+      onProgress: (progress: Progress) => {
+        const { phase, block, blocks, tokens, totalTokens } = progress;
         recorder.progress({ phase, block, blocks, done: tokens, total: totalTokens });
-        terminal.progress({
-          label: `block ${block + 1} of ${blocks}`,
-          detail: phase,
-          done: tokens,
-          total: totalTokens,
-          unit: "tokens",
-        });
+        terminal.progress(blockPosition(progress));
       },
     };
     let ratios = entries.flatMap((entry) => "ratios" in entry ? [entry.ratios] : []).at(0);
@@ -276,4 +273,7 @@ function beside(
   };
 }
 
-if (import.meta.main) await run(pruneCommand, main, { module: import.meta.url, enter });
+/** What `pare prune` runs. */
+export const program = [pruneCommand, main, { module: import.meta.url, enter }] as const;
+
+if (import.meta.main) await run(...program);

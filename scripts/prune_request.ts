@@ -14,6 +14,7 @@ import {
 import { MANIFEST_FILE } from "../src/run/manifest.ts";
 import type { Plan } from "../src/run/record.ts";
 import { planFlags, readPlan } from "./planned.ts";
+import { labelsOf } from "./record.ts";
 import { Reach } from "./sandbox.ts";
 import { fetching, isFile } from "./shared.ts";
 
@@ -68,6 +69,7 @@ export async function enter(asked: Given, { terminal }: Context) {
   const planned = asked.plan === undefined ? undefined : await readPlan(asked.plan);
   const given = planned ? planFlags(asked, planned) : asked;
   const values = settle(given, () => {}), { calibrated } = understand(values);
+  labelsOf(values);
   const reach = new Reach(), fetches = fetching(terminal);
   const model = await reach.model(values.model, fetches);
   const corpus = calibrated ? await reach.corpus(values.calibration, "train", fetches) : undefined;

@@ -7,6 +7,7 @@ import project from "../deno.json" with { type: "json" };
 import type { Context } from "../src/cli/run.ts";
 import { CARD_FILE } from "../src/run/card.ts";
 import { digestFile, digestKernels, digestModel } from "../src/run/digest.ts";
+import { checkLabels, isUnchanged, type LabelChange } from "../src/run/labels.ts";
 import { fileName, makeManifest } from "../src/run/manifest.ts";
 import { makeNumerics } from "../src/run/numerics.ts";
 import type {
@@ -114,6 +115,16 @@ export class Pace {
   }
 }
 
+/**
+ * The labels that a command's flags give its run.
+ * @throws PareError for one that cannot be kept.
+ */
+export function labelsOf(
+  { name, tag, note }: { readonly name?: string; readonly tag: readonly string[]; readonly note?: string },
+): LabelChange {
+  return checkLabels({ name, tags: tag, note });
+}
+
 /** A run on its way. */
 export class Recorder implements Disposable {
   #ended = false;
@@ -124,14 +135,29 @@ export class Recorder implements Disposable {
   /**
    * Begins a run, or goes on with the one of the same plan and output that ended early.
    * @param path The registry; nothing is recorded without one.
+   * @param out Where the result will stand.
    * @param resumes Whether what such a run has left is gone on with. It is dead, whatever its record says: its output is ours.
    */
-  static begin(path: string | undefined, manifest: Manifest, out: string | undefined, resumes = false): Recorder {
+  static begin(
+    path: string | undefined,
+    manifest: Manifest,
+    { out, resumes = false, labels }: { out?: string; resumes?: boolean; labels?: LabelChange },
+  ): Recorder {
     if (path === undefined) return new Recorder(undefined, manifest.planId);
     const registry = Registry.open(path, { mode: "write" }), target = out && resolve(out);
     const before = resumes && target ? registry.unfinishedRun(manifest.planId, target) : undefined;
     if (before) registry.resume(before.id);
-    return new Recorder(registry, before?.id ?? registry.begin(manifest, target));
+    const id = before?.id ?? registry.begin(manifest, target);
+    if (labels) registry.label(id, labels);
+    return new Recorder(registry, id);
+  }
+
+  /** Labels the newest finished run of a plan, if there is one. */
+  static label(path: string | undefined, planId: string, labels: LabelChange): void {
+    if (path === undefined || isUnchanged(labels)) return;
+    using registry = Registry.open(path, { mode: "write" });
+    const run = registry.finishedRun(planId);
+    if (run) registry.label(run.id, labels);
   }
 
   /** The finished run of the same plan, if there is one: what it found need not be computed again. */

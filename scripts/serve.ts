@@ -80,4 +80,7 @@ export async function main(values: Given, { terminal, signal }: Context): Promis
   return { text: `${address} is closed`, json: { address } };
 }
 
-if (import.meta.main) await run(serveCommand, main, { module: import.meta.url, enter });
+/** What `pare serve` runs. */
+export const program = [serveCommand, main, { module: import.meta.url, enter }] as const;
+
+if (import.meta.main) await run(...program);

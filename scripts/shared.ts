@@ -1,6 +1,7 @@
 /** What several commands say or assume in the same way. */
 import type { Context } from "../src/cli/run.ts";
-import { DEFAULT_SEQLEN, type FetchOptions, type HubProgress, type Shape } from "../src/mod.ts";
+import type { Position } from "../src/cli/progress.ts";
+import { DEFAULT_SEQLEN, type FetchOptions, type HubProgress, type Progress, type Shape } from "../src/mod.ts";
 
 /** 2048, or the model's limit if that is less; never the 131072 that a config may claim. */
 export function defaultSeqlen(shape: Shape): number {
@@ -34,4 +35,16 @@ export function fetching(terminal: Context["terminal"]): FetchOptions {
 /** Shows a download as progress. */
 export function downloads(terminal: Context["terminal"]): HubProgress {
   return ({ file, received, size }) => terminal.progress({ label: file, done: received, total: size, unit: "bytes" });
+}
+
+/** A pass's progress as it is shown; `of` says which pass, where there are several. */
+export function blockPosition({ phase, block, blocks, tokens, totalTokens }: Progress, of = ""): Position {
+  return {
+    label: `${of && `${of}: `}block ${block + 1} of ${blocks}`,
+    short: `${block + 1}/${blocks}`,
+    detail: phase,
+    done: tokens,
+    total: totalTokens,
+    unit: "tokens",
+  };
 }

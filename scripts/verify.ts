@@ -204,4 +204,7 @@ async function main(given: Given, context: Context): Promise<Outcome> {
   }
 }
 
-if (import.meta.main) await run(verifyCommand, main);
+/** What `pare verify` runs. */
+export const program = [verifyCommand, main] as const;
+
+if (import.meta.main) await run(...program);

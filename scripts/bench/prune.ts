@@ -109,7 +109,7 @@ export async function benchPrune({ quick, model, note }: Bench): Promise<Ratio[]
           );
         ratios.push(compare("time", "s", TIME[method], ({ seconds }) => seconds));
         ratios.push(compare("pruning alone", "s", undefined, ({ pruningSeconds }) => pruningSeconds));
-        ratios.push(compare("peak memory", "MB", MEMORY, ({ peakBytes }) => peakBytes / 1e6));
+        ratios.push(compare("peak memory", "MiB", MEMORY, ({ peakBytes }) => peakBytes / 2 ** 20));
       }
       ratios.push(...overWanda(size, ours));
     }

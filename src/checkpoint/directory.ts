@@ -4,7 +4,7 @@
  */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
+import { z } from "npm:zod@4.6.7";
 import { PareError } from "../errors.ts";
 import { assemble, type Shard } from "./assemble.ts";
 import type { Checkpoint } from "./checkpoint.ts";

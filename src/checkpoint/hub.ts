@@ -6,7 +6,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { datasetInfo, listFiles, modelInfo, pathsInfo } from "@huggingface/hub";
+import { datasetInfo, listFiles, modelInfo, pathsInfo } from "npm:@huggingface/hub@2.17.5";
 import { PareError } from "../errors.ts";
 import { exists, RepositoryCache } from "./hub/cache.ts";
 import { type ConnectionOptions, HubClient } from "./hub/client.ts";

@@ -4,7 +4,7 @@
  * whoever resumes believes a line only if the tensors are what it says, and forgets it and all that follow otherwise.
  */
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
-import { z } from "zod";
+import { z } from "npm:zod@4.6.7";
 import { PareError } from "../errors.ts";
 import { sha256 } from "./sha256.ts";
 

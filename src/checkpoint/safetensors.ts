@@ -6,7 +6,7 @@
  * the reference reader (https://github.com/huggingface/safetensors): tensors fill the file exactly, without overlap or
  * hole, each as long as its dtype and shape say. All dtypes are read; which ones a model may hold is not decided here.
  */
-import { z } from "zod";
+import { z } from "npm:zod@4.6.7";
 import { PareError } from "../errors.ts";
 import { parseObject } from "./json.ts";
 import { quote } from "./quote.ts";

@@ -1,7 +1,7 @@
 /** What `deno task compare` understands. */
 import { PareError } from "../errors.ts";
-import { integer, number, required, text, toggle, value } from "./flags.ts";
-import { backend, explainPermissions, model, runs, spool, workers } from "./shared_flags.ts";
+import { integer, number, readPattern, readShare, required, text, toggle, value } from "./flags.ts";
+import { backend, explainPermissions, labels, model, runs, spool, workers } from "./shared_flags.ts";
 
 /** A list of words, each once. */
 function words(text: string, flag: string): readonly string[] {
@@ -9,6 +9,13 @@ function words(text: string, flag: string): readonly string[] {
   const twice = list.find((word, i) => list.indexOf(word) !== i);
   if (list.includes("")) throw new PareError(`${flag} ${text}: expected words with a comma between them`);
   if (twice !== undefined) throw new PareError(`${flag} ${text}: ${twice} stands there twice`);
+  return list;
+}
+
+/** A list of shares and patterns, as they are written; whether a pattern is one is the method's to say. */
+function sparsities(text: string, flag: string): readonly string[] {
+  const list = words(text, flag);
+  for (const word of list) word.includes(":") ? readPattern(word, flag) : readShare(word, flag);
   return list;
 }
 
@@ -27,6 +34,7 @@ export const compareCommand = {
     model,
     out: required(text({
       metavar: "DIR",
+      short: "o",
       help: "Where the results go: compare.md, compare.csv, compare.json and plots in SVG, all at the end.",
     })),
     methods: value({
@@ -43,9 +51,11 @@ export const compareCommand = {
       help: "Shares to remove, and patterns n:m, which keep n of every m.",
       fallback: ["0.5", "4:8", "2:4"] as readonly string[],
       otherwise: "0.5,4:8,2:4",
-    }, words),
+      short: "s",
+    }, sparsities),
     calibration: text({
       metavar: "c4|wikitext2|sample|FILE",
+      short: "c",
       help: "The text that inputs are measured on, as prune has it.",
       fallback: "c4",
     }),
@@ -91,9 +101,11 @@ export const compareCommand = {
     workers,
     spool,
     runs,
-    force: toggle({ help: "Replace the directory --out if it exists and is not empty." }),
+    ...labels,
+    force: toggle({ short: "f", help: "Replace the directory --out if it exists and is not empty." }),
     explainPermissions,
   },
+  operand: "model",
   examples: [
     "deno task compare --model tests/fixtures/models/Austen-700K --calibration sample --samples 16 --seqlen 256 \\\n" +
     "    --corpus tests/fixtures/data/austen-heldout.txt --eval-seqlen 256 --out compared",

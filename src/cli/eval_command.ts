@@ -1,6 +1,6 @@
 /** What `deno task eval` understands. */
 import { integer, text, toggle } from "./flags.ts";
-import { backend, explainPermissions, model, runs, spool, workers } from "./shared_flags.ts";
+import { backend, explainPermissions, labels, model, runs, spool, workers } from "./shared_flags.ts";
 
 /** What `deno task eval` understands. */
 export const evalCommand = {
@@ -24,13 +24,18 @@ export const evalCommand = {
         "Write the perplexity into the model card of a model that Pare has pruned, beside the dense model's if that " +
         "was evaluated on the same text.",
     }),
-    force: toggle({ help: "Evaluate again what has been evaluated before: the same model on the same text." }),
+    force: toggle({
+      short: "f",
+      help: "Evaluate again what has been evaluated before: the same model on the same text.",
+    }),
     backend,
     workers,
     spool,
     runs,
+    ...labels,
     explainPermissions,
   },
+  operand: "model",
   examples: [
     "deno task eval --model tests/fixtures/models/Austen-700K --corpus tests/fixtures/data/austen-heldout.txt --seqlen 256",
     "deno task eval --model pruned --json",

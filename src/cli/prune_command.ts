@@ -3,8 +3,8 @@
  * that an old command line runs unchanged.
  */
 import { PareError } from "../errors.ts";
-import { choice, integer, number, repeated, text, toggle, value, type Values } from "./flags.ts";
-import { backend, explainPermissions, model, runs, spool, workers } from "./shared_flags.ts";
+import { choice, integer, number, readPattern, repeated, share, text, toggle, value, type Values } from "./flags.ts";
+import { backend, explainPermissions, labels, model, runs, spool, workers } from "./shared_flags.ts";
 
 const flags = {
   model,
@@ -12,6 +12,7 @@ const flags = {
     metavar: "DIR",
     help: "Where the pruned model goes: the same files, names and dtypes. It is complete or absent, never half.",
     aliases: ["save_model"],
+    short: "o",
   }),
   method: text({
     metavar: "magnitude|wanda|ria|sparsegpt",
@@ -22,18 +23,20 @@ const flags = {
     fallback: "wanda",
     aliases: ["prune_method"],
   }),
-  sparsity: number({
-    metavar: "SHARE",
+  sparsity: share({
     help: "The share of every linear's weights to remove, at least 0 and below 1.",
     otherwise: "0.5",
     aliases: ["sparsity_ratio"],
+    short: "s",
   }),
-  pattern: text({
+  pattern: value({
     metavar: "N:M",
+    short: "p",
     help: "Instead of a share: keep n of every m neighbouring weights of a row, such as 2:4 or 4:8.",
-  }),
+  }, readPattern),
   calibration: text({
     metavar: "c4|wikitext2|sample|FILE",
+    short: "c",
     help:
       "The text that inputs are measured on. c4 is fetched from the Hub once, as the published code draws it. sample " +
       "is a few chapters of Austen that come with Pare, for a first try without network. A file is plain text, JSONL " +
@@ -92,7 +95,7 @@ const flags = {
   })),
   exclude: repeated(text({ metavar: "GLOB", help: "Leave linears whose name matches as they are." })),
   spool,
-  force: toggle({ help: "Replace the directory --out if it exists and is not empty." }),
+  force: toggle({ short: "f", help: "Replace the directory --out if it exists and is not empty." }),
   plan: text({
     metavar: "FILE",
     help:
@@ -104,8 +107,9 @@ const flags = {
       "Go on after the last finished block of a run that was killed; what this run has done stays if it is stopped.",
   }),
   runs,
+  ...labels,
   explainPermissions,
-  dryRun: toggle({ help: "Print the plan (bytes to read, memory, time) and stop." }),
+  dryRun: toggle({ short: "n", help: "Print the plan (bytes to read, memory, time) and stop." }),
   sparsityType: value({
     metavar: "unstructured|N:M",
     help: "The published code's flag for --pattern. It counts the removed of every m: its 1:4 is --pattern 3:4.",
@@ -140,6 +144,7 @@ export const pruneCommand = {
   name: "prune",
   summary: "remove the least needed weights of a language model, block by block.",
   flags,
+  operand: "model",
   examples: [
     "deno task prune --model tests/fixtures/models/Austen-700K --calibration sample --sparsity 0.5 --out pruned",
     "deno task prune --model HuggingFaceTB/SmolLM2-135M-Instruct --method wanda --pattern 2:4 --out pruned",

@@ -5,15 +5,18 @@
  * Exit codes: 0 done; 2 something that the user can mend (a {@linkcode PareError}, one line); 70 a bug, with its stack
  * (EX_SOFTWARE of sysexits.h); 129, 130 and 143 stopped by a terminal that closed (SIGHUP), Ctrl-C or SIGTERM, as shells
  * have them (128 + the signal).
+ *
+ * With `--json` stdout holds one object whatever happens: the result, or `{"error": {"message", "code"}}` with the exit code.
+ * The line for a person stands on stderr as always.
  */
 import { PareError } from "../errors.ts";
-import { type Command, type Flags, parse, type Values } from "./flags.ts";
+import { fileURLToPath } from "node:url";
+import { type Command, type Flags, type Manner, mannerOf, parse, type Values } from "./flags.ts";
 import type { Context, Outcome } from "./context.ts";
-import { helpText } from "./help.ts";
+import { helpText, type Program } from "./help.ts";
 import { type Permissions, runSandboxed, showPermissions } from "./sandbox.ts";
-import { peakMemory, Terminal, writeAll } from "./terminal.ts";
+import { EXIT_MENDABLE, peakMemory, Terminal, writeAll } from "./terminal.ts";
 
-const EXIT_MENDABLE = 2;
 const EXIT_BUG = 70;
 const EXIT_SIGNAL: Partial<Record<Deno.Signal, number>> = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
 
@@ -33,13 +36,22 @@ export interface Sandbox<F extends Flags> {
 
 export type { Context, Outcome } from "./context.ts";
 
-/** Runs a command on this process's command line, in its sandbox if it has one, and ends the process. */
+/** How a command was started. */
+export interface Start {
+  /** The arguments behind the command's name. */
+  readonly args: readonly string[];
+  /** What stands before it. */
+  readonly program: Program;
+}
+
+/** Runs a command on its command line, in its sandbox if it has one, and ends the process. */
 export async function run<F extends Flags>(
   command: Command<F>,
   main: (values: Values<F>, context: Context) => Promise<Outcome>,
   sandbox?: Sandbox<F>,
+  { args, program }: Start = { args: Deno.args, program: "deno task" },
 ): Promise<never> {
-  const terminal = new Terminal();
+  const manner = mannerOf(args), terminal = new Terminal(undefined, manner.progress);
   const stop = new AbortController();
   let stopped: number | undefined;
   for (const [name, code] of Object.entries(EXIT_SIGNAL)) {
@@ -57,13 +69,14 @@ export async function run<F extends Flags>(
 
   let exitCode = 0;
   try {
-    const values = parse(command, Deno.args);
-    if (values === "help") {
-      writeAll(Deno.stdout, `${helpText(command)}\n`);
+    const values = manner.version ? "version" : parse(command, args);
+    if (values === "help" || values === "version") {
+      writeAll(Deno.stdout, `${values === "help" ? helpText(command, program) : `pare ${await version()}`}\n`);
       Deno.exit(0);
     }
+    standWhereTheUserDoes();
     const context: Context = {
-      args: Deno.args,
+      args,
       terminal,
       signal: stop.signal,
       peakMemory: () => Promise.resolve(peakMemory()),
@@ -73,15 +86,46 @@ export async function run<F extends Flags>(
     for (const problem of outcome.problems ?? []) terminal.error(problem);
     if (outcome.problems?.length) exitCode = EXIT_MENDABLE;
   } catch (error) {
-    exitCode = EXIT_MENDABLE;
-    if (error instanceof PareError) terminal.error(error.message);
-    else if (stopped === undefined) {
-      exitCode = EXIT_BUG;
-      terminal.error("this is a bug in Pare; please report it with the lines below");
-      writeAll(Deno.stderr, `${error instanceof Error ? error.stack : Deno.inspect(error)}\n`);
-    }
+    exitCode = fail(error, manner, terminal, stopped);
   }
   Deno.exit(stopped ?? exitCode);
+}
+
+/**
+ * Says what went wrong, to a person and to programs.
+ * @param stopped The exit code of a command that was stopped.
+ * @returns The exit code.
+ */
+export function fail(error: unknown, { json }: Manner, terminal: Terminal, stopped?: number): number {
+  const code = stopped ?? (error instanceof PareError ? EXIT_MENDABLE : EXIT_BUG);
+  const bug = code === EXIT_BUG ? (error instanceof Error ? error.stack : undefined) ?? Deno.inspect(error) : undefined;
+  const message = error instanceof PareError
+    ? error.message
+    : bug === undefined
+    ? "stopped"
+    : "this is a bug in Pare; please report it with the lines below";
+  terminal.error(message, code, bug);
+  if (json) writeAll(Deno.stdout, `${JSON.stringify({ error: { message, code } })}\n`);
+  return code;
+}
+
+/** Pare's version: only who asks for it waits for the file. */
+export async function version(): Promise<string> {
+  return (await (await fetch(new URL("../../deno.json", import.meta.url))).json()).version;
+}
+
+/**
+ * `deno task` goes to the folder of Pare's deno.json before it starts a command, and leaves in INIT_CWD where the user stood:
+ * paths are relative to there. Elsewhere the variable is of another tool's (npm sets it too), and the user stands here.
+ */
+function standWhereTheUserDoes(): void {
+  const there = Deno.env.get("INIT_CWD");
+  if (!there || Deno.realPathSync(".") !== Deno.realPathSync(fileURLToPath(new URL("../..", import.meta.url)))) return;
+  try {
+    Deno.chdir(there);
+  } catch (error) {
+    throw new PareError(`INIT_CWD ${there}: not a folder that can be entered: ${(error as Error).message}`);
+  }
 }
 
 /** Runs a command in its sandbox, or shows what that would hold. */

@@ -1,21 +1,24 @@
 /** Flags that several commands have: where the model comes from, what computes, how hidden states are held. */
-import { choice, type Flag, integer, required, text, toggle } from "./flags.ts";
+import { choice, type Flag, integer, repeated, required, text, toggle } from "./flags.ts";
 
 /** Where a model is taken from. */
 export const model: Flag<string> = required(text({
   metavar: "DIR|FILE.gguf|ID",
   help: "A Hugging Face directory (config.json and safetensors), a GGUF file, or the id of a model on the Hub.",
+  short: "m",
 }));
 
 /** What computes. */
 export const backend: Flag<"auto" | "webgpu" | "wasm"> = choice(["auto", "webgpu", "wasm"], {
   help: "auto takes a hardware GPU if there is one, else WASM.",
+  short: "b",
   fallback: "auto",
 });
 
 /** How many threads compute. */
 export const workers: Flag<number | undefined> = integer(1, {
   help: "Threads of the WASM backend, at most four for each core (or 16). The result does not depend on it.",
+  short: "w",
   otherwise: "all cores",
 });
 
@@ -38,3 +41,10 @@ export const runs: Flag<string | undefined> = text({
   help: "The registry that the run is recorded in; none records nothing.",
   otherwise: "runs.db in the platform's data directory",
 });
+
+/** What a person calls a run and says of it. */
+export const labels = {
+  name: text({ metavar: "NAME", help: "A name for the run; pare runs and the dashboard show it." }),
+  tag: repeated(text({ metavar: "WORD", help: "A tag for the run, to find it by.", short: "t" })),
+  note: text({ metavar: "TEXT", help: "A note on the run." }),
+};

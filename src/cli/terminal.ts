@@ -1,10 +1,12 @@
 /**
- * What Pare says to a person while it works: notes, errors and progress, all on stderr, so that stdout holds nothing
- * but the result. On a terminal progress is one bar that is redrawn; elsewhere (a log, a pipe) it is plain lines, few
- * enough to read. Writing never fails: a reader that went away (`| head`) is no reason to stop.
+ * What Pare says while it works: notes, errors and progress, all on stderr, so that stdout holds nothing but the result. On
+ * a terminal progress is one bar that is redrawn; elsewhere (a log, a pipe) it is plain lines, few enough to read; to a
+ * program it is lines of JSON. Writing never fails: a reader that went away (`| head`) is no reason to stop.
  */
 import process from "node:process";
-import { showBytes, showCount, showSeconds } from "./units.ts";
+import { measure, type Position, progressBar, progressLine } from "./progress.ts";
+
+export type { Position } from "./progress.ts";
 
 /** How often the bar is redrawn: often enough to look alive. */
 const BAR_INTERVAL_MS = 100;
@@ -12,19 +14,14 @@ const BAR_INTERVAL_MS = 100;
 /** How often a plain line is written while the label stays: a log of hours stays readable. */
 const LINE_INTERVAL_MS = 10_000;
 
-/** How far a command has come. */
-export interface Position {
-  /** What is being done, such as `block 3 of 30`. Without a terminal every new label is a line. */
-  readonly label: string;
-  /** What of it, such as `observe`. */
-  readonly detail?: string;
-  /** Units of work that are done. */
-  readonly done: number;
-  /** Units of work in all. */
-  readonly total: number;
-  /** What the work is counted in. */
-  readonly unit: "tokens" | "bytes";
-}
+/** How often a line of JSON is written while the label stays: often enough for a bar of another program. */
+const JSON_INTERVAL_MS = 250;
+
+/** The exit code of what the user can mend. */
+export const EXIT_MENDABLE = 2;
+
+/** How progress is shown. */
+export type ProgressStyle = "auto" | "json" | "none";
 
 /** Where to write, and what is there; the defaults are this process's stderr. */
 export interface Screen {
@@ -81,48 +78,59 @@ function standardError(): Screen {
 /** Notes, errors and progress on one screen, which keep out of each other's way. */
 export class Terminal {
   readonly #screen: Screen;
+  readonly #style: ProgressStyle;
   #start: { readonly time: number; readonly done: number } | undefined;
   #shownAt = -Infinity;
   #label = "";
   #bar = "";
 
   /** Draws on stderr unless told otherwise. */
-  constructor(screen: Screen = standardError()) {
+  constructor(screen: Screen = standardError(), style: ProgressStyle = "auto") {
     this.#screen = screen;
+    this.#style = style;
   }
 
   /** A line for the reader. */
   note(line: string): void {
+    if (this.#style === "json") return this.#say({ note: line });
     this.#clear();
     this.#screen.write(`${line}\n`);
     this.#draw();
   }
 
-  /** The one line that an error is. */
-  error(message: string): void {
-    this.endProgress();
+  /** The one line that an error is, with the exit code that follows, for programs, and a bug's stack. */
+  error(message: string, code: number = EXIT_MENDABLE, stack?: string): void {
     const line = message.replace(/\s*\n\s*/g, " ");
-    this.#screen.write(`${this.#screen.color ? "\x1b[1;31merror:\x1b[0m" : "error:"} ${line}\n`);
+    if (this.#style === "json") return this.#say({ error: { message: line, code, stack } });
+    this.endProgress();
+    this.#screen.write(
+      `${this.#screen.color ? "\x1b[1;31merror:\x1b[0m" : "error:"} ${line}\n${
+        stack === undefined ? "" : `${stack}\n`
+      }`,
+    );
   }
 
   /** Shows how far the work has come: with the time left, the rate and the peak memory. The first call starts the clock. */
   progress(position: Position, peakBytes = peakMemory()): void {
-    const { terminal } = this.#screen;
+    const { terminal, columns } = this.#screen, style = this.#style;
     const time = this.#screen.now();
     const { done, total, label } = position;
     this.#start ??= { time, done };
     const last = done >= total;
-    const wait = terminal ? BAR_INTERVAL_MS : label === this.#label ? LINE_INTERVAL_MS : 0;
-    if (!last && time - this.#shownAt < wait) return;
+    const line = style === "json" ? JSON_INTERVAL_MS : LINE_INTERVAL_MS;
+    const wait = terminal && style === "auto" ? BAR_INTERVAL_MS : label === this.#label ? line : 0;
+    if (style === "none" || !last && time - this.#shownAt < wait) return;
     this.#label = label;
     this.#shownAt = time;
-    const line = describe(position, done - this.#start.done, (time - this.#start.time) / 1000, peakBytes);
-    if (terminal) {
+    const measured = measure(position, done - this.#start.done, (time - this.#start.time) / 1000, peakBytes);
+    if (style === "json") {
+      this.#say({ progress: measured });
+    } else if (terminal) {
       this.#clear();
-      this.#bar = bar(line, done / total, this.#screen.columns);
+      this.#bar = progressBar(measured, columns);
       this.#draw();
     } else {
-      this.#screen.write(`${line}\n`);
+      this.#screen.write(`${progressLine(measured)}\n`);
     }
     if (last) this.endProgress();
   }
@@ -136,6 +144,10 @@ export class Terminal {
     this.#label = "";
   }
 
+  #say(message: unknown): void {
+    this.#screen.write(`${JSON.stringify(message)}\n`);
+  }
+
   #clear(): void {
     if (this.#bar) this.#screen.write("\r\x1b[K");
   }
@@ -143,28 +155,4 @@ export class Terminal {
   #draw(): void {
     if (this.#bar) this.#screen.write(this.#bar);
   }
-}
-
-/** A line on a position that was reached by doing `since` units in `seconds` seconds. */
-function describe(
-  { label, detail, done, total, unit }: Position,
-  since: number,
-  seconds: number,
-  peakBytes: number,
-): string {
-  const rate = since / seconds;
-  const parts = [`${detail ? `${label}, ${detail}` : label}: ${(100 * done / total).toFixed(0)} %`];
-  if (since > 0 && seconds > 0) {
-    parts.push(done < total ? `${showSeconds((total - done) / rate)} left` : `took ${showSeconds(seconds)}`);
-    parts.push(unit === "bytes" ? `${showBytes(rate)}/s` : `${showCount(rate)} ${unit}/s`);
-  }
-  parts.push(`peak memory ${showBytes(peakBytes)}`);
-  return parts.join(", ");
-}
-
-/** `[####------] line`, cut to the width of the terminal. */
-function bar(line: string, share: number, columns: number): string {
-  const width = 24;
-  const full = Math.round(width * Math.min(share, 1));
-  return `[${"#".repeat(full)}${"-".repeat(width - full)}] ${line}`.slice(0, Math.max(columns - 1, 0));
 }

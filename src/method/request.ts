@@ -4,12 +4,13 @@ import { DEFAULT_SOLVE, type Group, type Method, type Pattern, type Request, typ
 
 /**
  * Reads `n:m`.
+ * @param flag What to call it.
  * @throws PareError if it is not two whole numbers with 0 < n < m.
  */
-export function parsePattern(text: string): Pattern {
+export function parsePattern(text: string, flag = "--pattern"): Pattern {
   const [, n, m] = (/^(\d{1,6}):(\d{1,6})$/.exec(text) ?? []).map(Number);
   if (!(n > 0 && n < m)) {
-    throw new PareError(`--pattern ${text}: expected n:m with 0 < n < m, such as 2:4 (n of every m weights are kept)`);
+    throw new PareError(`${flag} ${text}: expected n:m with 0 < n < m, such as 2:4 (n of every m weights are kept)`);
   }
   return { n, m };
 }

@@ -2,7 +2,7 @@
  * What a model is: `config.json`, as transformers 4 or 5 write it, understood as a {@linkcode Shape}. Families are data:
  * a family is a row of {@linkcode FAMILIES}, and the forward pass (`block.ts`) reads only the shape.
  */
-import { z } from "zod";
+import { z } from "npm:zod@4.6.7";
 import { PareError } from "../errors.ts";
 
 /** How positions are stretched beyond the training length. */

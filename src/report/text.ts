@@ -1,18 +1,19 @@
 /** A comparison as Markdown and as CSV. */
+import { showBytes, showShare } from "../cli/units.ts";
 import type { Comparison, Protocol, Row } from "./results.ts";
 
-const HEADING = ["method", "sparsity", "zeros", "perplexity", "metric (s)", "in all (s)", "peak memory (MB)"];
+const HEADING = ["method", "sparsity", "zeros", "perplexity", "metric (s)", "in all (s)", "peak memory"];
 
 function cells({ method, asked, sparsity, perplexity, metricSeconds, seconds, peakBytes }: Row): string[] {
   const fixed = (number: number | undefined, digits: number) => number === undefined ? "" : number.toFixed(digits);
   return [
     method,
     asked,
-    `${(100 * sparsity).toFixed(2)} %`,
+    showShare(sparsity),
     perplexity.toFixed(2),
     fixed(metricSeconds, 2),
     fixed(seconds, 1),
-    fixed(peakBytes && peakBytes / 1e6, 0),
+    peakBytes === undefined ? "" : showBytes(peakBytes),
   ];
 }
 

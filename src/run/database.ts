@@ -81,9 +81,11 @@ export function openDatabase(path: string, mode: Mode): DatabaseSync {
     try {
       // In one transaction: another process may be making the tables right now.
       const steps = transact(database, () => countSteps(database, path), "DEFERRED");
+      if (mode === "read" && !steps) throw new NoRegistry(`the registry of runs ${path} is empty`);
       if (mode === "read" && steps < MIGRATIONS.length) {
-        if (!steps) throw new NoRegistry(`the registry of runs ${path} is empty`);
-        throw new PareError(`the registry of runs ${path} comes from an older Pare; the next run brings it up to date`);
+        database.close();
+        bringUpToDate(path);
+        return openDatabase(path, mode);
       }
       if (steps < MIGRATIONS.length) migrate(database, path);
       if (mode === "write") {
@@ -93,10 +95,23 @@ export function openDatabase(path: string, mode: Mode): DatabaseSync {
       }
       return database;
     } catch (error) {
-      database.close();
+      if (database.isOpen) database.close();
       throw error;
     }
   });
+}
+
+/** A registry of an older Pare, for somebody who only reads. @throws PareError if they may not write. */
+function bringUpToDate(path: string): void {
+  try {
+    openDatabase(path, "write").close();
+  } catch (error) {
+    // A sandbox, a read-only disk, another user's file: whatever keeps it from being written, this is how it is mended.
+    throw new PareError(
+      `the registry of runs ${path} comes from an older Pare, and may not be written here; pare runs list brings it up to date`,
+      { cause: error },
+    );
+  }
 }
 
 /** @throws PareError if there is nothing at a path where something could be. */

@@ -20,7 +20,7 @@ export interface LabelChange {
   readonly name?: string;
   /** The new note; `""` takes it away. */
   readonly note?: string;
-  /** Tags that are added. */
+  /** Tags that are added; `a,b` is two. */
   readonly tags?: readonly string[];
   /** Tags that are taken away. */
   readonly untag?: readonly string[];
@@ -42,11 +42,12 @@ export function isUnchanged({ name, note, tags = [], untag = [] }: LabelChange):
  * @throws PareError naming what is too long, has blanks where it may not, or characters that are no text.
  */
 export function checkLabels({ name, note, tags = [], untag = [] }: LabelChange): LabelChange {
+  const words = (texts: readonly string[]) => texts.flatMap((text) => text.split(",")).map(checkTag);
   return {
     ...name !== undefined && { name: checkLine("name", name) },
     ...note !== undefined && { note: checkNote(note) },
-    tags: tags.map(checkTag),
-    untag: untag.map(checkTag),
+    tags: words(tags),
+    untag: words(untag),
   };
 }
 
@@ -60,7 +61,7 @@ function checkLine(what: string, text: string): string {
 
 function checkTag(text: string): string {
   const tag = checkLine("tag", text);
-  if (!/^[^\s,]+$/.test(tag)) throw new PareError(`the tag ${quote(tag)}: expected a word without blanks and commas`);
+  if (!/^\S+$/.test(tag)) throw new PareError(`the tag ${quote(tag)}: expected a word without blanks`);
   return tag;
 }
 

@@ -3,7 +3,7 @@
  * gives. What is added here is what a corpus needs and a prompt does not: ids in a compact array, a check that every
  * piece has one, and a cut that keeps the library's merge queue short on texts of megabytes. It knows no corpus.
  */
-import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
+import { Tokenizer as HuggingFaceTokenizer } from "npm:@huggingface/tokenizers@0.2.0";
 import { parseObject } from "../checkpoint/json.ts";
 import { PareError } from "../errors.ts";
 import { growth, withinAllowance } from "./bounds.ts";

@@ -3,7 +3,7 @@
  * line, then joined. A row of white space is the empty string, every other keeps its newline. The test split is joined
  * by two newlines, the train split by a space; both odd, both what published perplexities rest on.
  */
-import { parquetReadObjects } from "hyparquet";
+import { parquetReadObjects } from "npm:hyparquet@1.31.5";
 import { openFile } from "../checkpoint/file.ts";
 import { sha256 } from "../checkpoint/sha256.ts";
 import type { HubProgress } from "../checkpoint/hub.ts";

@@ -44,7 +44,8 @@ export const ROOMS: readonly Room[] = [
     files: /^src\/stream\//,
     imports: ["errors", "model", "method", "text", "checkpoint", "backend"],
   },
-  { name: "report", files: /^src\/report\//, imports: ["errors"] },
+  // How a number is written is the same wherever Pare writes one: src/cli/units.ts.
+  { name: "report", files: /^src\/report\//, imports: ["errors", "cli"] },
   { name: "run", files: /^src\/run\//, imports: ["errors", "checkpoint (types)"] },
   { name: "server", files: /^src\/server\//, imports: ["run", "errors"] },
   { name: "webgpu", files: /^src\/backend\/webgpu\//, imports: ["errors", "backend", "wgsl", "wasm"] },

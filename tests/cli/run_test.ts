@@ -49,7 +49,10 @@ Deno.test("--help is a result", async () => {
 Deno.test("what the user can mend is one line on stderr and exit code 2", async () => {
   const found = { code: 2, out: "", err: "error: oak.txt: found a knot, expected straight grain\n" };
   assertEquals(await carve("--end", "mendable"), found);
-  assertEquals(await carve("--end", "mendable", "--json"), found);
+  assertEquals(await carve("--end", "mendable", "--json"), {
+    ...found,
+    out: '{"error":{"message":"oak.txt: found a knot, expected straight grain","code":2}}\n',
+  });
 });
 
 Deno.test("a mistyped flag is what the user can mend", async () => {
@@ -72,6 +75,8 @@ Deno.test("a bug shows its stack and is exit code 70", async () => {
   const { code, out, err } = await carve("--end", "bug");
   assertEquals([code, out], [70, ""]);
   assertMatch(err, /^error: this is a bug in Pare.*\nTypeError: the knife is a spoon\n {4}at .*carve\.ts/);
+  const told = await carve("--end", "bug", "--json");
+  assertEquals([told.code, JSON.parse(told.out).error.code, told.err], [70, 70, err]);
 });
 
 Deno.test("a reader that goes away is no error", async () => {

@@ -9,10 +9,10 @@ Deno.test("Markdown has a row for each model, its numbers rounded, and the proto
   assertEquals(lines.slice(0, 6), [
     "# models/tiny",
     "",
-    "| method | sparsity | zeros | perplexity | metric (s) | in all (s) | peak memory (MB) |",
+    "| method | sparsity | zeros | perplexity | metric (s) | in all (s) | peak memory |",
     "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     "| dense |  | 0.03 % | 16.93 |  |  |  |",
-    "| magnitude | 0.5 | 50.02 % | 28.35 | 0.01 | 0.0 | 242 |",
+    "| magnitude | 0.5 | 50.02 % | 28.35 | 0.01 | 0.0 | 231 MiB |",
   ]);
   const text = lines.join("\n");
   assertStringIncludes(text, `Perplexity: 16 x 256 tokens of a "book", cut (SHA-256 ${"ab".repeat(32)}).`);

@@ -27,7 +27,7 @@ Deno.test("a run is named, tagged and noted on, all of it again, and each taken 
   withRegistry((registry) => {
     const id = registry.begin(manifest());
     assertEquals(labels(registry, id), { name: undefined, tags: [], note: undefined });
-    registry.label(id, { name: " the first ", tags: ["paper", "half", "paper"], note: "seed 0,\r\nlike Table 2\n" });
+    registry.label(id, { name: " the first ", tags: ["paper,half", "paper"], note: "seed 0,\r\nlike Table 2\n" });
     assertEquals(labels(registry, id), { name: "the first", tags: ["half", "paper"], note: "seed 0,\nlike Table 2" });
     registry.finish(id, { phases: {} });
     registry.label(id, { name: "the best", untag: ["paper", "none"], tags: ["übrig"] });
@@ -55,7 +55,7 @@ Deno.test("labels that are no text or too long are refused, and change nothing",
     refused({ name: "two\nlines" }, "expected one line");
     refused({ name: "x".repeat(101) }, "expected one line");
     refused({ tags: ["good", "two words"] }, 'the tag "two words": expected a word without blanks');
-    refused({ tags: ["a,b"] }, "without blanks and commas");
+    refused({ tags: ["a,,b"] }, "expected a word");
     refused({ tags: [""] }, "expected a word");
     refused({ note: "x".repeat(4001) }, "4001 characters");
     refused({ note: "\x1b[2J" }, "control characters");
@@ -130,7 +130,11 @@ Deno.test("a registry from before there were labels keeps its runs and events, a
         .run(JSON.stringify({ label: "dense", perplexity: 15, evaluation }));
       for (const done of [1, 2, 3]) event.run("progress", `{"done":${done}}`);
     }
-    assertThrows(() => Registry.open(path, { mode: "read" }), PareError, "older Pare");
+    {
+      // Whoever may write brings it up to date, though they only look.
+      using reader = Registry.open(path, { mode: "read" });
+      assertEquals(reader.list().runs.length, 1);
+    }
     using registry = Registry.open(path, { mode: "write" });
     const [id] = registry.list().runs.map(({ id }) => id);
     const seen = registry.events(id);

@@ -12,7 +12,7 @@
  */
 import { copyFile, mkdir, readFile, rm, stat, statfs, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
-import { getHFHubCachePath, getRepoFolderName } from "@huggingface/hub";
+import { getHFHubCachePath, getRepoFolderName } from "npm:@huggingface/hub@2.17.5";
 import { PareError } from "../../errors.ts";
 import { systemCode, systemError } from "../system_error.ts";
 import { incompleteOf } from "./download.ts";

@@ -9,7 +9,7 @@
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { HUB_URL } from "@huggingface/hub";
+import { HUB_URL } from "npm:@huggingface/hub@2.17.5";
 import { PareError } from "../../errors.ts";
 import type { Repository } from "./repository.ts";
 import { retryAfter } from "./retry_after.ts";

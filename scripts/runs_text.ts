@@ -1,0 +1,79 @@
+/** Runs as `pare runs` prints them. */
+import { table } from "../src/cli/table.ts";
+import { showBytes, showSeconds, showShare } from "../src/cli/units.ts";
+import type { RunRecord } from "../src/run/record.ts";
+import type { LinearSummary } from "../src/run/registry.ts";
+
+/** What anybody may have written, on one line that moves no cursor. */
+const plain = (text: unknown) => String(text).replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ");
+
+/** What was asked of the weights: a pattern, or a share in per cent. */
+function asked({ manifest: { plan: { request: { pattern, sparsity } } } }: RunRecord): string {
+  return typeof pattern === "string" ? pattern : typeof sparsity === "number" ? showShare(sparsity) : "-";
+}
+
+/** A perplexity with as many digits as do not depend on the backend. */
+const digits = (perplexity: number) => perplexity.toPrecision(4);
+
+/** A line for each run. */
+export function runTable(runs: readonly RunRecord[]): string {
+  const heading = ["id", "name", "status", "command", "model", "method", "sparsity", "perplexity", "started", "tags"];
+  return table(
+    heading,
+    runs.map((run) => {
+      const { kind, model, request } = run.manifest.plan;
+      const measured = kind === "compare" ? undefined : run.perplexities.at(-1);
+      return [
+        ...[run.id, run.name ?? "", run.status, kind, model.name, request.method ?? "-"],
+        ...[asked(run), measured ? digits(measured.perplexity) : "-"],
+        ...[run.startedAt.slice(0, 16).replace("T", " "), run.tags.join(" ")],
+      ].map(plain);
+    }),
+  );
+}
+
+/** All that is known of a run but for its linears one by one. */
+export function runFacts(run: RunRecord, layers: readonly LinearSummary[]): string {
+  const { plan, directory, backend } = run.manifest, { calibration } = plan;
+  const sum = (of: (layer: LinearSummary) => number) => layers.reduce((all, layer) => all + of(layer), 0);
+  const weights = sum(({ rows, cols }) => rows * cols);
+  const errors = layers.flatMap(({ outputError }) => outputError ?? []);
+  const facts: readonly (readonly [string, unknown])[] = [
+    ["run", run.id],
+    ["name", run.name],
+    ["tags", run.tags.join(" ") || undefined],
+    ["status", run.error === undefined ? run.status : `${run.status}: ${run.error}`],
+    ["command", plan.kind],
+    ["model", plan.model.name],
+    ["method", plan.request.method],
+    ["sparsity", plan.kind === "prune" ? asked(run) : undefined],
+    [
+      "calibration",
+      calibration && `${calibration.sequences} x ${calibration.seqlen} tokens of ${calibration.description}`,
+    ],
+    [
+      "linears",
+      layers.length ? `${layers.length}, ${showShare(sum(({ zeros }) => zeros) / weights)} zeros` : undefined,
+    ],
+    [
+      "output error",
+      errors.length ? `${showShare(errors.reduce((a, b) => a + b) / errors.length)}, the mean over linears` : undefined,
+    ],
+    ["started", run.startedAt],
+    ["ended", run.finishedAt],
+    ["took", Object.entries(run.phases).map(([phase, seconds]) => `${phase} ${showSeconds(seconds)}`).join(", ")],
+    ["peak memory", run.peakBytes && showBytes(run.peakBytes)],
+    ["backend", backend],
+    ["output", run.out],
+    ["given in", directory],
+  ];
+  const known = facts.filter(([, value]) => value !== undefined && value !== "");
+  const perplexities = run.perplexities.map(({ label, perplexity, evaluation: { description, sequences, seqlen } }) =>
+    [label, digits(perplexity), `${seqlen}`, `${sequences}`, description].map(plain)
+  );
+  return [
+    known.map(([what, value]) => `${what.padEnd(14)}${plain(value)}`).join("\n"),
+    ...run.note === undefined ? [] : [run.note],
+    ...perplexities.length ? [table(["of", "perplexity", "seqlen", "windows", "corpus"], perplexities)] : [],
+  ].join("\n\n");
+}
