@@ -8,7 +8,7 @@ import { NoRegistry } from "../src/run/database.ts";
 import { defaultRegistry } from "../src/run/place.ts";
 import { Registry } from "../src/run/registry.ts";
 import { isFile } from "./shared.ts";
-import { runFacts, runTable } from "./runs_text.ts";
+import { plain, runFacts, runTable } from "./runs_text.ts";
 
 type Subcommand = keyof typeof RUNS_COMMANDS;
 type Given<Name extends Subcommand> = Values<typeof RUNS_COMMANDS[Name]["flags"]>;
@@ -37,7 +37,7 @@ function list({ json: _, runs, ...filter }: Given<"list">): Promise<Outcome> {
 function show(values: Given<"show">): Promise<Outcome> {
   using registry = open(values, "read");
   const run = registry.find(values.run), layers = registry.layers(run.id);
-  const text = `${runFacts(run, layers)}\n\n${commandLine(run.manifest)}`;
+  const text = `${runFacts(run, layers)}\n\n${plain(commandLine(run.manifest))}`;
   return Promise.resolve({ text, json: { run, layers } });
 }
 

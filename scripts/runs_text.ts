@@ -5,7 +5,7 @@ import type { RunRecord } from "../src/run/record.ts";
 import type { LinearSummary } from "../src/run/registry.ts";
 
 /** What anybody may have written, on one line that moves no cursor. */
-const plain = (text: unknown) => String(text).replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ");
+export const plain = (text: unknown): string => String(text).replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ");
 
 /** What was asked of the weights: a pattern, or a share in per cent. */
 function asked({ manifest: { plan: { request: { pattern, sparsity } } } }: RunRecord): string {

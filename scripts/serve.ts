@@ -6,6 +6,7 @@ import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { serveCommand, type ServeValues, settleToken } from "../src/cli/serve_command.ts";
 import { PareError } from "../src/errors.ts";
 import { defaultRegistry } from "../src/run/place.ts";
+import { Registry } from "../src/run/registry.ts";
 import { Reach } from "./sandbox.ts";
 import { createApp } from "../src/server/app.ts";
 import { ArrivingRegistry } from "../src/server/arriving.ts";
@@ -51,6 +52,13 @@ function enter(given: Given) {
   // A registry comes with the first run, its folder does not: who names another one has made a mistake in writing.
   if (given.runs !== undefined && !isDirectory(dirname(resolve(runs)))) {
     throw new PareError(`--runs ${runs}: there is no folder ${dirname(resolve(runs))}`);
+  }
+  try {
+    // Brings one of an older Pare up to date, which the server itself may not.
+    Registry.open(runs, { mode: "read" })[Symbol.dispose]();
+  } catch (error) {
+    // None yet, or a damaged one: the server begins all the same, and says so.
+    if (!(error instanceof PareError)) throw error;
   }
   reach.readRegistry(runs);
   const net = [`${bracketed(host)}:${port}`];

@@ -1,7 +1,20 @@
 /** What a command line means, flag by flag, and what is said of one that means nothing. */
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { fc } from "../fuzz/seed.ts";
-import { choice, integer, number, parse, repeated, required, spelling, text, toggle } from "../../src/cli/flags.ts";
+import {
+  choice,
+  integer,
+  mannerOf,
+  number,
+  parse,
+  readPattern,
+  readShare,
+  repeated,
+  required,
+  spelling,
+  text,
+  toggle,
+} from "../../src/cli/flags.ts";
 import { PareError } from "../../src/errors.ts";
 
 const command = {
@@ -110,4 +123,120 @@ Deno.test("what is missing is named", () => {
 Deno.test("an argument too many is named", () => {
   assertStringIncludes(refuse("oak", "elm"), 'unexpected argument "elm"');
   assertStringIncludes(refuse("oak", "--", "elm"), 'unexpected argument "elm"');
+});
+
+/** A command with short forms, an output and arguments of any number. */
+const pack = {
+  name: "pack",
+  summary: "put things together.",
+  flags: {
+    model: required(text({ help: "What.", metavar: "DIR", short: "m" })),
+    out: text({ help: "Where.", short: "o" }),
+    dryRun: toggle({ help: "Only look.", short: "n" }),
+    force: toggle({ help: "Whatever stands there.", short: "f" }),
+    tag: repeated(text({ help: "Words.", short: "t" })),
+  },
+  operand: "model",
+  examples: [],
+} as const;
+
+Deno.test("a short form is the flag, its value behind it, behind a blank or an equals sign, toggles together", () => {
+  const long = parse(pack, ["--model", "oak", "--out", "box", "--dry-run", "--force", "--tag", "a", "--tag", "b"]);
+  for (
+    const line of [
+      "-m oak -o box -n -f -t a -t b",
+      "-moak -obox -nf -ta -tb",
+      "-m=oak -o=box -fn -t=a --tag=b",
+      "oak -nfo box -t a -t b",
+    ]
+  ) {
+    assertEquals(parse(pack, line.split(" ")), long, line);
+  }
+});
+
+Deno.test("a value may begin with a dash if it is no flag, and stands behind an equals sign if it looks like one", () => {
+  const values = parse(pack, ["-", "--out", "-1", "--tag", "- a", "--tag=--force"]);
+  assertEquals(values !== "help" && [values.model, values.out, values.tag, values.force], [
+    "-",
+    "-1",
+    ["- a", "--force"],
+    false,
+  ]);
+});
+
+function refusePack(...args: string[]): string {
+  return assertThrows(() => parse(pack, args), PareError).message;
+}
+
+Deno.test("a flag that is given twice is refused, with both values, by whatever name it is given", () => {
+  assertEquals(refusePack("--model", "a", "--model", "b"), "--model is given twice: a and b; expected one");
+  assertEquals(refusePack("-m", "a", "--model=a", "-m", "c"), "--model is given 3 times: a and a and c; expected one");
+  assertEquals(
+    refuse("oak", "--share", ".5", "--share_ratio", ".6"),
+    "--share is given twice: .5 and .6; expected one",
+  );
+  assertEquals(parse(pack, ["m", "-f", "--force"]), parse(pack, ["m", "-f"]));
+});
+
+Deno.test("an argument too many says what stands in its place, and where it may belong", () => {
+  assertEquals(refusePack("a", "b"), 'unexpected argument "b": --model is a already; did you mean --out b?');
+  assertEquals(refusePack("--model", "a", "b"), 'unexpected argument "b": did you mean --out b?');
+  assertEquals(
+    refusePack("a", "b", "-o", "c"),
+    'unexpected argument "b": --model is a already; --help shows what is expected',
+  );
+});
+
+Deno.test("a flag with one dash or with those of a word processor is told", () => {
+  assertEquals(refusePack("-model", "a"), "unknown flag -model: did you mean --model?");
+  assertEquals(refusePack("-dry-run", "a"), "unknown flag -dry-run: did you mean --dry-run?");
+  assertEquals(refusePack("—model=a"), "unknown flag —model: did you mean --model?");
+  assertEquals(refusePack("–out", "a"), "unknown flag –out: did you mean --out?");
+});
+
+Deno.test("a flag that takes no value refuses one, but for true and false", () => {
+  assertEquals(refusePack("a", "--force=yes"), "--force=yes: --force takes no value");
+  const values = parse(pack, ["a", "--force=false", "--dry-run=true"]);
+  assertEquals(values !== "help" && [values.force, values.dryRun], [false, true]);
+});
+
+Deno.test("what is behind the operand is the rest: a list, or one text", () => {
+  const list = { ...pack, rest: "tag" } as const, words = { ...pack, rest: "out" } as const;
+  const both = [parse(list, ["m", "a", "b"]), parse(words, ["m", "the", "best", "-n"])];
+  assertEquals(both.map((values) => values !== "help" && [values.tag, values.out]), [
+    [["a", "b"], undefined],
+    [[], "the best"],
+  ]);
+});
+
+Deno.test("a share is a number in [0, 1); per cent, a decimal comma and a pattern are told what they would be", () => {
+  assertEquals(["0", ".5", "0.999", "5e-1"].map((text) => readShare(text, "--s")), [0, 0.5, 0.999, 0.5]);
+  const said = (text: string) => assertThrows(() => readShare(text, "--sparsity"), PareError).message;
+  assertEquals(said("50"), "--sparsity 50: expected a share in [0, 1); did you mean 0.5 (50 %)?");
+  assertEquals(said("66.6"), "--sparsity 66.6: expected a share in [0, 1); did you mean 0.666 (66.6 %)?");
+  assertEquals(said("50%"), "--sparsity 50%: expected a number; did you mean 0.5 (50 %)?");
+  assertEquals(said("0.5%"), "--sparsity 0.5%: expected a number; did you mean 0.005 (0.5 %)?");
+  assertEquals(said("0,5"), "--sparsity 0,5: expected a number; did you mean 0.5?");
+  assertEquals(said("70,5 %"), "--sparsity 70,5 %: expected a number; did you mean 0.705 (70.5 %)?");
+  assertEquals(said("2:4"), "--sparsity 2:4: expected a number; did you mean --pattern 2:4?");
+  for (const text of ["1", "100", "-0.5", "1000", "half", "0x10"]) {
+    assertEquals(said(text).includes("did you mean"), false, said(text));
+  }
+});
+
+Deno.test("a pattern with another sign, the wrong way round, or a share in its place is told what it would be", () => {
+  for (const text of ["2:4", "1:2", "structured", "0:4", "4:4"]) assertEquals(readPattern(text, "--p"), text);
+  const guess = (text: string) =>
+    assertThrows(() => readPattern(text, "--pattern"), PareError).message.split("did you mean ")[1];
+  assertEquals(["2/4", "2-4", "4:2", "2 of 4", "4of8"].map(guess), ["2:4?", "2:4?", "2:4?", "2:4?", "4:8?"]);
+  assertEquals([".5", "0,5"].map(guess), ["--sparsity .5?", "--sparsity 0.5?"]);
+});
+
+Deno.test("how to speak is known of a command line that is wrong otherwise, and no value is taken for it", () => {
+  assertEquals(mannerOf(["--sparsty", "--json"]), { json: true, progress: "auto", version: false });
+  assertEquals(mannerOf(["--progress", "json"]).progress, "json");
+  assertEquals(mannerOf(["--progress=none"]).progress, "none");
+  assertEquals(mannerOf(["--progress", "loud"]).progress, "auto");
+  assertEquals(mannerOf(["--", "--json", "-V"]), { json: false, progress: "auto", version: false });
+  assertEquals(refuse("oak", "--progress", "loud"), "--progress loud: expected auto, json or none");
 });
