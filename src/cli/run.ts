@@ -57,7 +57,11 @@ export async function run<F extends Flags>(
   for (const [name, code] of Object.entries(EXIT_SIGNAL)) {
     // Windows ends a process without asking for the others.
     if (Deno.build.os === "windows" && name !== "SIGINT") continue;
+    const ignored = name === "SIGHUP" && hangUpIgnored();
     Deno.addSignalListener(name as Deno.Signal, () => {
+      if (ignored) return; // without a listener Deno would take it for one that ends the process
+      // A terminal that closes may say so twice, by the kernel and by the shell: that is nobody's impatience.
+      if (stopped !== undefined && name === "SIGHUP") return;
       if (stopped !== undefined) Deno.exit(stopped);
       stopped = code;
       terminal.note(`${name}: stopping; once more stops at once`);
@@ -135,6 +139,13 @@ async function shutIn<F extends Flags>(sandbox: Sandbox<F>, given: Values<F>, co
     return { text: showPermissions(permissions), json: { permissions } };
   }
   return await runSandboxed(sandbox.module, values, context, permissions);
+}
+
+/** Whether this process was started to outlive its terminal (`nohup`): then it does. */
+function hangUpIgnored(): boolean {
+  if (Deno.build.os !== "linux") return !Deno.stderr.isTerminal(); // nohup leads it to a file
+  const [, ignored] = /^SigIgn:\s+([0-9a-f]+)$/m.exec(Deno.readTextFileSync("/proc/self/status")) ?? [];
+  return (BigInt(`0x${ignored ?? 0}`) & 1n) === 1n; // SIGHUP is number 1
 }
 
 /**

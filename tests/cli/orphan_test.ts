@@ -9,7 +9,7 @@ const ENDS: readonly (readonly [Deno.Signal[], number])[] = [
   [["SIGKILL"], 137],
   [["SIGTERM", "SIGTERM"], 143],
   [["SIGINT", "SIGINT"], 130],
-  [["SIGHUP", "SIGHUP"], 129],
+  [["SIGHUP", "SIGTERM"], 129],
 ];
 
 for (const [signals, code] of ENDS) {

@@ -16,17 +16,16 @@ async function carve(...args: string[]): Promise<{ code: number; out: string; er
   return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
 }
 
-/** Starts a command, sends a signal when it says that it is ready, again when it says so, and gives how it ended. */
-async function interrupt(end: string, signal: Deno.Signal, times: number): Promise<{ code: number; err: string }> {
-  const child = command("--end", end).spawn();
+/** Sends a command signals when it says that it is ready, the next ones when it has answered, and gives how it ended. */
+async function interrupt(
+  child: Deno.ChildProcess,
+  ...signals: Deno.Signal[][]
+): Promise<{ code: number; err: string }> {
   let err = "", sent = 0;
   for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
     err += text;
     const answered = err.split("\n").length - 1;
-    if (sent < times && answered > sent) {
-      child.kill(signal);
-      sent++;
-    }
+    if (sent < signals.length && answered > sent) { for (const signal of signals[sent++]) child.kill(signal); }
   }
   await child.stdout.cancel();
   return { code: (await child.status).code, err };
@@ -91,13 +90,32 @@ Deno.test("a reader that goes away is no error", async () => {
 
 for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
   Deno.test(`${signal} lets the command tidy up and is exit code ${code}`, async () => {
-    const { code: found, err } = await interrupt("wait", signal, 1);
+    const { code: found, err } = await interrupt(command("--end", "wait").spawn(), [signal]);
     assertEquals(found, code);
     assertEquals(err, `ready\n${signal}: stopping; once more stops at once\ntidied up\nerror: stopped by ${signal}\n`);
   });
 }
 
 Deno.test("a second signal ends a command that does not stop", async () => {
-  const { code, err } = await interrupt("hang", "SIGINT", 2);
+  const { code, err } = await interrupt(command("--end", "hang").spawn(), ["SIGINT"], ["SIGINT"]);
   assertEquals([code, err], [130, "ready\nSIGINT: stopping; once more stops at once\n"]);
+});
+
+Deno.test("a terminal that closes twice is closed once: the command still tidies up", async () => {
+  const { code, err } = await interrupt(command("--end", "wait").spawn(), ["SIGHUP", "SIGHUP"]);
+  assertEquals(code, 129);
+  assertStringIncludes(err, "tidied up\n");
+});
+
+Deno.test({
+  name: "what is started to outlive its terminal does, and can still be stopped",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    const args = ["-c", 'trap "" HUP; exec "$@"', "sh", Deno.execPath(), "run", "--quiet", "--allow-all", CARVE];
+    const child = new Deno.Command("sh", { args: [...args, "--end", "wait"], stdout: "piped", stderr: "piped" })
+      .spawn();
+    const { code, err } = await interrupt(child, ["SIGHUP", "SIGTERM"]);
+    assertEquals(code, 143);
+    assertEquals(err, "ready\nSIGTERM: stopping; once more stops at once\ntidied up\nerror: stopped by SIGTERM\n");
+  },
 });
