@@ -113,7 +113,12 @@ export async function openHiddenStates(
   if (bytes <= SPOOL_ABOVE && !spool.always) return new Resident();
   try {
     const path = spool.file ?? await Deno.makeTempFile({ dir: spool.directory, prefix: ".pare-hidden-" });
-    const file = await Deno.open(path, { read: true, write: true, createNew: spool.file !== undefined });
+    const opening = Deno.open(path, { read: true, write: true, createNew: spool.file !== undefined });
+    const file = await opening.catch(async (error) => {
+      // One that was made and cannot be opened (too many files are open) stays on no disk; what is wrong is said below.
+      if (!spool.file) await Deno.remove(path).catch(() => {});
+      throw error;
+    });
     // The open file outlives its name, and no end of the process can leave it behind. Windows keeps it until it is closed.
     await Deno.remove(path).catch(() => {});
     return new Spooled(backend, path, file);

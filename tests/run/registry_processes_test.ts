@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
 import { Registry } from "../../src/run/registry.ts";
+import { generator, SEED } from "../fuzz/seed.ts";
 import { linear } from "./runs.ts";
 
 const WRITER = new URL("registry_writer.ts", import.meta.url).href;
@@ -70,19 +71,23 @@ Deno.test("a writer needs leave for the registry's file alone, not for its folde
 
 /** Kills: enough to hit the inside of a transaction many times, as the writer does nothing else. */
 const KILLS = 20;
+/** Linears that a process has told of before it is killed, at most; how many is drawn (PARE_FUZZ_SEED). */
+const MOST_TOLD = 40;
 
 Deno.test("a process that is killed at any moment leaves whole rows, no fewer than it was told of", () =>
   withFolder(async (folder) => {
     const path = join(folder, "runs.db");
+    const random = generator(SEED);
     for (let kill = 0; kill < KILLS; kill++) {
       const process = startWriter(path, `killed ${kill}`, 1_000_000);
-      const reader = process.stdout.getReader();
-      let said = "";
-      const first = await reader.read();
-      said += new TextDecoder().decode(first.value);
-      setTimeout(() => process.kill("SIGKILL"), Math.random() * 60);
-      for (let next = await reader.read(); !next.done; next = await reader.read()) {
-        said += new TextDecoder().decode(next.value);
+      // It goes on writing while it is heard: whatever it has come to then.
+      const enough = 1 + random(MOST_TOLD);
+      let said = "", killed = false;
+      for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) {
+        said += text;
+        if (killed || said.split("\n").length <= enough) continue;
+        process.kill("SIGKILL");
+        killed = true;
       }
       assertEquals((await process.status).signal, "SIGKILL");
 

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { names, temporary } from "../checkpoint/folders.ts";
 import { AUSTEN, runJson, start, TOKENS } from "./commands.ts";
+import { CHANGES, endAfter } from "./moments.ts";
 
 /** A run of some seconds: all of the golden calibration. */
 const FLAGS = ["--model", AUSTEN, "--calibration", TOKENS, "--backend", "wasm"];
@@ -41,20 +42,11 @@ for (const when of ["backend: wasm", "block 1 of 6", "block 3 of 6"]) {
 Deno.test("Ctrl-C at whatever moment: no output, or all of it", async () => {
   using folder = temporary();
   const whole = `${folder.path}/whole`, flags = ["--model", AUSTEN, "--method", "magnitude", "--backend", "wasm"];
-  const begin = performance.now();
   await runJson("prune", ...flags, "--out", whole);
-  const duration = performance.now() - begin, complete = names(whole);
-  const codes = new Set<number>();
-  for (const share of [0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1]) {
-    const out = `${folder.path}/out`, child = start("prune", ...flags, "--out", out);
-    const output = child.output();
-    await new Promise((resolve) => setTimeout(resolve, share * duration));
-    try {
-      child.kill("SIGINT");
-    } catch {
-      // It has ended already.
-    }
-    const { code } = await output;
+  const complete = names(whole), codes = new Set<number>();
+  for (const share of [0.01, 0.05, 0.1, 0.3, 0.6, 0.8, 0.9, 0.95, 1]) {
+    const out = `${folder.path}/out`, command = () => start("prune", ...flags, "--out", out);
+    const { code } = await endAfter(Math.ceil(share * CHANGES), folder.path, "SIGINT", command);
     codes.add(code);
     const left = names(folder.path).filter((name) => name !== "whole");
     if (code === 0) {

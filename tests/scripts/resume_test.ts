@@ -4,36 +4,23 @@ import { Registry } from "../../src/run/registry.ts";
 import { names, temporary } from "../checkpoint/folders.ts";
 import { generator, SEED } from "../fuzz/seed.ts";
 import { AUSTEN, run, runJson, start, TOKENS } from "./commands.ts";
-
-/** As fine as moments are drawn, of a run's duration. */
-const MOMENTS = 1000;
-
-/** The process that a person has started dies with its work. */
-async function kill(flags: readonly string[], after: number): Promise<boolean> {
-  const child = start("prune", ...flags);
-  const output = child.output();
-  await new Promise((resolve) => setTimeout(resolve, after));
-  try {
-    child.kill("SIGKILL");
-  } catch {
-    // It has ended already.
-  }
-  return !(await output).success;
-}
+import { CHANGES, endAfter } from "./moments.ts";
 
 for (const method of ["wanda", "sparsegpt"]) {
   Deno.test(`${method}, killed at random moments (PARE_FUZZ_SEED) and gone on with, gives identical bytes`, async () => {
     const random = generator(SEED);
-    using folder = temporary();
+    using folder = temporary(), records = temporary();
     const flags = ["--model", AUSTEN, "--calibration", TOKENS, "--method", method, "--backend", "wasm"]
-      .concat(["--runs", `${folder.path}/runs.db`]);
-    const whole = `${folder.path}/whole`, begun = performance.now();
+      .concat(["--runs", `${records.path}/runs.db`]);
+    const whole = `${folder.path}/whole`;
     await runJson("prune", ...flags, "--out", whole);
-    const duration = performance.now() - begun, bytes = Deno.readFileSync(`${whole}/model.safetensors`);
+    const bytes = Deno.readFileSync(`${whole}/model.safetensors`);
     let killed = 0, resumed = 0, done = 0;
     for (let i = 0; i < 10; i++) {
       const out = `${folder.path}/out-${i}`;
-      killed += Number(await kill([...flags, "--out", out], duration * (0.3 + 0.7 * random(MOMENTS) / MOMENTS)));
+      const command = () => start("prune", ...flags, "--out", out);
+      // The process that a person has started dies with its work.
+      killed += Number(!(await endAfter(1 + random(CHANGES), folder.path, "SIGKILL", command)).success);
       const left = names(folder.path).filter((name) => name.includes(`out-${i}`));
       assert(left.length <= 1 && (left[0] ?? "").match(/^$|^\.out-\d\.partial$|^out-\d$/), String(left));
       if (left[0] === `out-${i}`) {
@@ -49,7 +36,7 @@ for (const method of ["wanda", "sparsegpt"]) {
     assert(killed > 0 && resumed > 0, `${killed} killed, ${resumed} resumed`);
     assertEquals(names(folder.path).filter((name) => name.startsWith(".")), []);
     // Who goes on takes up the record, too.
-    using registry = Registry.open(`${folder.path}/runs.db`, { mode: "read" });
+    using registry = Registry.open(`${records.path}/runs.db`, { mode: "read" });
     const open = registry.list({ limit: 100 }).runs.filter(({ status }) => status !== "finished");
     assertLessOrEqual(open.length, done);
   });

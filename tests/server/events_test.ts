@@ -13,7 +13,7 @@ interface Heard {
 }
 
 /** Reads events until `count` have come or the stream ends; then it is cut. */
-async function listen(response: Response, count = Infinity): Promise<Heard[]> {
+async function listen(response: Response, count = Infinity, on: (heard: Heard) => void = () => {}): Promise<Heard[]> {
   assertEquals(response.headers.get("content-type"), "text/event-stream");
   const heard: Heard[] = [];
   let text = "";
@@ -22,6 +22,7 @@ async function listen(response: Response, count = Infinity): Promise<Heard[]> {
     for (let end; (end = text.indexOf("\n\n")) >= 0; text = text.slice(end + 2)) {
       const fields = Object.fromEntries(text.slice(0, end).split("\n").map((line) => line.split(/: (.*)/s)));
       heard.push({ event: fields.event, data: JSON.parse(fields.data), ...fields.id && { id: Number(fields.id) } });
+      on(heard.at(-1)!);
       if (heard.length === count) return heard;
     }
   }
@@ -51,13 +52,15 @@ Deno.test("who was cut off and names the last event gets all that follow and non
 Deno.test("what is written while a client listens reaches it", async () => {
   await using fixture = await openFixture();
   const { app, registry, ids: [, , live] } = fixture;
-  const heard = listen(await ask(app, `/api/runs/${live}/events`));
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  registry.linear(live, linear(NAMES[0]));
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  registry.fail(live, "failed", "no more");
-  const ids = (await heard).map(({ id }) => id!);
-  assertEquals((await heard).at(-1), { id: ids.at(-1), event: "status", data: { status: "failed", error: "no more" } });
+  // Each is written when the one before has been heard.
+  const writes: Record<string, () => void> = {
+    progress: () => registry.linear(live, linear(NAMES[0])),
+    linear: () => registry.fail(live, "failed", "no more"),
+  };
+  const heard = await listen(await ask(app, `/api/runs/${live}/events`), Infinity, ({ event }) => writes[event]?.());
+  const ids = heard.map(({ id }) => id!);
+  assertEquals(heard.map(({ event }) => event), ["status", "progress", "linear", "status"]);
+  assertEquals(heard.at(-1), { id: ids.at(-1), event: "status", data: { status: "failed", error: "no more" } });
   ids.slice(1).forEach((id, at) => assertGreater(id, ids[at]));
 });
 

@@ -56,3 +56,16 @@ Deno.test("a folder that does not exist, or is a file, is one line that names it
     assert(message.startsWith(`cannot make a spool file in ${directory}: `) && !message.includes("\n"), message);
   }
 });
+
+Deno.test("a spool file that was made and cannot be opened is removed, and the error names the folder", async () => {
+  using folder = temporary();
+  const { open } = Deno, spool = { always: true, directory: folder.path };
+  Deno.open = () => Promise.reject(new Error("Too many open files"));
+  try {
+    const { message } = await assertRejects(() => openHiddenStates(new ReferenceBackend(), 1000, spool), PareError);
+    assertEquals(message, `cannot make a spool file in ${folder.path}: Too many open files`);
+  } finally {
+    Deno.open = open;
+  }
+  assertEquals([...Deno.readDirSync(folder.path)], []);
+});
