@@ -5,9 +5,10 @@
  * What has no limit of its own: a client that reads slowly, as long as it reads. It costs one connection and no memory, since
  * nothing more is made than it takes.
  */
-import { createServer, type Server } from "node:http";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createAdaptorServer } from "@hono/node-server";
+import { getRequestListener, RequestError } from "@hono/node-server";
+import { problem } from "./problem.ts";
 
 /** How long a connection may take for what, in milliseconds, and how many there may be. */
 export interface Limits {
@@ -41,17 +42,18 @@ export async function listen(
   fetch: (request: Request) => Response | Promise<Response>,
   { host, port, limits = LIMITS }: { readonly host: string; readonly port: number; readonly limits?: Limits },
 ): Promise<Listening> {
-  const server = createAdaptorServer({
-    fetch,
-    createServer,
+  const answer = getRequestListener(fetch, {
     overrideGlobalObjects: false,
-    serverOptions: {
-      headersTimeout: limits.headers,
-      requestTimeout: limits.request,
-      keepAliveTimeout: limits.idle,
-      connectionsCheckingInterval: Math.ceil(Math.min(limits.headers, limits.idle) / 10),
-    },
-  }) as Server;
+    // What comes from the network and is no request; what goes wrong behind that is the application's to say.
+    errorHandler: (error) =>
+      error instanceof RequestError ? problem(400, error.message) : problem(500, "this is a bug in Pare"),
+  });
+  const server = createServer({
+    headersTimeout: limits.headers,
+    requestTimeout: limits.request,
+    keepAliveTimeout: limits.idle,
+    connectionsCheckingInterval: Math.ceil(Math.min(limits.headers, limits.idle) / 10),
+  }, answer);
   server.maxConnections = limits.connections;
   server.timeout = limits.stalled;
   await new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, host, resolve));

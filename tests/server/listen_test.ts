@@ -36,6 +36,12 @@ for (
   });
 }
 
+Deno.test("a request to a host that can be none is a 400 problem", async () => {
+  await using server = await serve();
+  const answer = await talk(server.port, "GET / HTTP/1.1\r\nHost: no host\r\n\r\n");
+  assertMatch(answer, /^HTTP\/1.1 400 .*application\/problem\+json.*"detail":"Invalid /s);
+});
+
 Deno.test("a connection that takes its answer in no more is closed, and nothing more is made of the answer", async () => {
   const cancelled = Promise.withResolvers<void>();
   const body = () =>
