@@ -158,6 +158,9 @@ export function populate(path: string, { count, live = Math.min(2, count), block
         const evaluation = TEXTS[turn === 4 ? 1 : 0], perplexity = perplexityOf(method, asked, turn !== 4);
         dead.perplexity(id, { label: "pruned", perplexity, evaluation, sparsity: shareOf(asked) });
         dead.finish(id, { phases: { prune: 25.1, write: 1.6 }, peakBytes: 202 * 2 ** 20 });
+        if (n % 20 === 3) {
+          dead.label(id, { name: `paper, table ${n}`, tags: ["paper"], note: "Again with more sequences." });
+        }
       }
     }
   }
@@ -178,7 +181,10 @@ export function populate(path: string, { count, live = Math.min(2, count), block
       for (const one of living) {
         one.done = Math.min(one.done + BATCH, TOKENS);
         const block = Math.min(29, Math.floor(30 * one.done / TOKENS));
-        const progress: RunProgress = { phase: "observe", block, blocks: 30, done: one.done, total: TOKENS };
+        const progress: RunProgress = {
+          ...{ phase: "observe", block, blocks: 30, done: one.done, total: TOKENS },
+          ...{ rate: 2 * BATCH, memoryBytes: 190 * 2 ** 20 },
+        };
         registry.progress(one.id, progress);
         const record = one.records.shift();
         if (record) registry.linear(one.id, record);

@@ -53,12 +53,11 @@ function resultRows(runs, layers, entries) {
   // Perplexities stand beside each other under one protocol only.
   const kinds = new Map();
   for (const entry of own.flat()) {
-    const { evaluation, run, dense, name } = entry;
-    const what = dense && run.manifest.plan.kind !== "eval"
-      ? "dense"
-      : run.manifest.plan.kind === "compare"
-      ? name
-      : "";
+    const { evaluation, run, dense, model, name } = entry, { kind } = run.manifest.plan;
+    // What an evaluation measured is the dense model of those that prune it.
+    const isBase = kind !== "eval" ||
+      runs.some(({ manifest: { plan } }) => plan.kind !== "eval" && plan.model.sha256 === model);
+    const what = dense && isBase ? "dense" : kind === "compare" ? name : "";
     const key = `${protocolOf(evaluation)} ${what}`;
     if (!kinds.has(key)) kinds.set(key, { what, evaluation, values: runs.map(() => undefined) });
     kinds.get(key).values[runs.findIndex(({ id }) => id === entry.id)] ??= entry.perplexity;

@@ -42,10 +42,10 @@ export function seriesOf(entries) {
 /** The picture of a group; nothing if it would show one point alone. */
 export function drawSweep(group, signal) {
   const series = seriesOf(group), { evaluation, run } = group[0];
-  if (series.flatMap(({ points }) => points).length < 2) return undefined;
-  const means = group.length > series.flatMap(({ points }) => points).length
-    ? " Means where several are the same."
-    : "";
+  const points = series.filter(({ name }) => name !== "dense").flatMap(({ points }) => points).length;
+  if (points + Number(baseOf(group) !== undefined) < 2) return undefined;
+  const pruned = group.filter(({ dense, samples }) => !dense && samples === undefined).length;
+  const means = pruned > points ? " Means where several are the same." : "";
   return drawLines({
     caption: `Perplexity by sparsity: ${run.manifest.plan.model.name}, ${describeProtocol(evaluation)}.${means}`,
     x: "weights removed (%)",
