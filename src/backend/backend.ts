@@ -30,6 +30,12 @@ export interface Tensor extends Disposable {
 }
 
 /**
+ * What {@linkcode Backend.linear} multiplies with: today a dense matrix of any dtype. Packed forms (n:m, a bitmask, quantised
+ * numbers, a low-rank addition) will be further members of this type; a backend realises those that pay and expands the rest.
+ */
+export type Weight = Tensor;
+
+/**
  * One bit for every weight of a matrix, 1 = removed. A row takes `ceil(cols / 32)` little-endian 32-bit words, column
  * `j` is bit `j % 32` of word `floor(j / 32)`; unused bits are 0.
  */
@@ -168,6 +174,21 @@ export interface CrossEntropyOptions {
   readonly softCap?: number;
 }
 
+/** What a backend can hold, and how it likes to be fed. */
+export interface BackendLimits {
+  /**
+   * Bytes that all tensors together can take, scratch of the operations included. Infinity where the device does not say
+   * (WebGPU tells no total): its refusal is the limit then.
+   */
+  readonly memoryBytes: number;
+  /** Tokens of a batch, unless one sequence alone is longer. */
+  readonly batchTokens: number;
+  /** Hidden states of more bytes than this are better kept in a file. */
+  readonly spoolAbove: number;
+  /** Bytes that one binding of a device can hold: larger matrices lie in several, and no row may be longer. */
+  readonly bindingBytes?: number;
+}
+
 /** Some thirty operations on tensors. Everything numerical in Pare is said with these. */
 export interface Backend extends AsyncDisposable {
   /** Which realisation it is. */
@@ -176,6 +197,8 @@ export interface Backend extends AsyncDisposable {
   readonly description: string;
   /** What results depend on besides the kernels, to the bit: the instruction set and how it rounds, and the adapter. */
   readonly arithmetic: string;
+  /** What it can hold. */
+  readonly limits: BackendLimits;
   /** Tensors and masks not yet disposed: tests count leaks with it. */
   readonly live: number;
 
@@ -198,7 +221,7 @@ export interface Backend extends AsyncDisposable {
    */
   embed(out: Tensor, ids: Uint32Array, table: Tensor, firstRow: number): void;
   /** `x Wᵀ (+ bias)`: x tokens x in, weight out x in (any dtype), bias 1 x out (any dtype) → tokens x out. */
-  linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor;
+  linear(x: Tensor, weight: Weight, bias?: Tensor): Tensor;
   /**
    * Normalises every run of `gain.cols` neighbouring columns of x, in F32 as if its sums were exact: a whole row, or each
    * head. The gain is r x n of any dtype, n divides the columns of x, and run `j` of a row takes row `j % r` of the gain (and of

@@ -1,6 +1,7 @@
 /** Claims about what a backend holds: `allocate`, `upload`, `read`, disposing. */
-import { assert, assertEquals, assertGreaterOrEqual } from "@std/assert";
+import { assert, assertEquals, assertGreaterOrEqual, assertThrows } from "@std/assert";
 import { BYTES } from "../../src/backend/backend.ts";
+import { PareError } from "../../src/errors.ts";
 import { assertHeld, contract, type Expected, upload } from "./contract.ts";
 import { draw, DTYPES, edge, INTEGERS, NORMAL } from "./matrices.ts";
 
@@ -94,6 +95,17 @@ contract("hold", (claim) => {
     assertEquals(backend.live, start);
     await backend.read();
     assertEquals(backend.live, start);
+  });
+
+  claim("says what it can hold, and refuses more at the call", ({ backend }) => {
+    const { memoryBytes, batchTokens, spoolAbove, bindingBytes = Infinity } = backend.limits;
+    assert(Number.isInteger(batchTokens) && batchTokens > 0);
+    for (const bytes of [spoolAbove, memoryBytes, bindingBytes]) assertGreaterOrEqual(bytes, 4096);
+    const least = Math.min(memoryBytes, bindingBytes);
+    if (backend.name === "wasm") assertGreaterOrEqual(memoryBytes, 2 ** 32 - 2 ** 26);
+    // More than all memory, in one row, which no binding may cut.
+    if (least < Infinity) assertThrows(() => backend.allocate(1, Math.floor(least / 4) + 1), PareError);
+    return Promise.resolve();
   });
 
   claim("says what it is and where its time went", async ({ backend }) => {

@@ -14,6 +14,8 @@ const PAGE = 65536;
 const ALIGNMENT = 64;
 /** What a 32-bit memory can address: 65536 pages. */
 export const MOST_PAGES = 65536;
+/** The same in bytes. */
+export const MOST_BYTES = MOST_PAGES * PAGE;
 
 /** How often memory is asked for, and the milliseconds between: two seconds in all. */
 const ASK = 20, PAUSE = 100;
@@ -93,7 +95,7 @@ export class Heap {
         }
         throw new OutOfMemory(
           `WASM memory: ${mib(bytes)} more were needed beside ${mib(this.#used)} in use, but ` +
-            `${mib(MOST_PAGES * PAGE)} is the most, or the system has no more (${(error as Error).message}); ` +
+            `${mib(MOST_BYTES)} is the most, or the system has no more (${(error as Error).message}); ` +
             "expected smaller batches or a smaller block",
         );
       }

@@ -13,6 +13,7 @@ import type {
   Activation,
   AttentionOptions,
   Backend,
+  BackendLimits,
   Choice,
   CrossEntropyOptions,
   Dtype,
@@ -29,7 +30,7 @@ import type {
 import { controlBytes } from "./control.ts";
 import { Engine, own, ownMask } from "./engine.ts";
 import * as forward from "./forward.ts";
-import { Heap, MOST_PAGES } from "./heap.ts";
+import { Heap, MOST_BYTES, MOST_PAGES } from "./heap.ts";
 import { loadModule } from "./module.ts";
 import * as observe from "./observe.ts";
 import * as prune from "./prune.ts";
@@ -39,6 +40,11 @@ import { WasmMask } from "./tensor.ts";
 
 /** Pages that the memory begins with: the module's own data and the first stack, about 1.1 MiB, need 18. */
 const FIRST_PAGES = 32;
+/**
+ * A batch is large enough that a kernel's packing of the weights (once a batch) is 1 % of its work, small enough that its
+ * activations stay in a core's cache or near it. Half of what the memory can hold is left to weights and work.
+ */
+const FEED = { batchTokens: 1024, spoolAbove: 2 ** 30 };
 /** Bytes of each further thread's stack; kernels keep little on it. */
 const STACK = 2 ** 20;
 
@@ -82,10 +88,13 @@ export async function openWasm(options: WasmOptions = {}): Promise<Backend> {
 class Wasm implements Backend {
   readonly name = "wasm";
   readonly description: string;
+  readonly limits: BackendLimits;
   readonly #engine: Engine;
 
   constructor(engine: Engine, readonly arithmetic: string) {
     this.description = `${engine.workers} x ${arithmetic}`;
+    // What lies there now are the module's data, the stacks of the threads and the words that they meet by.
+    this.limits = { memoryBytes: MOST_BYTES - engine.memory.buffer.byteLength, ...FEED };
     this.#engine = engine;
   }
 

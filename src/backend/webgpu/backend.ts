@@ -6,6 +6,7 @@ import {
   type Activation,
   type AttentionOptions,
   type Backend,
+  type BackendLimits,
   BYTES,
   type Choice,
   type CrossEntropyOptions,
@@ -48,8 +49,12 @@ export class WebgpuBackend implements Backend {
   #device: Device;
   #host = new Host();
 
+  readonly limits: BackendLimits;
+
   constructor(device: Device, readonly description: string, readonly arithmetic: string) {
     this.#device = device;
+    const { batchTokens, spoolAbove } = device.tuning;
+    this.limits = { memoryBytes: Infinity, batchTokens, spoolAbove, bindingBytes: device.bindingLimit };
   }
 
   get live(): number {

@@ -1,6 +1,7 @@
 /**
- * The sizes that depend on what computes. Each set has been measured on the kind of device that it names; the contract
- * suite runs them all, since a tile that is never used hides its mistakes.
+ * The sizes that depend on what computes. The software set has been measured on Mesa's llvmpipe; the hardware set is
+ * reasoned from what GPUs have in common, and measured on none. The contract suite runs them all, since a tile that is never
+ * used hides its mistakes.
  */
 
 /** Sizes of tiles and workgroups. */
@@ -17,15 +18,41 @@ export interface Tuning {
   readonly strips: number;
   /** Threads that share one row in sums, selections and the like. */
   readonly lanes: number;
+  /** See `BackendLimits`. */
+  readonly batchTokens: number;
+  /** See `BackendLimits`. */
+  readonly spoolAbove: number;
 }
 
 /** The sets. */
 export const TUNINGS = {
-  /** Tiles of 8 x 8 a thread are what fits a GPU's registers; 64 threads are two or one of its subgroups. */
-  hardware: { rows: 2, cols: 2, threadRows: 8, threadCols: 16, strips: 1, lanes: 64 },
+  /**
+   * Tiles of 8 x 8 a thread are what fits a GPU's registers; 64 threads are two or one of its subgroups. 4096 tokens are 64
+   * rows of workgroups in a linear, so that a narrow one, too, has some for every core. How much memory there is WebGPU does
+   * not say: a gibibyte of hidden states fits beside the work on any device worth using.
+   */
+  hardware: {
+    rows: 2,
+    cols: 2,
+    threadRows: 8,
+    threadCols: 16,
+    strips: 1,
+    lanes: 64,
+    batchTokens: 4096,
+    spoolAbove: 2 ** 30,
+  },
   /**
    * Mesa's llvmpipe reads memory lane by lane but keeps tiles in the first-level cache, so a tile is as large as that
-   * lets it be; a workgroup is one vector of 8 lanes, which makes barriers free.
+   * lets it be; a workgroup is one vector of 8 lanes, which makes barriers free. Batches are those of the WASM backend.
    */
-  software: { rows: 6, cols: 4, threadRows: 1, threadCols: 8, strips: 2, lanes: 8 },
+  software: {
+    rows: 6,
+    cols: 4,
+    threadRows: 1,
+    threadCols: 8,
+    strips: 2,
+    lanes: 8,
+    batchTokens: 1024,
+    spoolAbove: 2 ** 30,
+  },
 } as const satisfies Record<string, Tuning>;
