@@ -42,9 +42,9 @@ async function find(reference: string, runs: string | undefined): Promise<Found>
     };
   }
   using registry = Registry.open(registryPath, { mode: "read" });
-  const found = registry.get(reference);
+  const found = registry.search(reference);
   if (!found) {
-    throw new PareError(`${reference}: neither a run of the registry nor a manifest; deno task serve shows runs`);
+    throw new PareError(`${reference}: neither a run of the registry nor a manifest; pare runs list shows runs`);
   }
   if (found.status !== "finished") {
     throw new PareError(`run ${reference} is ${found.status}: there is nothing to compare`);

@@ -10,7 +10,7 @@ export const verifyCommand = {
   flags: {
     run: required(text({
       metavar: "RUN|MANIFEST|DIR",
-      help: "A run's id, a manifest, or a pruned model's directory with its manifest.",
+      help: "A run's id, the beginning of it or its name, a manifest, or a pruned model's directory with its manifest.",
     })),
     model: text({
       metavar: "DIR|FILE.gguf|ID",

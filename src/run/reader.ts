@@ -141,10 +141,10 @@ export class RunReader {
   }
 
   /**
-   * The run that a person means by an id, the beginning of one, or a name.
-   * @throws PareError if there is none, or several.
+   * The run that a person means by an id, the beginning of one, or a name; undefined if there is none.
+   * @throws PareError if there are several.
    */
-  find(reference: string): RunRecord {
+  search(reference: string): RunRecord | undefined {
     const exact = this.get(reference);
     if (exact) return exact;
     const named = this.list({ name: reference }).runs;
@@ -153,14 +153,17 @@ export class RunReader {
       `${RUNS} WHERE substr(id, 1, length(:reference)) = :reference ORDER BY seq DESC LIMIT :count`,
       { ...this.#clock(), reference, count: PAGE },
     ).map(({ run }) => run);
-    const quoted = JSON.stringify(reference);
-    if (!runs.length) throw new PareError(`the registry of runs ${this.file.path} has no run ${quoted}`);
-    if (runs.length > 1) {
-      throw new PareError(
-        `${quoted} means ${runs.length} runs: ${runs.map(({ id }) => id).join(", ")}; expected one of them`,
-      );
-    }
-    return runs[0];
+    if (runs.length < 2) return runs[0];
+    const ids = runs.map(({ id }) => id).join(", ");
+    throw new PareError(`${JSON.stringify(reference)} means ${runs.length} runs: ${ids}; expected one of them`);
+  }
+
+  /** The same. @throws PareError if there is none, too. */
+  find(reference: string): RunRecord {
+    const found = this.search(reference);
+    if (found) return found;
+    const what = `no run ${JSON.stringify(reference)}; pare runs list shows all`;
+    throw new PareError(`the registry of runs ${this.file.path} has ${what}`);
   }
 
   /** The newest run that carried out this plan to its end; undefined if there is none. */

@@ -22,6 +22,10 @@ export function mapRequests(shape: Shape, method: Method, common: Request, map: 
     if (typeof asked !== "number" && typeof asked !== "string") {
       throw new PareError(`--sparsity-map ${glob}: expected a share such as 0.5 or a pattern such as "2:4"`);
     }
+    if (typeof asked === "number" && asked > 1 && asked < 100) {
+      const share = Number((asked / 100).toPrecision(12));
+      throw new PareError(`--sparsity-map ${glob}: ${asked}: expected a share in [0, 1); did you mean ${share}?`);
+    }
     try {
       const part = typeof asked === "number" ? { sparsity: asked } : { pattern: parsePattern(asked) };
       return { matches, request: makeRequest(method, { ...part, group, variant }) };

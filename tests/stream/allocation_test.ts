@@ -50,6 +50,7 @@ Deno.test("a map that is none, asks for nonsense or names no linear is refused",
     '--sparsity-map q_proj: expected a share such as 0.5 or a pattern such as "2:4"',
   );
   assertEquals(refusal({ q_proj: 1 }), "--sparsity-map q_proj: --sparsity 1: expected a share in [0, 1)");
+  assertEquals(refusal({ q_proj: 55 }), "--sparsity-map q_proj: 55: expected a share in [0, 1); did you mean 0.55?");
   const wide = mapRequests(shape, wanda, half, { "up_proj": "31:33" });
   assertEquals(
     assertThrows(() => chooseTargets(shape, wide), PareError).message,
