@@ -10,7 +10,8 @@ export const evalCommand = {
     model,
     corpus: text({
       metavar: "wikitext2|FILE",
-      help: 'WikiText-2\'s test split from the Hub, a plain text file, or JSONL with a "text" in every line.',
+      help:
+        'WikiText-2\'s test split from the Hub, a plain text file, or JSONL with a "text" in every line; - is stdin.',
       otherwise: "wikitext2",
     }),
     tokens: text({

@@ -41,7 +41,7 @@ const flags = {
       "The text that inputs are measured on. c4 is fetched from the Hub once, as the published code draws it. sample " +
       "is a few chapters of Austen that come with Pare, for a first try without network. A file is plain text, JSONL " +
       'with a "text" in every line, or safetensors with token ids as I32 "calibration", sequences x tokens, which is ' +
-      "used whole unless --samples or --seqlen say less.",
+      "used whole unless --samples or --seqlen say less; - is stdin.",
     fallback: "c4",
   }),
   samples: integer(1, { help: "Calibration sequences.", otherwise: "128", aliases: ["nsamples"] }),

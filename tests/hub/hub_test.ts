@@ -25,6 +25,9 @@ async function publish(hub: FakeHub, name: string): Promise<Map<string, Uint8Arr
   return files;
 }
 
+/** Tries that follow each other at once. */
+const AT_ONCE = { wait: () => Promise.resolve() };
+
 /** The repository's folder in the cache. */
 const folder = (home: string, name: string) => `${home}/hub/models--pare--${name}`;
 
@@ -102,12 +105,12 @@ Deno.test("a connection that is cut goes on where it broke off, as often as it t
   withHub(async (hub) => {
     const files = await publish(hub, "tiny-qwen3");
     hub.faults.cuts = [0, 0, 0]; // the small files: one each, then again
-    await fetchFromHub("pare/tiny-qwen3", { revision: "main" });
+    await fetchFromHub("pare/tiny-qwen3", { ...AT_ONCE, revision: "main" });
     hub.put("models/pare/again", "config.json", "{}");
     hub.put("models/pare/again", "model.safetensors", files.get("model.safetensors") as Uint8Array<ArrayBuffer>);
     hub.seen.length = 0;
     hub.faults.cuts = [2, 100_000, 50_000, 1, 1, 1, 1];
-    const directory = await fetchFromHub("pare/again");
+    const directory = await fetchFromHub("pare/again", AT_ONCE);
     assertEquals(await Deno.readFile(`${directory}/model.safetensors`), files.get("model.safetensors"));
     const ranges = hub.downloads().filter((download) => download.startsWith("cdn")).map((line) => line.split(" ")[2]);
     assertEquals(ranges, [
@@ -155,7 +158,7 @@ Deno.test("a server without ranges is asked for all of it again", () =>
     hub.put("models/pare/tiny-llama3", "README.md", "");
     hub.faults.noRanges = true;
     hub.faults.cuts = [700, 2, 200_000]; // config.json passes; the licence and the weights are cut
-    const directory = await fetchFromHub("pare/tiny-llama3");
+    const directory = await fetchFromHub("pare/tiny-llama3", AT_ONCE);
     for (const [name, bytes] of files) assertEquals(await Deno.readFile(`${directory}/${name}`), bytes);
   }));
 
@@ -164,7 +167,7 @@ Deno.test("a connection that goes silent counts as cut", () =>
     const files = await publish(hub, "tiny-llama3");
     Deno.env.set("HF_HUB_DOWNLOAD_TIMEOUT", "0.3");
     hub.faults.stalls = [10, 1];
-    const directory = await fetchFromHub("pare/tiny-llama3");
+    const directory = await fetchFromHub("pare/tiny-llama3", AT_ONCE);
     for (const [name, bytes] of files) assertEquals(await Deno.readFile(`${directory}/${name}`), bytes);
     assert(hub.downloads().includes("hub config.json bytes=10-"));
   }));
@@ -191,10 +194,10 @@ Deno.test("a server that stumbles is asked again, one that stays down is an erro
   withHub(async (hub) => {
     await publish(hub, "tiny-llama3");
     hub.faults.unavailable = 2;
-    await fetchFromHub("pare/tiny-llama3");
+    await fetchFromHub("pare/tiny-llama3", AT_ONCE);
     hub.faults.unavailable = Infinity;
     await assertRejects(
-      () => fetchFromHub("pare/tiny-qwen2"),
+      () => fetchFromHub("pare/tiny-qwen2", AT_ONCE),
       PareError,
       `the Hub at ${hub.endpoint} answered 503 Service Unavailable for model pare/tiny-qwen2`,
     );
@@ -249,7 +252,7 @@ Deno.test("a Hub out of reach is an error that says what to do instead", () =>
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     listener.close();
     const closed = `http://127.0.0.1:${(listener.addr as Deno.NetAddr).port}`;
-    const error = await assertRejects(() => fetchFromHub("pare/model", { endpoint: closed }), PareError);
+    const error = await assertRejects(() => fetchFromHub("pare/model", { ...AT_ONCE, endpoint: closed }), PareError);
     assertMatch(
       (error as PareError).message,
       /^cannot reach the Hub at http:\/\/127.0.0.1:\d+ for model pare\/model \(.*refused.*\); without a network, give the directory of a model on this machine$/,

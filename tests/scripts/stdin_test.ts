@@ -37,7 +37,8 @@ Deno.test("--calibration - and --corpus /dev/stdin read stdin, inside the sandbo
       ...model,
       "--samples",
       "2",
-      "--calibration=-",
+      "--calibration",
+      "-",
       "--dry-run",
     );
     assertEquals([calibration.sha256, calibration.description], [drawn.sha256, "stdin"]);
