@@ -11,7 +11,10 @@ import { mkdirSync, statSync } from "node:fs";
 import { PareError } from "../errors.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
 
-/** Milliseconds that a writer waits for another one. A transaction takes well under a millisecond; a stalled disk may take seconds. */
+/**
+ * Milliseconds that a writer waits for another one, as long as none comes to an end. A transaction takes well under a
+ * millisecond; a stalled disk may take seconds.
+ */
 const PATIENCE = 15_000;
 
 /** Milliseconds between two tries where SQLite does not wait by itself: about as long as making the tables takes. */
@@ -168,11 +171,32 @@ function keepLog(database: DatabaseSync): void {
 }
 
 /**
+ * Does what may find the file locked. Many writers on a busy machine may keep one out for longer than it waits; as long as
+ * they come to ends it waits on, and gives up on one that hangs.
+ */
+export function patiently<T>(database: DatabaseSync, act: () => T): T {
+  if (database.isTransaction) return act(); // the file is this one's already
+  while (true) {
+    const before = countOthers(database);
+    try {
+      return act();
+    } catch (error) {
+      if (!(error as Error).message?.startsWith(LOCKED) || countOthers(database) === before) throw error;
+    }
+  }
+}
+
+/** A number that changes with every transaction that another connection has committed. */
+function countOthers(database: DatabaseSync): number {
+  return (database.prepare("PRAGMA data_version").get() as Row).data_version;
+}
+
+/**
  * Does everything or nothing, and sees one state of the file.
  * @param kind Begun as a writer (immediate), no other one comes between what is read and what is written.
  */
 export function transact<T>(database: DatabaseSync, act: () => T, kind: "IMMEDIATE" | "DEFERRED" = "IMMEDIATE"): T {
-  database.exec(`BEGIN ${kind}`);
+  patiently(database, () => database.exec(`BEGIN ${kind}`));
   try {
     const result = act();
     database.exec("COMMIT");

@@ -3,7 +3,7 @@
  * handed on.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { inWords, type Mode, openDatabase, transact } from "./database.ts";
+import { inWords, type Mode, openDatabase, patiently, transact } from "./database.ts";
 
 /** What a statement's parameters take: by name, or in order. */
 export type Values = (string | number | null | Record<string, string | number | null>)[];
@@ -36,7 +36,7 @@ export class Statements implements Disposable {
 
   /** Changes something. */
   run(sql: string, ...values: Values): void {
-    inWords(this.path, () => this.#statement(sql).run(...values as []));
+    inWords(this.path, () => patiently(this.#database, () => this.#statement(sql).run(...values as [])));
   }
 
   /** The first row, as `read` understands it; a row that it cannot read is a damaged file. */
