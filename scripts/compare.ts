@@ -39,7 +39,14 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   const shape = readShape(checkpoint);
   for (const { request } of jobs) chooseTargets(shape, request);
   const targets = chooseTargets(shape, jobs[0].request);
-  const place = reserve(values.out, [checkpoint.path, ...checkpoint.sources], values.force, false);
+  const place = reserve(
+    values.out,
+    [checkpoint.path, ...checkpoint.sources],
+    values.force,
+    false,
+    context.syncDirectory,
+  );
+  if (values.replaces) terminal.note(values.replaces);
   using _place = { [Symbol.dispose]: () => place.abort() };
   const text = {
     tokenizer: () => loadTokenizer((file) => checkpoint.readText(file), checkpoint.path),
@@ -87,7 +94,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
       const label = `${name} ${asked}${note}`, start = performance.now();
       peakBytes = 0;
       {
-        await using writer = await createWriter(checkpoint, values.passing!, { force: true });
+        await using writer = await createWriter(checkpoint, place.passing);
         signal.addEventListener("abort", () => writer.abort());
         const reports = await prune({
           ...pass(label),
@@ -105,7 +112,8 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
         const seconds = (performance.now() - start) / 1000 + (owl ? outlierSeconds : 0);
         const pruningPeak = peakBytes || Deno.memoryUsage().rss;
         await writer.finish();
-        const { perplexity, sparsity } = await score(`${label}, perplexity`, values.passing!);
+        const { perplexity, sparsity } = await score(`${label}, perplexity`, place.passing);
+        await Deno.remove(place.passing, { recursive: true });
         const metricSeconds = reports.reduce((sum, report) => sum + report.seconds, 0);
         rows.push({ method: name, asked, sparsity, perplexity, metricSeconds, seconds, peakBytes: pruningPeak });
       }
@@ -204,8 +212,6 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   } catch (error) {
     recorder.fail(error, signal.aborted);
     throw error;
-  } finally {
-    await Deno.remove(values.passing!, { recursive: true }).catch(() => {});
   }
 }
 

@@ -17,10 +17,10 @@ import { labelsOf } from "./record.ts";
 import { Reach } from "./sandbox.ts";
 import { fetching } from "./shared.ts";
 
-/** The flags as they are given, where hidden states would be spooled to, and where a pruned model stands for a while. */
+/** The flags as they are given, where hidden states would be spooled to, and what is lost. */
 export type Given = Values<typeof compareCommand.flags> & {
   readonly spoolFile?: string;
-  readonly passing?: string;
+  readonly replaces?: string;
   readonly registry?: string;
   readonly files?: readonly string[];
 };
@@ -86,7 +86,7 @@ export async function enter(given: Given, { terminal }: Context) {
   const model = await reach.model(given.model, fetches);
   const calibration = jobs.some(isCalibrated) ? await reach.corpus(given.calibration, "train", fetches) : undefined;
   const corpus = await reach.corpus(given.tokens ?? given.corpus ?? "wikitext2", "test", fetches);
-  reach.output(given.out, model, given.force);
+  const replaces = reach.output(given.out, model, given.force);
   return {
     values: {
       ...given,
@@ -95,7 +95,7 @@ export async function enter(given: Given, { terminal }: Context) {
       tokens: undefined,
       corpus: corpus.name,
       files: [calibration?.file, corpus.file].filter((path) => path !== undefined),
-      passing: reach.passing(given.out),
+      replaces,
       spoolFile: reach.spool(given.spool),
       registry: reach.registry(given.runs),
     },

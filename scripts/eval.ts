@@ -1,5 +1,6 @@
 /** `deno task eval`: perplexity of a model, beside the three things without which it means nothing. */
 import { join } from "node:path";
+import { disk, replaceFile } from "../src/checkpoint/disk.ts";
 import { evalCommand } from "../src/cli/eval_command.ts";
 import type { Values } from "../src/cli/flags.ts";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
@@ -35,8 +36,10 @@ const NEW_CARD = `.${CARD_FILE}.partial`;
 async function addToCard(model: string, perplexities: readonly PerplexityRecord[]): Promise<void> {
   const path = join(model, CARD_FILE), next = join(model, NEW_CARD);
   try {
-    await Deno.writeTextFile(next, withPerplexities(await Deno.readTextFile(path), perplexities));
-    await Deno.rename(next, path);
+    replaceFile(next, withPerplexities(await Deno.readTextFile(path), perplexities));
+    await disk.sync(next);
+    disk.rename(next, path);
+    await disk.sync(model);
   } catch (error) {
     await Deno.remove(next).catch(() => {});
     throw new PareError(`--card: ${path}: ${(error as Error).message}`, { cause: error });
@@ -54,7 +57,7 @@ export async function enter(given: Given, { terminal }: Context) {
     if (!await isFile(join(model, MANIFEST_FILE))) {
       throw new PareError(`--card: ${given.model} has no ${MANIFEST_FILE}: it is no model that Pare has pruned`);
     }
-    for (const name of [CARD_FILE, NEW_CARD]) reach.write(join(model, name));
+    for (const name of [CARD_FILE, NEW_CARD]) reach.replace(join(model, name));
   }
   return {
     values: {

@@ -87,12 +87,14 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     backend: { name: backend.name, description: backend.description },
     calibration: calibration && corpusOf(calibration),
     plan,
+    ...given.replaces && { replaces: values.out },
   };
   const lines = planLines(plan, `${backend.name} (${backend.description})`);
   if (calibration) {
     const { sequences, length, description } = calibration;
     lines.unshift(`calibration: ${sequences} x ${length} tokens of ${description}`);
   }
+  if (given.replaces) lines.push(given.replaces);
   // Hashing a model reads all of it: nobody is to wait for that who only asks how long it would take.
   if (values.dryRun && !values.json && !given.planned) return { text: lines.join("\n"), json };
   const { pattern, ...asked } = request, { blocks = null, include, exclude } = values;
@@ -140,6 +142,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     force: values.force,
     plan: manifest.planId,
     resume: values.resume,
+    syncParent: context.syncDirectory,
   });
   signal.addEventListener("abort", () => writer.abort());
   const entries = writer.steps.map(({ entry }) => entry as Entry);

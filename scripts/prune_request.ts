@@ -56,12 +56,13 @@ export function understand(values: PruneValues) {
   return { method, request, solve, owl, calibrated: method.statistic !== "none" || owl };
 }
 
-/** The flags as they are given, and what the launcher has found: files by their paths. */
+/** The flags as they are given, and what the launcher has found: files by their paths, and what is lost. */
 export type Given = Parameters<typeof settle>[0] & {
   readonly spoolFile?: string;
   readonly registry?: string;
   readonly calibrationFile?: string;
   readonly planned?: Plan;
+  readonly replaces?: string;
 };
 
 /** Fetches what the run needs, and says what it may touch. */
@@ -74,8 +75,10 @@ export async function enter(asked: Given, { terminal }: Context) {
   const model = await reach.model(values.model, fetches);
   const corpus = calibrated ? await reach.corpus(values.calibration, "train", fetches) : undefined;
   // What is there may be what this run would write: that is seen once it is known what it would be.
-  const there = !values.force && values.out !== undefined && await isFile(`${values.out}/${MANIFEST_FILE}`);
-  if (!values.dryRun && values.out !== undefined) reach.output(values.out, model, values.force || there);
+  const there = values.out !== undefined && await isFile(`${values.out}/${MANIFEST_FILE}`);
+  const replaces = values.out === undefined
+    ? undefined
+    : reach.output(values.out, model, values.force, there, !values.dryRun);
   if (values.sparsityMap !== undefined) reach.read(values.sparsityMap);
   return {
     values: {
@@ -86,6 +89,7 @@ export async function enter(asked: Given, { terminal }: Context) {
       spoolFile: reach.spool(values.spool),
       registry: values.dryRun ? undefined : reach.registry(values.runs),
       planned,
+      replaces,
     },
     permissions: reach.permissions,
   };

@@ -6,13 +6,19 @@ import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { defaultRegistry } from "../src/run/place.ts";
 import type { Permissions } from "../src/cli/sandbox.ts";
+import { showBytes } from "../src/cli/units.ts";
+import { listDirectory, refuseForeign } from "../src/checkpoint/listing.ts";
+import { isReadOrCopied } from "../src/checkpoint/side_files.ts";
 import {
+  checkPlace,
   fetchCorpus,
   type FetchOptions,
   firstMissing,
   type LocalCorpus,
   locateCheckpoint,
   PareError,
+  replacedBy,
+  type Room,
   tryPlace,
   workshopOf,
 } from "../src/mod.ts";
@@ -25,15 +31,28 @@ const PARE = fileURLToPath(new URL("..", import.meta.url));
 export class Reach {
   readonly #read = new Set([PARE]);
   readonly #write = new Set<string>();
+  readonly #deny = new Set<string>();
 
-  /** The model as a path that needs no network. What its directory links to may be read as well (the Hub's cache). */
+  /**
+   * The model as a path that needs no network. Its directory may be read, and the files that links in it are followed to (the
+   * Hub's cache), but neither where other links lead nor what lies in directories within it.
+   * @throws PareError if it is no model, or a file of it leads elsewhere.
+   */
   async model(reference: string, options: FetchOptions): Promise<string> {
     const path = await locateCheckpoint(reference, options);
     this.read(path);
     if ((await Deno.stat(path)).isDirectory) {
-      for await (const { name, isSymlink } of Deno.readDir(path)) if (isSymlink) this.read(join(path, name));
+      const listing = await listDirectory(path), { files, foreign, others } = listing;
+      refuseForeign(listing, isReadOrCopied);
+      for (const { target } of files.values()) if (target !== undefined) this.#read.add(target);
+      for (const name of [...foreign.keys(), ...others]) this.#denyIn(path, name);
     }
     return path;
+  }
+
+  /** An entry of a directory that may be read otherwise; where the entry is a link, what it leads to is not meant. */
+  #denyIn(directory: string, name: string): void {
+    for (const each of names(directory)) this.#deny.add(join(each, name));
   }
 
   /** A corpus under a name that needs no network. */
@@ -54,26 +73,38 @@ export class Reach {
     for (const each of names(path)) this.#write.add(each);
   }
 
-  /**
-   * The output: its directory, and the workshop beside it where it is made.
-   * @throws PareError if the output cannot be there.
-   */
-  output(out: string, model: string, force: boolean): void {
-    tryPlace(out, [model], force);
-    for (const path of names(out)) {
-      this.write(path);
-      this.write(workshopOf(path));
-      const missing = firstMissing(dirname(path));
-      if (missing) this.write(missing);
+  /** A file of a directory, to be written anew: nothing that stands there under its name is followed. */
+  replace(path: string): void {
+    for (const directory of names(dirname(path))) {
+      for (const set of [this.#read, this.#write]) set.add(join(directory, basename(path)));
     }
   }
 
-  /** A directory beside the output where a model may stand while it is needed. */
-  passing(out: string): string {
-    const path = join(dirname(resolve(out)), `.${basename(resolve(out))}.passing`);
-    this.write(path);
-    this.write(workshopOf(path));
-    return path;
+  /**
+   * The output: its directory, and the workshop beside it where it is made.
+   * @param force Whether what Pare wrote there is replaced.
+   * @param there Whether what is there may be what the run would write: that is seen once it is known what it would be.
+   * @param made Whether the output is made; of one that is only thought of nothing may be touched.
+   * @returns What is lost by it, for a person; undefined for nothing.
+   * @throws PareError if the output cannot be there.
+   */
+  output(out: string, model: string, force: boolean, there = false, made = true): string | undefined {
+    const room = force ? "owned" : there ? "any" : "empty";
+    if (made) this.#make(out, model, room);
+    else checkPlace(out, [model], room);
+    const lost = force ? replacedBy(out) : undefined;
+    return lost && `replaces: ${out}, which Pare wrote: ${lost.files} files, ${showBytes(lost.bytes)}`;
+  }
+
+  #make(out: string, model: string, room: Room): void {
+    tryPlace(out, [model], room);
+    for (const path of names(out)) {
+      this.write(path);
+      // A link has its workshop beside what it leads to.
+      if (!isLink(path)) this.replace(workshopOf(path));
+      const missing = firstMissing(dirname(path));
+      if (missing) this.write(missing);
+    }
   }
 
   /** The file that hidden states would be spooled to, in this directory or the system's own. */
@@ -106,12 +137,36 @@ export class Reach {
 
   /** All of it. */
   get permissions(): Permissions {
-    return { read: [...this.#read], write: [...this.#write] };
+    // What is in the way of something that may be touched stays open: who named that has named the way.
+    const open = [...this.#read, ...this.#write];
+    const deny = [...this.#deny].filter((path) => !open.some((each) => each === path || each.startsWith(`${path}/`)));
+    return { read: [...this.#read], write: [...this.#write], ...deny.length && { deny } };
   }
 }
 
-/** A registry's file and those that SQLite keeps beside it. */
-const registryFiles = (path: string): string[] => ["", "-wal", "-shm"].map((end) => path + end);
+/**
+ * A registry's file and those that SQLite keeps beside it. The registry is where a person says, a link too; those beside it
+ * are SQLite's own, and it would write through a link that somebody has put there.
+ * @throws PareError if one is a link.
+ */
+function registryFiles(path: string): string[] {
+  return names(path).flatMap((each) => {
+    const beside = ["-journal", "-wal", "-shm"].map((end) => each + end);
+    for (const file of beside) {
+      if (isLink(file)) throw new PareError(`--runs ${path}: ${file} is a link: expected a file of SQLite's or none`);
+    }
+    return [each, ...beside.slice(1)];
+  });
+}
+
+function isLink(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isSymlink;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
 
 /** A path, absolute, as it is named and as it is without links; the end of it need not be there. */
 function names(path: string): string[] {

@@ -39,7 +39,16 @@ export { type BackendChoice, type BackendOptions, openBackend } from "./backend/
 export type { Checkpoint, TensorInfo } from "./checkpoint/checkpoint.ts";
 export type { ConnectionOptions, HubOptions, HubProgress } from "./checkpoint/hub.ts";
 export { locateCheckpoint, openCheckpoint, type OpenOptions } from "./checkpoint/open.ts";
-export { firstMissing, type Place, reserve, tryPlace, workshopOf } from "./checkpoint/place.ts";
+export {
+  checkPlace,
+  firstMissing,
+  type Place,
+  replacedBy,
+  reserve,
+  type Room,
+  tryPlace,
+  workshopOf,
+} from "./checkpoint/place.ts";
 export { release } from "./checkpoint/release.ts";
 export type { Step } from "./checkpoint/journal.ts";
 export type { Source } from "./checkpoint/source.ts";

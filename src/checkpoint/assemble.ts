@@ -7,6 +7,7 @@ import { PareError } from "../errors.ts";
 import type { Checkpoint, TensorInfo } from "./checkpoint.ts";
 import { allFinite } from "./finite.ts";
 import { decodeText } from "./json.ts";
+import { refusePointer } from "./kinds.ts";
 import { quote } from "./quote.ts";
 import { coalesce, locateRows, pieces } from "./ranges.ts";
 import type { Safetensors } from "./safetensors.ts";
@@ -76,6 +77,7 @@ export function assemble(shards: ReadonlyMap<string, Shard>, beside: Beside): Ch
     },
     async readText(file) {
       const bytes = await beside.readFile(file);
+      if (bytes) refusePointer(bytes, `${path}/${file}`);
       return bytes && decodeText(bytes, `${file} of ${path}`);
     },
     async [Symbol.asyncDispose]() {

@@ -2,7 +2,6 @@
  * A Hugging Face directory as a {@linkcode Checkpoint}: config.json, and the weights in model.safetensors or in the
  * shards that model.safetensors.index.json lists. It is read where it lies; only the headers are held.
  */
-import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "npm:zod@4.6.7";
 import { PareError } from "../errors.ts";
@@ -10,14 +9,12 @@ import { assemble, type Shard } from "./assemble.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { openFile } from "./file.ts";
 import { parseObject } from "./json.ts";
+import { LONGEST_POINTER, refusePointer, refuseQuantised, withoutWeights } from "./kinds.ts";
+import { listDirectory, refuseForeign } from "./listing.ts";
 import { quote } from "./quote.ts";
 import { readSafetensors } from "./safetensors.ts";
-import { isSideFile, LARGEST_SIDE_FILE } from "./side_files.ts";
+import { INDEX, isReadOrCopied, isSideFile, LARGEST_SIDE_FILE, SINGLE } from "./side_files.ts";
 import type { Source } from "./source.ts";
-import { systemError } from "./system_error.ts";
-
-const SINGLE = "model.safetensors";
-const INDEX = "model.safetensors.index.json";
 
 const IndexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
 
@@ -29,15 +26,16 @@ export async function openDirectory(path: string): Promise<Checkpoint> {
   const { files, omitted } = await list(path);
   const beside = new Set(files);
   if (!beside.has("config.json")) throw new PareError(`${path} is not a model directory: it has no config.json`);
-  const config = parseObject(await readWhole(join(path, "config.json")), join(path, "config.json"));
+  const config = await readObject(join(path, "config.json"));
 
   await using opened = new AsyncDisposableStack();
   const shards = new Map<string, Shard>();
   const index = omitted.includes(SINGLE) ? undefined : await readIndex(path, beside, omitted);
   for (const name of index ? [...new Set(index.values())].sort() : [SINGLE]) {
-    const source = opened.use(await openShard(path, name));
+    const source = opened.use(await openShard(path, name, omitted));
     shards.set(name, { source, ...await readSafetensors(source) });
   }
+  refuseQuantised(path, config, [...shards.values()].flatMap(({ entries }) => [...entries.values()]));
   if (index) compare(index, shards, path);
   const checkpoint = assemble(shards, {
     path,
@@ -53,16 +51,10 @@ export async function openDirectory(path: string): Promise<Checkpoint> {
 
 /** What lies in the directory: files that belong to a copy of the model, and other files. */
 async function list(path: string): Promise<{ files: string[]; omitted: string[] }> {
-  const files: string[] = [];
-  const omitted: string[] = [];
-  try {
-    for (const name of (await readdir(path)).sort()) {
-      // Links are followed (the Hub's cache is made of them); one that leads nowhere is no file.
-      const found = await stat(join(path, name)).catch(() => undefined);
-      if (found?.isFile()) (isSideFile(name) && found.size <= LARGEST_SIDE_FILE ? files : omitted).push(name);
-    }
-  } catch (error) {
-    throw systemError("read", path, error);
+  const listing = await listDirectory(path), files: string[] = [], omitted: string[] = [];
+  refuseForeign(listing, isReadOrCopied);
+  for (const [name, { bytes }] of listing.files) {
+    (isSideFile(name) && bytes <= LARGEST_SIDE_FILE ? files : omitted).push(name);
   }
   return { files, omitted };
 }
@@ -74,11 +66,13 @@ async function readIndex(
   omitted: readonly string[],
 ): Promise<ReadonlyMap<string, string>> {
   if (!beside.has(INDEX)) {
+    const why = withoutWeights(path, [...beside, ...omitted], await adapterBase(path, beside));
+    if (why) throw new PareError(why);
     const other = omitted.length > 0 ? ` (of ${omitted.slice(0, 3).map(quote).join(", ")} it can read none)` : "";
     throw new PareError(`${path} holds no weights: neither ${SINGLE} nor ${INDEX} is there${other}`);
   }
   const file = join(path, INDEX);
-  const parsed = IndexSchema.safeParse(parseObject(await readWhole(file), file));
+  const parsed = IndexSchema.safeParse(await readObject(file));
   if (!parsed.success) throw new PareError(`${file}: weight_map must map tensor names to file names`);
   const map = new Map(Object.entries(parsed.data.weight_map));
   for (const [name, shard] of map) {
@@ -92,11 +86,15 @@ async function readIndex(
 }
 
 /** Opens a shard that the index (or the format) says is there. */
-async function openShard(path: string, shard: string): Promise<Source> {
-  if (!await stat(join(path, shard)).catch(() => undefined)) {
+async function openShard(path: string, shard: string, there: readonly string[]): Promise<Source> {
+  if (!there.includes(shard)) {
     throw new PareError(`${path}: shard ${quote(shard)} is missing, though ${INDEX} names it`);
   }
-  return await openFile(join(path, shard));
+  await using opened = new AsyncDisposableStack();
+  const source = opened.use(await openFile(join(path, shard)));
+  if (source.size < LONGEST_POINTER) refusePointer(await source.read(0, source.size), source.name);
+  opened.move(); // the checkpoint closes it
+  return source;
 }
 
 /** Index and shards must name the same tensors, in the same places. */
@@ -119,4 +117,18 @@ function compare(index: ReadonlyMap<string, string>, shards: ReadonlyMap<string,
 async function readWhole(path: string): Promise<Uint8Array<ArrayBuffer>> {
   await using source = await openFile(path);
   return await source.read(0, source.size);
+}
+
+/** A JSON object out of a file that a model cannot be without. */
+async function readObject(path: string): Promise<Record<string, unknown>> {
+  const bytes = await readWhole(path);
+  refusePointer(bytes, path);
+  return parseObject(bytes, path);
+}
+
+/** The model that an adapter says it is for, if this is one and it says so. */
+export async function adapterBase(path: string, files: ReadonlySet<string>): Promise<string | undefined> {
+  if (!files.has("adapter_config.json")) return undefined;
+  const { base_model_name_or_path: base } = await readObject(join(path, "adapter_config.json"));
+  return typeof base === "string" ? base : undefined;
 }

@@ -146,7 +146,7 @@ async function bring(
   if (await cache.has(commit, file.path)) return;
   const blob = cache.blob(file.digest);
   await cache.locked(file.digest, async () => {
-    if (!await exists(blob)) await download(client, commit, file, blob, onProgress);
+    if (!await cache.hasBlob(file.digest)) await download(client, commit, file, blob, onProgress);
   });
   await cache.link(commit, file.path, file.digest);
 }

@@ -3,9 +3,10 @@
  * for every step, with the SHA-256 of each tensor that it wrote. Nothing forces lines or tensors to the disk in order:
  * whoever resumes believes a line only if the tensors are what it says, and forgets it and all that follow otherwise.
  */
-import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { z } from "npm:zod@4.6.7";
 import { PareError } from "../errors.ts";
+import { appendToFile, replaceFile } from "./disk.ts";
 import { sha256 } from "./sha256.ts";
 
 /** One finished step: what its owner wants to know of it, and the tensors that it wrote. */
@@ -30,7 +31,7 @@ export class Journal {
 
   /** A new journal of a plan. */
   static begin(path: string, plan: string): Journal {
-    writeFileSync(path, JSON.stringify({ plan }) + "\n");
+    replaceFile(path, JSON.stringify({ plan }) + "\n");
     return new Journal(path, []);
   }
 
@@ -55,13 +56,13 @@ export class Journal {
       if (!step.success || !await holds(step.data as Step, read)) break;
       steps.push(step.data as Step);
     }
-    writeFileSync(path, [{ plan }, ...steps].map((line) => JSON.stringify(line) + "\n").join(""));
+    replaceFile(path, [{ plan }, ...steps].map((line) => JSON.stringify(line) + "\n").join(""));
     return new Journal(path, steps);
   }
 
   /** Notes a finished step. */
   append(step: Step): void {
-    appendFileSync(this.path, JSON.stringify(step) + "\n");
+    appendToFile(this.path, JSON.stringify(step) + "\n");
     this.length++;
   }
 }

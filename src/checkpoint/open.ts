@@ -6,11 +6,13 @@ import { open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { PareError } from "../errors.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { openDirectory } from "./directory.ts";
+import { adapterBase, openDirectory } from "./directory.ts";
 import { openGguf } from "./gguf.ts";
-import { exists } from "./hub/cache.ts";
 import { isGguf } from "./gguf/header.ts";
 import { fetchFromHub, type HubOptions, isHubId } from "./hub.ts";
+import { LONGEST_POINTER, refusePointer, withoutWeights } from "./kinds.ts";
+import { listDirectory, refuseForeign } from "./listing.ts";
+import { INDEX } from "./side_files.ts";
 import { systemCode, systemError } from "./system_error.ts";
 
 /** How to open a checkpoint; all of it concerns one from the Hub. */
@@ -25,12 +27,14 @@ export async function locateCheckpoint(reference: string, options: OpenOptions =
   const found = await stat(reference).catch((error) => {
     if (systemCode(error) !== "ENOENT") throw systemError("read", reference, error);
   });
-  if (found?.isDirectory()) {
-    if (await exists(join(reference, "config.json"))) return reference;
-    throw new PareError(`${reference} is not a model directory: it has no config.json`);
-  }
+  if (found?.isDirectory()) return await locateIn(reference);
   if (found) {
-    if (found.isFile() && isGguf(await firstBytes(reference))) return reference;
+    const bytes = found.isFile() ? await firstBytes(reference) : new Uint8Array();
+    if (isGguf(bytes)) return reference;
+    refusePointer(bytes, reference);
+    if (/\.safetensors$/i.test(reference)) {
+      throw new PareError(`${reference} is one file of a model: give its directory, which has config.json as well`);
+    }
     throw new PareError(
       `${reference} is no model: a directory with config.json and safetensors, or a GGUF file, was expected`,
     );
@@ -52,14 +56,30 @@ export async function openCheckpoint(reference: string, options: OpenOptions = {
   return (await stat(path)).isDirectory() ? await openDirectory(path) : await openGguf(path);
 }
 
+/**
+ * What of a directory is the model: itself, or a GGUF file that is its only weights.
+ * @throws PareError saying what it is instead.
+ */
+async function locateIn(directory: string): Promise<string> {
+  const listing = await listDirectory(directory), names = [...listing.files.keys(), ...listing.foreign.keys()];
+  const ggufs = names.filter((name) => /\.gguf$/i.test(name));
+  if (ggufs.length === 1 && !names.some((name) => name.endsWith(".safetensors") || name === INDEX)) {
+    refuseForeign(listing, (name) => name === ggufs[0]);
+    return await locateCheckpoint(join(directory, ggufs[0]));
+  }
+  if (names.includes("config.json")) return directory;
+  const why = withoutWeights(directory, names, await adapterBase(directory, new Set(listing.files.keys())));
+  throw new PareError(why ?? `${directory} is not a model directory: it has no config.json`);
+}
+
 /** Enough of a file to know its kind. */
 async function firstBytes(path: string): Promise<Uint8Array> {
-  const bytes = new Uint8Array(4);
+  const bytes = new Uint8Array(LONGEST_POINTER);
   try {
     await using file = await open(path, "r");
-    await file.read(bytes, 0, bytes.length, 0);
+    const { bytesRead } = await file.read(bytes, 0, bytes.length, 0);
+    return bytes.subarray(0, bytesRead);
   } catch (error) {
     throw systemError("read", path, error);
   }
-  return bytes;
 }

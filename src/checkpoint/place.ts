@@ -7,22 +7,20 @@
  *   .<name>.partial/model/     what will be the output
  *                  /journal    what of it is finished (journal.ts)
  *                  /lock       held by the process that writes; the system lets go of it when a process dies
+ *                  /passing/   a model that stands there for a while (compare)
+ *                  /replaced/  the old output, while the new one comes to its name
  * ```
+ *
+ * Nothing else is ever written there, so anything else that is found there (a link above all, which would be written
+ * through) is somebody's, and is refused. The order in which all of it is forced to the disk is in `disk.ts`.
  */
-import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  realpathSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, realpathSync, rmdirSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import process from "node:process";
 import { PareError } from "../errors.ts";
+import { disk } from "./disk.ts";
+import { foreignTo, owned } from "./owned.ts";
+import { quote } from "./quote.ts";
 import { systemCode, systemError } from "./system_error.ts";
 
 /** A reserved place for a directory. Exactly one of `commit` and `abort` ends it. */
@@ -31,30 +29,37 @@ export interface Place {
   readonly partial: string;
   /** The file of what is finished. */
   readonly journal: string;
-  /** Whether both are an earlier process's, to go on with. */
+  /** Where a model may stand while the output is made; removed with the rest. */
+  readonly passing: string;
+  /** Whether both are an earlier process's, to go on with; all in them are plain files. */
   readonly resumed: boolean;
   /** Whether an earlier process had left something to go on with, and it was removed. */
   readonly dropped: boolean;
   /**
-   * Gives the directory its name, in place of an old one if that was allowed.
+   * Forces all to the disk and gives the directory its name, in place of an old one if that was allowed.
    * @throws PareError if the system refuses; everything is then as it was before, and `abort` still to be called.
    */
-  commit(): void;
+  commit(): Promise<void>;
   /** Removes all that was made, and the parents that were made for it. Twice does no harm. */
   abort(): void;
   /** Lets go of the place and leaves what was made for a later process to go on with. */
   keep(): void;
 }
 
+/** What an output directory may hold: nothing, what Pare wrote and nothing else, or whatever it may be. */
+export type Room = "empty" | "owned" | "any";
+
 /**
- * Whether the directory `out` can be written.
+ * Whether the directory `out` can be written. Nothing is made.
  * @returns Its path without links.
- * @throws PareError if it is an input, lies in one or holds one, is occupied, or is where this process stands.
+ * @throws PareError if it is an input, lies in one or holds one, is occupied, or is where this process stands, or if
+ * something else than an unfinished run stands where it would be made.
  */
-function checkPlace(out: string, inputs: readonly string[], force: boolean): string {
+export function checkPlace(out: string, inputs: readonly string[], room: Room): string {
   const target = realPath(resolve(out));
   for (const input of inputs) refuseOverlap(out, target, realPath(resolve(input)), input);
-  refuseOccupied(out, target, force);
+  refuseOccupied(out, target, room);
+  refuseOddWorkshop(workshopOf(target));
   if (within(realPath(process.cwd()), target)) {
     // Whoever stands in a directory that is replaced goes on standing in the old one, and sees nothing.
     throw new PareError(`the output ${out} is or holds the current directory; name another directory`);
@@ -66,8 +71,8 @@ function checkPlace(out: string, inputs: readonly string[], force: boolean): str
  * Whether the directory `out` can be made there: tried, and undone.
  * @throws PareError as {@linkcode checkPlace}, or if the system refuses.
  */
-export function tryPlace(out: string, inputs: readonly string[], force: boolean): void {
-  const target = checkPlace(out, inputs, force), workshop = workshopOf(target);
+export function tryPlace(out: string, inputs: readonly string[], room: Room): void {
+  const target = checkPlace(out, inputs, room), workshop = workshopOf(target);
   try {
     const firstMade = makeWorkshop(workshop);
     try {
@@ -81,29 +86,54 @@ export function tryPlace(out: string, inputs: readonly string[], force: boolean)
   }
 }
 
+/** What is lost if `out` is replaced; undefined if there is nothing, or nothing that may be. */
+export function replacedBy(out: string): { readonly files: number; readonly bytes: number } | undefined {
+  const target = realPath(resolve(out));
+  if (!statSync(target, { throwIfNoEntry: false })?.isDirectory() || foreignTo(target)) return undefined;
+  return owned(target);
+}
+
 /** Where an output is made. */
 export function workshopOf(target: string): string {
   return join(dirname(target), `.${basename(target)}.partial`);
 }
 
+/** Where a model may stand while the output in this workshop is made. */
+function passingIn(workshop: string): string {
+  return join(workshop, "passing");
+}
+
 /**
  * Reserves a place for the directory `out`.
  * @param inputs what is read meanwhile, directories and files: `out` must not be one, lie in one or hold one.
- * @param force whether a directory that is not empty may be replaced (at `commit`, not before).
+ * @param force whether a directory that holds what Pare wrote and nothing else is replaced (at `commit`, not before).
  * @param resume whether what a process that ended early has left is gone on with; else it is removed.
+ * @param syncParent forces the directory that `out` stands in to the disk; in a sandbox only its launcher can open it.
  * @throws PareError if the place cannot be had, or another process writes there.
  */
-export function reserve(out: string, inputs: readonly string[], force: boolean, resume: boolean): Place {
-  const target = checkPlace(out, inputs, force), workshop = workshopOf(target);
-  const partial = join(workshop, "model"), journal = join(workshop, "journal");
-  let firstMade: string | undefined, lock: Deno.FsFile | undefined, resumed: boolean, left: boolean;
+export function reserve(
+  out: string,
+  inputs: readonly string[],
+  force: boolean,
+  resume: boolean,
+  syncParent: (directory: string) => Promise<void> = disk.sync,
+): Place {
+  const room = force ? "owned" : "empty", target = checkPlace(out, inputs, room), workshop = workshopOf(target);
+  const [partial, journal, old] = ["model", "journal", "replaced"].map((name) => join(workshop, name));
+  let firstMade: string | undefined, lock: Deno.FsFile | undefined, resumed: boolean, left: boolean, committed = false;
   try {
     firstMade = makeWorkshop(workshop);
     lock = lockWorkshop(workshop, out);
+    // The power went between the two renames of a commit: the old output is the output still.
+    if (existsSync(old) && (!existsSync(target) || readdirSync(target).length === 0)) {
+      disk.rename(old, target);
+      refuseOccupied(out, target, room);
+    }
+    disk.remove(old);
     left = existsSync(journal) && existsSync(partial);
     resumed = resume && left;
     if (!resumed) {
-      for (const path of [partial, journal]) rmSync(path, { recursive: true, force: true });
+      for (const path of [partial, journal]) disk.remove(path);
       mkdirSync(partial);
     }
   } catch (error) {
@@ -113,9 +143,10 @@ export function reserve(out: string, inputs: readonly string[], force: boolean, 
   }
   /** Ends the workshop; whoever comes next finds none, or waits at the door of one that is gone (`lockWorkshop`). */
   const leave = (): void => {
-    rmSync(partial, { recursive: true, force: true });
-    rmSync(journal, { force: true });
-    rmSync(join(workshop, "lock"), { force: true });
+    for (const name of MADE) {
+      // The old output, should neither it nor the new one have come to the name.
+      if (name !== "replaced" || existsSync(target)) disk.remove(join(workshop, name));
+    }
     lock!.close();
     lock = undefined;
     try {
@@ -128,39 +159,90 @@ export function reserve(out: string, inputs: readonly string[], force: boolean, 
   return {
     partial,
     journal,
+    passing: passingIn(workshop),
     resumed,
     dropped: left && !resumed,
-    commit() {
-      const old = join(workshop, "replaced");
+    async commit() {
       try {
+        for (const name of readdirSync(partial)) await disk.sync(join(partial, name));
+        await disk.sync(partial);
+        if (!lock) throw new DOMException(`the place of ${out} was given up`, "AbortError");
         const replaces = existsSync(target);
         if (replaces) {
-          refuseOccupied(out, target, force); // it may have been filled since
-          rmSync(old, { recursive: true, force: true });
-          renameSync(target, old);
+          refuseOccupied(out, target, room); // it may have been filled since
+          disk.rename(target, old);
         }
         try {
-          renameSync(partial, target);
+          disk.rename(partial, target);
         } catch (error) {
-          if (replaces) renameSync(old, target);
+          if (replaces) disk.rename(old, target);
           throw error;
         }
-        if (replaces) rmSync(old, { recursive: true, force: true });
+        committed = true;
+        await disk.sync(workshop);
+        for (const directory of parents(target, firstMade)) await syncParent(directory);
         leave();
       } catch (error) {
         throw systemError("write", out, error);
       }
     },
     abort() {
-      if (!lock) return;
+      if (!lock || committed) return;
       leave();
       removeMade(firstMade, dirname(target));
     },
     keep() {
+      if (committed) return;
       lock?.close();
       lock = undefined;
     },
   };
+}
+
+/** All that is ever made in a workshop, in the order in which it is removed: the lock last. */
+const MADE = ["model", "passing", ".passing.partial", "replaced", "journal", "lock"];
+
+/** Those of them that are files. */
+const FILES = ["journal", "lock"];
+
+/**
+ * Refuses a workshop that is none: a link, or a directory with something in it that no run makes there. What is written to a
+ * link goes where it leads, and what is removed may be somebody's.
+ */
+function refuseOddWorkshop(workshop: string): void {
+  const refuse = (path: string, what: string) => {
+    throw new PareError(`${path} is ${what}: expected what an unfinished run has left there, or nothing; move it away`);
+  };
+  const look = (path: string, file: boolean) => {
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    if (!found) return false;
+    if (found.isSymbolicLink()) refuse(path, "a link");
+    if (file ? !found.isFile() : !found.isDirectory()) refuse(path, file ? "not a file" : "not a directory");
+    // A second name would be written through as a link is.
+    if (file && found.nlink > 1) refuse(path, "a file of several names (hard links)");
+    return true;
+  };
+  try {
+    if (!look(workshop, false)) return;
+    for (const name of readdirSync(workshop)) {
+      const path = join(workshop, name);
+      if (!MADE.includes(name)) refuse(path, "not Pare's");
+      if (!look(path, FILES.includes(name))) continue;
+      if (path === workshopOf(passingIn(workshop))) refuseOddWorkshop(path);
+      else if (name === "model" || name === "passing") {
+        for (const inner of readdirSync(path)) look(join(path, inner), true);
+      }
+    }
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT") throw systemError("read", workshop, error); // else another run has just ended
+  }
+}
+
+/** The directory that an output stands in, and those above it that were made for it and the one that these stand in. */
+function parents(target: string, firstMade: string | undefined): string[] {
+  const found = [dirname(target)];
+  while (firstMade !== undefined && within(found.at(-1)!, firstMade)) found.push(dirname(found.at(-1)!));
+  return found;
 }
 
 /** Makes a directory, unless it is there. */
@@ -219,7 +301,7 @@ function lockWorkshop(workshop: string, out: string): Deno.FsFile {
       throw new PareError(`${out} is being written already, by another run`);
     }
     // Whoever held it may have ended the workshop before we had the lock: then it is the lock of nothing.
-    const { ino, dev } = file.statSync(), there = statSync(path, { throwIfNoEntry: false });
+    const { ino, dev } = file.statSync(), there = lstatSync(path, { throwIfNoEntry: false });
     if (there && there.ino === ino && there.dev === dev) return file;
     file.close();
   }
@@ -255,15 +337,25 @@ function refuseOverlap(out: string, target: string, source: string, input: strin
   if (within(source, target)) throw new PareError(`the output ${out} contains the input ${input}`);
 }
 
-function refuseOccupied(out: string, target: string, force: boolean): void {
+function refuseOccupied(out: string, target: string, room: Room): void {
   const found = statSync(target, { throwIfNoEntry: false });
   if (!found) return;
   if (!found.isDirectory()) throw new PareError(`the output ${out} exists and is not a directory`);
   if (found.dev !== deviceOf(dirname(target), found.dev)) {
     throw new PareError(`the output ${out} is a mount point and cannot be renamed; name a directory inside it`);
   }
-  if (!force && readdirSync(target).length > 0) {
-    throw new PareError(`the output ${out} exists and is not empty; --force replaces it`);
+  const names = readdirSync(target), link = names.find((name) => isLink(join(target, name)));
+  if (link !== undefined) throw new PareError(`the output ${out} holds ${quote(link)}, a link, which is not Pare's`);
+  if (room === "any" || names.length === 0) return;
+  const foreign = foreignTo(target);
+  if (room === "empty") {
+    const cure = foreign ? "name another directory" : "--force replaces it";
+    throw new PareError(`the output ${out} exists and is not empty; ${cure}`);
+  }
+  if (foreign) {
+    throw new PareError(
+      `the output ${out} ${foreign}; --force replaces only what Pare wrote and nothing beside it: name another directory`,
+    );
   }
 }
 

@@ -2,7 +2,6 @@
  * What can still be read of a model directory that `directory.ts` refuses: each file is looked at on its own, and what
  * is wrong with one is noted and does not keep the others from being read. For looking at damage, never for computing.
  */
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { BYTES, type Dtype } from "../backend/backend.ts";
 import { PareError } from "../errors.ts";
@@ -10,10 +9,11 @@ import type { Checkpoint, TensorInfo } from "./checkpoint.ts";
 import { openFile } from "./file.ts";
 import { allFinite } from "./finite.ts";
 import { parseObject } from "./json.ts";
+import { listDirectory, refuseForeign } from "./listing.ts";
 import { quote } from "./quote.ts";
 import { LONGEST_HEADER, readSafetensors } from "./safetensors.ts";
+import { isReadOrCopied } from "./side_files.ts";
 import type { Source } from "./source.ts";
-import { systemError } from "./system_error.ts";
 
 /** The readable part of a checkpoint, and what keeps the rest from being read. */
 export interface Remains extends AsyncDisposable, Pick<Checkpoint, "path" | "tensors"> {
@@ -33,9 +33,7 @@ export interface Remains extends AsyncDisposable, Pick<Checkpoint, "path" | "ten
  * @throws PareError if it is no directory that can be listed.
  */
 export async function salvage(path: string): Promise<Remains> {
-  const names = await readdir(path).catch((error) => {
-    throw systemError("read", path, error);
-  });
+  const listing = await listDirectory(path), names = [...listing.files.keys()];
   await using opened = new AsyncDisposableStack();
   const sources = new Map<string, Source>();
   const tensors = new Map<string, TensorInfo>();
@@ -49,6 +47,7 @@ export async function salvage(path: string): Promise<Remains> {
     }
   };
 
+  await attempt(() => Promise.resolve(refuseForeign(listing, isReadOrCopied)));
   const config = names.includes("config.json")
     ? await attempt(async () => {
       await using source = await openFile(join(path, "config.json"));

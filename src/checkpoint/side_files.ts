@@ -4,6 +4,9 @@
  * pruned ones would only mislead. Subdirectories (`onnx/`, `original/`) do not either, nor hidden files (`.git*`, `.env`).
  */
 
+/** The weights in one file, and the list of several. */
+export const SINGLE = "model.safetensors", INDEX = "model.safetensors.index.json";
+
 /** Larger files are left out. The largest tokenizer.json of a known model has 35 MB. */
 export const LARGEST_SIDE_FILE = 128 << 20;
 
@@ -14,4 +17,9 @@ const WEIGHTS =
 /** Whether a file of this name goes along with a copy of the model. */
 export function isSideFile(name: string): boolean {
   return !WEIGHTS.test(name) && !name.startsWith(".");
+}
+
+/** Whether a file of this name may be read, or goes along: weights in safetensors and what is beside them. */
+export function isReadOrCopied(name: string): boolean {
+  return isSideFile(name) || /^[^.].*\.safetensors$/.test(name);
 }

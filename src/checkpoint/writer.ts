@@ -4,11 +4,12 @@
  * any order; `finish` copies the rest in bounded pieces, forces all to the disk and gives the directory its name.
  */
 import { createHash } from "node:crypto";
-import { constants } from "node:fs";
+import { readdirSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { PareError } from "../errors.ts";
 import type { Checkpoint, TensorInfo } from "./checkpoint.ts";
+import { disk, NEW_FILE, OWN_FILE } from "./disk.ts";
 import { allFinite } from "./finite.ts";
 import { Journal, type Step } from "./journal.ts";
 import { quote } from "./quote.ts";
@@ -70,12 +71,14 @@ export interface WrittenFile {
 
 /** How to write. */
 export interface WriterOptions {
-  /** Whether an output directory that is not empty is replaced, at the very end. */
+  /** Whether an output directory is replaced that holds what Pare wrote and nothing else, at the very end. */
   readonly force?: boolean;
   /** What is being done, in a word that tells plans apart: a run goes on only with what a run of the same plan has left. */
   readonly plan?: string;
   /** Whether to go on with what a killed run has left, and to leave what is done when this one gives up. */
   readonly resume?: boolean;
+  /** Forces the directory that the output stands in to the disk: in a sandbox only its launcher can. */
+  readonly syncParent?: (directory: string) => Promise<void>;
 }
 
 /**
@@ -85,9 +88,9 @@ export interface WriterOptions {
 export async function createWriter(
   checkpoint: Checkpoint,
   outDir: string,
-  { force = false, plan = "", resume = false }: WriterOptions = {},
+  { force = false, plan = "", resume = false, syncParent }: WriterOptions = {},
 ): Promise<CheckpointWriter> {
-  const place = reserve(outDir, [checkpoint.path, ...checkpoint.sources], force, resume);
+  const place = reserve(outDir, [checkpoint.path, ...checkpoint.sources], force, resume, syncParent);
   const handles = new Map<string, FileHandle>();
   const written = new Set<string>();
   /** The tensors since the last step. */
@@ -144,17 +147,18 @@ export async function createWriter(
   };
 
   await attempt(async () => {
-    for (const [shard, header] of checkpoint.headers) {
-      // Read and write; a new file unless there is one to go on with.
-      const handle = await open(
-        join(place.partial, shard),
-        place.resumed ? constants.O_RDWR | constants.O_CREAT : "w+",
-      );
-      handles.set(shard, handle);
-      await writeAll(handle, header, 0);
+    for (const shard of checkpoint.headers.keys()) {
+      handles.set(shard, await open(join(place.partial, shard), place.resumed ? OWN_FILE : NEW_FILE));
     }
     journal = place.resumed ? await Journal.resume(place.journal, plan, read) : Journal.begin(place.journal, plan);
     for (const { tensors } of journal.steps) for (const name of Object.keys(tensors)) written.add(name);
+    // All but the shards is written at the end, anew: what else stands there would become a part of the model.
+    for (const name of readdirSync(place.partial)) if (!handles.has(name)) disk.remove(join(place.partial, name));
+    for (const [shard, header] of checkpoint.headers) {
+      const ends = [...checkpoint.tensors.values()].filter((info) => info.shard === shard).map(endOf);
+      await handles.get(shard)!.truncate(ends.reduce((a, b) => Math.max(a, b), header.length));
+      await writeAll(handles.get(shard)!, header, 0);
+    }
   });
 
   return {
@@ -194,9 +198,9 @@ export async function createWriter(
           }
         }
         const writeFile = async (file: string, bytes: Uint8Array): Promise<void> => {
-          await using handle = await open(join(place.partial, file), "w");
+          await using handle = await open(join(place.partial, file), OWN_FILE);
+          await handle.truncate(0);
           await writeAll(handle, bytes, 0);
-          await handle.sync();
         };
         const files: WrittenFile[] = [];
         for (const file of checkpoint.files) {
@@ -210,10 +214,9 @@ export async function createWriter(
           texts = texts(files);
         }
         for (const [file, text] of Object.entries(texts)) await writeFile(file, new TextEncoder().encode(text));
-        for (const handle of handles.values()) await handle.sync();
         await close();
         refuseUnlessOpen();
-        place.commit();
+        await place.commit();
         state = "finished";
       });
     },
@@ -224,6 +227,9 @@ export async function createWriter(
     },
   };
 }
+
+/** Where a tensor ends in its shard. */
+const endOf = ({ offset, bytes }: TensorInfo): number => offset + bytes;
 
 /** Reads `bytes` bytes at `offset`. @throws RangeError if the file is too short. */
 async function readAll(file: FileHandle, offset: number, bytes: number): Promise<Uint8Array<ArrayBuffer>> {

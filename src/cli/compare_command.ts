@@ -102,7 +102,10 @@ export const compareCommand = {
     spool,
     runs,
     ...labels,
-    force: toggle({ short: "f", help: "Replace the directory --out if it exists and is not empty." }),
+    force: toggle({
+      short: "f",
+      help: "Replace the directory --out if it holds what Pare wrote there, and nothing else.",
+    }),
     explainPermissions,
   },
   operand: "model",

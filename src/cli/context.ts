@@ -21,4 +21,6 @@ export interface Context {
   readonly signal: AbortSignal;
   /** The most memory that this process has held, in bytes. */
   peakMemory(): Promise<number>;
+  /** Forces a directory's entries to the disk: the one that an output stands in, which no sandbox opens. */
+  readonly syncDirectory: (path: string) => Promise<void>;
 }

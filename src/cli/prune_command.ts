@@ -95,7 +95,10 @@ const flags = {
   })),
   exclude: repeated(text({ metavar: "GLOB", help: "Leave linears whose name matches as they are." })),
   spool,
-  force: toggle({ short: "f", help: "Replace the directory --out if it exists and is not empty." }),
+  force: toggle({
+    short: "f",
+    help: "Replace the directory --out if it holds what Pare wrote there, and nothing else.",
+  }),
   plan: text({
     metavar: "FILE",
     help:

@@ -14,7 +14,7 @@ import { fileURLToPath } from "node:url";
 import { type Command, type Flags, type Manner, mannerOf, parse, type Values } from "./flags.ts";
 import type { Context, Outcome } from "./context.ts";
 import { helpText, type Program } from "./help.ts";
-import { type Permissions, runSandboxed, showPermissions } from "./sandbox.ts";
+import { type Permissions, runSandboxed, showPermissions, syncDirectory } from "./sandbox.ts";
 import { EXIT_MENDABLE, peakMemory, Terminal, writeAll } from "./terminal.ts";
 
 const EXIT_BUG = 70;
@@ -84,6 +84,7 @@ export async function run<F extends Flags>(
       terminal,
       signal: stop.signal,
       peakMemory: () => Promise.resolve(peakMemory()),
+      syncDirectory,
     };
     const outcome = sandbox ? await shutIn(sandbox, values, context) : await main(values, context);
     writeAll(Deno.stdout, `${values.json ? JSON.stringify(outcome.json) : outcome.text}\n`);

@@ -31,12 +31,27 @@ export interface Permissions {
   readonly write: readonly string[];
   /** Addresses, `host:port`; of a run there are none. */
   readonly net?: readonly string[];
+  /**
+   * What of all that may be neither read nor written: Deno goes by names and follows links, so a link in a directory that may
+   * be read would open what it leads to.
+   */
+  readonly deny?: readonly string[];
 }
+
+/**
+ * No code but what is here: a module from elsewhere is refused, and nobody is asked for it. Where Pare itself was imported from
+ * an address, its own modules are remote ones, but cached.
+ */
+const NO_FOREIGN_CODE = [
+  ...import.meta.url.startsWith("file:") ? ["--deny-import", "--no-remote"] : [],
+  "--cached-only",
+];
 
 /** What the launcher tells the work. */
 export type ToWork =
   | { readonly module: string; readonly values: unknown; readonly args: readonly string[] }
   | { readonly peak: number }
+  | { readonly synced: string; readonly error?: string }
   | { readonly abort: string };
 
 /** What the work tells the launcher. */
@@ -44,23 +59,28 @@ export type FromWork =
   | { readonly note: string }
   | { readonly progress: Position }
   | { readonly ask: "peak" }
+  | { readonly sync: string }
   | { readonly outcome: Outcome }
   | { readonly refused: string }
   | { readonly bug: string };
 
 /**
- * One flag of Deno for each kind.
+ * One flag of Deno for each kind, and those that refuse code from elsewhere.
  * @throws PareError for a path with a comma: Deno's flags have no way to name it.
  */
-export function permissionFlags({ read, write, net = [] }: Permissions): string[] {
+export function permissionFlags({ read, write, net = [], deny = [] }: Permissions): string[] {
   const flag = (kind: string, paths: readonly string[]) => {
     const odd = paths.find((path) => path.includes(","));
     if (odd !== undefined) {
-      throw new PareError(`${odd}: a path with a comma cannot be opened to a run; rename it or link to it`);
+      const verb = kind.startsWith("deny") ? "closed" : "opened";
+      throw new PareError(`${odd}: a path with a comma cannot be ${verb} to a run; rename it or link to it`);
     }
-    return paths.length ? [`--allow-${kind}=${paths.join(",")}`] : [];
+    return paths.length ? [`--${kind}=${paths.join(",")}`] : [];
   };
-  return [...flag("read", read), ...flag("write", write), ...flag("net", net)];
+  return [
+    ...[...flag("allow-read", read), ...flag("allow-write", write), ...flag("allow-net", net)],
+    ...[...flag("deny-read", deny), ...flag("deny-write", deny), ...NO_FOREIGN_CODE],
+  ];
 }
 
 /**
@@ -74,6 +94,8 @@ export async function runSandboxed(
   { terminal, signal, args }: Context,
   permissions: Permissions,
 ): Promise<Outcome> {
+  // What the module imports must be here before it is shut in (`verify` runs another command's).
+  await import(module);
   const program = new URL("./sandboxed.ts", import.meta.url).href;
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-prompt", YOUNG_GENERATION, ...permissionFlags(permissions), program],
@@ -95,6 +117,7 @@ export async function runSandboxed(
     if ("note" in said) terminal.note(said.note);
     else if ("progress" in said) terminal.progress(said.progress, peakMemory(child.pid));
     else if ("ask" in said) tell({ peak: peakMemory(child.pid) });
+    else if ("sync" in said) tell(await synced(said.sync));
     else if ("outcome" in said) outcome = said.outcome;
     else if ("refused" in said) throw new PareError(said.refused);
     else throw Object.assign(new Error("in the sandbox"), { stack: said.bug });
@@ -105,9 +128,29 @@ export async function runSandboxed(
   throw new PareError(`the run's process was ended by ${killer ?? `code ${code}`}; expected it to come to its end`);
 }
 
+/** Forces a directory's entries to the disk. Nothing is read of it, so that whoever asks learns nothing. */
+export async function syncDirectory(path: string): Promise<void> {
+  // Windows opens no directory.
+  if (Deno.build.os === "windows" || !(await Deno.lstat(path)).isDirectory) return;
+  using directory = await Deno.open(path);
+  await directory.sync();
+}
+
+async function synced(path: string): Promise<{ synced: string; error?: string }> {
+  try {
+    await syncDirectory(path);
+    return { synced: path };
+  } catch (error) {
+    return { synced: path, error: (error as Error).message };
+  }
+}
+
 /** The permissions in Deno's own words, a line for each path. */
-export function showPermissions({ read, write, net = [] }: Permissions): string {
-  const list = (kind: string, names: readonly string[]) => names.map((name) => `--allow-${kind}=${name}`);
+export function showPermissions({ read, write, net = [], deny = [] }: Permissions): string {
+  const list = (kind: string, names: readonly string[]) => names.map((name) => `--${kind}=${name}`);
   const rest = `and nothing else: no ${net.length ? "other address" : "network"}, no environment, no subprocess`;
-  return [...list("read", read), ...list("write", write), ...list("net", net), rest].join("\n");
+  return [
+    ...[...list("allow-read", read), ...list("allow-write", write), ...list("allow-net", net)],
+    ...[...list("deny-read", deny), ...list("deny-write", deny), rest],
+  ].join("\n");
 }

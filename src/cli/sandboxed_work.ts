@@ -7,14 +7,24 @@ import type { FromWork, ToWork } from "./sandbox.ts";
 
 const stop = new AbortController();
 let peak = Promise.withResolvers<number>();
+/** By the directory: what waits for it to be forced to the disk. */
+const syncing = new Map<string, PromiseWithResolvers<void>>();
 
 const tell = (message: FromWork) => self.postMessage(message);
 
 self.onmessage = ({ data }: MessageEvent<ToWork>) => {
   if ("abort" in data) stop.abort(new PareError(data.abort));
   else if ("peak" in data) peak.resolve(data.peak);
+  else if ("synced" in data) settle(data);
   else void work(data.module, data.values, data.args);
 };
+
+function settle({ synced, error }: { readonly synced: string; readonly error?: string }): void {
+  const waiting = syncing.get(synced);
+  syncing.delete(synced);
+  if (error === undefined) waiting?.resolve();
+  else waiting?.reject(new PareError(`cannot write ${synced}: ${error}`));
+}
 
 async function work(module: string, values: unknown, args: readonly string[]): Promise<void> {
   const context: Context = {
@@ -25,6 +35,12 @@ async function work(module: string, values: unknown, args: readonly string[]): P
       peak = Promise.withResolvers();
       tell({ ask: "peak" });
       return peak.promise;
+    },
+    syncDirectory: (path) => {
+      const waiting = Promise.withResolvers<void>();
+      syncing.set(path, waiting); // one output is committed at a time
+      tell({ sync: path });
+      return waiting.promise;
     },
   };
   try {

@@ -34,6 +34,9 @@ export function linearName(block: number, linear: string): string {
   return `model.layers.${block}.${linear}`;
 }
 
+/** A tensor of a block. */
+const BLOCK = /^model\.layers\.(\d+)\./;
+
 /** Output and input width of a linear. */
 export function linearShape(shape: Shape, linear: LinearName): [rows: number, cols: number] {
   const { hidden, intermediate, heads, kvHeads, headDim } = shape;
@@ -70,8 +73,8 @@ export function blockTensors(shape: Shape): Map<string, number[]> {
 }
 
 /**
- * Checks that a checkpoint has every tensor of the shape, as its config says.
- * @throws PareError naming the first tensor that is missing or of another shape.
+ * Checks that a checkpoint has every tensor of the shape, as its config says, and no further block.
+ * @throws PareError naming the first tensor that is missing or of another shape, or how many blocks there are.
  */
 export function checkTensors(shape: Shape, checkpoint: Pick<Checkpoint, "path" | "tensors">): void {
   const expect = (name: string, dimensions: readonly number[]) => {
@@ -91,6 +94,15 @@ export function checkTensors(shape: Shape, checkpoint: Pick<Checkpoint, "path" |
   const tensors = blockTensors(shape);
   for (let block = 0; block < shape.blocks; block++) {
     for (const [name, dimensions] of tensors) expect(linearName(block, name), dimensions);
+  }
+  const further = Math.max(-1, ...[...checkpoint.tensors.keys()].map((name) => Number(BLOCK.exec(name)?.[1] ?? -1)));
+  if (further >= shape.blocks) {
+    throw new PareError(
+      `${checkpoint.path}: config.json has num_hidden_layers ${shape.blocks}, the weights have ${
+        further + 1
+      } blocks; ` +
+        "expected as many: give the config.json that belongs to these weights",
+    );
   }
 }
 

@@ -83,9 +83,9 @@ Deno.test("what is no model directory gets one line", async () => {
   assertEquals(
     await complaint((path) => {
       for (const name of [INDEX, ...SHARDS]) Deno.removeSync(`${path}/${name}`);
-      Deno.writeTextFileSync(`${path}/pytorch_model.bin`, "");
+      Deno.writeTextFileSync(`${path}/weights.onnx`, "");
     }),
-    `MODEL holds no weights: neither model.safetensors nor ${INDEX} is there (of "pytorch_model.bin" it can read none)`,
+    `MODEL holds no weights: neither model.safetensors nor ${INDEX} is there (of "weights.onnx" it can read none)`,
   );
 });
 

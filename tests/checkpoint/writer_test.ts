@@ -3,6 +3,7 @@
  * is left behind by a writer that could not finish: nothing.
  */
 import { assertEquals, assertRejects } from "@std/assert";
+import { basename } from "node:path";
 import { openDirectory } from "../../src/checkpoint/directory.ts";
 import { createWriter } from "../../src/checkpoint/writer.ts";
 import { PareError } from "../../src/errors.ts";
@@ -98,12 +99,21 @@ Deno.test("an abort while tensors are written and while finish copies leaves not
   assertEquals(names(folder.path), []);
 });
 
-Deno.test("an output that holds something is replaced by force, and only at the end", async () => {
+/** Makes a directory that a pruned model stands in, as far as its files tell. */
+function prunedModel(path: string): void {
+  copyDirectory(`${FIXTURES}/tiny-qwen2`, path);
+  const inputs = ["config.json", "model.safetensors", "LICENSE"].map((name) => ({ path: `/base/${name}` }));
+  Deno.writeTextFileSync(`${path}/pare_manifest.json`, JSON.stringify({ planId: "0123456789abcdef", inputs }));
+  Deno.writeTextFileSync(`${path}/README.md`, "card");
+  Deno.writeTextFileSync(`${path}/LICENSE`, "MIT");
+}
+
+Deno.test("an output that Pare wrote is replaced by force, and only at the end", async () => {
   using folder = temporary();
   const out = `${folder.path}/out`;
-  Deno.mkdirSync(out);
-  Deno.writeTextFileSync(`${out}/mine`, "precious");
-  await using checkpoint = await openDirectory(`${FIXTURES}/tiny-qwen2`);
+  prunedModel(out);
+  const before = snapshot(out);
+  await using checkpoint = await openDirectory(`${FIXTURES}/tiny-qwen3`);
   await assertRejects(
     () => createWriter(checkpoint, out),
     PareError,
@@ -112,12 +122,86 @@ Deno.test("an output that holds something is replaced by force, and only at the 
   {
     await using _unfinished = await createWriter(checkpoint, out, { force: true });
   }
-  assertEquals(names(out), ["mine"]);
+  assertEquals(snapshot(out), before);
   await using writer = await createWriter(checkpoint, out, { force: true });
-  assertEquals(names(out), ["mine"]);
+  assertEquals(snapshot(out), before);
   await writer.finish();
-  assertEquals(snapshot(out), snapshot(`${FIXTURES}/tiny-qwen2`));
+  assertEquals(snapshot(out), snapshot(`${FIXTURES}/tiny-qwen3`));
   assertEquals(names(folder.path), ["out"]);
+});
+
+/** What somebody may have in a directory, and how it is named when it is not replaced. */
+const FOREIGN: Readonly<Record<string, readonly [make: (out: string) => void, reason: string]>> = {
+  "a photo and nothing else": [(out) => {
+    Deno.mkdirSync(out);
+    Deno.writeTextFileSync(`${out}/photo.jpg`, "precious");
+  }, "has no pare_manifest.json by Pare"],
+  "a model of another's": [(out) => copyDirectory(`${FIXTURES}/tiny-qwen2`, out), "has no pare_manifest.json by Pare"],
+  "a photo beside a pruned model": [(out) => {
+    prunedModel(out);
+    Deno.writeTextFileSync(`${out}/photo.jpg`, "precious");
+  }, 'holds "photo.jpg", which is not Pare\'s'],
+  "a hidden file beside a pruned model": [(out) => {
+    prunedModel(out);
+    Deno.writeTextFileSync(`${out}/.env`, "precious");
+  }, 'holds ".env", which is not Pare\'s'],
+  "a directory beside a pruned model": [(out) => {
+    prunedModel(out);
+    Deno.mkdirSync(`${out}/notes`);
+  }, 'holds "notes", which is not Pare\'s'],
+  "a directory by a name of Pare's": [(out) => {
+    prunedModel(out);
+    Deno.removeSync(`${out}/LICENSE`);
+    Deno.mkdirSync(`${out}/LICENSE`);
+  }, 'holds "LICENSE", which is not Pare\'s'],
+  "a link by a name of Pare's": [(out) => {
+    prunedModel(out);
+    Deno.removeSync(`${out}/LICENSE`);
+    Deno.symlinkSync("config.json", `${out}/LICENSE`);
+  }, 'holds "LICENSE", a link, which is not Pare\'s'],
+  "a file that is only called a manifest": [(out) => {
+    prunedModel(out);
+    Deno.writeTextFileSync(`${out}/pare_manifest.json`, '{"inputs": 1}');
+  }, "has no pare_manifest.json by Pare"],
+};
+
+for (const [what, [make, reason]] of Object.entries(FOREIGN)) {
+  Deno.test(`${what}: not replaced, whatever is forced`, async () => {
+    using folder = temporary();
+    const out = `${folder.path}/out`;
+    make(out);
+    const before = names(out);
+    await using checkpoint = await openDirectory(`${FIXTURES}/tiny-qwen2`);
+    await assertRejects(() => createWriter(checkpoint, out, { force: true }), PareError, `the output ${out} ${reason}`);
+    await assertRejects(() => createWriter(checkpoint, out), PareError);
+    assertEquals([names(out), names(folder.path)], [before, ["out"]]);
+  });
+}
+
+Deno.test("what is put beside a pruned model while it is replaced stays, and the new one is given up", async () => {
+  using folder = temporary();
+  const out = `${folder.path}/out`;
+  prunedModel(out);
+  await using checkpoint = await openDirectory(`${FIXTURES}/tiny-qwen2`);
+  await using writer = await createWriter(checkpoint, out, { force: true });
+  Deno.writeTextFileSync(`${out}/photo.jpg`, "precious");
+  await assertRejects(() => writer.finish(), PareError, `the output ${out} holds "photo.jpg"`);
+  assertEquals([names(folder.path), Deno.readTextFileSync(`${out}/photo.jpg`)], [["out"], "precious"]);
+});
+
+Deno.test("an old output that a power loss has left out of the way comes back to its name", async () => {
+  using folder = temporary();
+  const out = `${folder.path}/out`;
+  Deno.mkdirSync(`${folder.path}/.out.partial`);
+  prunedModel(`${folder.path}/.out.partial/replaced`);
+  const before = snapshot(`${folder.path}/.out.partial/replaced`);
+  await using checkpoint = await openDirectory(`${FIXTURES}/tiny-qwen2`);
+  await assertRejects(() => createWriter(checkpoint, out), PareError, "exists and is not empty; --force replaces it");
+  assertEquals(snapshot(out), before);
+  {
+    await using _unfinished = await createWriter(checkpoint, out, { force: true });
+  }
+  assertEquals([names(folder.path), snapshot(out)], [["out"], before]);
 });
 
 Deno.test("an empty output directory is taken, and a name that is filled meanwhile is not", async () => {
@@ -164,17 +248,19 @@ Deno.test("the output is never the input, inside it, or around it, by whatever r
   assertEquals(names(folder.path), ["link", "models"]);
 });
 
-Deno.test("a shard that is only linked to counts as the input", async () => {
+Deno.test("a shard that is only linked to, in the Hub's cache, counts as the input", async () => {
   using folder = temporary();
-  copyDirectory(`${FIXTURES}/tiny-qwen2`, `${folder.path}/in`);
-  Deno.mkdirSync(`${folder.path}/blobs`);
-  Deno.renameSync(`${folder.path}/in/model.safetensors`, `${folder.path}/blobs/1234`);
-  Deno.symlinkSync(`${folder.path}/blobs/1234`, `${folder.path}/in/model.safetensors`);
-  await using checkpoint = await openDirectory(`${folder.path}/in`);
+  const cache = `${folder.path}/models--a--b`, snapshotOf = `${cache}/snapshots/1`, blobs = `${cache}/blobs`;
+  for (const path of [`${cache}/snapshots`, blobs]) Deno.mkdirSync(path, { recursive: true });
+  copyDirectory(`${FIXTURES}/tiny-qwen2`, snapshotOf);
+  const blob = `${blobs}/${"0123456789abcdef".repeat(4)}`;
+  Deno.renameSync(`${snapshotOf}/model.safetensors`, blob);
+  Deno.symlinkSync(`../../blobs/${basename(blob)}`, `${snapshotOf}/model.safetensors`);
+  await using checkpoint = await openDirectory(snapshotOf);
   await assertRejects(
-    () => createWriter(checkpoint, `${folder.path}/blobs`, { force: true }),
+    () => createWriter(checkpoint, blobs, { force: true }),
     PareError,
-    `the output ${folder.path}/blobs contains the input ${folder.path}/in/model.safetensors`,
+    `the output ${blobs} contains the input ${snapshotOf}/model.safetensors`,
   );
   await using writer = await createWriter(checkpoint, `${folder.path}/out`);
   await writer.finish();

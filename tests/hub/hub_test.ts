@@ -1,5 +1,6 @@
 /** A model comes from the Hub whole, verified and into the usual cache, whatever the network does; or a clear error does. */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { dirname } from "node:path";
 import { openDirectory } from "../../src/checkpoint/directory.ts";
 import { fetchFromHub, isHubId } from "../../src/checkpoint/hub.ts";
 import { PareError } from "../../src/errors.ts";
@@ -134,6 +135,29 @@ Deno.test("a download that was ended goes on in the next run", () =>
     assertEquals(first, 123_456);
     assertEquals(await Deno.readFile(`${directory}/model.safetensors`), weights);
     assert(hub.downloads().includes(`cdn ${digest} bytes=123456-`));
+  }));
+
+Deno.test("a link that somebody has put into the cache is neither written through nor taken for a file of the Hub's", () =>
+  withHub(async (hub, home) => {
+    const weights = (await publish(hub, "tiny-llama3")).get("model.safetensors")!;
+    const { digest } = hub.put("models/pare/tiny-llama3", "model.safetensors", weights as Uint8Array<ArrayBuffer>);
+    const cache = folder(home, "tiny-llama3"), secret = `${home}/secret`, snapshot = `${cache}/snapshots/${COMMIT}`;
+    Deno.writeTextFileSync(secret, "precious");
+    for (const planted of ["incomplete", "blob", "refs", "lock", "snapshot"] as const) {
+      const path = {
+        incomplete: `${cache}/blobs/${digest}.incomplete`,
+        blob: `${cache}/blobs/${digest}`,
+        refs: `${cache}/refs/main`,
+        lock: `${home}/hub/.locks/models--pare--tiny-llama3/${digest}.lock`,
+        snapshot: `${snapshot}/model.safetensors`,
+      }[planted];
+      await Deno.mkdir(dirname(path), { recursive: true });
+      await Deno.symlink(secret, path);
+      assertEquals(await fetchFromHub("pare/tiny-llama3"), snapshot, planted);
+      assertEquals(await Deno.readFile(`${snapshot}/model.safetensors`), weights, planted);
+      assertEquals(await Deno.readTextFile(secret), "precious", planted);
+      await Deno.remove(`${home}/hub`, { recursive: true });
+    }
   }));
 
 Deno.test("what an earlier run left is dropped if it is too long, and checked if it is whole", () =>

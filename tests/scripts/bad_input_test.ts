@@ -38,6 +38,11 @@ async function isRefused({ command = "prune", flags, says, prepare }: Refused): 
 
 /** Flags of a run that would go well, `--out` and what is wrong left to be added. */
 const SOUND = `--model ${AUSTEN} --calibration ${TOKENS} --samples 2 ${WASM.join(" ")}`;
+/** Makes a directory of somebody's. */
+const full = (folder: string) => {
+  Deno.mkdirSync(`${folder}/full`);
+  Deno.writeTextFileSync(`${folder}/full/mine`, "mine");
+};
 const copyOf = (model: string, harm: (copy: Copy) => void) => (folder: string) =>
   harm(new Copy(`${folder}/model`, model));
 
@@ -261,11 +266,14 @@ const INPUTS: Readonly<Record<string, Refused>> = {
   },
   "an output that exists and is not empty": {
     flags: `${SOUND} --out FOLDER/full`,
-    says: /^the output FOLDER\/full exists and is not empty; --force replaces it$/,
-    prepare: (folder) => {
-      Deno.mkdirSync(`${folder}/full`);
-      Deno.writeTextFileSync(`${folder}/full/mine`, "mine");
-    },
+    says: /^the output FOLDER\/full exists and is not empty; name another directory$/,
+    prepare: full,
+  },
+  "an output that holds what is not Pare's, by force": {
+    flags: `${SOUND} --out FOLDER/full --force --dry-run`,
+    says:
+      /^the output FOLDER\/full has no pare_manifest\.json by Pare; --force replaces only what Pare wrote and nothing/,
+    prepare: full,
   },
   "an output that is a file": {
     flags: `${SOUND} --out FOLDER/file --force`,

@@ -1,5 +1,13 @@
 /** A user's whole way, by the commands alone: prune a model, look at it, measure it; and what each command tells. */
-import { assert, assertEquals, assertGreater, assertLess, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertLess,
+  assertMatch,
+  assertNotEquals,
+  assertStringIncludes,
+} from "@std/assert";
 import { names, snapshot, temporary } from "../checkpoint/folders.ts";
 import { AUSTEN, BESIDE, HELD_OUT, ROOT, run, runJson, TOKENS } from "./commands.ts";
 
@@ -182,12 +190,13 @@ Deno.test("--blocks, --include and --exclude leave the rest of the model byte fo
 Deno.test("--force replaces what the output held, and what fails before the end replaces nothing", async () => {
   using folder = temporary();
   const out = `${folder.path}/out`;
-  Deno.mkdirSync(out);
-  Deno.writeTextFileSync(`${out}/old`, "old");
   const args = ["--model", AUSTEN, "--calibration", TOKENS, "--samples", "1", "--out", out, "--force", ...WASM];
+  assertEquals((await run("prune", "--model", AUSTEN, "--method", "magnitude", "--out", out, ...WASM)).code, 0);
+  const old = Deno.readFileSync(`${out}/model.safetensors`);
   assertEquals((await run("prune", ...args, "--seqlen", "600", "--calibration", "sample")).code, 2);
-  assertEquals([names(folder.path), names(out)], [["out"], ["old"]]);
+  assertEquals([names(folder.path), Deno.readFileSync(`${out}/model.safetensors`)], [["out"], old]);
   assertEquals((await run("prune", ...args)).code, 0);
+  assertNotEquals(Deno.readFileSync(`${out}/model.safetensors`), old);
   assertEquals([names(folder.path), names(out)], [["out"], [...BESIDE, ...names(AUSTEN)].sort()]);
 });
 

@@ -10,10 +10,11 @@
  * ```
  * What is in a snapshot was verified when it came; it is not read again.
  */
-import { copyFile, mkdir, readFile, rm, stat, statfs, symlink, writeFile } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { copyFile, mkdir, readFile, realpath, rm, stat, statfs, symlink, writeFile } from "node:fs/promises";
+import { dirname, join, relative, sep } from "node:path";
 import { getHFHubCachePath, getRepoFolderName } from "npm:@huggingface/hub@2.17.5";
 import { PareError } from "../../errors.ts";
+import { removeLink } from "../disk.ts";
 import { systemCode, systemError } from "../system_error.ts";
 import { incompleteOf } from "./download.ts";
 import { COMMIT, type RemoteFile, type Repository } from "./repository.ts";
@@ -69,7 +70,22 @@ export class RepositoryCache {
 
   /** Whether a file of a commit is here. */
   has(commit: string, path: string): Promise<boolean> {
-    return exists(join(this.snapshot(commit), path));
+    return this.#holds(join(this.snapshot(commit), path));
+  }
+
+  /** Whether a blob is here. */
+  hasBlob(digest: string): Promise<boolean> {
+    return this.#holds(this.blob(digest));
+  }
+
+  /** Whether there is such a file, and in the repository's own folder: a link that leads out of it is no file of the Hub's. */
+  async #holds(path: string): Promise<boolean> {
+    try {
+      return (await realpath(path)).startsWith(await realpath(this.#folder) + sep);
+    } catch (error) {
+      if (systemCode(error) !== undefined) return false; // not there, or not to be reached
+      throw error;
+    }
   }
 
   /** Whether a file is known not to belong to a commit. */
@@ -111,7 +127,10 @@ export class RepositoryCache {
   }
 
   async #write(path: string, text: string): Promise<void> {
-    await writing(path, () => writeFile(path, text));
+    await writing(path, async () => {
+      await removeLink(path); // whose file it leads to, nobody knows
+      await writeFile(path, text);
+    });
   }
 }
 

@@ -6,7 +6,9 @@
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import { PareError } from "../../errors.ts";
+import { disk, GROWING_FILE, removeLink } from "../disk.ts";
 import { systemError } from "../system_error.ts";
 import { describe, type HubClient } from "./client.ts";
 import type { RemoteFile } from "./repository.ts";
@@ -34,8 +36,8 @@ export async function download(
   const incomplete = incompleteOf(blob);
   const name = `${client.repository.id}/${file.path}`;
   try {
-    // "a+" makes the file if it is not there and keeps what it holds.
-    await using handle = await open(incomplete, "a+");
+    await removeLink(incomplete);
+    await using handle = await open(incomplete, GROWING_FILE);
     const arrival = await Arrival.resume(handle, incomplete, file);
     const report = () => onProgress({ file: file.path, received: arrival.received, size: file.size });
     report();
@@ -47,7 +49,10 @@ export async function download(
       await rm(incomplete, { force: true });
       throw new PareError(`${name}: wrong checksum: expected ${file.digest}, found ${found}; what came was removed`);
     }
+    // What has the name of its hash is never read again to see whether it has it: the bytes first, then the name.
+    await handle.sync();
     await rename(incomplete, blob);
+    await disk.sync(dirname(blob));
   } catch (error) {
     throw systemError("write", incomplete, error);
   }
