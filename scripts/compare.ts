@@ -190,7 +190,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     await file("compare.json", `${JSON.stringify(comparison, undefined, 2)}\n`);
     await file(plots.sparsity, plotSparsity(comparison));
     if (plots.samples) await file(plots.samples, plotSamples(points));
-    place.commit();
+    await place.commit();
     recorder.finish({ compare: (performance.now() - begun) / 1000 }, await context.peakMemory());
     const shown = (part: ReturnType<typeof tableOf>) => table(part.heading, part.rows);
     return {
