@@ -5,6 +5,7 @@
  * the tests, one file at a time each. The last lines say which tests took longest, and the very last is the sum:
  * `N passed, N failed, N skipped`, steps of tests counted as tests.
  */
+import { resolve } from "node:path";
 import { joinReports, readReport, type Report, slowest } from "./test/report.ts";
 import { GRAPHICS_ENVIRONMENT } from "../src/cli/run.ts";
 
@@ -64,6 +65,7 @@ async function exists(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
 }
 
+const args = await userArgs();
 const graphics = Object.fromEntries(
   Object.entries(GRAPHICS_ENVIRONMENT).map(([name, value]) => [name, Deno.env.get(name) ?? value]),
 );
@@ -73,9 +75,20 @@ if (!adapter) {
   adapter = await hasAdapter(graphics);
 }
 
+/**
+ * The arguments, paths relative to where the user stands: `deno task` has gone to its own folder. What the tests start is
+ * not started from there.
+ */
+async function userArgs(): Promise<string[]> {
+  const there = Deno.env.get("INIT_CWD") ?? ".";
+  Deno.env.delete("INIT_CWD");
+  const place = async (arg: string) => await exists(resolve(there, arg)) ? resolve(there, arg) : arg;
+  return await Promise.all(Deno.args.map((arg) => arg.startsWith("-") ? arg : place(arg)));
+}
+
 /** What each process is to test: the named paths, or a half of everything. */
 async function shares(): Promise<string[][]> {
-  if ((await Promise.all(Deno.args.map(exists))).some((isPath) => isPath)) return [[]];
+  if ((await Promise.all(args.map(exists))).some((isPath) => isPath)) return [[]];
   const folders = [...Deno.readDirSync("tests")].map(({ name }) => `tests/${name}`);
   return [[...folders.filter((folder) => !COMPUTING.includes(folder)).sort(), DOCUMENTED], COMPUTING];
 }
@@ -83,9 +96,10 @@ async function shares(): Promise<string[][]> {
 /** Runs `deno test` on a share; what the first says is shown at once, what another says when that is `over`. */
 async function test(share: readonly string[], over?: Promise<unknown>): Promise<Report> {
   const path = await Deno.makeTempFile({ suffix: ".xml" }), out = over ? "piped" : "inherit";
-  const args = ["test", "--allow-all", "--doc", `--junit-path=${path}`, ...Deno.args, ...share];
+  const asked = ["test", "--allow-all", "--doc", `--junit-path=${path}`, ...args, ...share];
   const env = { ...graphics, ...adapter ? {} : { PARE_NO_WEBGPU: "1" } };
-  const child = new Deno.Command(Deno.execPath(), { args, env, stdin: "null", stdout: out, stderr: out }).spawn();
+  const child = new Deno.Command(Deno.execPath(), { args: asked, env, stdin: "null", stdout: out, stderr: out })
+    .spawn();
   let code: number;
   if (over) {
     const { stdout, stderr, ...status } = await child.output();

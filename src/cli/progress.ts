@@ -45,23 +45,23 @@ export function progressLine(measured: Measured): string {
 }
 
 /**
- * The line with a bar before it, for a terminal. Where it is narrow the bar shrinks first and goes, then words do; the numbers
- * stay as long as they fit.
+ * The line with a bar before it, for a terminal. Where it is narrow the bar shrinks first, then words go, then the bar; the
+ * numbers stay as long as they fit.
  * @returns Fewer characters than the terminal has columns.
  */
 export function progressBar(measured: Measured, columns: number): string {
   const room = Math.max(columns - 1, 0), { label, short = label, done, total } = measured;
-  const line = progressLine(measured), cells = Math.min(room - line.length - "[] ".length, WIDEST_BAR);
-  if (cells >= NARROWEST_BAR) {
-    const full = Math.round(cells * Math.min(done / total, 1));
-    return `[${"#".repeat(full)}${"-".repeat(cells - full)}] ${line}`;
+  const few = numbers(measured, true), left = room - few.length - "…: ".length;
+  const lines = [progressLine(measured), ...[title(measured), label, short].map((words) => `${words}: ${few}`)];
+  const cellsBeside = (line: string) => Math.min(room - line.length - "[] ".length, WIDEST_BAR);
+  const barred = lines.find((line) => cellsBeside(line) >= NARROWEST_BAR);
+  if (barred === undefined) {
+    // Of a label that is too long its beginning, if that is more than a letter.
+    return lines.find(({ length }) => length <= room) ??
+      (left > 1 ? `${label.slice(0, left)}…: ${few}` : few.slice(0, room));
   }
-  const few = numbers(measured, true);
-  const fitting = [line, `${title(measured)}: ${few}`, `${label}: ${few}`, `${short}: ${few}`]
-    .find(({ length }) => length <= room);
-  // Of a label that is too long its beginning, if that is more than a letter.
-  const left = room - few.length - "…: ".length;
-  return fitting ?? (left > 1 ? `${label.slice(0, left)}…: ${few}` : few).slice(0, room);
+  const cells = cellsBeside(barred), full = Math.round(cells * Math.min(done / total, 1));
+  return `[${"#".repeat(full)}${"-".repeat(cells - full)}] ${barred}`;
 }
 
 const title = ({ label, detail }: Position): string => detail ? `${label}, ${detail}` : label;
