@@ -126,6 +126,20 @@ testPage("a live run's page says it too, and goes on when the server is back", a
   await page.locator(".status.failed").waitFor();
 }, { expected: "ERR_CONNECTION_REFUSED" });
 
+testPage(
+  "where the server has no room for another stream, a live run's page asks for the run instead",
+  async (page, it) => {
+    const { registry, ids: [, , live] } = it;
+    await page.route("**/events", (route) => route.fulfill({ status: 503, json: { detail: "too many streams" } }));
+    await page.getByRole("link", { name: live }).click();
+    await page.getByText("observe, block 2 of 30").waitFor();
+    registry.finish(live, { phases: {} });
+    await page.locator(".status.finished").waitFor();
+    assertEquals(await page.getByRole("alert").count(), 0);
+  },
+  { expected: "status of 503" },
+);
+
 testPage("a compare shows the best that it pruned, by its name, and an eval its own", async (page, { registry }) => {
   const { plan, ...rest } = manifest({ planId: "00000000000000c0" });
   const request = { methods: ["wanda", "magnitude"], sparsities: ["0.5"], samples: null, seeds: [0] };

@@ -55,7 +55,7 @@ function showLost(why) {
   }
 }
 
-async function ask(path, { headers, signal, limit, ...options } = {}) {
+async function ask(path, { headers, signal, limit, quiet, ...options } = {}) {
   const token = sessionStorage.getItem(TOKEN);
   let response;
   try {
@@ -72,7 +72,7 @@ async function ask(path, { headers, signal, limit, ...options } = {}) {
   if (!response.ok) {
     // A proxy's own pages are no problem details.
     const { detail } = await response.json().catch(() => ({ detail: `the server answers ${response.status}` }));
-    if (response.status >= 500) showLost(`The server cannot answer (${detail})`);
+    if (response.status >= 500 && !quiet) showLost(`The server cannot answer (${detail})`);
     throw new Refused(response.status, detail);
   }
   const date = Date.parse(response.headers.get("date")), difference = date - Date.now();
@@ -90,7 +90,7 @@ export const runPath = (id, ...below) => ["/api/runs", ...[id, ...below].map(enc
 
 /**
  * Calls `hear(kind, data)` for every event of a run until the run has ended. `EventSource` cannot send a token; this is the
- * same, with it.
+ * same, with it. Where the server has no room for another stream, it calls `hear("missed")` from time to time instead.
  */
 export async function follow(id, hear, signal) {
   let last;
@@ -98,7 +98,7 @@ export async function follow(id, hear, signal) {
     let wait = RETRY;
     try {
       const headers = last ? { "last-event-id": last } : {};
-      const response = await ask(runPath(id, "events"), { signal, headers });
+      const response = await ask(runPath(id, "events"), { signal, headers, quiet: true });
       if (response.status === 204) return;
       let text = "";
       for await (const part of chunks(response.body.pipeThrough(new TextDecoderStream()))) {
@@ -121,6 +121,7 @@ export async function follow(id, hear, signal) {
         // What is wrong with the request stays wrong.
         if (error.status < 500 && error.status !== 429) return;
         wait = RETRY_REFUSED;
+        hear("missed");
       }
     }
     await new Promise((resolve) => setTimeout(resolve, wait));

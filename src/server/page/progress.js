@@ -1,6 +1,6 @@
 /** How far a live run has come: a bar, and how long it will take, at which rate, with how much memory. */
 import { make } from "./dom.js";
-import { digits, memory, seconds, secondsOf } from "./format.js";
+import { memory, seconds, secondsOf } from "./format.js";
 
 /**
  * What is to be expected of a live run: `left` (seconds), `rate` (tokens through a block by the second), `memory`. A run
@@ -32,8 +32,8 @@ export function factsOf(run) {
   if (run.status !== "running") return {};
   const { left, rate, memory: bytes } = outlookOf(run);
   return {
-    left: left === undefined ? undefined : seconds(left),
-    rate: rate === undefined ? undefined : `${digits(rate)} tokens/s through a block`,
+    left: left > 0 ? seconds(left) : undefined,
+    rate: rate === undefined ? undefined : `${Math.round(rate).toLocaleString("en")} tokens/s through a block`,
     "memory now": bytes === undefined ? undefined : memory(bytes),
   };
 }

@@ -34,7 +34,7 @@ function showFacts(run) {
     backend,
     plan: make("span.id", {}, planId),
     Pare: `${plan.pare}, Deno ${environment.deno}, ${environment.os} ${environment.arch}`,
-    inputs: inputs.length ? `${inputs.length} files` : undefined,
+    inputs: inputs.length ? `${inputs.length} ${inputs.length === 1 ? "file" : "files"}` : undefined,
     began: time(run.startedAt),
     took: duration(run),
     ...factsOf(run),
@@ -102,7 +102,7 @@ export async function showRun(here, signal, id) {
     make("summary", {}, "The same in numbers"),
     linears,
   );
-  let drawing = new AbortController();
+  let drawing = new AbortController(), drawn = "";
 
   // Each part for itself: what did not change keeps the focus that stands in it.
   const draw = {
@@ -110,6 +110,9 @@ export async function showRun(here, signal, id) {
     status: () => status.replaceChildren(statusOf(run)),
     facts: () => update(facts, showFacts(run)),
     perplexities: () => {
+      const measured = JSON.stringify(run.perplexities);
+      if (measured === drawn) return;
+      drawn = measured;
       // The plots that go listen no more.
       drawing.abort();
       drawing = new AbortController();
@@ -120,8 +123,12 @@ export async function showRun(here, signal, id) {
     numbers: () => numbers.open && linears.replaceChildren(makeLinears([...layers.values()])),
   };
   const drawAll = () => Object.values(draw).forEach((part) => part());
-  for (const one of (await get(runPath(id, "layers"), signal)).layers) layers.set(one.name, one);
-  drawAll();
+  const load = async () => {
+    run = await get(runPath(id), signal);
+    for (const one of (await get(runPath(id, "layers"), signal)).layers) layers.set(one.name, one);
+    drawAll();
+  };
+  await load();
   here.append(
     heading,
     make("p.faint", {}, nameOf(run)),
@@ -156,9 +163,9 @@ export async function showRun(here, signal, id) {
     status: async (news) => {
       if (news.status === "running") return;
       say(`the run is ${news.status}`);
-      run = await get(runPath(id), signal);
-      drawAll();
+      await load();
     },
+    missed: load,
     linear: (one) => {
       layers.set(one.name, one);
       // Those that were done before come all at once.
@@ -170,7 +177,8 @@ export async function showRun(here, signal, id) {
     },
   };
   if (run.status === "running") {
-    follow(id, (kind, data) => hear[kind]?.(data), signal);
+    // What cannot be asked just now is said at the top of the page, and asked again with the next event.
+    follow(id, (kind, data) => Promise.resolve(hear[kind]?.(data)).catch(() => {}), signal);
     const clock = setInterval(() => {
       if (run.status === "running") draw.facts();
       else clearInterval(clock);
