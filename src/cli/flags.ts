@@ -143,11 +143,12 @@ function readFlag(name: string, flag: Flag<unknown>, given: readonly string[]): 
   if (flag.kind === "toggle") return given.length > 0;
   if (flag.required && !given.length) throw new PareError(`${called} is missing; --help shows an example`);
   if (flag.kind === "values") return given.map(read);
-  const values = given.map(read);
-  if (values.length > 1) {
-    const texts = given.map((text) => text || "nothing").join(" and ");
+  const values = given.map(read), texts = [...new Set(given)];
+  // The same again, as scripts put it together, contradicts nothing.
+  if (texts.length > 1) {
+    const all = texts.map((text) => text || "nothing").join(" and ");
     throw new PareError(
-      `${called} is given ${given.length > 2 ? `${given.length} times` : "twice"}: ${texts}; expected one`,
+      `${called} is given ${texts.length > 2 ? `${texts.length} times` : "twice"}: ${all}; expected one`,
     );
   }
   return given.length ? values[0] : flag.absent;

@@ -168,9 +168,10 @@ function refusePack(...args: string[]): string {
   return assertThrows(() => parse(pack, args), PareError).message;
 }
 
-Deno.test("a flag that is given twice is refused, with both values, by whatever name it is given", () => {
+Deno.test("a flag that is given two values is refused with both, by whatever names it is given; the same again is none", () => {
   assertEquals(refusePack("--model", "a", "--model", "b"), "--model is given twice: a and b; expected one");
-  assertEquals(refusePack("-m", "a", "--model=a", "-m", "c"), "--model is given 3 times: a and a and c; expected one");
+  assertEquals(refusePack("-m", "a", "--model=b", "-m", "c"), "--model is given 3 times: a and b and c; expected one");
+  assertEquals(parse(pack, ["-m", "a", "--model=a"]), parse(pack, ["a"]));
   assertEquals(
     refuse("oak", "--share", ".5", "--share_ratio", ".6"),
     "--share is given twice: .5 and .6; expected one",
