@@ -169,7 +169,8 @@ async function verifyFast({ manifest, hashes, ...found }: Found, context: Contex
   };
 }
 
-async function main(given: Given, context: Context): Promise<Outcome> {
+/** Finds the run, repeats it in a sandbox and compares. */
+export async function main(given: Given, context: Context): Promise<Outcome> {
   const found = await find(given.run, given.runs), { manifest, folder: _, ...original } = found;
   if (given.fast) return await verifyFast(found, context);
   const folder = await Deno.makeTempDir({ prefix: "pare-verify-" });

@@ -84,6 +84,12 @@ export interface Cut {
   readonly endToEnd: (run: string) => number;
 }
 
+/** Runs that are repeated on all blocks wherever they are: one of each way to prune. */
+const WHOLE = ["magnitude-0.5", "sparsegpt-0.5", "wanda-0.5"];
+
+/** The others on two blocks: a software driver takes seconds for each block of each run. */
+export const MOST_IN_PART: Cut = { endToEnd: (run) => WHOLE.includes(run) ? Infinity : 2 };
+
 interface Results {
   dense: { ppl: number };
   runs: Record<string, {

@@ -1,12 +1,15 @@
 /**
- * Everything that a user may get wrong: each is one line that names the thing, exit code 2, nothing on stdout, and the
- * folder is as it was, without a half-written output or a trace of one.
+ * Everything that a user may get wrong: each is a `PareError` of one line that names the thing, and the folder is as it
+ * was, without a half-written output or a trace of one. What becomes of such an error, exit code 2 and nothing on stdout,
+ * is claimed of a few as processes.
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { PareError } from "../../src/errors.ts";
 import { names, temporary } from "../checkpoint/folders.ts";
 import { randomTokens, writeTokens } from "../stream/random_model.ts";
 import { AUSTEN, HELD_OUT, ROOT, run, TOKENS } from "./commands.ts";
 import { Copy } from "./damage.ts";
+import { IN_PROCESS } from "./in_process.ts";
 
 const MISTRAL = `${ROOT}tests/fixtures/models/tiny-mistral`;
 const WASM = ["--backend", "wasm"];
@@ -14,27 +17,45 @@ const UP = "model.layers.3.mlp.up_proj.weight", DOWN = "model.layers.3.mlp.down_
 
 /** A refused command: its flags, `FOLDER` standing for a folder of the test's own, and the error without `error: `. */
 interface Refused {
-  readonly command?: string;
+  readonly command?: keyof typeof IN_PROCESS;
   readonly flags: string;
   readonly says: RegExp;
   /** Makes what the flags name. */
   readonly prepare?: (folder: string) => unknown;
 }
 
-async function isRefused({ command = "prune", flags, says, prepare }: Refused): Promise<void> {
+/** Puts a wrong command to what `ends` gives its message, and holds that message and what is left in the folder. */
+async function refuse(
+  { command = "prune", flags, says, prepare }: Refused,
+  ends: (command: keyof typeof IN_PROCESS, args: string[]) => Promise<string>,
+): Promise<void> {
   using folder = temporary();
   await prepare?.(folder.path);
   const before = names(folder.path);
   // A flag's value may hold a space; the flags here hold none but between them.
   const args = flags.split(" ").map((flag) => flag.replace("FOLDER", folder.path).replace("EMPTY", ""));
-  const { code, out, err } = await run(command, ...args);
-  const lines = err.trimEnd().split("\n"), last = lines.at(-1)!;
-  assertEquals([code, out], [2, ""], err);
-  assertEquals(lines.filter((line) => line.startsWith("error: ")), [last], err);
-  assertMatch(last.slice("error: ".length).replaceAll(folder.path, "FOLDER"), says);
-  assert(!/^\s+at /m.test(err), err);
+  const message = await ends(command, args);
+  assertMatch(message.replaceAll(folder.path, "FOLDER"), says);
   assertEquals(names(folder.path), before);
 }
+
+const isRefused = (refused: Refused): Promise<void> =>
+  refuse(refused, async (command, args) => {
+    const { message } = await assertRejects(() => IN_PROCESS[command](...args), PareError);
+    assert(!message.includes("\n"), message);
+    return message;
+  });
+
+/** The same of a process. */
+const endsWithTwo = (refused: Refused): Promise<void> =>
+  refuse(refused, async (command, args) => {
+    const { code, out, err } = await run(command, ...args);
+    const lines = err.trimEnd().split("\n"), last = lines.at(-1)!;
+    assertEquals([code, out], [2, ""], err);
+    assertEquals(lines.filter((line) => line.startsWith("error: ")), [last], err);
+    assert(!/^\s+at /m.test(err), err);
+    return last.slice("error: ".length);
+  });
 
 /** Flags of a run that would go well, `--out` and what is wrong left to be added. */
 const SOUND = `--model ${AUSTEN} --calibration ${TOKENS} --samples 2 ${WASM.join(" ")}`;
@@ -311,6 +332,15 @@ for (const [what, refused] of Object.entries(INPUTS)) {
   Deno.test(`${what} is refused`, () => isRefused(refused));
 }
 
+for (const what of ["a model that is not there", "a negative token id", "an output that exists and is not empty"]) {
+  Deno.test(`${what} ends the process with exit code 2 and one line`, () => endsWithTwo(INPUTS[what]));
+}
+Deno.test("NaN in a weight, found late, ends the process with exit code 2 and one line", async () => {
+  const { harm, says } = MODELS["NaN in a weight"];
+  const flags = `--model FOLDER/model ${WASM.join(" ")} --out FOLDER/out --calibration ${TOKENS} --samples 2`;
+  await endsWithTwo({ flags, says, prepare: copyOf(AUSTEN, harm) });
+});
+
 /** Flags that are wrong by themselves, after those of a sound run. */
 const FLAGS: Readonly<Record<string, RegExp>> = {
   "--sparsity 1": /^--sparsity 1: expected a share in \[0, 1\)$/,
@@ -348,4 +378,9 @@ Deno.test("each wrong flag is refused by its name", async (t) => {
   for (const [wrong, says] of Object.entries(FLAGS)) {
     await t.step(wrong, () => isRefused({ flags: `${SOUND} --out FOLDER/out ${wrong}`, says }));
   }
+});
+
+Deno.test("a wrong flag ends the process with exit code 2 and one line", async () => {
+  const wrong = "--sparsty 0.5";
+  await endsWithTwo({ flags: `${SOUND} --out FOLDER/out ${wrong}`, says: FLAGS[wrong] });
 });

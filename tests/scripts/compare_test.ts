@@ -1,7 +1,8 @@
 /** `deno task compare` as a user runs it, on the model that comes with Pare. */
 import { assert, assertEquals, assertLess, assertMatch, assertStringIncludes } from "@std/assert";
 import { names, temporary } from "../checkpoint/folders.ts";
-import { AUSTEN, HELD_OUT, run, runJson, start } from "./commands.ts";
+import { AUSTEN, HELD_OUT, run, start } from "./commands.ts";
+import { runJson } from "./in_process.ts";
 
 const FLAGS = ["--model", AUSTEN, "--calibration", "sample", "--seqlen", "64", "--backend", "wasm"]
   .concat(["--corpus", HELD_OUT, "--eval-seqlen", "128", "--windows", "6"]);

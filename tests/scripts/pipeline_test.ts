@@ -15,7 +15,7 @@ import { AUSTEN, BESIDE, HELD_OUT, ROOT, run, runJson, TOKENS } from "./commands
 const GOLDEN: { dense: { ppl: number }; runs: Record<string, { ppl: number }> } = JSON.parse(
   Deno.readTextFileSync(`${ROOT}tests/golden/Austen-700K/results.json`),
 );
-/** As the part asks of perplexity end to end. */
+/** The project's own target for perplexity end to end. */
 const GOLDEN_TOLERANCE = 1e-4;
 
 const WASM = ["--backend", "wasm"];

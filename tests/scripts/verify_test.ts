@@ -5,7 +5,8 @@ import { copyDirectory, temporary } from "../checkpoint/folders.ts";
 import { parseManifest } from "../../src/run/manifest.ts";
 import { planId } from "../../src/run/plan.ts";
 import { Registry } from "../../src/run/registry.ts";
-import { AUSTEN, HELD_OUT, ROOT, run, runJson } from "./commands.ts";
+import { AUSTEN, HELD_OUT, ROOT, run } from "./commands.ts";
+import { runJson } from "./in_process.ts";
 
 const FLAGS = ["--model", AUSTEN, "--calibration", "sample", "--samples", "4", "--seqlen", "64", "--backend", "wasm"];
 

@@ -10,7 +10,7 @@ import { randomTokens, writeRandomModel, writeTokens } from "./random_model.ts";
 const SHAPE = { hidden: 512, intermediate: 1408, heads: 8, kvHeads: 8, vocabulary: 1000 };
 /** Twenty blocks of these weights, were they not let go: nearly as much as the whole process has otherwise. */
 const LEAST_LEAK = 20 * 2 * (4 * 512 * 512 + 3 * 512 * 1408);
-/** As the part asks. */
+/** The project's own bound. */
 const MOST_GROWTH = 1.1;
 
 /** Garbage is collected when it is: the least of some peaks is what is needed, and more are taken only while it is missed. */

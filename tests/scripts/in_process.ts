@@ -1,0 +1,64 @@
+/**
+ * A command in the test's own process, without its sandbox: what it computes, writes and refuses, for a fraction of what a
+ * process costs. Exit codes, streams, signals and the sandbox are claimed of processes (`commands.ts`).
+ */
+import { compareCommand } from "../../src/cli/compare_command.ts";
+import type { Context, Outcome } from "../../src/cli/context.ts";
+import { evalCommand } from "../../src/cli/eval_command.ts";
+import { type Command, type Flags, parse, type Values } from "../../src/cli/flags.ts";
+import { pruneCommand } from "../../src/cli/prune_command.ts";
+import { syncDirectory } from "../../src/cli/sandbox.ts";
+import { peakMemory } from "../../src/cli/terminal.ts";
+import { verifyCommand } from "../../src/cli/verify_command.ts";
+import { main as compare } from "../../scripts/compare.ts";
+import { enter as enterCompare } from "../../scripts/compare_request.ts";
+import { enter as enterEval, main as evaluate } from "../../scripts/eval.ts";
+import { main as prune } from "../../scripts/prune.ts";
+import { enter as enterPrune } from "../../scripts/prune_request.ts";
+import { main as verify } from "../../scripts/verify.ts";
+import { DATA_HOME, runJson as processJson } from "./commands.ts";
+
+const CONTEXT: Omit<Context, "args"> = {
+  terminal: { note() {}, progress() {} },
+  signal: new AbortController().signal,
+  peakMemory: () => Promise.resolve(peakMemory()),
+  syncDirectory,
+};
+
+/** Runs a command's two halves, the one that looks around and the one that works, on its flags. */
+function inProcess<F extends Flags>(
+  command: Command<F>,
+  enter: (values: Values<F>, context: Context) => Promise<{ readonly values: Values<F> }>,
+  main: (values: Values<F>, context: Context) => Promise<Outcome>,
+): (...args: readonly string[]) => Promise<Outcome> {
+  return async (...args) => {
+    const home = Deno.env.get("XDG_DATA_HOME"), context: Context = { ...CONTEXT, args };
+    // Runs are recorded, but not among those of whoever tests.
+    Deno.env.set("XDG_DATA_HOME", DATA_HOME);
+    try {
+      const values = parse(command, [...args]);
+      if (values === "help") throw new TypeError("help is a matter of the process");
+      return await main((await enter(values, context)).values, context);
+    } finally {
+      if (home === undefined) Deno.env.delete("XDG_DATA_HOME");
+      else Deno.env.set("XDG_DATA_HOME", home);
+    }
+  };
+}
+
+/** The commands that can be run so. @throws PareError for what a user can mend. */
+export const IN_PROCESS = {
+  compare: inProcess(compareCommand, enterCompare, compare),
+  prune: inProcess(pruneCommand, enterPrune, prune),
+  eval: inProcess(evalCommand, enterEval, evaluate),
+  verify: inProcess(verifyCommand, (values) => Promise.resolve({ values }), verify),
+};
+
+/** What a command gives a program, computed here where that can be, else by a process. */
+// deno-lint-ignore no-explicit-any -- the JSON of a command, looked into by the test
+export async function runJson(command: string, ...args: readonly string[]): Promise<any> {
+  if (!(command in IN_PROCESS)) return await processJson(command, ...args);
+  const { json, problems = [] } = await IN_PROCESS[command as keyof typeof IN_PROCESS](...args, "--json");
+  if (problems.length) throw new Error(problems.join("\n"));
+  return JSON.parse(JSON.stringify(json));
+}
