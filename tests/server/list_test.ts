@@ -132,10 +132,11 @@ testPage(
     const { registry, ids: [, , live] } = it;
     await page.route("**/events", (route) => route.fulfill({ status: 503, json: { detail: "too many streams" } }));
     await page.getByRole("link", { name: live }).click();
+    await page.getByRole("heading", { name: `Run ${live}` }).waitFor();
     await page.getByText("observe, block 2 of 30").waitFor();
     registry.finish(live, { phases: {} });
     await page.locator(".status.finished").waitFor();
-    assertEquals(await page.getByRole("alert").count(), 0);
+    assertEquals(await page.locator("#lost").innerText(), "");
   },
   { expected: "status of 503" },
 );
