@@ -17,7 +17,7 @@ import {
   owlRequests,
   type Progress,
   prune,
-  readShape,
+  readSpec,
   release,
   reserve,
 } from "../src/mod.ts";
@@ -36,9 +36,9 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   const { terminal, signal } = context, begun = performance.now();
   const { jobs, solve } = understand(values);
   await using checkpoint = await openCheckpoint(values.model);
-  const shape = readShape(checkpoint);
-  for (const { request } of jobs) chooseTargets(shape, request);
-  const targets = chooseTargets(shape, jobs[0].request);
+  const spec = readSpec(checkpoint);
+  for (const { request } of jobs) chooseTargets(spec, request);
+  const targets = chooseTargets(spec, jobs[0].request);
   const place = reserve(
     values.out,
     [checkpoint.path, ...checkpoint.sources],
@@ -50,8 +50,8 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   using _place = { [Symbol.dispose]: () => place.abort() };
   const text = {
     tokenizer: () => loadTokenizer((file) => checkpoint.readText(file), checkpoint.path),
-    vocabulary: shape.vocabulary,
-    defaultSeqlen: defaultSeqlen(shape),
+    vocabulary: spec.vocabulary,
+    defaultSeqlen: defaultSeqlen(spec),
   };
   const windows = await evaluationWindows(values.corpus!, {
     ...text,
@@ -75,8 +75,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   });
   const score = async (label: string, path: string) => {
     await using pruned = await openCheckpoint(path);
-    const sequences = { ids: windows.ids, sequences: windows.windows, length: windows.length };
-    return await evaluate(sequences, { ...pass(label), checkpoint: pruned });
+    return await evaluate(windows, { ...pass(label), checkpoint: pruned });
   };
   const draw = (samples: number | undefined, seed: number): Promise<Calibration> =>
     calibrationSequences(values.calibration, { ...text, samples, seqlen: values.seqlen, seed });
@@ -104,6 +103,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
           solve,
           calibration: method.statistic === "none" ? undefined : calibration,
           first,
+          readBack: (name) => writer.read(name),
           write: async (name, bytes) => {
             await writer.write(name, bytes);
             release(bytes);

@@ -22,7 +22,7 @@ import {
   openBackend,
   openCheckpoint,
   prune,
-  readShape,
+  readSpec,
 } from "../src/mod.ts";
 
 const FIXTURES = new URL("../tests/fixtures/", import.meta.url).pathname;
@@ -41,22 +41,22 @@ async function examine(
   signal: AbortSignal,
 ): Promise<{ perplexity: number; sparsity: number; paragraph: string; windows: number }> {
   await using checkpoint = await openCheckpoint(path);
-  const { vocabulary } = readShape(checkpoint);
+  const { vocabulary } = readSpec(checkpoint);
   const tokenizer = await loadTokenizer((file) => checkpoint.readText(file), path);
-  const { ids, windows, length } = await evaluationWindows(HELD_OUT, {
+  const windows = await evaluationWindows(HELD_OUT, {
     tokenizer: () => Promise.resolve(tokenizer),
     vocabulary,
     seqlen: SEQLEN,
   });
-  const found = await evaluate({ ids, sequences: windows, length }, { checkpoint, backend, signal });
+  const found = await evaluate(windows, { checkpoint, backend, signal });
   const prompt = tokenizer.encode(PROMPT, { special: false });
   const written = await generate(prompt, SAMPLING, { checkpoint, backend, signal });
-  return { ...found, windows, paragraph: tokenizer.decode(written).replace(/\s+/g, " ").trim() };
+  return { ...found, windows: windows.windows, paragraph: tokenizer.decode(written).replace(/\s+/g, " ").trim() };
 }
 
 async function pruneInto(out: string, name: string, backend: Backend, signal: AbortSignal): Promise<void> {
   await using checkpoint = await openCheckpoint(MODEL);
-  const { vocabulary } = readShape(checkpoint);
+  const { vocabulary } = readSpec(checkpoint);
   const method = findMethod(name);
   const calibration = await calibrationSequences("sample", {
     tokenizer: () => loadTokenizer((file) => checkpoint.readText(file), MODEL),

@@ -13,7 +13,7 @@ import {
   openBackend,
   openCheckpoint,
   PareError,
-  readShape,
+  readSpec,
 } from "../src/mod.ts";
 import { CARD_FILE, withPerplexities } from "../src/run/card.ts";
 import { MANIFEST_FILE, parseManifest } from "../src/run/manifest.ts";
@@ -77,12 +77,12 @@ export async function enter(given: Given, { terminal }: Context) {
 export async function main(values: Given, context: Context): Promise<Outcome> {
   const { terminal, signal } = context, start = performance.now();
   await using checkpoint = await openCheckpoint(values.model);
-  const shape = readShape(checkpoint);
+  const spec = readSpec(checkpoint);
   const windows = await evaluationWindows(values.corpus!, {
     tokenizer: () => loadTokenizer((file) => checkpoint.readText(file), checkpoint.path),
-    vocabulary: shape.vocabulary,
+    vocabulary: spec.vocabulary,
     seqlen: values.seqlen,
-    defaultSeqlen: defaultSeqlen(shape),
+    defaultSeqlen: defaultSeqlen(spec),
     windows: values.windows,
   });
   await using backend = await openBackend(values.backend, { workers: values.workers });
@@ -144,7 +144,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     using recorder = Recorder.begin(values.registry, manifest, { labels: labelsOf(values) });
     try {
       const { perplexity, sparsity } = await evaluate(
-        { ids: windows.ids, sequences: windows.windows, length: windows.length },
+        windows,
         {
           checkpoint,
           backend,

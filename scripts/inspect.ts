@@ -2,6 +2,7 @@
 import type { TensorInfo } from "../src/checkpoint/checkpoint.ts";
 import { describeLinear, type LinearDescription } from "../src/checkpoint/describe.ts";
 import { openCheckpoint } from "../src/checkpoint/open.ts";
+import { transpose } from "../src/checkpoint/transpose.ts";
 import { type Remains, salvage } from "../src/checkpoint/salvage.ts";
 import { inspectCommand } from "../src/cli/inspect_command.ts";
 import type { Values } from "../src/cli/flags.ts";
@@ -9,8 +10,10 @@ import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { table } from "../src/cli/table.ts";
 import { showBytes, showCount, showShare } from "../src/cli/units.ts";
 import { PareError } from "../src/errors.ts";
-import { parseConfig, type Shape } from "../src/model/config.ts";
-import { checkTensors, LINEARS } from "../src/model/tensors.ts";
+import { linearsOf } from "../src/model/layers.ts";
+import { checkTensors, parseConfig } from "../src/model/read.ts";
+import type { Linear, ModelSpec } from "../src/model/spec.ts";
+import { type ModelSummary, summarize } from "../src/model/summary.ts";
 
 /** Damaged tensors that are named; of a file that was cut in half more would be said than is read. */
 const NAMED = 3;
@@ -45,37 +48,49 @@ async function open(model: string, { terminal }: Context): Promise<Remains> {
 }
 
 /** What the config says, and whether the tensors are those of such a model. */
-function understand({ config, tensors, path }: Remains): { readonly shape?: Shape; readonly problem?: string } {
+function understand({ config, tensors, path }: Remains): { readonly spec?: ModelSpec; readonly problem?: string } {
   if (!config) return {};
-  let shape: Shape | undefined;
+  let spec: ModelSpec | undefined;
   try {
-    shape = parseConfig(config, path);
-    checkTensors(shape, { tensors, path });
-    return { shape };
+    spec = parseConfig(config, path, tensors);
+    checkTensors(spec, { tensors, path });
+    return { spec };
   } catch (error) {
     if (!(error instanceof PareError)) throw error;
-    return { shape, problem: error.message };
+    return { spec, problem: error.message };
   }
 }
 
-function isLinear({ name, shape }: TensorInfo): boolean {
-  return shape.length === 2 && LINEARS.some((linear) => name.endsWith(`.${linear}.weight`));
+/** The linears of a model by their weights' names; of one whose config says nothing, every matrix of a block. */
+function findLinears(spec: ModelSpec | undefined, tensors: ReadonlyMap<string, TensorInfo>) {
+  const linears: Pick<Linear, "name" | "transposed">[] = spec
+    ? spec.blocks.flatMap(linearsOf)
+    : [...tensors.values()].filter(({ name, shape }) => shape.length === 2 && /\.\d+\..*\.weight$/.test(name))
+      .map(({ name }) => ({ name: name.slice(0, -".weight".length), transposed: false }));
+  return new Map(linears.map((linear) => [`${linear.name}.weight`, linear]));
 }
 
-async function look(model: Remains, info: TensorInfo): Promise<Found> {
+async function look(model: Remains, info: TensorInfo, linear?: Pick<Linear, "transposed">): Promise<Found> {
   try {
-    const bytes = await model.readTensor(info.name);
-    return isLinear(info) ? { ...info, description: describeLinear(bytes, info.dtype, info.shape) } : info;
+    const bytes = await model.readTensor(info.name), { dtype, shape } = info;
+    if (!linear || shape.length !== 2) return info;
+    const [rows, cols] = shape;
+    const description = linear.transposed
+      ? describeLinear(transpose(bytes, rows, cols, dtype), dtype, [cols, rows])
+      : describeLinear(bytes, dtype, shape);
+    return { ...info, description };
   } catch (error) {
     if (!(error instanceof PareError)) throw error;
     return { ...info, damage: error.message };
   }
 }
 
-function describeShape(shape: Shape): string {
-  const { family, blocks, hidden, heads, headDim, kvHeads, intermediate, vocabulary, maxLength, tied } = shape;
+function describeModel(model: ModelSummary): string {
+  const { family, blocks, hidden, heads, headDim, kvHeads, intermediate, experts, vocabulary, maxLength, tied } = model;
   return `${family}: ${blocks} blocks, hidden ${hidden}, ${heads} heads of ${headDim} (${kvHeads} for keys and values), ` +
-    `MLP ${intermediate}, vocabulary ${vocabulary}${tied ? " (tied head)" : ""}, up to ${maxLength} tokens`;
+    `MLP ${intermediate}${experts ? ` (${experts} experts)` : ""}, vocabulary ${vocabulary}${
+      tied ? " (tied head)" : ""
+    }, up to ${maxLength} tokens`;
 }
 
 /** Sizes of these tensors in one row. */
@@ -100,16 +115,17 @@ function linearRow({ name, shape, dtype, bytes, description, damage }: Found): s
 
 async function main({ model }: Values<typeof inspectCommand.flags>, context: Context): Promise<Outcome> {
   await using remains = await open(model, context);
-  const { shape, problem } = understand(remains);
+  const { spec, problem } = understand(remains), found = findLinears(spec, remains.tensors);
+  const shape = spec && summarize(spec);
   const order = new Intl.Collator("en", { numeric: true });
   const infos = [...remains.tensors.values()].sort((a, b) => order.compare(a.name, b.name));
   const tensors: Found[] = [];
   for (const info of infos) {
     context.signal.throwIfAborted();
-    tensors.push(await look(remains, info));
+    tensors.push(await look(remains, info, found.get(info.name)));
   }
 
-  const linears = tensors.filter(isLinear);
+  const linears = tensors.filter(({ name }) => found.has(name));
   const known = linears.flatMap(({ description, shape: [rows, cols] }) =>
     description ? [{ ...description, weights: rows * cols }] : []
   );
@@ -127,7 +143,7 @@ async function main({ model }: Values<typeof inspectCommand.flags>, context: Con
   const shards = Map.groupBy(tensors, ({ shard }) => shard);
   return {
     text: [
-      `${remains.path}: ${shape ? describeShape(shape) : "no usable config.json"}`,
+      `${remains.path}: ${shape ? describeModel(shape) : "no usable config.json"}`,
       table(["", "tensors", "dtype", "size"], [
         ...[...shards].sort().map(([shard, held]) => sizes(shard, held)),
         sizes("linears", linears),

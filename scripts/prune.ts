@@ -10,6 +10,7 @@ import {
   createWriter,
   loadTokenizer,
   mapRequests,
+  type ModelSpec,
   openBackend,
   openCheckpoint,
   outlierRatios,
@@ -18,9 +19,8 @@ import {
   planPrune,
   type Progress,
   prune,
-  readShape,
+  readSpec,
   release,
-  type Shape,
   type SparsityMap,
 } from "../src/mod.ts";
 import { CARD_FILE, modelCard } from "../src/run/card.ts";
@@ -30,22 +30,27 @@ import { measure, type Measures } from "../src/run/measures.ts";
 import type { Json, LinearRecord, Manifest } from "../src/run/record.ts";
 import { refuseOtherPlan } from "./planned.ts";
 import { enter, type Given, readMap, understand } from "./prune_request.ts";
-import { aboutDamping, aboutErrors, planLines, summary } from "./prune_text.ts";
+import { aboutDamping, aboutErrors, aboutExperts, planLines, summary } from "./prune_text.ts";
 import { corpusOf, describeRun, hubId, labelsOf, Recorder } from "./record.ts";
 import { blockPosition, defaultSeqlen, downloads } from "./shared.ts";
 import { isDone } from "./written.ts";
 
 /** The calibration sequences that the flags ask for. */
-function calibrate(values: PruneValues, checkpoint: Checkpoint, shape: Shape, context: Context): Promise<Calibration> {
+function calibrate(
+  values: PruneValues,
+  checkpoint: Checkpoint,
+  spec: ModelSpec,
+  context: Context,
+): Promise<Calibration> {
   if (values.calibration === "sample") {
     context.terminal.note("calibration: a few chapters of Austen that come with Pare; for results to publish use c4");
   }
   return calibrationSequences(values.calibration, {
     tokenizer: () => loadTokenizer((file) => checkpoint.readText(file), checkpoint.path),
-    vocabulary: shape.vocabulary,
+    vocabulary: spec.vocabulary,
     samples: values.samples,
     seqlen: values.seqlen,
-    defaultSeqlen: defaultSeqlen(shape),
+    defaultSeqlen: defaultSeqlen(spec),
     seed: values.seed,
     onProgress: downloads(context.terminal),
   });
@@ -60,16 +65,16 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   const values = settle(given, (line) => terminal.note(line));
   const { method, request, solve, owl, calibrated } = understand(values);
   await using checkpoint = await openCheckpoint(values.model);
-  const shape = readShape(checkpoint);
+  const spec = readSpec(checkpoint);
   const map = values.sparsityMap === undefined
     ? given.planned?.request.sparsityMap as SparsityMap | undefined
     : await readMap(values.sparsityMap);
-  const requests = map ? mapRequests(shape, method, request, map) : request;
-  const targets = chooseTargets(shape, requests, values);
-  const calibration = !calibrated ? undefined : await calibrate(values, checkpoint, shape, context);
+  const requests = map ? mapRequests(spec, method, request, map) : request;
+  const targets = chooseTargets(spec, requests, values);
+  const calibration = !calibrated ? undefined : await calibrate(values, checkpoint, spec, context);
   await using backend = await openBackend(values.backend, { workers: values.workers });
   const spool = { always: values.spool !== undefined, file: given.spoolFile };
-  const plan = await planPrune(backend, checkpoint, shape, targets, {
+  const plan = await planPrune(backend, checkpoint, spec, targets, {
     method,
     calibration: method.statistic === "none" ? undefined : calibration,
     spool,
@@ -188,6 +193,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
 
     // What is drawn of a linear needs its dense weight once more, and the norms of its inputs where its score has them.
     const kind = method.criterion?.formula({}).kind;
+    const linears = new Map([...targets.values()].flat().map((linear) => [linear.name, linear]));
     const measures = new Map<string, Measures>(), statistics = new Map<string, Float32Array>();
     const finished = entries.flatMap((entry) => "linears" in entry ? entry.linears : []);
     for (const record of finished) recorder.linear(record);
@@ -201,13 +207,15 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
       calibration,
       trueSequential: values.trueSequential,
       finished: { blocks: new Set(finished.map(({ block }) => block)), read: (name) => writer.read(name) },
+      readBack: (name) => writer.read(name),
       onStatistic: (linear, statistic) => void statistics.set(linear, statistic.map(Math.sqrt)),
       write: async (name, bytes) => {
         await writer.write(name, bytes);
-        const { shape: [rows, cols], dtype } = checkpoint.tensors.get(name)!, linear = name.slice(0, -".weight".length);
+        const linear = name.slice(0, -".weight".length), { rows, cols, transposed } = linears.get(linear)!;
+        const { dtype } = checkpoint.tensors.get(name)!;
         const before = (await checkpoint.read([name])).get(name)!, norms = statistics.get(linear);
         const scores = kind === "magnitude" ? { kind } : kind && norms && { kind, norms };
-        measures.set(linear, measure({ rows, cols, dtype, before, after: bytes, ...scores && { scores } }));
+        measures.set(linear, measure({ rows, cols, transposed, dtype, before, after: bytes, ...scores && { scores } }));
         statistics.delete(linear);
         release(bytes, before);
       },
@@ -230,7 +238,8 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     const seconds = (performance.now() - start) / 1000, peakBytes = await context.peakMemory();
     recorder.finish(phases, peakBytes, complete);
     const text = [
-      [summary(records), ...aboutErrors(records), ...aboutDamping(records, solve.damping)].join("\n"),
+      [summary(records), ...aboutErrors(records), ...aboutExperts(records), ...aboutDamping(records, solve.damping)]
+        .join("\n"),
       `${values.out}: written in ${showSeconds(seconds)}, peak memory ${showBytes(peakBytes)}; run ${recorder.id}`,
     ].join("\n\n");
     return {

@@ -1,7 +1,7 @@
 /** What `prune` prints: what it is going to do, and what came of it. */
 import { table } from "../src/cli/table.ts";
 import { showBytes, showCount, showSeconds, showShare } from "../src/cli/units.ts";
-import { type LinearReport, LINEARS, type Plan } from "../src/mod.ts";
+import type { LinearReport, Plan } from "../src/mod.ts";
 
 /** What a dry run says. */
 export function planLines(plan: Plan, backend: string): string[] {
@@ -12,6 +12,11 @@ export function planLines(plan: Plan, backend: string): string[] {
     `to read: ${showBytes(plan.readBytes)}; hidden states: ${showBytes(hiddenBytes)}${spooled ? ", in a file" : ""}`,
     `estimates: peak memory ${showBytes(plan.peakBytes)}, time ${showSeconds(plan.seconds)}`,
   ];
+}
+
+/** A linear's name within its block, the number of an expert as `*`. */
+function roleOf(name: string): string {
+  return name.replace(/^.*?\.\d+\./, "").replace(/\.\d+\./, ".*.");
 }
 
 /** One row for each kind of linear, and their sum. */
@@ -33,8 +38,7 @@ export function summary(reports: readonly LinearReport[]): string {
       showSeconds(seconds),
     ];
   };
-  const kinds = LINEARS.map((linear) => [linear, reports.filter(({ name }) => name.endsWith(linear))] as const);
-  const rows = kinds.filter(([, group]) => group.length).map(([linear, group]) => row(linear, group));
+  const rows = [...Map.groupBy(reports, ({ name }) => roleOf(name))].map(([role, group]) => row(role, group));
   const error = measured ? ["output error"] : [];
   return table(["linear", "count", "weights", "zeros", "sparsity", ...error, "time"], [...rows, row("all", reports)]);
 }
@@ -51,6 +55,13 @@ export function aboutErrors(reports: readonly LinearReport[]): string[] {
     default:
       return [];
   }
+}
+
+/** Which linears of experts saw no token, if any. */
+export function aboutExperts(reports: readonly LinearReport[]): string[] {
+  const blind = reports.filter(({ tokens }) => tokens === 0).map(({ name }) => name);
+  if (!blind.length) return [];
+  return [`no calibration token was routed to ${blind.join(", ")}: pruned by magnitude`];
 }
 
 /** Which dampings had to be raised, if any. */

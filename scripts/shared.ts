@@ -1,11 +1,11 @@
 /** What several commands say or assume in the same way. */
 import type { Context } from "../src/cli/run.ts";
 import type { Position } from "../src/cli/progress.ts";
-import { DEFAULT_SEQLEN, type FetchOptions, type HubProgress, type Progress, type Shape } from "../src/mod.ts";
+import { DEFAULT_SEQLEN, type FetchOptions, type HubProgress, type ModelSpec, type Progress } from "../src/mod.ts";
 
 /** 2048, or the model's limit if that is less; never the 131072 that a config may claim. */
-export function defaultSeqlen(shape: Shape): number {
-  return Math.min(DEFAULT_SEQLEN, shape.maxLength);
+export function defaultSeqlen(spec: ModelSpec): number {
+  return Math.min(DEFAULT_SEQLEN, spec.maxLength);
 }
 
 /** Whether there is anything at a path. */

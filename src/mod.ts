@@ -25,9 +25,9 @@
  * });
  * await writer.finish();
  *
- * const { ids, windows, length } = await evaluationWindows("tests/fixtures/data/austen-heldout.txt", { ...text, windows: 8 });
+ * const windows = await evaluationWindows("tests/fixtures/data/austen-heldout.txt", { ...text, windows: 8 });
  * await using pruned = await openCheckpoint(`${out}/pruned`);
- * const { perplexity } = await evaluate({ ids, sequences: windows, length }, { checkpoint: pruned, backend });
+ * const { perplexity } = await evaluate(windows, { checkpoint: pruned, backend });
  * console.log(perplexity); // about 30; the dense model has 18
  * await Deno.remove(out, { recursive: true });
  * ```
@@ -60,21 +60,25 @@ export {
   type WrittenFile,
 } from "./checkpoint/writer.ts";
 export * from "./method/mod.ts";
-export { parseConfig, type RopeScaling, type Shape } from "./model/config.ts";
-export { type LinearName, LINEARS, readShape } from "./model/tensors.ts";
-export type { Sequences } from "./stream/batches.ts";
+export { linearsOf } from "./model/layers.ts";
+export { parseConfig, readSpec } from "./model/read.ts";
+export type * from "./model/spec.ts";
+export type { Rope, RopeScaling } from "./model/rope.ts";
 export { mapRequests, owlRequests, type SparsityMap } from "./stream/allocation.ts";
 export { evaluate, type Evaluation } from "./stream/evaluate.ts";
-export type { ForwardOptions } from "./stream/forward.ts";
 export { generate, type Sampling } from "./stream/generate.ts";
 export type { SpoolOptions } from "./stream/hidden.ts";
 export { logits } from "./stream/logits.ts";
+export { type TokenLosses, tokenLosses } from "./stream/losses.ts";
 export { outlierRatios } from "./stream/outliers.ts";
 export { type Plan, type PlanOptions, planPrune } from "./stream/plan.ts";
 export type { OnProgress, Phase, Progress } from "./stream/progress.ts";
-export { type Finished, type LinearReport, observeFirst, prune, type PruneOptions } from "./stream/prune.ts";
-export type { Observation, StreamOptions } from "./stream/observation.ts";
+export type { Observation } from "./stream/observation.ts";
+export { type Finished, observeFirst, prune, type PruneOptions } from "./stream/prune.ts";
+export type { LinearReport } from "./stream/results.ts";
+export type { StreamOptions } from "./stream/stream.ts";
 export { chooseTargets, type Requests, type TargetOptions, type Targets } from "./stream/target.ts";
+export { type Batch, countSequences, lengthsOf, rectangle } from "./text/batch.ts";
 export {
   type Calibration,
   type CalibrationOptions,

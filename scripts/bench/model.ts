@@ -1,7 +1,7 @@
 /** What the bench makes up where only shapes matter: a model of random weights, sequences of random tokens. */
 import { join } from "node:path";
 import { parseConfig } from "../../src/mod.ts";
-import { blockTensors, EMBEDDING, FINAL_NORM, linearName } from "../../src/model/tensors.ts";
+import { modelTensors } from "../../src/model/layers.ts";
 import { SMOLLM2_CONFIG } from "./shapes.ts";
 
 /** Of every random number here: the same bench each time. */
@@ -52,18 +52,14 @@ const ONE = 0x3c00;
 
 /** Writes a model of SmolLM2-135M's shape with fewer blocks into a directory. */
 export async function writeRandomModel(directory: string, blocks: number): Promise<void> {
-  const config = { ...SMOLLM2_CONFIG, num_hidden_layers: blocks }, shape = parseConfig(config, directory);
+  const config = { ...SMOLLM2_CONFIG, num_hidden_layers: blocks };
   const tensors = new Map<string, Content>();
   const add = (name: string, shape: readonly number[]) => {
     const count = shape.reduce((product, size) => product * size);
     const data = shape.length === 1 ? new Uint16Array(count).fill(ONE) : randomWeights(count, SEED + tensors.size);
     tensors.set(name, { dtype: "F16", shape, data });
   };
-  add(EMBEDDING, [shape.vocabulary, shape.hidden]);
-  for (let block = 0; block < blocks; block++) {
-    for (const [name, dimensions] of blockTensors(shape)) add(linearName(block, name), dimensions);
-  }
-  add(FINAL_NORM, [shape.hidden]);
+  for (const { name, shape } of modelTensors(parseConfig(config, directory))) add(name, shape);
   await Deno.writeTextFile(join(directory, "config.json"), JSON.stringify(config));
   await writeSafetensors(join(directory, "model.safetensors"), tensors);
 }

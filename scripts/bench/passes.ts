@@ -12,6 +12,7 @@ import {
   parseConfig,
   prune,
 } from "../../src/mod.ts";
+import { rectangle } from "../../src/text/batch.ts";
 import { randomTokens, writeRandomModel } from "./model.ts";
 import type { Bench } from "./part.ts";
 import { figure, over, type Ratio } from "./ratio.ts";
@@ -36,7 +37,7 @@ async function measure(checkpoint: Checkpoint, sequences: number): Promise<{ pro
     backend,
     method,
     request: makeRequest(method, {}),
-    calibration: { ids: randomTokens(sequences, LENGTH, vocabulary), sequences, length: LENGTH },
+    calibration: rectangle(randomTokens(sequences, LENGTH, vocabulary), LENGTH),
     write: () => Promise.resolve(),
   });
   const wall = (performance.now() - start) / 1000, spent = await backend.seconds();

@@ -9,7 +9,7 @@ import { BYTES, type Dtype } from "../backend/backend.ts";
  * The bit patterns of these numbers (little-endian), in their order: a view where the bytes are aligned, else a copy.
  * @throws RangeError if the bytes are no whole number of them.
  */
-export function bitPatterns(bytes: Uint8Array<ArrayBuffer>, dtype: Dtype): Uint32Array | Uint16Array {
+export function bitPatterns(bytes: Uint8Array, dtype: Dtype): Uint32Array | Uint16Array {
   const width = BYTES[dtype];
   if (bytes.length % width !== 0) {
     throw new RangeError(`${dtype} take ${width} bytes each, which ${bytes.length} do not`);

@@ -41,7 +41,7 @@ export interface Solve {
 export const DEFAULT_SOLVE: Solve = { damping: 0.01, blockSize: 128 };
 
 /** One linear, as a method sees it. */
-export interface Linear {
+export interface LinearWeight {
   /** Its full name, for errors. */
   readonly name: string;
   /** Its weight, out x in; a method changes it in place. */
@@ -78,5 +78,5 @@ export interface Method {
   /** Where it is a mask alone: how it judges. Another method can then use the judgement. */
   readonly criterion?: Criterion;
   /** Queues the pruning of one linear. */
-  prune(backend: Backend, linear: Linear, input: Input, request: Request, solve: Solve): void;
+  prune(backend: Backend, linear: LinearWeight, input: Input, request: Request, solve: Solve): void;
 }

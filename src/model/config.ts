@@ -1,192 +1,242 @@
 /**
- * What a model is: `config.json`, as transformers 4 or 5 write it, understood as a {@linkcode Shape}. Families are data:
- * a family is a row of {@linkcode FAMILIES}, and the forward pass (`block.ts`) reads only the shape.
+ * `config.json` as a family's file reads it: keys with their types, defaults and older spellings, and the one line that says
+ * what is wrong. transformers 4 and 5 write the same things under different keys; both are understood.
  */
 import { z } from "npm:zod@4.6.7";
+import type { Activation } from "../backend/backend.ts";
 import { PareError } from "../errors.ts";
-
-/** How positions are stretched beyond the training length. */
-export type RopeScaling =
-  | { readonly kind: "none" }
-  /** Positions divided by `factor`. */
-  | { readonly kind: "linear"; readonly factor: number }
-  /** LLaMA 3.1: long wavelengths divided by `factor`, short ones kept, a ramp between. */
-  | {
-    readonly kind: "llama3";
-    readonly factor: number;
-    readonly lowFrequencyFactor: number;
-    readonly highFrequencyFactor: number;
-    readonly originalLength: number;
-  };
-
-/** The dimensions and switches of a LLaMA-like model. */
-export interface Shape {
-  /** `model_type` of the config. */
-  readonly family: string;
-  /** Width of the residual stream. */
-  readonly hidden: number;
-  /** Number of blocks (decoder layers). */
-  readonly blocks: number;
-  /** Query heads. */
-  readonly heads: number;
-  /** Key and value heads (grouped-query attention). */
-  readonly kvHeads: number;
-  /** Width of one head; not always hidden / heads. */
-  readonly headDim: number;
-  /** Width of the MLP. */
-  readonly intermediate: number;
-  /** Number of token ids. */
-  readonly vocabulary: number;
-  /** `max_position_embeddings`, or the sliding window if the family attends no further: the longest sequence that is exact. */
-  readonly maxLength: number;
-  /** Epsilon of the RMS norms. */
-  readonly epsilon: number;
-  /** The head is the embedding. */
-  readonly tied: boolean;
-  /** Base of the rotary frequencies. */
-  readonly ropeBase: number;
-  /** Scaling of the rotary frequencies. */
-  readonly ropeScaling: RopeScaling;
-  /** Linears that have a bias, by their name in the block. */
-  readonly biased: readonly string[];
-  /** RMS norm over every head of q and k before the rotation (Qwen3). */
-  readonly headNorm: boolean;
-}
-
-const QKV = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"];
-const O = ["self_attn.o_proj"];
-const MLP = ["mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"];
-
-/** What sets a family apart from LLaMA. Biases are fixed by the family, or switched by the config's own keys. */
-interface Family {
-  readonly biased: (config: Config) => string[];
-  readonly headNorm: boolean;
-  /** The config's `sliding_window` counts (Qwen has a switch for it). */
-  readonly slides: (config: Config) => boolean;
-}
-
-const FAMILIES: Readonly<Record<string, Family>> = {
-  llama: {
-    biased: (config) => [...config.attention_bias ? [...QKV, ...O] : [], ...config.mlp_bias ? MLP : []],
-    headNorm: false,
-    slides: () => false,
-  },
-  mistral: { biased: () => [], headNorm: false, slides: () => true },
-  qwen2: { biased: () => QKV, headNorm: false, slides: (config) => config.use_sliding_window },
-  qwen3: {
-    biased: (config) => config.attention_bias ? [...QKV, ...O] : [],
-    headNorm: true,
-    slides: (config) => config.use_sliding_window,
-  },
-};
+import type { Rope, RopeScaling } from "./rope.ts";
 
 /** Larger than any published model by a hundredfold; a config beyond it is damaged, and would overflow our sums. */
-const LARGEST_DIMENSION = 1 << 24;
-const dimension = z.number().int().min(1).max(LARGEST_DIMENSION);
+export const LARGEST_DIMENSION = 1 << 24;
+
+/** A count or width: a whole number from 1 on. */
+export const dimension = z.number().int().min(1).max(LARGEST_DIMENSION);
+/** A number of blocks or of experts: ten times those of any published model. */
+export const depth = z.number().int().min(1).max(4096);
+/** A whole number from 0 on. */
+export const count = z.number().int().min(0).max(LARGEST_DIMENSION);
+/** A number above 0. */
+export const positive = z.number().positive();
+/** Yes or no. */
+export const flag = z.boolean();
+/** A word. */
+export const word = z.string();
 
 const RopeSchema = z.object({
-  rope_theta: z.number().positive().optional(),
-  rope_type: z.string().optional(),
-  type: z.string().optional(),
-  factor: z.number().positive().optional(),
-  low_freq_factor: z.number().positive().optional(),
-  high_freq_factor: z.number().positive().optional(),
+  rope_theta: positive.optional(),
+  rope_type: word.optional(),
+  type: word.optional(),
+  factor: positive.nullish(),
+  low_freq_factor: positive.optional(),
+  high_freq_factor: positive.optional(),
   original_max_position_embeddings: dimension.optional(),
-  partial_rotary_factor: z.number().optional(),
+  partial_rotary_factor: positive.max(1).optional(),
+  attention_factor: positive.nullish(),
+  beta_fast: positive.nullish(),
+  beta_slow: positive.nullish(),
+  mscale: positive.nullish(),
+  mscale_all_dim: positive.nullish(),
+  truncate: flag.optional(),
+  short_factor: z.array(positive).optional(),
+  long_factor: z.array(positive).optional(),
 });
-type Rope = z.infer<typeof RopeSchema>;
 
-/** Defaults are those of transformers' own config classes. */
-const ConfigSchema = z.object({
-  model_type: z.string(),
-  hidden_size: dimension,
-  num_hidden_layers: dimension,
-  num_attention_heads: dimension,
-  num_key_value_heads: dimension.nullish(),
-  head_dim: dimension.nullish(),
-  intermediate_size: dimension,
-  vocab_size: dimension,
-  max_position_embeddings: dimension.default(2048),
-  rms_norm_eps: z.number().positive().default(1e-6),
-  hidden_act: z.string().default("silu"),
-  tie_word_embeddings: z.boolean().default(false),
-  attention_bias: z.boolean().default(false),
-  mlp_bias: z.boolean().default(false),
-  sliding_window: dimension.nullish(),
-  use_sliding_window: z.boolean().default(false),
-  partial_rotary_factor: z.number().optional(),
-  rope_theta: z.number().positive().optional(),
-  rope_scaling: RopeSchema.nullish(),
-  rope_parameters: RopeSchema.nullish(),
-});
-type Config = z.infer<typeof ConfigSchema>;
+/** The keys of a rotation, whichever of the spellings the config has. */
+export type RopeConfig = z.infer<typeof RopeSchema>;
 
-/** transformers' default base where a config names none. */
-const DEFAULT_ROPE_BASE = 10000;
+/** By the names that configs give them; `quick_gelu` and others are not known. */
+const ACTIVATIONS: Readonly<Record<string, Activation>> = {
+  silu: "silu",
+  swish: "silu",
+  gelu: "gelu",
+  gelu_new: "gelu_tanh",
+  gelu_pytorch_tanh: "gelu_tanh",
+  gelu_fast: "gelu_tanh",
+  relu: "relu",
+};
 
-function ropeScaling(rope: Rope, maxLength: number, fail: (what: string) => never): RopeScaling {
-  const kind = rope.rope_type ?? rope.type ?? "default";
-  if (kind === "default") return { kind: "none" };
-  if (kind !== "linear" && kind !== "llama3") {
-    fail(`rope type "${kind}" is not known; known are default, linear, llama3`);
+/** See the file's head. */
+export class Config {
+  /**
+   * @param raw The parsed file.
+   * @param name What to call the model in an error.
+   * @param tensors The names of the model's tensors, where they are known: some families write them with a prefix or without.
+   */
+  constructor(
+    readonly raw: Readonly<Record<string, unknown>>,
+    readonly name: string,
+    readonly tensors?: { has(name: string): boolean },
+  ) {}
+
+  /** @throws PareError naming the model and its config. */
+  fail(what: string): never {
+    throw new PareError(`${this.name}: config.json: ${what}`);
   }
-  const need = (key: keyof Rope): number => {
-    const value = rope[key];
-    return typeof value === "number" ? value : fail(`rope type "${kind}" needs a number "${key}"`);
-  };
-  if (kind === "linear") return { kind, factor: need("factor") };
-  const factor = need("factor"), low = need("low_freq_factor"), high = need("high_freq_factor");
-  // Between the two is the ramp; without one its slope is a division by zero.
-  if (low >= high) fail(`rope type "llama3": expected low_freq_factor < high_freq_factor, found ${low} and ${high}`);
-  const originalLength = rope.original_max_position_embeddings ?? maxLength;
-  return { kind: "llama3", factor, lowFrequencyFactor: low, highFrequencyFactor: high, originalLength };
-}
 
-/**
- * Understands a parsed `config.json`.
- * @param name What to call the model in an error.
- * @throws PareError for a family that is not known, a value that is missing or out of range, or a feature (activation,
- * rope type) that the forward pass does not have.
- */
-export function parseConfig(config: Readonly<Record<string, unknown>>, name: string): Shape {
-  const fail = (what: string): never => {
-    throw new PareError(`${name}: config.json: ${what}`);
-  };
-  const { model_type: type } = config, families = Object.keys(FAMILIES).join(", ");
-  if (typeof type !== "string") return fail(`expected a "model_type", one of ${families}`);
-  if (!Object.hasOwn(FAMILIES, type)) return fail(`the family "${type}" is not known; known are ${families}`);
-  const family = FAMILIES[type];
-  const parsed = ConfigSchema.safeParse(config);
-  if (!parsed.success) {
+  /** A key that must be there. */
+  get<T>(key: string, schema: z.ZodType<T>): T {
+    return this.#parse(key, schema, this.raw[key]);
+  }
+
+  /** A key, or what it is where it is missing or null. */
+  or<T, D>(key: string, schema: z.ZodType<T>, otherwise: D): T | D {
+    const value = this.raw[key];
+    return value === undefined || value === null ? otherwise : this.#parse(key, schema, value);
+  }
+
+  /** A key of which null means none; what it is where it is missing. */
+  nullable<T, D>(key: string, schema: z.ZodType<T>, missing: D): T | D | undefined {
+    return this.raw[key] === undefined ? missing : this.or(key, schema, undefined);
+  }
+
+  #parse<T>(key: string, schema: z.ZodType<T>, value: unknown): T {
+    const parsed = schema.safeParse(value);
+    if (parsed.success) return parsed.data;
     const [issue] = parsed.error.issues;
-    return fail(`"${issue.path.join(".")}": ${issue.message}`);
+    return this.fail(`"${[key, ...issue.path].join(".")}": ${issue.message}`);
   }
-  const known = parsed.data;
-  const heads = known.num_attention_heads, kvHeads = known.num_key_value_heads ?? heads;
-  const headDim = known.head_dim ?? known.hidden_size / heads;
-  if (!Number.isInteger(headDim) || headDim % 2) fail(`expected an even head width, found ${headDim}`);
-  if (heads % kvHeads) fail(`${heads} heads cannot share ${kvHeads} key-value heads evenly`);
-  if (known.hidden_act !== "silu") fail(`the activation "${known.hidden_act}" is not known; known is silu`);
-  const rope: Rope = known.rope_parameters ?? known.rope_scaling ?? {};
-  if ((rope.partial_rotary_factor ?? known.partial_rotary_factor ?? 1) !== 1) {
-    fail(`a partial rotary embedding is not known`);
+
+  /**
+   * Refuses an option whose meaning the forward pass does not have.
+   * @param allowed The only value that is known, besides a missing one.
+   */
+  refuse(key: string, allowed: unknown): void {
+    const value = this.raw[key];
+    if (value !== undefined && value !== null && value !== allowed) {
+      this.fail(`"${key}" is ${JSON.stringify(value)}; only ${JSON.stringify(allowed)} is known`);
+    }
   }
-  const window = family.slides(known) ? known.sliding_window ?? Infinity : Infinity;
-  return {
-    family: known.model_type,
-    hidden: known.hidden_size,
-    blocks: known.num_hidden_layers,
-    heads,
-    kvHeads,
-    headDim,
-    intermediate: known.intermediate_size,
-    vocabulary: known.vocab_size,
-    maxLength: Math.min(known.max_position_embeddings, window),
-    epsilon: known.rms_norm_eps,
-    tied: known.tie_word_embeddings,
-    ropeBase: rope.rope_theta ?? known.rope_theta ?? DEFAULT_ROPE_BASE,
-    ropeScaling: ropeScaling(rope, known.max_position_embeddings, fail),
-    biased: family.biased(known),
-    headNorm: family.headNorm,
-  };
+
+  /** The activation of a key. */
+  activation(key: string, otherwise: string): Activation {
+    const name = this.or(key, word, otherwise);
+    if (Object.hasOwn(ACTIVATIONS, name)) return ACTIVATIONS[name];
+    return this.fail(`the activation "${name}" is not known; known are ${Object.keys(ACTIVATIONS).join(", ")}`);
+  }
+
+  /** Heads, key-value heads and a head's width, of configs that name them as LLaMA does. */
+  heads(hidden: number): { heads: number; kvHeads: number; headDim: number } {
+    const heads = this.get("num_attention_heads", dimension);
+    const kvHeads = this.or("num_key_value_heads", dimension, heads);
+    const headDim = this.or("head_dim", dimension, hidden / heads);
+    return this.checkHeads({ heads, kvHeads, headDim });
+  }
+
+  /** Checks that heads divide what they share. */
+  checkHeads<H extends { heads: number; kvHeads: number; headDim: number }>(found: H): H {
+    const { heads, kvHeads, headDim } = found;
+    if (!Number.isInteger(headDim)) this.fail(`expected a whole head width, found ${headDim}`);
+    if (heads % kvHeads) this.fail(`${heads} heads cannot share ${kvHeads} key-value heads evenly`);
+    return found;
+  }
+
+  /**
+   * The keys of the rotation: `rope_parameters` (transformers 5), else `rope_scaling` and the keys at the top (transformers 4).
+   * @param kind Whose, where there is one for each kind of block.
+   */
+  ropeConfig(kind?: string): RopeConfig {
+    const five = this.raw.rope_parameters;
+    if (five !== undefined && five !== null) {
+      const own = kind !== undefined && typeof five === "object" && kind in five
+        ? (five as Record<string, unknown>)[kind]
+        : five;
+      return this.#parse(kind && own !== five ? `rope_parameters.${kind}` : "rope_parameters", RopeSchema, own);
+    }
+    return this.or<RopeConfig, RopeConfig>("rope_scaling", RopeSchema, {});
+  }
+
+  /**
+   * A rotation from its keys.
+   * @param defaults Of the family: what a config without the key means.
+   */
+  rope(
+    headDim: number,
+    maxLength: number,
+    keys: RopeConfig = this.ropeConfig(),
+    defaults: { readonly base?: number; readonly part?: number; readonly layout?: Rope["layout"] } = {},
+  ): Rope {
+    const part = keys.partial_rotary_factor ?? this.or("partial_rotary_factor", positive.max(1), defaults.part ?? 1);
+    const dim = Math.floor(headDim * part);
+    if (dim % 2 || dim < 2) this.fail(`expected an even number of rotated dimensions of a head, found ${dim}`);
+    const base = keys.rope_theta ?? this.or("rope_theta", positive, defaults.base ?? 10000);
+    const { scaling, attentionFactor } = this.#scaling(keys, dim, maxLength);
+    return { dim, layout: defaults.layout ?? "half", base, scaling, attentionFactor };
+  }
+
+  #scaling(rope: RopeConfig, dim: number, maxLength: number): { scaling: RopeScaling; attentionFactor: number } {
+    // Published Phi 3 models with 128 k say "su", the older name of longrope.
+    const kind = rope.rope_type ?? rope.type ?? "default";
+    const need = (key: keyof RopeConfig): number => {
+      const value = rope[key];
+      return typeof value === "number" ? value : this.fail(`rope type "${kind}" needs a number "${key}"`);
+    };
+    const original = rope.original_max_position_embeddings ??
+      this.or("original_max_position_embeddings", dimension, maxLength);
+    switch (kind) {
+      case "default":
+        return { scaling: { kind: "none" }, attentionFactor: 1 };
+      case "linear":
+        return { scaling: { kind, factor: need("factor") }, attentionFactor: 1 };
+      case "dynamic":
+        if (dim < 4) this.fail(`rope type "dynamic" needs four rotated dimensions or more, found ${dim}`);
+        return { scaling: { kind, factor: need("factor"), originalLength: maxLength }, attentionFactor: 1 };
+      case "llama3": {
+        const factor = need("factor"), low = need("low_freq_factor"), high = need("high_freq_factor");
+        // Between the two is the ramp; without one its slope is a division by zero.
+        if (low >= high) {
+          this.fail(`rope type "llama3": expected low_freq_factor < high_freq_factor, found ${low} and ${high}`);
+        }
+        return {
+          scaling: { kind, factor, lowFrequencyFactor: low, highFrequencyFactor: high, originalLength: original },
+          attentionFactor: 1,
+        };
+      }
+      case "yarn": {
+        const factor = rope.factor ?? maxLength / original;
+        const scale = (multiplier: number) => factor <= 1 ? 1 : 0.1 * multiplier * Math.log(factor) + 1;
+        const { mscale, mscale_all_dim: all } = rope;
+        return {
+          scaling: {
+            kind,
+            factor,
+            betaFast: rope.beta_fast ?? 32,
+            betaSlow: rope.beta_slow ?? 1,
+            truncate: rope.truncate ?? true,
+            originalLength: original,
+          },
+          attentionFactor: rope.attention_factor ?? (mscale && all ? scale(mscale) / scale(all) : scale(1)),
+        };
+      }
+      case "longrope":
+      case "su": {
+        const { short_factor: short, long_factor: long } = rope;
+        if (short?.length !== dim / 2 || long?.length !== dim / 2) {
+          return this.fail(`rope type "${kind}" needs "short_factor" and "long_factor" of ${dim / 2} numbers each`);
+        }
+        const factor = rope.factor ?? maxLength / original;
+        const attentionFactor = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original));
+        return {
+          scaling: { kind: "longrope", short, long, originalLength: original },
+          attentionFactor: rope.attention_factor ?? attentionFactor,
+        };
+      }
+      default:
+        return this.fail(
+          `rope type "${kind}" is not known; known are default, linear, llama3, yarn, dynamic, longrope`,
+        );
+    }
+  }
+
+  /** For every block whether it slides: `layer_types` where the config spells it out, else what the family says. */
+  slides(blocks: number, otherwise: (block: number) => boolean): boolean[] {
+    const types = this.or("layer_types", z.array(z.enum(["sliding_attention", "full_attention"])), undefined);
+    if (types && types.length !== blocks) {
+      this.fail(`"layer_types" names ${types.length} blocks, "num_hidden_layers" ${blocks}`);
+    }
+    return Array.from(
+      { length: blocks },
+      (_, block) => types ? types[block] === "sliding_attention" : otherwise(block),
+    );
+  }
 }

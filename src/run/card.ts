@@ -4,7 +4,7 @@
  * so the card takes it over from the base's own card; where that says nothing, neither does this one.
  */
 import { CORE_SCHEMA, dump, load, YAMLException } from "js-yaml";
-import { z } from "zod";
+import { z } from "npm:zod@4.6.7";
 import { commandLine } from "./command.ts";
 import { MANIFEST_FILE } from "./manifest.ts";
 import type { LinearRecord, Manifest, PerplexityRecord } from "./record.ts";

@@ -1,5 +1,5 @@
 /** JSON that a person or another program wrote, read by a schema; what does not fit is named by its field. */
-import type { z } from "zod";
+import type { z } from "npm:zod@4.6.7";
 import { PareError } from "../errors.ts";
 
 /**

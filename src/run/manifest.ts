@@ -3,7 +3,7 @@
  * the pruned model, so it is read as what anybody may have written.
  */
 import { resolve } from "node:path";
-import { z } from "zod";
+import { z } from "npm:zod@4.6.7";
 import { digestFile, statFile } from "./digest.ts";
 import { readAs } from "./json.ts";
 import { planId, PlanSchema, Sha256Schema } from "./plan.ts";

@@ -6,6 +6,7 @@
  * It must not be felt beside the pruning itself: plain loops over typed arrays, a row at a time, and 16-bit floats through a
  * table of the 32768 magnitudes that there are.
  */
+import { transpose } from "../checkpoint/transpose.ts";
 import { digest, maskBits, patterns, type WeightDtype } from "./digest.ts";
 import type { DensityMap, Histogram, LinearRecord } from "./record.ts";
 
@@ -29,6 +30,8 @@ export interface Pruned {
   readonly rows: number;
   /** Inputs. */
   readonly cols: number;
+  /** The bytes are those of the transpose, inputs x outputs. */
+  readonly transposed?: boolean;
   /** Of the weight, before and after. */
   readonly dtype: WeightDtype;
   /** Row-major, in the dtype, finite. */
@@ -43,16 +46,20 @@ export interface Pruned {
 export type Measures = Pick<LinearRecord, "maskSha256" | "weightSha256" | "magnitudes" | "scores" | "density">;
 
 /** Everything of a linear's record that its bytes tell. */
-export function measure({ rows, cols, dtype, before, after, scores }: Pruned): Measures {
-  for (const bytes of [before, after]) {
+export function measure(pruned: Pruned): Measures {
+  const { rows, cols, dtype, transposed, scores } = pruned;
+  for (const bytes of [pruned.before, pruned.after]) {
     const found = patterns(bytes, dtype).length;
     if (found !== rows * cols) throw new RangeError(`a weight of ${rows} x ${cols}: found ${found} numbers`);
   }
-  const mask = maskBits(after, dtype);
+  // The hashes are of what the file holds, the pictures of outputs x inputs.
+  const stored = maskBits(pruned.after, dtype);
+  const turned = (bytes: Uint8Array) => transposed ? transpose(bytes, cols, rows, dtype) : bytes;
+  const before = turned(pruned.before), mask = transposed ? maskBits(turned(pruned.after), dtype) : stored;
   const magnitudes = magnitudeRows(before, dtype, cols);
   const measures: Measures = {
-    maskSha256: digest(mask),
-    weightSha256: digest(after),
+    maskSha256: digest(stored),
+    weightSha256: digest(pruned.after),
     magnitudes: dtype === "F32" ? histogram(magnitudes, rows, cols, mask) : countedHistogram(before, dtype, mask),
     ...scores && { scores: histogram(scoreRows(magnitudes, scores, rows, cols), rows, cols, mask, true) },
     density: density(mask, rows, cols),

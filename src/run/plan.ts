@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import canonicalize from "canonicalize";
-import { z } from "zod";
+import { z } from "npm:zod@4.6.7";
 import type { Json, Numerics, Plan } from "./record.ts";
 import { readAs } from "./json.ts";
 

@@ -133,6 +133,8 @@ export interface LinearRecord {
   readonly seconds: number;
   /** The damping that its Hessian needed, where it has one. */
   readonly damping?: number;
+  /** Of an expert's linear: the calibration tokens that were routed to it. With none it was pruned by magnitude. */
+  readonly tokens?: number;
   /** SHA-256 of the mask: a bit for each weight, row-major, 1 = kept (not zero), in bytes from the lowest bit up. */
   readonly maskSha256: string;
   /** SHA-256 of the pruned weight's bytes. */

@@ -127,6 +127,7 @@ const summary = {
   sparsity: z.number(),
   outputError: z.number().optional(),
   outputErrorFrom: z.enum(["hessian", "diagonal"]).optional(),
+  tokens: z.number().int().optional(),
   seconds: z.number(),
   damping: z.number().optional(),
   maskSha256: Sha256,

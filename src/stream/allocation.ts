@@ -1,9 +1,8 @@
 /** What is asked of which linear, where it is not the same for all: by OWL's outliers, or by a person's map. */
 import { PareError } from "../errors.ts";
 import { makeRequest, type Method, owlSparsities, parsePattern, type Request } from "../method/mod.ts";
-import type { Shape } from "../model/config.ts";
-import { linearName } from "../model/tensors.ts";
-import { allLinears, compileGlob, type Requests, type Targets } from "./target.ts";
+import type { ModelSpec } from "../model/spec.ts";
+import { compileGlob, linearNames, type Requests, type Targets } from "./target.ts";
 
 /** Name globs and what they ask: a share of the weights to remove, or n:m. */
 export type SparsityMap = Readonly<Record<string, number | string>>;
@@ -12,8 +11,8 @@ export type SparsityMap = Readonly<Record<string, number | string>>;
  * The requests of a map; a linear that several globs match takes the last one's, one that none matches the common request.
  * @throws PareError for a map that is no object of shares and patterns, or a glob that matches nothing.
  */
-export function mapRequests(shape: Shape, method: Method, common: Request, map: SparsityMap): Requests {
-  const linears = allLinears(shape), { group, variant } = common;
+export function mapRequests(spec: ModelSpec, method: Method, common: Request, map: SparsityMap): Requests {
+  const linears = linearNames(spec), { group, variant } = common;
   if (typeof map !== "object" || map === null || Array.isArray(map)) {
     throw new PareError('--sparsity-map: expected an object such as {"*.mlp.*": 0.6, "q_proj": "2:4"}');
   }
@@ -44,7 +43,7 @@ export function owlRequests(targets: Targets, common: Request, ratios: readonly 
   const blocks = [...targets.keys()], sparsities = owlSparsities(blocks.map((block) => ratios[block]), common.sparsity);
   const requests = new Map(
     blocks.flatMap((block, i) =>
-      targets.get(block)!.map((linear) => [linearName(block, linear), { ...common, sparsity: sparsities[i] }] as const)
+      targets.get(block)!.map(({ name }) => [name, { ...common, sparsity: sparsities[i] }] as const)
     ),
   );
   return (linear) => requests.get(linear) ?? common;

@@ -1,17 +1,8 @@
 /**
- * Token sequences and their batches. Sequences are independent of each other, so a block takes them a batch at a time;
- * a batch is whole sequences, and which ones depends only on their length: results do not depend on the machine.
+ * Sequences in batches. Sequences are independent of each other, so a block takes them a batch at a time; a batch is whole
+ * sequences, and which ones depends only on their lengths: results do not depend on the machine.
  */
-
-/** Token sequences of one length, one after the other. */
-export interface Sequences {
-  /** `sequences * length` token ids. */
-  readonly ids: Uint32Array;
-  /** How many. */
-  readonly sequences: number;
-  /** Tokens of each. */
-  readonly length: number;
-}
+import { type Batch, countSequences, sequencesOf } from "../text/batch.ts";
 
 /**
  * Tokens of a batch, unless one sequence alone is longer. Enough that a kernel's packing of the weights (once a batch)
@@ -19,13 +10,16 @@ export interface Sequences {
  */
 export const BATCH_TOKENS = 1024;
 
-/** Cuts sequences into batches of about {@linkcode BATCH_TOKENS} tokens, in order. */
-export function batches({ ids, sequences, length }: Sequences): Sequences[] {
-  const each = Math.max(1, Math.floor(BATCH_TOKENS / length));
-  return Array.from({ length: Math.ceil(sequences / each) }, (_, i) => {
-    const first = i * each, count = Math.min(each, sequences - first);
-    return { ids: ids.subarray(first * length, (first + count) * length), sequences: count, length };
-  });
+/** Cuts sequences into batches of at most {@linkcode BATCH_TOKENS} tokens where they are not longer, in order. */
+export function batches(all: Batch): Batch[] {
+  const { offsets } = all, parts: Batch[] = [];
+  for (let first = 0; first < countSequences(all);) {
+    let end = first + 1;
+    while (end < countSequences(all) && offsets[end + 1] - offsets[first] <= BATCH_TOKENS) end++;
+    parts.push(sequencesOf(all, first, end));
+    first = end;
+  }
+  return parts;
 }
 
 /**

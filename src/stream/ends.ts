@@ -4,9 +4,79 @@
  */
 import { type Backend, BYTES, type Tensor } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import type { Shape } from "../model/config.ts";
-import { EMBEDDING, FINAL_NORM, headName } from "../model/tensors.ts";
-import type { Sequences } from "./batches.ts";
+import type { Linear, ModelSpec, Norm } from "../model/spec.ts";
+import { multiply, normalize } from "../model/walk.ts";
+import { type Batch, lengthsOf } from "../text/batch.ts";
+
+/** Rows of an embedding that are not asked for are read along where they are fewer bytes than this: less than a read costs. */
+const NEAR_BYTES = 64 << 10;
+
+/**
+ * Rows of a matrix in the checkpoint, gathered.
+ * @returns F32 ids.length x cols.
+ */
+async function gather(
+  backend: Backend,
+  checkpoint: Checkpoint,
+  name: string,
+  cols: number,
+  ids: Uint32Array,
+): Promise<Tensor> {
+  const { dtype } = checkpoint.tensors.get(name)!, rowBytes = cols * BYTES[dtype];
+  const distinct = [...new Set(ids)].sort((a, b) => a - b), near = Math.max(1, Math.floor(NEAR_BYTES / rowBytes));
+  const rows = new Uint8Array(distinct.length * rowBytes);
+  for (let from = 0; from < distinct.length;) {
+    let to = from + 1;
+    while (to < distinct.length && distinct[to] - distinct[to - 1] <= near) to++;
+    const first = distinct[from], read = await checkpoint.readRows(name, first, distinct[to - 1] - first + 1);
+    for (; from < to; from++) {
+      const at = (distinct[from] - first) * rowBytes;
+      rows.set(read.subarray(at, at + rowBytes), from * rowBytes);
+    }
+  }
+  const places = new Map(distinct.map((id, place) => [id, place]));
+  using table = backend.upload(rows, distinct.length, cols, dtype);
+  using made = new DisposableStack();
+  const out = made.use(backend.allocate(ids.length, cols));
+  backend.embed(out, ids.map((id) => places.get(id)!), table, 0);
+  made.move(); // it is the caller's
+  return out;
+}
+
+/** The tensors of a norm or a linear outside of the blocks, on a backend. */
+class EndTensors implements Disposable {
+  readonly #tensors = new Map<string, Tensor>();
+
+  static async load(backend: Backend, checkpoint: Checkpoint, layers: readonly (Norm | Linear | undefined)[]) {
+    using scope = new DisposableStack(); // what is there already, should one not fit
+    const loaded = scope.use(new EndTensors());
+    for (const layer of layers) {
+      if (!layer) continue;
+      const names = [`${layer.name}.weight`, ...layer.bias ? [`${layer.name}.bias`] : []];
+      for (const [name, bytes] of await checkpoint.read(names)) {
+        const { dtype, shape } = checkpoint.tensors.get(name)!,
+          [rows, cols] = shape.length === 2 ? shape : [1, shape[0]];
+        loaded.#tensors.set(name, backend.upload(bytes, rows, cols, dtype));
+      }
+    }
+    scope.move(); // they are the caller's
+    return loaded;
+  }
+
+  get(name: string): Tensor {
+    return this.#tensors.get(name)!;
+  }
+
+  [Symbol.dispose](): void {
+    for (const tensor of this.#tensors.values()) tensor[Symbol.dispose]();
+  }
+}
+
+/** What a step makes of a tensor that it then frees. */
+function replaced(before: Tensor, step: (before: Tensor) => Tensor): Tensor {
+  using _ = before;
+  return step(before);
+}
 
 /**
  * Embeds a batch: reads just the rows of the embedding that its ids name.
@@ -15,38 +85,46 @@ import type { Sequences } from "./batches.ts";
 export async function embed(
   backend: Backend,
   checkpoint: Checkpoint,
-  shape: Shape,
-  { ids }: Sequences,
+  { embedding }: ModelSpec,
+  batch: Batch,
 ): Promise<Tensor> {
-  const { dtype } = checkpoint.tensors.get(EMBEDDING)!;
-  const distinct = [...new Set(ids)].sort((a, b) => a - b), rowBytes = shape.hidden * BYTES[dtype];
-  const rows = new Uint8Array(distinct.length * rowBytes);
-  for (let from = 0; from < distinct.length;) {
-    let to = from + 1;
-    while (to < distinct.length && distinct[to] === distinct[to - 1] + 1) to++;
-    rows.set(await checkpoint.readRows(EMBEDDING, distinct[from], to - from), from * rowBytes);
-    from = to;
+  const { scale, project, positions, norm } = embedding;
+  using layers = await EndTensors.load(backend, checkpoint, [project, norm]);
+  let hidden = await gather(backend, checkpoint, embedding.tensor, embedding.width, batch.ids);
+  if (scale !== undefined) hidden = replaced(hidden, (x) => backend.map(x, { kind: "scale", factor: scale }));
+  if (project) hidden = replaced(hidden, (x) => multiply(backend, layers, project, x));
+  if (positions) {
+    using before = hidden;
+    const rows = lengthsOf(batch).flatMap((length) => Array.from({ length }, (_, t) => t + positions.offset));
+    using added = await gather(backend, checkpoint, positions.tensor, before.cols, Uint32Array.from(rows));
+    hidden = backend.add(before, added);
   }
-  const places = new Map(distinct.map((id, place) => [id, place]));
-  using table = backend.upload(rows, distinct.length, shape.hidden, dtype);
-  using scope = new DisposableStack();
-  const hidden = scope.use(backend.allocate(ids.length, shape.hidden));
-  backend.embed(hidden, ids.map((id) => places.get(id)!), table, 0);
-  scope.move(); // the caller disposes of it
+  if (norm) hidden = replaced(hidden, (x) => normalize(backend, layers, norm, x));
   return hidden;
 }
 
-/** The last norm of the model, on hidden states after the last block. */
-export async function finalNorm(
+/** What comes between the last block and the head's weight: a norm, a projection, a scale, as the model has them. */
+export interface HeadInput extends Disposable {
+  /** F32 tokens x hidden to F32 tokens x the head's width, a new tensor. */
+  apply(hidden: Tensor): Tensor;
+}
+
+/** Loads {@linkcode HeadInput}. */
+export async function openHeadInput(
   backend: Backend,
   checkpoint: Checkpoint,
-  shape: Shape,
-): Promise<(hidden: Tensor) => Tensor> {
-  const bytes = (await checkpoint.read([FINAL_NORM])).get(FINAL_NORM)!;
-  const { dtype } = checkpoint.tensors.get(FINAL_NORM)!;
-  return (hidden) => {
-    using gain = backend.upload(bytes, 1, shape.hidden, dtype);
-    return backend.norm(hidden, gain, { kind: "rms", epsilon: shape.epsilon });
+  { head }: ModelSpec,
+): Promise<HeadInput> {
+  const { norm, project, scale } = head, layers = await EndTensors.load(backend, checkpoint, [norm, project]);
+  return {
+    apply(hidden) {
+      let x = norm ? normalize(backend, layers, norm, hidden) : backend.copy(hidden);
+      if (project) x = replaced(x, (x) => multiply(backend, layers, project, x));
+      // The head is linear: its logits are scaled if its input is.
+      if (scale !== undefined) x = replaced(x, (x) => backend.map(x, { kind: "scale", factor: scale }));
+      return x;
+    },
+    [Symbol.dispose]: () => layers[Symbol.dispose](),
   };
 }
 
@@ -55,19 +133,23 @@ const HEAD_SLICE_BYTES = 16 << 20;
 
 /** A part of the head's rows on a backend. */
 export interface HeadSlice extends Disposable {
-  /** vocabulary rows x hidden. */
+  /** vocabulary rows x the head's width. */
   readonly weight: Tensor;
   /** The token id of its first row. */
   readonly firstRow: number;
 }
 
 /** The head of a model, slice after slice; every slice is disposed before the next comes. */
-export async function* headSlices(backend: Backend, checkpoint: Checkpoint, shape: Shape): AsyncGenerator<HeadSlice> {
-  const name = headName(shape), { dtype } = checkpoint.tensors.get(name)!;
-  const each = Math.max(1, Math.floor(HEAD_SLICE_BYTES / (shape.hidden * BYTES[dtype])));
-  for (let firstRow = 0; firstRow < shape.vocabulary; firstRow += each) {
-    const rows = Math.min(each, shape.vocabulary - firstRow);
-    using weight = backend.upload(await checkpoint.readRows(name, firstRow, rows), rows, shape.hidden, dtype);
+export async function* headSlices(
+  backend: Backend,
+  checkpoint: Checkpoint,
+  { head, vocabulary }: ModelSpec,
+): AsyncGenerator<HeadSlice> {
+  const { tensor: name, width } = head, { dtype } = checkpoint.tensors.get(name)!;
+  const each = Math.max(1, Math.floor(HEAD_SLICE_BYTES / (width * BYTES[dtype])));
+  for (let firstRow = 0; firstRow < vocabulary; firstRow += each) {
+    const rows = Math.min(each, vocabulary - firstRow);
+    using weight = backend.upload(await checkpoint.readRows(name, firstRow, rows), rows, width, dtype);
     yield { weight, firstRow, [Symbol.dispose]: () => weight[Symbol.dispose]() };
   }
 }

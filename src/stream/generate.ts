@@ -5,11 +5,14 @@
  */
 import type { Tensor } from "../backend/backend.ts";
 import { PareError } from "../errors.ts";
-import { Block, forwardBlock, uploadAngles } from "../model/block.ts";
-import { headName, readShape } from "../model/tensors.ts";
+import { Block } from "../model/block.ts";
+import { readSpec } from "../model/read.ts";
+import { rectangle } from "../text/batch.ts";
 import { Random } from "../text/random.ts";
-import { embed, finalNorm } from "./ends.ts";
-import type { ForwardOptions } from "./forward.ts";
+import { embed, openHeadInput } from "./ends.ts";
+import { headLogits } from "./logits.ts";
+import { RotaryTables } from "./rotary.ts";
+import { forwardBlock, type StreamOptions } from "./stream.ts";
 import { checkTokens } from "./tokens.ts";
 
 /** How {@linkcode generate} chooses tokens. */
@@ -38,40 +41,37 @@ function draw(logits: Float32Array, { temperature, topK }: Sampling, random: Ran
  * @returns The prompt's ids and the new ones.
  * @throws PareError if prompt and new tokens together are longer than the model's limit.
  */
-export async function generate(prompt: Uint32Array, sampling: Sampling, options: ForwardOptions): Promise<Uint32Array> {
-  const { checkpoint, backend, signal } = options, shape = readShape(checkpoint);
+export async function generate(prompt: Uint32Array, sampling: Sampling, options: StreamOptions): Promise<Uint32Array> {
+  const { checkpoint, backend, signal } = options, spec = readSpec(checkpoint);
   if (!prompt.length) throw new PareError("the prompt is empty: expected at least one token");
-  const ids = new Uint32Array(prompt.length + sampling.tokens), context = { ids, sequences: 1, length: ids.length };
+  const ids = new Uint32Array(prompt.length + sampling.tokens), context = rectangle(ids, ids.length);
   ids.set(prompt);
-  checkTokens(shape, context);
+  checkTokens(spec, context);
 
   using stack = new DisposableStack();
-  const angles = stack.use(uploadAngles(backend, shape, ids.length, 1));
+  const tables = stack.use(new RotaryTables(backend));
   const blocks: Block[] = [];
-  for (let index = 0; index < shape.blocks; index++) {
-    const bytes = await Block.read(checkpoint, shape, index);
-    blocks.push(stack.use(Block.upload(backend, checkpoint, shape, index, bytes)));
+  for (const block of spec.blocks) {
+    blocks.push(stack.use(Block.upload(backend, checkpoint, block, await Block.read(checkpoint, block))));
   }
-  const norm = await finalNorm(backend, checkpoint, shape), name = headName(shape);
-  const headBytes = await checkpoint.readRows(name, 0, shape.vocabulary);
-  const head = stack.use(
-    backend.upload(headBytes, shape.vocabulary, shape.hidden, checkpoint.tensors.get(name)!.dtype),
-  );
+  const input = stack.use(await openHeadInput(backend, checkpoint, spec)), { tensor, width, softCap } = spec.head;
+  const bytes = await checkpoint.readRows(tensor, 0, spec.vocabulary);
+  const head = stack.use(backend.upload(bytes, spec.vocabulary, width, checkpoint.tensors.get(tensor)!.dtype));
 
   const random = new Random(sampling.seed);
   for (let filled = prompt.length; filled < ids.length; filled++) {
     signal?.throwIfAborted();
-    let hidden: Tensor = await embed(backend, checkpoint, shape, context);
+    let hidden: Tensor = await embed(backend, checkpoint, spec, context);
     for (const block of blocks) {
       using before = hidden;
-      hidden = forwardBlock(backend, block, before, angles);
+      hidden = await forwardBlock(block, tables.batch(context.offsets), before);
     }
     using end = hidden;
-    using normed = norm(end);
-    const [states] = await backend.read(normed);
-    const rowBytes = shape.hidden * Float32Array.BYTES_PER_ELEMENT;
-    using last = backend.upload(states.subarray((filled - 1) * rowBytes, filled * rowBytes), 1, shape.hidden, "F32");
-    using scores = backend.linear(last, head);
+    using x = input.apply(end);
+    const [states] = await backend.read(x);
+    const rowBytes = width * Float32Array.BYTES_PER_ELEMENT;
+    using last = backend.upload(states.subarray((filled - 1) * rowBytes, filled * rowBytes), 1, width, "F32");
+    using scores = headLogits(backend, last, head, softCap);
     ids[filled] = draw(new Float32Array((await backend.read(scores))[0].buffer), sampling, random);
   }
   return ids;

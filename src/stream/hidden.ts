@@ -18,6 +18,8 @@ export interface HiddenStates extends AsyncDisposable {
   load(batch: number): Promise<Loan>;
   /** Takes new states for a batch, and with them the ownership of the tensor. */
   store(batch: number, tensor: Tensor): Promise<void>;
+  /** Lets go of a batch's states; what is queued on them is still done. */
+  drop(batch: number): void;
 }
 
 /** Hidden states beyond this many bytes are spooled: half of what a WASM memory can hold is left to weights and work. */
@@ -34,6 +36,10 @@ class Resident implements HiddenStates {
     this.#tensors[batch]?.[Symbol.dispose]();
     this.#tensors[batch] = tensor;
     return Promise.resolve();
+  }
+
+  drop(batch: number): void {
+    this.#tensors[batch][Symbol.dispose]();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -84,6 +90,9 @@ class Spooled implements HiddenStates {
       throw new PareError(`${this.path}: cannot spool the hidden states: ${(error as Error).message}`);
     }
   }
+
+  /** Its place in the file is no loss to anybody. */
+  drop(): void {}
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.file.close();

@@ -1,139 +1,106 @@
-/**
- * Calibration sequences on their way through a model's blocks, and what is learned of each linear's input on the way: the
- * part of a pass that comes before any method.
- */
+/** What calibration shows of linears' inputs: running sums over the tokens that they see. */
 import type { Backend, Sums, Tensor } from "../backend/backend.ts";
-import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { type Block, forwardBlock, observeBlock, type Rotary, uploadAngles } from "../model/block.ts";
-import type { Shape } from "../model/config.ts";
-import type { LinearName } from "../model/tensors.ts";
-import { batches, Pace, type Sequences } from "./batches.ts";
-import { embed } from "./ends.ts";
-import { type HiddenStates, openHiddenStates, type SpoolOptions } from "./hidden.ts";
-import { Meter, type OnProgress } from "./progress.ts";
-import { checkTokens } from "./tokens.ts";
+import type { Linear } from "../model/spec.ts";
+
+/** How an observation is made. */
+export interface ObservationOptions {
+  /** Whether to collect `xᵀ x` besides the squares. */
+  readonly grams: boolean;
+  /** Whether a Hessian may be asked for more than once. */
+  readonly kept?: boolean;
+}
+
+/** The sums of one input, and how many tokens are in them. */
+interface Seen {
+  readonly squares: Sums;
+  readonly gram?: Sums;
+  tokens: number;
+}
 
 /** Running sums over the inputs of some linears of a block; those that share an input share its sums. */
 export class Observation implements Disposable {
-  readonly #squares = new Map<LinearName, Sums>();
-  readonly #grams = new Map<LinearName, Sums>();
+  /** By the name of each linear, the first linear of its group: the one whose input is added for all of them. */
+  readonly #first = new Map<string, string>();
+  readonly #seen = new Map<string, Seen>();
 
   /**
    * Begins with nothing seen.
-   * @param grams Whether to collect `xᵀ x` besides the squares.
-   * @param kept Whether a Hessian may be asked for more than once.
+   * @param groups The linears to observe, those that share an input together; in the order of the forward pass.
    */
-  constructor(private readonly backend: Backend, readonly grams: boolean, private readonly kept = false) {}
-
-  /** Adds a batch of the input that these linears share. */
-  add(linears: readonly LinearName[], input: Tensor): void {
-    this.backend.addSquares(this.#sums(this.#squares, linears, 2, input.cols), input);
-    if (this.grams) this.backend.addGram(this.#sums(this.#grams, linears, 2 * input.cols, input.cols), input);
+  constructor(
+    private readonly backend: Backend,
+    readonly groups: readonly (readonly Linear[])[],
+    private readonly options: ObservationOptions,
+  ) {
+    for (const group of groups) for (const { name } of group) this.#first.set(name, group[0].name);
   }
 
-  #sums(all: Map<LinearName, Sums>, linears: readonly LinearName[], rows: number, cols: number): Sums {
-    const sums = all.get(linears[0]) ?? this.backend.allocate(rows, cols);
-    for (const linear of linears) all.set(linear, sums);
+  /** Whether the squares only are collected, or `xᵀ x` too. */
+  get grams(): boolean {
+    return this.options.grams;
+  }
+
+  /** Adds a batch of the input that these linears are about to see, if it is to be observed and has not been for others. */
+  add(linears: readonly Linear[], input: Tensor): void {
+    for (const { name } of linears) {
+      if (this.#first.get(name) !== name) continue;
+      const seen = this.#begin(name, input.cols);
+      this.backend.addSquares(seen.squares, input);
+      if (seen.gram) this.backend.addGram(seen.gram, input);
+      seen.tokens += input.rows;
+    }
+  }
+
+  #begin(name: string, cols: number): Seen {
+    const known = this.#seen.get(name);
+    if (known) return known;
+    using made = new DisposableStack();
+    const squares = made.use(this.backend.allocate(2, cols));
+    const gram = this.options.grams ? made.use(this.backend.allocate(2 * cols, cols)) : undefined;
+    made.move(); // the observation frees them
+    const seen = { squares, gram, tokens: 0 };
+    this.#seen.set(name, seen);
+    return seen;
+  }
+
+  #of({ name }: Linear): Seen | undefined {
+    return this.#seen.get(this.#first.get(name) ?? name);
+  }
+
+  /** @throws TypeError if nothing was collected. */
+  #known(linear: Linear, what: "squares" | "gram"): Sums {
+    const sums = this.#of(linear)?.[what];
+    if (!sums) throw new TypeError(`${linear.name}: expected sums over its inputs, found none collected`);
     return sums;
   }
 
+  /** Whether a linear's input is to be observed. */
+  observes({ name }: Linear): boolean {
+    return this.#first.has(name);
+  }
+
+  /** How many tokens a linear has seen; an expert may have seen none. */
+  tokens(linear: Linear): number {
+    return this.#of(linear)?.tokens ?? 0;
+  }
+
   /** The mean over sequences of the column sums of squares: F32 1 x in. */
-  squares(linear: LinearName, sequences: number): Tensor {
-    return this.backend.finish(known(this.#squares, linear), 1 / sequences);
+  squares(linear: Linear, sequences: number): Tensor {
+    return this.backend.finish(this.#known(linear, "squares"), 1 / sequences);
   }
 
   /** SparseGPT's Hessian, `(2/S) Σ_sequences Xᵀ X`: F32 in x in. Its sums, twice as large, go unless they are kept. */
-  hessian(linear: LinearName, sequences: number): Tensor {
-    const sums = known(this.#grams, linear);
-    using _ = this.kept ? undefined : sums;
-    return this.backend.finish(sums, 2 / sequences);
+  hessian(linear: Linear, sequences: number): Tensor {
+    const gram = this.#known(linear, "gram");
+    using _ = this.options.kept ? undefined : gram;
+    return this.backend.finish(gram, 2 / sequences);
   }
 
   /** Frees all sums. */
   [Symbol.dispose](): void {
-    for (const sums of [...this.#squares.values(), ...this.#grams.values()]) sums[Symbol.dispose]();
-  }
-}
-
-/** The sums of a linear. @throws TypeError if none were collected. */
-function known(sums: ReadonlyMap<LinearName, Sums>, linear: LinearName): Sums {
-  const found = sums.get(linear);
-  if (!found) throw new TypeError(`${linear}: expected sums over its inputs, found none collected`);
-  return found;
-}
-
-/** What a stream takes. */
-export interface StreamOptions {
-  /** The model. */
-  readonly checkpoint: Checkpoint;
-  /** Where it is computed. */
-  readonly backend: Backend;
-  /** The sequences. */
-  readonly calibration: Sequences;
-  /** How hidden states are held. */
-  readonly spool?: SpoolOptions;
-  /** Told of every batch that is done. */
-  readonly onProgress?: OnProgress;
-  /** Stops it between two batches. */
-  readonly signal?: AbortSignal;
-}
-
-/** The sequences' hidden states before some block, and what moves them on. */
-export class Stream implements AsyncDisposable {
-  private constructor(
-    readonly backend: Backend,
-    readonly parts: readonly Sequences[],
-    readonly hidden: HiddenStates,
-    readonly angles: Rotary,
-    readonly pace: Pace,
-    readonly meter: Meter,
-  ) {}
-
-  /**
-   * Embeds the sequences.
-   * @param passes Tokens will go through a block this many times in all.
-   * @throws PareError for tokens that do not suit the model.
-   */
-  static async open(options: StreamOptions, shape: Shape, passes: number): Promise<Stream> {
-    const { checkpoint, backend, calibration, spool, signal } = options, parts = batches(calibration);
-    checkTokens(shape, calibration);
-    await using opened = new AsyncDisposableStack();
-    const hidden = opened.use(await openHiddenStates(backend, calibration.ids.length * shape.hidden * 4, spool));
-    for (const [i, part] of parts.entries()) await hidden.store(i, await embed(backend, checkpoint, shape, part));
-    const angles = uploadAngles(backend, shape, calibration.length, parts[0].sequences);
-    opened.move(); // the stream disposes of them, and of the angles
-    const pace = new Pace(() => backend.read(), signal);
-    const meter = new Meter(passes, calibration.ids.length, options.onProgress, shape.blocks);
-    return new Stream(backend, parts, hidden, angles, pace, meter);
-  }
-
-  /** Runs the block on every batch as far as the inputs of these linears go, and adds them up. */
-  async observe(block: Block, linears: readonly LinearName[], observation: Observation): Promise<void> {
-    for (const [i, part] of this.parts.entries()) {
-      using lent = await this.hidden.load(i);
-      let missing = linears.length;
-      observeBlock(this.backend, block, lent.tensor, this.angles, (shared, input) => {
-        const wanted = shared.filter((linear) => linears.includes(linear));
-        if (wanted.length) observation.add(wanted, input);
-        return (missing -= wanted.length) === 0;
-      });
-      await this.pace.step();
-      this.meter.step("observe", block.index, part.ids.length);
+    for (const { squares, gram } of this.#seen.values()) {
+      squares[Symbol.dispose]();
+      gram?.[Symbol.dispose]();
     }
-  }
-
-  /** Runs the block on every batch: the hidden states are those before the next block then. */
-  async propagate(block: Block): Promise<void> {
-    for (const [i, part] of this.parts.entries()) {
-      using lent = await this.hidden.load(i);
-      await this.hidden.store(i, forwardBlock(this.backend, block, lent.tensor, this.angles));
-      await this.pace.step();
-      this.meter.step("propagate", block.index, part.ids.length);
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.angles[Symbol.dispose]();
-    await this.hidden[Symbol.asyncDispose]();
   }
 }

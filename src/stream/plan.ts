@@ -5,11 +5,21 @@
 import { type Backend, BYTES } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Method } from "../method/method.ts";
-import { INPUTS } from "../model/block.ts";
-import type { Shape } from "../model/config.ts";
-import { blockTensors, type LinearName, linearName, LINEARS, linearShape } from "../model/tensors.ts";
-import { BATCH_TOKENS, type Sequences } from "./batches.ts";
+import { tokenFlops } from "../model/cost.ts";
+import {
+  blockTensors,
+  expertsOf,
+  expertTensors,
+  inputGroups,
+  residentTensors,
+  type TensorSpec,
+} from "../model/layers.ts";
+import type { BlockSpec, ModelSpec } from "../model/spec.ts";
+import { type Batch, lengthsOf, longestOf } from "../text/batch.ts";
+import { BATCH_TOKENS } from "./batches.ts";
 import { SPOOL_ABOVE, type SpoolOptions } from "./hidden.ts";
+import { chooseGroups } from "./solve.ts";
+import { goesStepwise } from "./stream.ts";
 import type { Targets } from "./target.ts";
 
 /** See the file's head. */
@@ -34,15 +44,6 @@ export interface Plan {
 
 /** What Deno with its loaded modules and one worker each core holds before any model, measured: 110 to 130 MB. */
 const PROCESS_BYTES = 130e6;
-
-/** Floating-point operations of one token in one block: two for each weight, and attention to half the sequence. */
-function tokenFlops(shape: Shape, length: number, linears: readonly LinearName[]): number {
-  const weights = linears.map((linear) => linearShape(shape, linear)).reduce(
-    (sum, [rows, cols]) => sum + rows * cols,
-    0,
-  );
-  return 2 * weights + 2 * shape.heads * shape.headDim * (length + 1);
-}
 
 /** Bytes written per second to a disk of a virtual machine: 0.44 GB/s were measured, to be forced there at the end. */
 const WRITE_RATE = 0.4e9;
@@ -69,67 +70,90 @@ export interface PlanOptions {
   /** How linears are pruned. */
   readonly method: Method;
   /** Calibration sequences, if the method asks for a statistic. */
-  readonly calibration?: Sequences;
+  readonly calibration?: Batch;
   /** How hidden states are held. */
   readonly spool?: SpoolOptions;
   /** Whether a block is observed in four steps. */
   readonly trueSequential?: boolean;
   /** The sequences of a dense pass before, that counts outliers. */
-  readonly outliers?: Sequences;
+  readonly outliers?: Batch;
 }
 
 /** Operations of SparseGPT's solve: the sums of xᵀx, the factors, and for each linear its elimination and its error. */
-function solveFlops(shape: Shape, targets: Targets, tokens: number): number {
+function solveFlops(spec: ModelSpec, targets: Targets, tokens: number): number {
   let flops = 0;
-  for (const linears of targets.values()) {
-    for (const shared of INPUTS.map((group) => group.filter((linear) => linears.includes(linear)))) {
-      for (const [i, linear] of shared.entries()) {
-        const [rows, cols] = linearShape(shape, linear);
-        flops += 3 * rows * cols ** 2 + (i > 0 ? 0 : tokens * cols ** 2 + 2 / 3 * cols ** 3);
+  for (const [index, linears] of targets) {
+    const block = spec.blocks[index], experts = expertsOf(block);
+    for (const shared of chooseGroups({ spec: block }, linears)) {
+      const share = experts && shared[0].role.includes("*") ? experts.chosen / experts.experts.length : 1;
+      for (const [i, { rows, cols }] of shared.entries()) {
+        flops += 3 * rows * cols ** 2 + (i > 0 ? 0 : share * tokens * cols ** 2 + 2 / 3 * cols ** 3);
       }
     }
   }
   return flops;
 }
 
-/** Bytes of the sums of xᵀx of one block (two numbers each), and of the largest Hessian and its factor. */
-function solveBytes(shape: Shape): number {
-  const sides = INPUTS.map(([linear]) => linearShape(shape, linear)[1]);
-  return 4 * (sides.reduce((sum, n) => sum + 2 * n * n, 0) + 2 * Math.max(...sides) ** 2);
+/** Bytes of the sums of xᵀx that are there together (two numbers each), and of the largest Hessian and its factor. */
+function solveBytes(block: BlockSpec): number {
+  const groups = inputGroups(block), side = ([{ cols }]: (typeof groups)[number]) => cols;
+  const isExpert = ([{ role }]: (typeof groups)[number]) => role.includes("*");
+  const sums = (some: typeof groups) => some.reduce((sum, group) => sum + 2 * side(group) ** 2, 0);
+  const perExpert = expertsOf(block) ? sums(groups.filter(isExpert)) / expertsOf(block)!.experts.length : 0;
+  const most = Math.max(...groups.map(side));
+  return 4 * (Math.max(sums(groups.filter((group) => !isExpert(group))), perExpert) + 2 * most ** 2);
 }
 
 /** Plans a run of {@linkcode prune}. */
 export async function planPrune(
   backend: Backend,
   checkpoint: Checkpoint,
-  shape: Shape,
+  spec: ModelSpec,
   targets: Targets,
   options: PlanOptions,
 ): Promise<Plan> {
   const { method, calibration, outliers, spool = {} } = options, solves = method.statistic === "gram";
-  const shapes = [...targets.values()].flat().map((linear) => linearShape(shape, linear));
-  const weights = shapes.reduce((sum, [rows, cols]) => sum + rows * cols, 0), last = Math.max(...targets.keys());
-  const blockBytes = [...blockTensors(shape).keys()]
-    .reduce((sum, name) => sum + checkpoint.tensors.get(linearName(0, name))!.bytes, 0);
-  const readBytes = blockBytes * ((calibration ? last + 1 : targets.size) + (outliers ? shape.blocks : 0));
+  const linears = [...targets.values()].flat(), last = Math.max(...targets.keys());
+  const weights = linears.reduce((sum, { rows, cols }) => sum + rows * cols, 0);
+  const bytesOf = (tensors: readonly TensorSpec[]) =>
+    tensors.reduce((sum, { name }) => sum + checkpoint.tensors.get(name)!.bytes, 0);
+  const sum = (blocks: readonly BlockSpec[], of: (block: BlockSpec) => number) =>
+    blocks.reduce((sum, block) => sum + of(block), 0);
+  const most = (of: (block: BlockSpec) => number) => spec.blocks.reduce((most, block) => Math.max(most, of(block)), 0);
+  const before = spec.blocks.slice(0, last + 1), pruned = spec.blocks.filter(({ index }) => targets.has(index));
+  const read = (block: BlockSpec) => bytesOf(blockTensors(block));
+  const readBytes = sum(calibration ? before : pruned, read) + (outliers ? sum(spec.blocks, read) : 0);
 
   const sequences = calibration ?? outliers;
-  const tokens = sequences?.ids.length ?? 0, hiddenBytes = tokens * shape.hidden * BYTES.F32;
+  const tokens = sequences?.ids.length ?? 0, hiddenBytes = tokens * spec.hidden * BYTES.F32;
   const spooled = hiddenBytes > 0 && (hiddenBytes > SPOOL_ABOVE || spool.always === true);
-  const batchTokens = sequences ? Math.min(tokens, Math.max(BATCH_TOKENS, sequences.length)) : 0;
-  const activations = batchTokens * (4 * shape.hidden + 3 * shape.intermediate) * BYTES.F32;
-  // This block on the backend, its pruned bytes on their way out, the next block on its way in.
-  const peakBytes = PROCESS_BYTES + 3 * blockBytes + activations + (spooled ? 0 : hiddenBytes) +
-    (solves ? solveBytes(shape) : 0);
+  const batchTokens = sequences ? Math.min(tokens, Math.max(BATCH_TOKENS, longestOf(sequences))) : 0;
+  const widest = most((block) => Math.max(...inputGroups(block).map(([{ cols }]) => cols)));
+  const activations = batchTokens * (4 * spec.hidden + 3 * widest) * BYTES.F32;
+  // This block on the backend, its pruned bytes on their way out, the next block on its way in; of experts one.
+  const resident = most((block) =>
+    3 * bytesOf(residentTensors(block)) +
+    2 * Math.max(0, ...expertsOf(block)?.experts.map((e) => bytesOf(expertTensors(e))) ?? [])
+  );
+  const peakBytes = PROCESS_BYTES + resident + activations + (spooled ? 0 : hiddenBytes) +
+    (solves ? most(solveBytes) : 0);
 
-  const observed = LINEARS.filter((linear) => linear !== "mlp.down_proj"), length = sequences?.length ?? 0;
-  const observe = tokenFlops(shape, length, observed), propagate = tokenFlops(shape, length, LINEARS);
-  // Four steps end after the norm, the attention, the second norm and the gates: a little more than twice the work of one.
-  const steps = options.trueSequential ? 2 : 1;
-  const passes = calibration ? steps * targets.size * observe + last * propagate : 0;
-  const before = outliers ? shape.blocks * (observe + propagate) : 0;
-  const flops = tokens * (passes + before) + (solves ? solveFlops(shape, targets, tokens) : 0);
+  // A walk that only observes ends at the last input.
+  const observe = (length: number) => (block: BlockSpec) => tokenFlops(block, length, inputGroups(block).at(-1)!);
+  const propagate = (length: number) => (block: BlockSpec) => tokenFlops(block, length);
+  let flops = solves ? solveFlops(spec, targets, tokens) : 0;
+  const lengths = Map.groupBy(sequences ? lengthsOf(sequences) : [], (length) => length);
+  for (const [length, { length: count }] of lengths) {
+    const tokens = count * length;
+    if (calibration) {
+      // Blocks whose linears are pruned one after the other are observed and propagated in one walk.
+      const twice = pruned.filter((block) => !options.trueSequential || !goesStepwise(spec, block, calibration));
+      flops += tokens * (sum(twice, observe(length)) + sum(before.slice(0, -1), propagate(length)));
+      if (options.trueSequential && !twice.includes(before.at(-1)!)) flops += tokens * observe(length)(before.at(-1)!);
+    }
+    if (outliers) flops += tokens * sum(spec.blocks, propagate(length));
+  }
   const written = [...checkpoint.tensors.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   const seconds = written / WRITE_RATE + (flops ? flops / await measureRate(backend) : 0);
-  return { linears: shapes.length, weights, readBytes, hiddenBytes, spooled, peakBytes, flops, seconds };
+  return { linears: linears.length, weights, readBytes, hiddenBytes, spooled, peakBytes, flops, seconds };
 }

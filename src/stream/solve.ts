@@ -5,16 +5,17 @@
  */
 import type { Backend, Tensor } from "../backend/backend.ts";
 import { PareError } from "../errors.ts";
+import { magnitude } from "../method/magnitude.ts";
 import type { Input, Method, Solve } from "../method/method.ts";
-import { type Block, INPUTS } from "../model/block.ts";
-import { type LinearName, linearName } from "../model/tensors.ts";
+import type { Block } from "../model/block.ts";
+import { inputGroups } from "../model/layers.ts";
+import type { Linear } from "../model/spec.ts";
 import type { Observation } from "./observation.ts";
 import { requestFor, type Requests } from "./target.ts";
 
 /** What became of one linear, as far as the backend has come. */
 export interface Solved {
-  /** Its full name. */
-  readonly name: string;
+  readonly linear: Linear;
   /** The pruned weight; the block owns it. */
   readonly weight: Tensor;
   /** The statistic of its input. */
@@ -25,6 +26,8 @@ export interface Solved {
   readonly exact: boolean;
   /** The damping that its input's Hessian needed. */
   readonly damping?: number;
+  /** How many tokens it has seen, where that is not the same for all linears: an expert's. */
+  readonly tokens?: number;
   /** Seconds that it took; the factor of a shared input counts for the first linear that uses it. */
   readonly seconds: Promise<number>;
 }
@@ -64,57 +67,68 @@ class Laps {
 }
 
 /**
- * Queues the pruning of some linears of a block.
+ * Queues the pruning of some linears of a block, whose weights are on the backend.
  * @param held Takes what must live until the results are read.
  * @throws PareError naming the linears whose Hessian cannot be inverted.
  */
 export async function solveLinears(
   task: Task,
   block: Block,
-  linears: readonly LinearName[],
+  linears: readonly Linear[],
   observation: Observation | undefined,
   sequences: number,
   held: DisposableStack,
 ): Promise<Solved[]> {
-  const { backend, method, requests, solve } = task, results: Solved[] = [];
-  const laps = new Laps(backend.read());
-  const inputs = INPUTS.map((shared) => shared.filter((linear) => linears.includes(linear))).filter(({ length }) =>
-    length
-  );
+  const { backend, requests, solve } = task, results: Solved[] = [], laps = new Laps(backend.read());
+  const groups = chooseGroups(block, linears);
   const start = (at: number) => {
-    const scope = new DisposableStack(),
-      ready = makeReady(task, block, inputs[at], observation, sequences, held, scope);
+    const scope = new DisposableStack(), method = methodFor(task, groups[at], observation);
+    const ready = makeReady(task, method, groups[at], observation, sequences, held, scope);
     ready.catch(() => scope.dispose());
-    return { scope, ready, seconds: laps.lap(ready) };
+    return { scope, method, ready, seconds: laps.lap(ready) };
   };
   let next = start(0);
   // However this is left, what is under way comes to its end and is freed.
   await using _ = {
     [Symbol.asyncDispose]: () => next.ready.then(() => {}, () => {}).finally(() => next.scope.dispose()),
   };
-  for (const [at, shared] of inputs.entries()) {
-    const { scope, ready, seconds } = next;
+  for (const [at, group] of groups.entries()) {
+    const { scope, method, ready, seconds } = next;
     using _scope = scope;
     const { input, moment } = await ready;
-    if (at + 1 < inputs.length) next = start(at + 1);
-    for (const [i, linear] of shared.entries()) {
-      const name = linearName(block.index, linear), weight = block.get(`${linear}.weight`);
+    if (at + 1 < groups.length) next = start(at + 1);
+    for (const [i, linear] of group.entries()) {
+      const { name } = linear, weight = block.weight(linear);
       using before = moment && backend.copy(weight);
       method.prune(backend, { name, weight }, input, requestFor(requests, name), solve);
       const error = moment && held.use(backend.error(before!, weight, moment));
       const own = laps.lap(backend.read());
       results.push({
-        name,
+        linear,
         weight,
         squares: input.squares,
         error,
         exact: input.factor !== undefined,
         damping: input.factor?.damping,
         seconds: i > 0 ? own : sum(seconds, own),
+        ...linear.role.includes("*") && observation && { tokens: observation.tokens(linear) },
       });
     }
   }
   return results;
+}
+
+/** Some linears of a block, those that share an input together. */
+export function chooseGroups(block: Pick<Block, "spec">, linears: readonly Linear[]): Linear[][] {
+  const chosen = new Set(linears.map(({ name }) => name));
+  return inputGroups(block.spec).map((group) => group.filter(({ name }) => chosen.has(name))).filter(({ length }) =>
+    length
+  );
+}
+
+/** The method that was asked for; of an expert that no token came to nothing is known but its weights. */
+function methodFor({ method }: Task, [linear]: readonly Linear[], observation: Observation | undefined): Method {
+  return observation && !observation.tokens(linear) ? magnitude : method;
 }
 
 /** The sum of two times; whoever waits for it is told of a failure. */
@@ -125,21 +139,21 @@ function sum(one: Promise<number>, other: Promise<number>): Promise<number> {
 }
 
 async function makeReady(
-  { backend, method, solve }: Task,
-  block: Block,
-  shared: readonly LinearName[],
+  { backend, solve }: Task,
+  method: Method,
+  group: readonly Linear[],
   observation: Observation | undefined,
   sequences: number,
   held: DisposableStack,
   scope: DisposableStack,
 ): Promise<Ready> {
-  if (!observation) return { input: {} };
-  const [linear] = shared, squares = held.use(observation.squares(linear, sequences));
+  if (!observation || method.statistic === "none") return { input: {} };
+  const [linear] = group, squares = held.use(observation.squares(linear, sequences));
   if (method.statistic !== "gram") return { input: { squares }, moment: squares };
   const moment = scope.use(observation.hessian(linear, sequences));
   const factor = await backend.inverseFactor(moment, solve.damping);
   if (factor) return { input: { squares, factor: scope.use(factor) }, moment };
-  const names = shared.map((linear) => linearName(block.index, linear)).join(", ");
+  const names = group.map(({ name }) => name).join(", ");
   const [bytes] = await backend.read(squares);
   checkStatistic(names, new Float32Array(bytes.buffer));
   const tried = solve.damping > 0

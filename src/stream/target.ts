@@ -2,8 +2,8 @@
 import { type Glob, parseGlob } from "./glob.ts";
 import { PareError } from "../errors.ts";
 import type { Request } from "../method/method.ts";
-import type { Shape } from "../model/config.ts";
-import { type LinearName, linearName, LINEARS, linearShape } from "../model/tensors.ts";
+import { linearsOf } from "../model/layers.ts";
+import type { Linear, ModelSpec } from "../model/spec.ts";
 
 /** What a user leaves in or out. */
 export interface TargetOptions {
@@ -16,7 +16,7 @@ export interface TargetOptions {
 }
 
 /** The linears to prune, by block. */
-export type Targets = ReadonlyMap<number, readonly LinearName[]>;
+export type Targets = ReadonlyMap<number, readonly Linear[]>;
 
 /** What is asked of every linear: the same, or by its full name. */
 export type Requests = Request | ((linear: string) => Request);
@@ -44,29 +44,27 @@ function parseBlocks(text: string, blocks: number): Set<number> {
  * @throws PareError for a glob or block that matches nothing, if nothing is left, or if the pattern does not divide the
  * inputs of a linear.
  */
-export function chooseTargets(shape: Shape, requests: Requests, options: TargetOptions = {}): Targets {
+export function chooseTargets(spec: ModelSpec, requests: Requests, options: TargetOptions = {}): Targets {
   const { blocks, include = [], exclude = [] } = options;
-  const chosen = blocks === undefined ? undefined : parseBlocks(blocks, shape.blocks);
-  const all = allLinears(shape), compile = (flag: string) => (glob: string) => compileGlob(all, flag, glob);
+  const chosen = blocks === undefined ? undefined : parseBlocks(blocks, spec.blocks.length);
+  const all = linearNames(spec), compile = (flag: string) => (glob: string) => compileGlob(all, flag, glob);
   const included = include.map(compile("--include")), excluded = exclude.map(compile("--exclude"));
-  const targets = new Map<number, LinearName[]>();
-  for (let block = 0; block < shape.blocks; block++) {
-    if (chosen && !chosen.has(block)) continue;
-    const linears = LINEARS.filter((linear) => {
-      const name = linearName(block, linear);
-      return (!included.length || included.some((glob) => glob.test(name))) &&
-        !excluded.some((glob) => glob.test(name));
-    });
-    if (linears.length) targets.set(block, linears);
+  const targets = new Map<number, Linear[]>();
+  for (const block of spec.blocks) {
+    if (chosen && !chosen.has(block.index)) continue;
+    const linears = linearsOf(block).filter(({ name }) =>
+      (!included.length || included.some((glob) => glob.test(name))) && !excluded.some((glob) => glob.test(name))
+    );
+    if (linears.length) targets.set(block.index, linears);
   }
   if (!targets.size) throw new PareError("--blocks, --include and --exclude together leave no linear to prune");
-  checkPatterns(shape, targets, requests);
+  checkPatterns(targets, requests);
   return targets;
 }
 
 /** The full names of all linears, in the order of the forward pass. */
-export function allLinears(shape: Shape): string[] {
-  return Array.from({ length: shape.blocks }, (_, block) => LINEARS.map((linear) => linearName(block, linear))).flat();
+export function linearNames(spec: ModelSpec): string[] {
+  return spec.blocks.flatMap(linearsOf).map(({ name }) => name);
 }
 
 /**
@@ -83,15 +81,12 @@ export function compileGlob(linears: readonly string[], flag: string, glob: stri
 }
 
 /** Names the first linear whose input width is not a multiple of m. */
-function checkPatterns(shape: Shape, targets: Targets, requests: Requests): void {
-  for (const [block, linears] of targets) {
-    for (const linear of linears) {
-      const name = linearName(block, linear), [, cols] = linearShape(shape, linear);
-      const { pattern } = requestFor(requests, name);
-      if (pattern && cols % pattern.m) {
-        const { n, m } = pattern;
-        throw new PareError(`--pattern ${n}:${m}: ${name} has ${cols} inputs, not a multiple of ${m}`);
-      }
+function checkPatterns(targets: Targets, requests: Requests): void {
+  for (const { name, cols } of [...targets.values()].flat()) {
+    const { pattern } = requestFor(requests, name);
+    if (pattern && cols % pattern.m) {
+      const { n, m } = pattern;
+      throw new PareError(`--pattern ${n}:${m}: ${name} has ${cols} inputs, not a multiple of ${m}`);
     }
   }
 }

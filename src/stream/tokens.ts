@@ -1,23 +1,26 @@
 /** What the stream asks of its tokens before it starts. */
 import { PareError } from "../errors.ts";
-import type { Shape } from "../model/config.ts";
-import type { Sequences } from "./batches.ts";
+import type { ModelSpec } from "../model/spec.ts";
+import { type Batch, countSequences, lengthsOf } from "../text/batch.ts";
 
 /**
  * Checks that token sequences suit a model.
- * @throws PareError for no sequence at all, an id outside the vocabulary, or sequences longer than the model's positions.
+ * @throws PareError for no sequence at all, an empty one, an id outside the vocabulary, or one longer than the model's positions.
  */
-export function checkTokens(shape: Shape, { ids, sequences, length }: Sequences): void {
-  if (sequences < 1 || length < 1) throw new PareError("no token sequences were given: expected at least one");
-  if (length > shape.maxLength) {
-    throw new PareError(`sequences of ${length} tokens are longer than the model's limit of ${shape.maxLength}`);
+export function checkTokens(spec: Pick<ModelSpec, "maxLength" | "vocabulary">, batch: Batch): void {
+  const { ids, offsets } = batch, lengths = lengthsOf(batch);
+  if (!lengths.length || lengths.some((length) => length < 1)) {
+    throw new PareError("no token sequences were given: expected at least one");
   }
-  const stray = ids.findIndex((id) => id >= shape.vocabulary);
-  if (stray >= 0) {
-    throw new PareError(
-      `token id ${ids[stray]} (token ${stray % length} of sequence ${
-        Math.floor(stray / length)
-      }) is outside the model's vocabulary of ${shape.vocabulary}`,
-    );
+  const long = lengths.find((length) => length > spec.maxLength);
+  if (long !== undefined) {
+    throw new PareError(`sequences of ${long} tokens are longer than the model's limit of ${spec.maxLength}`);
   }
+  const stray = ids.findIndex((id) => id >= spec.vocabulary);
+  if (stray < 0) return;
+  const sequence = Array.from({ length: countSequences(batch) }, (_, i) => i).findLast((i) => offsets[i] <= stray)!;
+  throw new PareError(
+    `token id ${ids[stray]} (token ${stray - offsets[sequence]} of sequence ${sequence}) is outside the model's ` +
+      `vocabulary of ${spec.vocabulary}`,
+  );
 }

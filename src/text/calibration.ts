@@ -5,6 +5,7 @@
  */
 import type { HubProgress } from "../checkpoint/hub.ts";
 import { sha256 } from "../checkpoint/sha256.ts";
+import { type Batch, rectangle } from "./batch.ts";
 import { type CorpusName, describeCorpus, parseCorpus, readText, SAMPLE } from "./corpus.ts";
 import { fetchC4 } from "./fetch.ts";
 import { type Draw, drawFromDocuments, drawFromText } from "./draw.ts";
@@ -39,7 +40,8 @@ export interface CalibrationOptions {
 }
 
 /** Sequences of token ids, one after another. */
-export interface Calibration extends TokenMatrix {
+export interface Calibration extends TokenMatrix, Batch {
+  readonly ids: Uint32Array<ArrayBuffer>;
   /** What they were drawn from, for the report. */
   readonly description: string;
   /** SHA-256 of the ids, each as four bytes, little-endian: equal if and only if the sequences are. */
@@ -58,7 +60,12 @@ export async function calibrationSequences(corpus: string, options: CalibrationO
     ? first(await readTokens(name.path, "calibration"), options.samples, options.seqlen)
     : await draw(name, options);
   checkVocabulary(matrix.ids, options.vocabulary, `calibration ${description}`);
-  return { ...matrix, description, sha256: sha256(new Uint8Array(matrix.ids.buffer)) };
+  return {
+    ...matrix,
+    ...rectangle(matrix.ids, matrix.length),
+    description,
+    sha256: sha256(new Uint8Array(matrix.ids.buffer)),
+  };
 }
 
 async function draw(name: Exclude<CorpusName, { kind: "tokens" }>, options: CalibrationOptions): Promise<TokenMatrix> {

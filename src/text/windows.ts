@@ -7,6 +7,7 @@ import { openFile } from "../checkpoint/file.ts";
 import { sha256 } from "../checkpoint/sha256.ts";
 import type { HubProgress } from "../checkpoint/hub.ts";
 import { PareError } from "../errors.ts";
+import { type Batch, rectangle } from "./batch.ts";
 import { DEFAULT_SEQLEN } from "./calibration.ts";
 import { type CorpusName, describeCorpus, parseCorpus, readText, SAMPLE, type Text } from "./corpus.ts";
 import { readDocuments } from "./jsonl.ts";
@@ -33,7 +34,7 @@ export interface WindowOptions {
 }
 
 /** Windows of token ids, one after another. */
-export interface Windows {
+export interface Windows extends Batch {
   /** Row-major, windows x length. */
   readonly ids: Uint32Array<ArrayBuffer>;
   /** How many. */
@@ -70,7 +71,7 @@ export async function evaluationWindows(corpus: string, options: WindowOptions):
   }
   const ids = stream.slice(0, windows * length);
   checkVocabulary(ids, options.vocabulary, `evaluation ${description}`);
-  return { ids, windows, length, description, sha256 };
+  return { ...rectangle(ids, length), windows, length, description, sha256 };
 }
 
 async function openStream(name: CorpusName, options: WindowOptions): Promise<Stream> {

@@ -37,7 +37,7 @@ export const ROOMS: readonly Room[] = [
   { name: "cli", files: /^src\/cli\//, imports: ["errors"] },
   { name: "checkpoint", files: /^src\/checkpoint\//, imports: ["errors", "backend"] },
   { name: "text", files: /^src\/text\//, imports: ["errors", "checkpoint"] },
-  { name: "model", files: /^src\/model\//, imports: ["errors", "backend", "checkpoint (types)"] },
+  { name: "model", files: /^src\/model\//, imports: ["errors", "backend", "checkpoint"] },
   { name: "method", files: /^src\/method\//, imports: ["errors", "backend"] },
   {
     name: "stream",
@@ -46,7 +46,7 @@ export const ROOMS: readonly Room[] = [
   },
   // How a number is written is the same wherever Pare writes one: src/cli/units.ts.
   { name: "report", files: /^src\/report\//, imports: ["errors", "cli"] },
-  { name: "run", files: /^src\/run\//, imports: ["errors", "checkpoint (types)"] },
+  { name: "run", files: /^src\/run\//, imports: ["errors", "checkpoint"] },
   { name: "server", files: /^src\/server\//, imports: ["run", "errors"] },
   { name: "webgpu", files: /^src\/backend\/webgpu\//, imports: ["errors", "backend", "wgsl", "wasm"] },
   { name: "wasm", files: /^src\/backend\/wasm\//, imports: ["errors", "backend", "kernels"] },

@@ -1,6 +1,6 @@
 /** Damaged configurations, as bytes and as values of the wrong kind. */
 import { parseObject } from "../../src/checkpoint/json.ts";
-import { parseConfig } from "../../src/model/config.ts";
+import { parseConfig } from "../../src/model/read.ts";
 import { damage, fuzz } from "./mutations.ts";
 import type { Random } from "./seed.ts";
 

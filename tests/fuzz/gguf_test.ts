@@ -1,6 +1,6 @@
 /** Damaged GGUF files: header, metadata, the configuration and tokenizer rebuilt from them, and every tensor. */
 import { readGguf } from "../../src/checkpoint/gguf.ts";
-import { parseConfig } from "../../src/model/config.ts";
+import { parseConfig } from "../../src/model/read.ts";
 import { ggufFile, TINY, TINY_TENSORS } from "../checkpoint/gguf_file.ts";
 import { memory } from "../checkpoint/safetensors_file.ts";
 import { damage, fuzz } from "./mutations.ts";

@@ -1,4 +1,5 @@
 /** Golden files as the tests read them: a few lines of safetensors of their own, independent of src/checkpoint. */
+import { type Batch, rectangle } from "../../src/text/batch.ts";
 
 /** A file's tensors as bytes, by name, with their shapes. */
 export class GoldenFile {
@@ -35,8 +36,8 @@ export class GoldenFile {
     return new Float32Array(this.bytes(name).buffer);
   }
 
-  tokens(name: string): { ids: Uint32Array; sequences: number; length: number } {
+  tokens(name: string): Batch & { sequences: number; length: number } {
     const [sequences, length] = this.shape(name);
-    return { ids: new Uint32Array(this.bytes(name).buffer), sequences, length };
+    return { ...rectangle(new Uint32Array(this.bytes(name).buffer), length), sequences, length };
   }
 }

@@ -21,6 +21,7 @@ import { evaluate } from "../../src/stream/evaluate.ts";
 import { logits } from "../../src/stream/logits.ts";
 import { prune } from "../../src/stream/prune.ts";
 import { chooseTargets } from "../../src/stream/target.ts";
+import { rectangle } from "../../src/text/batch.ts";
 import { fromFloats, toFloats } from "../reference/floats.ts";
 import { BACKENDS, type GoldenBackend, WASM } from "./backends.ts";
 import { GoldenFile } from "./files.ts";
@@ -235,7 +236,7 @@ function declare(subject: GoldenModel, { name: backendName, ignore, open }: Gold
     await using checkpoint = await openDirectory(model);
     const expected = new GoldenFile(`${golden}/dense-logits.safetensors`);
     const ids = new Uint32Array(expected.bytes("tokens").buffer), want = expected.floats("logits");
-    const got = await logits({ ids, sequences: 1, length: ids.length }, { checkpoint, backend });
+    const got = await logits(rectangle(ids, ids.length), { checkpoint, backend });
     assertLess(largestDifference(want, got), LOGIT_TOLERANCE);
   });
 

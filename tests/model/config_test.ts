@@ -2,8 +2,10 @@
 import { assertEquals, assertInstanceOf, assertMatch, assertThrows } from "@std/assert";
 import { fc } from "../fuzz/seed.ts";
 import { PareError } from "../../src/errors.ts";
-import { parseConfig } from "../../src/model/config.ts";
-import { PUBLISHED, SMALLEST } from "./configs.ts";
+import { FAMILIES } from "../../src/model/families/mod.ts";
+import { findLayer } from "../../src/model/layers.ts";
+import { parseConfig } from "../../src/model/read.ts";
+import { PUBLISHED, SMALLEST, understood } from "./configs.ts";
 
 /** The message with which a change to the smallest config is refused, without the model's name. */
 function refusal(change: Readonly<Record<string, unknown>>): string {
@@ -14,13 +16,11 @@ function refusal(change: Readonly<Record<string, unknown>>): string {
 
 for (const [name, { four, five, shape }] of Object.entries(PUBLISHED)) {
   Deno.test(`${name} is understood, and the same as transformers 4 and 5 write it`, () => {
-    const understood = parseConfig(four, name);
-    assertEquals(parseConfig(five, name), understood);
-    const shown = Object.fromEntries(
-      Object.keys(shape).map((key) => [key, understood[key as keyof typeof understood]]),
-    );
+    assertEquals(parseConfig(five, name), parseConfig(four, name));
+    const found = understood(four, name);
+    const shown = Object.fromEntries(Object.keys(shape).map((key) => [key, found[key as keyof typeof found]]));
     assertEquals(shown, { ...shape });
-    const { hidden, blocks, heads, intermediate, vocabulary } = understood;
+    const { hidden, blocks, heads, intermediate, vocabulary } = found;
     assertEquals(
       [hidden, blocks, heads, intermediate, vocabulary],
       ["hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size"]
@@ -30,7 +30,7 @@ for (const [name, { four, five, shape }] of Object.entries(PUBLISHED)) {
 }
 
 Deno.test("what a LLaMA's config leaves out is as transformers' LlamaConfig has it", () => {
-  assertEquals(parseConfig(SMALLEST, "m"), {
+  assertEquals(understood(SMALLEST), {
     family: "llama",
     hidden: 64,
     blocks: 2,
@@ -46,6 +46,7 @@ Deno.test("what a LLaMA's config leaves out is as transformers' LlamaConfig has 
     ropeScaling: { kind: "none" },
     biased: [],
     headNorm: false,
+    window: undefined,
   });
 });
 
@@ -55,41 +56,55 @@ Deno.test("null means the same as nothing where transformers writes it", () => {
 });
 
 Deno.test("attention_bias and mlp_bias of a LLaMA give its linears a bias", () => {
-  assertEquals(parseConfig({ ...SMALLEST, attention_bias: true }, "m").biased, [
+  assertEquals(understood({ ...SMALLEST, attention_bias: true }).biased, [
     "self_attn.q_proj",
     "self_attn.k_proj",
     "self_attn.v_proj",
     "self_attn.o_proj",
   ]);
-  assertEquals(parseConfig({ ...SMALLEST, mlp_bias: true }, "m").biased, [
+  assertEquals(understood({ ...SMALLEST, mlp_bias: true }).biased, [
     "mlp.gate_proj",
     "mlp.up_proj",
     "mlp.down_proj",
   ]);
 });
 
-Deno.test("a sliding window limits the length where the family attends no further", () => {
+Deno.test("a sliding window counts where the family slides, in the blocks that do, and limits no length", () => {
   const long = { max_position_embeddings: 32768, sliding_window: 4096 };
-  const limit = (change: Record<string, unknown>) => parseConfig({ ...SMALLEST, ...long, ...change }, "m").maxLength;
-  assertEquals(limit({ model_type: "mistral" }), 4096);
-  assertEquals(limit({ model_type: "mistral", sliding_window: null }), 32768);
-  assertEquals(limit({ model_type: "mistral", sliding_window: 65536 }), 32768);
+  const windows = (change: Record<string, unknown>) => {
+    const { blocks, maxLength } = parseConfig({ ...SMALLEST, ...long, ...change }, "m");
+    assertEquals(maxLength, 32768);
+    return blocks.map((block) => findLayer(block, "attention")!.window);
+  };
+  assertEquals(windows({ model_type: "mistral" }), [4096, 4096]);
+  assertEquals(windows({ model_type: "mistral", sliding_window: null }), [undefined, undefined]);
+  // As MistralConfig has it where a config says nothing.
+  assertEquals(windows({ model_type: "mistral", sliding_window: undefined }), [4096, 4096]);
   for (const model_type of ["qwen2", "qwen3"]) {
-    assertEquals(limit({ model_type, use_sliding_window: true }), 4096);
-    assertEquals(limit({ model_type, use_sliding_window: false }), 32768);
+    const slides = { model_type, use_sliding_window: true };
+    assertEquals(windows({ ...slides, max_window_layers: 1 }), [undefined, 4096]);
+    assertEquals(windows({ ...slides, max_window_layers: 0 }), [4096, 4096]);
+    assertEquals(windows(slides), [undefined, undefined]);
+    assertEquals(windows({ ...slides, layer_types: ["sliding_attention", "full_attention"] }), [4096, undefined]);
+    assertEquals(windows({ model_type, use_sliding_window: false, max_window_layers: 0 }), [undefined, undefined]);
   }
-  assertEquals(limit({ model_type: "llama" }), 32768);
+  assertEquals(windows({ model_type: "llama" }), [undefined, undefined]);
+  assertEquals(
+    refusal({ model_type: "qwen2", layer_types: ["full_attention"] }),
+    '"layer_types" names 1 blocks, "num_hidden_layers" 2',
+  );
 });
 
 Deno.test("llama3 scaling without an original length takes the model's own", () => {
   const rope_scaling = { rope_type: "llama3", factor: 8, low_freq_factor: 1, high_freq_factor: 4 };
-  const { ropeScaling } = parseConfig({ ...SMALLEST, rope_scaling, max_position_embeddings: 512 }, "m");
-  assertEquals(ropeScaling.kind === "llama3" && ropeScaling.originalLength, 512);
+  const { ropeScaling } = understood({ ...SMALLEST, rope_scaling, max_position_embeddings: 512 });
+  assertEquals(ropeScaling?.kind === "llama3" && ropeScaling.originalLength, 512);
 });
 
 Deno.test("a family that is not known is named, with those that are", () => {
-  const known = "llama, mistral, qwen2, qwen3";
-  assertEquals(refusal({ model_type: "gpt2" }), `the family "gpt2" is not known; known are ${known}`);
+  const known = [...FAMILIES.keys()].join(", ");
+  assertMatch(known, /llama, mistral/);
+  assertEquals(refusal({ model_type: "mamba" }), `the family "mamba" is not known; known are ${known}`);
   for (const model_type of ["constructor", "__proto__", "toString", ""]) {
     assertEquals(refusal({ model_type }), `the family "${model_type}" is not known; known are ${known}`);
   }
@@ -99,13 +114,17 @@ Deno.test("a family that is not known is named, with those that are", () => {
 });
 
 Deno.test("what the forward pass does not have is refused by name", () => {
-  const known = "known are default, linear, llama3";
+  const known = "known are default, linear, llama3, yarn, dynamic, longrope";
   for (const key of ["rope_scaling", "rope_parameters"]) {
-    assertEquals(refusal({ [key]: { rope_type: "yarn", factor: 4 } }), `rope type "yarn" is not known; ${known}`);
-    assertEquals(refusal({ [key]: { type: "dynamic", factor: 2 } }), `rope type "dynamic" is not known; ${known}`);
+    assertEquals(refusal({ [key]: { rope_type: "ntk", factor: 4 } }), `rope type "ntk" is not known; ${known}`);
+    assertEquals(refusal({ [key]: { type: "mrope" } }), `rope type "mrope" is not known; ${known}`);
     assertEquals(refusal({ [key]: { rope_type: "linear" } }), 'rope type "linear" needs a number "factor"');
-    const partial = { rope_type: "default", partial_rotary_factor: 0.5 };
-    assertEquals(refusal({ [key]: partial }), "a partial rotary embedding is not known");
+    assertEquals(refusal({ [key]: { rope_type: "dynamic" } }), 'rope type "dynamic" needs a number "factor"');
+    const short = { rope_type: "longrope", short_factor: [1, 1], long_factor: [1, 1] };
+    assertEquals(
+      refusal({ [key]: short }),
+      'rope type "longrope" needs "short_factor" and "long_factor" of 8 numbers each',
+    );
   }
   assertEquals(
     refusal({ rope_scaling: { rope_type: "llama3", factor: 8, low_freq_factor: 1 } }),
@@ -115,13 +134,21 @@ Deno.test("what the forward pass does not have is refused by name", () => {
     refusal({ rope_scaling: { rope_type: "llama3", factor: 8, low_freq_factor: 4, high_freq_factor: 4 } }),
     'rope type "llama3": expected low_freq_factor < high_freq_factor, found 4 and 4',
   );
-  assertEquals(refusal({ partial_rotary_factor: 0.25 }), "a partial rotary embedding is not known");
-  assertEquals(refusal({ hidden_act: "gelu" }), 'the activation "gelu" is not known; known is silu');
+  assertMatch(refusal({ hidden_act: "mish" }), /^the activation "mish" is not known; known are silu, /);
+});
+
+Deno.test("a part of a head is rotated where the config says so", () => {
+  const { blocks } = parseConfig({ ...SMALLEST, partial_rotary_factor: 0.25 }, "m");
+  assertEquals(findLayer(blocks[0], "attention")!.rope!.dim, 4);
+  assertEquals(
+    refusal({ partial_rotary_factor: 0.2 }),
+    "expected an even number of rotated dimensions of a head, found 3",
+  );
 });
 
 Deno.test("heads that do not add up are refused", () => {
-  assertEquals(refusal({ num_attention_heads: 7 }), `expected an even head width, found ${64 / 7}`);
-  assertEquals(refusal({ head_dim: 15 }), "expected an even head width, found 15");
+  assertEquals(refusal({ num_attention_heads: 7 }), `expected a whole head width, found ${64 / 7}`);
+  assertEquals(refusal({ head_dim: 15 }), "expected an even number of rotated dimensions of a head, found 15");
   assertEquals(refusal({ num_key_value_heads: 3 }), "4 heads cannot share 3 key-value heads evenly");
   assertEquals(refusal({ num_key_value_heads: 8 }), "4 heads cannot share 8 key-value heads evenly");
 });
@@ -142,7 +169,7 @@ const anything = fc.oneof(
 
 Deno.test("any JSON object is understood or refused in one line, never worse", () => {
   const scaling = fc.record({
-    rope_type: fc.oneof(fc.constantFrom("default", "linear", "llama3"), anything),
+    rope_type: fc.oneof(fc.constantFrom("default", "linear", "llama3", "yarn", "dynamic", "longrope"), anything),
     type: anything,
     rope_theta: anything,
     factor: anything,
@@ -151,7 +178,7 @@ Deno.test("any JSON object is understood or refused in one line, never worse", (
     original_max_position_embeddings: anything,
   }, { requiredKeys: [] });
   const changes = fc.record({
-    model_type: fc.oneof(fc.constantFrom("llama", "mistral", "qwen2", "qwen3"), anything),
+    model_type: fc.oneof(fc.constantFrom(...FAMILIES.keys()), anything),
     ...Object.fromEntries(
       [
         ...["hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "vocab_size"],
@@ -169,7 +196,7 @@ Deno.test("any JSON object is understood or refused in one line, never worse", (
   fc.assert(
     fc.property(config, (config) => {
       try {
-        const shape = parseConfig(config, "m");
+        const shape = understood(config);
         const numbers = Object.values(shape).filter((value) => typeof value === "number");
         return numbers.every((value) => Number.isFinite(value) && value > 0);
       } catch (error) {

@@ -2,13 +2,29 @@
  * Configs of every family as transformers 4 and 5 write them (the keys that Pare reads, values of the published models),
  * and what they must be understood as. The two spellings of a model say the same.
  */
-import type { Shape } from "../../src/model/config.ts";
+import { findLayer, linearsOf } from "../../src/model/layers.ts";
+import { parseConfig } from "../../src/model/read.ts";
+import { summarize } from "../../src/model/summary.ts";
+
+/** A config understood, as far as the tests look at it; of blocks the first one's. */
+export function understood(config: Readonly<Record<string, unknown>>, name = "m") {
+  const spec = parseConfig(config, name), [block] = spec.blocks, attention = findLayer(block, "attention")!;
+  return {
+    ...summarize(spec),
+    epsilon: findLayer(block, "norm")!.epsilon,
+    ropeBase: attention.rope?.base,
+    ropeScaling: attention.rope?.scaling,
+    biased: linearsOf(block).filter(({ bias }) => bias).map(({ role }) => role),
+    headNorm: attention.queryNorm !== undefined,
+    window: attention.window,
+  };
+}
 
 /** One published model. */
 export interface Published {
   readonly four: Readonly<Record<string, unknown>>;
   readonly five: Readonly<Record<string, unknown>>;
-  readonly shape: Partial<Shape>;
+  readonly shape: Partial<ReturnType<typeof understood>>;
 }
 
 const QKV = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"];
@@ -150,7 +166,7 @@ export const PUBLISHED: Readonly<Record<string, Published>> = {
       hidden_act: "silu",
       tie_word_embeddings: false,
     }, 10000),
-    shape: { family: "mistral", kvHeads: 8, headDim: 128, maxLength: 4096, biased: [] },
+    shape: { family: "mistral", kvHeads: 8, headDim: 128, maxLength: 32768, window: 4096, biased: [] },
   },
   "Qwen2.5 0.5B": {
     ...bothSpellings({

@@ -2,8 +2,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { TensorInfo } from "../../src/checkpoint/checkpoint.ts";
 import { PareError } from "../../src/errors.ts";
-import { parseConfig } from "../../src/model/config.ts";
-import { blockTensors, checkTensors, LINEARS, linearShape, readShape } from "../../src/model/tensors.ts";
+import { blockTensors, linearsOf } from "../../src/model/layers.ts";
+import { checkTensors, parseConfig } from "../../src/model/read.ts";
 import { SMALLEST } from "./configs.ts";
 
 type Shapes = Record<string, number[]>;
@@ -66,15 +66,15 @@ Deno.test("a tied model needs no head, and a biased or head-normed one needs wha
   assertEquals(refusal(() => {}, { model_type: "qwen3" }), `m: no tensor ${norm}, which config.json asks for`);
 });
 
-Deno.test("a config that claims sixteen million blocks is refused at the first that is missing", () => {
+Deno.test("a config that claims sixteen million blocks is no model's", () => {
   const config = { ...SMALLEST, num_hidden_layers: 2 ** 24 };
-  const { message } = assertThrows(() => readShape({ path: "m", config, tensors: tensorsOf(smallest()) }), PareError);
-  assertEquals(message, "m: no tensor model.layers.2.input_layernorm.weight, which config.json asks for");
+  const { message } = assertThrows(() => parseConfig(config, "m"), PareError);
+  assertEquals(message, 'm: config.json: "num_hidden_layers": Too big: expected number to be <=4096');
 });
 
 Deno.test("a head width apart from hidden / heads gives q, k, v and o their shapes", () => {
-  const shape = parseConfig({ ...SMALLEST, num_key_value_heads: 2, head_dim: 24 }, "m");
-  assertEquals(LINEARS.map((linear) => linearShape(shape, linear)), [
+  const { blocks: [block] } = parseConfig({ ...SMALLEST, num_key_value_heads: 2, head_dim: 24 }, "m");
+  assertEquals(linearsOf(block).map(({ rows, cols }) => [rows, cols]), [
     [96, 64],
     [48, 64],
     [48, 64],
@@ -87,9 +87,11 @@ Deno.test("a head width apart from hidden / heads gives q, k, v and o their shap
 
 Deno.test("the gains over heads are as wide as a head, the biases as long as an output", () => {
   const config = { ...SMALLEST, model_type: "qwen3", head_dim: 24, num_key_value_heads: 2, attention_bias: true };
-  const tensors = blockTensors(parseConfig(config, "m"));
-  assertEquals(tensors.get("self_attn.q_norm.weight"), [24]);
-  assertEquals(tensors.get("self_attn.k_norm.weight"), [24]);
-  assertEquals(tensors.get("self_attn.k_proj.bias"), [48]);
-  assertEquals(tensors.get("self_attn.o_proj.bias"), [64]);
+  const { blocks: [, block] } = parseConfig(config, "m");
+  const shapes = new Map(blockTensors(block).map(({ name, shape }) => [name, shape]));
+  const shapeOf = (name: string) => shapes.get(`model.layers.1.${name}`);
+  assertEquals(shapeOf("self_attn.q_norm.weight"), [24]);
+  assertEquals(shapeOf("self_attn.k_norm.weight"), [24]);
+  assertEquals(shapeOf("self_attn.k_proj.bias"), [48]);
+  assertEquals(shapeOf("self_attn.o_proj.bias"), [64]);
 });

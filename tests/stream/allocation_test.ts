@@ -2,7 +2,7 @@
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { PareError } from "../../src/errors.ts";
 import { findMethod, makeRequest, OUTLIER, owlSparsities } from "../../src/method/mod.ts";
-import { readShape } from "../../src/model/tensors.ts";
+import { readSpec } from "../../src/model/read.ts";
 import { mapRequests, owlRequests, type SparsityMap } from "../../src/stream/allocation.ts";
 import { outlierRatios } from "../../src/stream/outliers.ts";
 import { chooseTargets, requestFor } from "../../src/stream/target.ts";
@@ -16,8 +16,8 @@ const wanda = findMethod("wanda"), half = makeRequest(wanda, {});
 
 Deno.test("a map asks of each linear what its last matching glob says, and of the others what all are asked", async () => {
   await using watched = await watch("tiny-llama3");
-  const shape = readShape(watched.checkpoint);
-  const requests = mapRequests(shape, wanda, half, { "*.mlp.*": 0.75, "layers.1.mlp.up_proj": "2:4", "q_proj": 0 });
+  const spec = readSpec(watched.checkpoint);
+  const requests = mapRequests(spec, wanda, half, { "*.mlp.*": 0.75, "layers.1.mlp.up_proj": "2:4", "q_proj": 0 });
   const asked = (linear: string) => requestFor(requests, `model.layers.${linear}`);
   assertEquals(asked("0.self_attn.k_proj"), { sparsity: 0.5 });
   assertEquals(asked("0.self_attn.q_proj"), { sparsity: 0 });
@@ -25,7 +25,7 @@ Deno.test("a map asks of each linear what its last matching glob says, and of th
   assertEquals(asked("1.mlp.up_proj"), { sparsity: 0.5, pattern: { n: 2, m: 4 } });
   const { reports } = await pruned(watched.checkpoint, new ReferenceBackend(), {
     request: requests,
-    targets: chooseTargets(shape, requests),
+    targets: chooseTargets(spec, requests),
     calibration: randomTokens(2, 8, 128),
   });
   for (const { name, sparsity, cols } of reports) {
@@ -36,9 +36,9 @@ Deno.test("a map asks of each linear what its last matching glob says, and of th
 
 Deno.test("a map that is none, asks for nonsense or names no linear is refused", async () => {
   await using watched = await watch("tiny-llama3");
-  const shape = readShape(watched.checkpoint);
+  const spec = readSpec(watched.checkpoint);
   const refusal = (map: unknown) =>
-    assertThrows(() => mapRequests(shape, wanda, half, map as SparsityMap), PareError).message;
+    assertThrows(() => mapRequests(spec, wanda, half, map as SparsityMap), PareError).message;
   const expected = '--sparsity-map: expected an object such as {"*.mlp.*": 0.6, "q_proj": "2:4"}';
   for (const map of [[], null, 3, "x"]) assertEquals(refusal(map), expected);
   assertEquals(
@@ -51,9 +51,9 @@ Deno.test("a map that is none, asks for nonsense or names no linear is refused",
   );
   assertEquals(refusal({ q_proj: 1 }), "--sparsity-map q_proj: --sparsity 1: expected a share in [0, 1)");
   assertEquals(refusal({ q_proj: 55 }), "--sparsity-map q_proj: 55: expected a share in [0, 1); did you mean 0.55?");
-  const wide = mapRequests(shape, wanda, half, { "up_proj": "31:33" });
+  const wide = mapRequests(spec, wanda, half, { "up_proj": "31:33" });
   assertEquals(
-    assertThrows(() => chooseTargets(shape, wide), PareError).message,
+    assertThrows(() => chooseTargets(spec, wide), PareError).message,
     "--pattern 31:33: model.layers.0.mlp.up_proj has 64 inputs, not a multiple of 33",
   );
 });
@@ -86,7 +86,7 @@ Deno.test("outliers are counted over all linears of a block, on what the dense n
 
 Deno.test("OWL asks every pruned block for its own sparsity, whose mean is what was asked", async () => {
   await using watched = await watch("tiny-llama3");
-  const targets = chooseTargets(readShape(watched.checkpoint), half, { blocks: "0,2" });
+  const targets = chooseTargets(readSpec(watched.checkpoint), half, { blocks: "0,2" });
   const requests = owlRequests(targets, half, [0.01, 0.9, 0.02]), expected = owlSparsities([0.01, 0.02], 0.5);
   for (const [i, block] of [0, 2].entries()) {
     for (const linear of ["self_attn.q_proj", "mlp.down_proj"]) {

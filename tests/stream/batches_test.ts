@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fc } from "../fuzz/seed.ts";
 import { BATCH_TOKENS, batches, Pace } from "../../src/stream/batches.ts";
+import { countSequences, lengthsOf, rectangle } from "../../src/text/batch.ts";
 
 const sizes = fc.tuple(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: 3000 }));
 
@@ -9,12 +10,12 @@ Deno.test("batches hold every sequence once, whole and in order", () => {
   fc.assert(
     fc.property(sizes, ([sequences, length]) => {
       const ids = Uint32Array.from({ length: sequences * length }, (_, i) => i),
-        parts = batches({ ids, sequences, length });
+        parts = batches(rectangle(ids, length));
       let next = 0;
       for (const part of parts) {
-        assertEquals(part.length, length);
-        assertEquals(part.ids.length, part.sequences * length);
-        assert(part.sequences > 0 && part.ids.every((id) => id === next++));
+        assert(lengthsOf(part).every((own) => own === length));
+        assertEquals(part.ids.length, countSequences(part) * length);
+        assert(countSequences(part) > 0 && part.ids.every((id) => id === next++));
       }
       assertEquals(next, ids.length);
     }),
@@ -24,8 +25,22 @@ Deno.test("batches hold every sequence once, whole and in order", () => {
 
 Deno.test("a batch has no more tokens than it should, unless one sequence alone has", () => {
   fc.assert(fc.property(sizes, ([sequences, length]) => {
-    for (const part of batches({ ids: new Uint32Array(sequences * length), sequences, length })) {
-      assert(part.ids.length <= BATCH_TOKENS || part.sequences === 1);
+    for (const part of batches(rectangle(new Uint32Array(sequences * length), length))) {
+      assert(part.ids.length <= BATCH_TOKENS || countSequences(part) === 1);
+    }
+  }));
+});
+
+Deno.test("sequences of unequal lengths stay whole and in order, and a batch is as full as it can be", () => {
+  fc.assert(fc.property(fc.array(fc.integer({ min: 1, max: 1500 }), { minLength: 1, maxLength: 40 }), (lengths) => {
+    const offsets = Uint32Array.from([0, ...lengths.map((_, i) => lengths.slice(0, i + 1).reduce((a, b) => a + b))]);
+    const ids = Uint32Array.from({ length: offsets.at(-1)! }, (_, i) => i), parts = batches({ ids, offsets });
+    assertEquals(parts.flatMap((part) => [...part.ids]), [...ids]);
+    assertEquals(parts.flatMap(lengthsOf), lengths);
+    for (const [i, part] of parts.entries()) {
+      assertEquals([part.offsets[0], part.offsets.at(-1)], [0, part.ids.length]);
+      assert(part.ids.length <= BATCH_TOKENS || countSequences(part) === 1);
+      if (parts[i + 1]) assert(part.ids.length + lengthsOf(parts[i + 1])[0] > BATCH_TOKENS);
     }
   }));
 });
@@ -33,7 +48,7 @@ Deno.test("a batch has no more tokens than it should, unless one sequence alone 
 Deno.test("the first sequences fall into the same batches however many follow", () => {
   fc.assert(fc.property(sizes, fc.nat({ max: 50 }), ([sequences, length], more) => {
     const cut = (sequences: number) =>
-      batches({ ids: new Uint32Array(sequences * length), sequences, length }).map((part) => part.sequences);
+      batches(rectangle(new Uint32Array(sequences * length), length)).map(countSequences);
     const few = cut(sequences), many = cut(sequences + more);
     assertEquals(many.slice(0, few.length - 1), few.slice(0, -1));
   }));

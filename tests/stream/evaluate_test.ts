@@ -5,6 +5,7 @@ import { PareError } from "../../src/errors.ts";
 import { evaluate } from "../../src/stream/evaluate.ts";
 import { generate } from "../../src/stream/generate.ts";
 import { logits } from "../../src/stream/logits.ts";
+import { rectangle } from "../../src/text/batch.ts";
 import { temporary } from "../checkpoint/folders.ts";
 import { ReferenceBackend } from "../reference/backend.ts";
 import { overlay, watch } from "./checkpoints.ts";
@@ -68,7 +69,7 @@ Deno.test("windows are on their own: each has the loss that it has alone", async
     windows = randomTokens(5, 9, 128);
   const { losses } = await evaluate(windows, options);
   for (const [i, loss] of losses.entries()) {
-    const alone = { ids: windows.ids.slice(9 * i, 9 * i + 9), sequences: 1, length: 9 };
+    const alone = rectangle(windows.ids.slice(9 * i, 9 * i + 9), 9);
     assertEquals((await evaluate(alone, options)).losses, [loss]);
   }
 });
@@ -77,8 +78,8 @@ Deno.test("the last token of a window is predicted, and predicts nothing", async
   await using watched = await watch("tiny-llama3");
   const options = { checkpoint: watched.checkpoint, backend: new ReferenceBackend() };
   const perplexity = async (...ids: number[]) =>
-    (await evaluate({ ids: new Uint32Array(ids), sequences: 1, length: ids.length }, options)).perplexity;
-  const all = await logits({ ids: new Uint32Array([7, 9]), sequences: 1, length: 2 }, options);
+    (await evaluate(rectangle(new Uint32Array(ids), ids.length), options)).perplexity;
+  const all = await logits(rectangle(new Uint32Array([7, 9]), 2), options);
   const share = (id: number) =>
     Math.exp(all[id]) / all.subarray(0, 128).reduce((sum, logit) => sum + Math.exp(logit), 0);
   for (const id of [0, 9, 127]) assertLess(Math.abs(await perplexity(7, id) * share(id) - 1), TOLERANCE);
@@ -115,7 +116,7 @@ Deno.test("at temperature 0, or of one candidate, the likeliest token is taken e
   const single = await generate(prompt, { tokens: 6, temperature: 1, topK: 1, seed: 2 }, options);
   assertEquals(single, cold);
   assertEquals(cold.slice(0, 3), prompt);
-  const all = await logits({ ids: cold, sequences: 1, length: cold.length }, options);
+  const all = await logits(rectangle(cold, cold.length), options);
   for (let t = 3; t < cold.length; t++) {
     const row = all.subarray((t - 1) * VOCABULARY, t * VOCABULARY);
     assertEquals(cold[t], row.indexOf(row.reduce((a, b) => Math.max(a, b))));

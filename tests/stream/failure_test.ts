@@ -6,6 +6,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { PareError } from "../../src/errors.ts";
 import { evaluate } from "../../src/stream/evaluate.ts";
 import { logits } from "../../src/stream/logits.ts";
+import { rectangle } from "../../src/text/batch.ts";
 import { temporary } from "../checkpoint/folders.ts";
 import { ReferenceBackend } from "../reference/backend.ts";
 import { fromFloats, toFloats } from "../reference/floats.ts";
@@ -115,7 +116,7 @@ for (const tensor of ["model.embed_tokens", "model.layers.0.mlp.up_proj", "model
 
 Deno.test("embeddings that cannot be read of the second batch leave nothing of the first", async () => {
   // One id in the first batch, so one read; another id in the second.
-  const calibration = { ids: new Uint32Array(65 * 16).fill(5), sequences: 65, length: 16 };
+  const calibration = rectangle(new Uint32Array(65 * 16).fill(5), 16);
   calibration.ids[64 * 16] = 100;
   let reads = 0;
   await using watched = await watch("tiny-llama3", (name) => {

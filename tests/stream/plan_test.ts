@@ -1,7 +1,7 @@
 /** What a plan foretells, beside what a run of the same request then does. */
 import { assertAlmostEquals, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { findMethod, makeRequest } from "../../src/method/mod.ts";
-import { readShape } from "../../src/model/tensors.ts";
+import { readSpec } from "../../src/model/read.ts";
 import { BATCH_TOKENS } from "../../src/stream/batches.ts";
 import { SPOOL_ABOVE } from "../../src/stream/hidden.ts";
 import { planPrune } from "../../src/stream/plan.ts";
@@ -17,8 +17,8 @@ const QUICK = Object.assign(new ReferenceBackend(), {
 }) as unknown as ReferenceBackend;
 
 function requested({ checkpoint }: Watched, name: string, leave: TargetOptions) {
-  const method = findMethod(name), request = makeRequest(method, {}), shape = readShape(checkpoint);
-  return { method, request, shape, targets: chooseTargets(shape, request, leave) };
+  const method = findMethod(name), request = makeRequest(method, {}), spec = readSpec(checkpoint);
+  return { method, request, spec, targets: chooseTargets(spec, request, leave) };
 }
 
 for (
@@ -32,9 +32,9 @@ for (
 ) {
   Deno.test(`the plan of ${name} ${JSON.stringify(leave)} is what the run reads of blocks, prunes and counts`, async () => {
     await using watched = await watch("tiny-qwen2");
-    const { method, request, shape, targets } = requested(watched, name, leave), { checkpoint } = watched;
+    const { method, request, spec, targets } = requested(watched, name, leave), { checkpoint } = watched;
     const calibration = method.statistic === "none" ? undefined : randomTokens(2, 8, 128);
-    const plan = await planPrune(QUICK, checkpoint, shape, targets, { method, calibration });
+    const plan = await planPrune(QUICK, checkpoint, spec, targets, { method, calibration });
     assertEquals(watched.reads, []);
 
     const reports = await prune({
@@ -58,9 +58,9 @@ for (
 
 Deno.test("the plan says whether hidden states go to a file, and then they are not in its peak memory", async () => {
   await using watched = await watch("tiny-qwen2");
-  const { method, shape, targets } = requested(watched, "wanda", {});
+  const { method, spec, targets } = requested(watched, "wanda", {});
   const plan = (sequences: number, always = false) =>
-    planPrune(QUICK, watched.checkpoint, shape, targets, {
+    planPrune(QUICK, watched.checkpoint, spec, targets, {
       method,
       calibration: randomTokens(sequences, 128, 128),
       spool: { always },
@@ -74,9 +74,9 @@ Deno.test("the plan says whether hidden states go to a file, and then they are n
 
 Deno.test("floating-point operations are counted as the pass does them", async () => {
   await using watched = await watch("tiny-qwen2");
-  const { method, shape, targets } = requested(watched, "wanda", { blocks: "0-1" });
+  const { method, spec, targets } = requested(watched, "wanda", { blocks: "0-1" });
   const calibration = randomTokens(3, 10, 128);
-  const { flops } = await planPrune(QUICK, watched.checkpoint, shape, targets, { method, calibration });
+  const { flops } = await planPrune(QUICK, watched.checkpoint, spec, targets, { method, calibration });
   // tiny-qwen2: hidden 64, 4 heads of 16, 2 kv heads, MLP 96. Attention: scores and mix, each over (t + 1) positions.
   const attention = 2 * Array.from({ length: 10 }, (_, t) => 2 * 4 * 16 * (t + 1)).reduce((a, b) => a + b);
   const linears = 2 * 10 * (2 * 64 * 64 + 2 * 32 * 64 + 2 * 96 * 64), down = 2 * 10 * 96 * 64;
@@ -86,7 +86,7 @@ Deno.test("floating-point operations are counted as the pass does them", async (
 
 Deno.test("the estimated time is the work divided by the backend's rate, and the writing of the model", async () => {
   await using watched = await watch("tiny-qwen2");
-  const { method, shape, targets } = requested(watched, "wanda", {}), { checkpoint } = watched;
+  const { method, spec, targets } = requested(watched, "wanda", {}), { checkpoint } = watched;
   // A backend whose trial (768 cubed) takes 50 ms, by a clock that only the trial moves.
   let time = 0;
   const slow = Object.assign(new ReferenceBackend(), {
@@ -97,8 +97,8 @@ Deno.test("the estimated time is the work divided by the backend's rate, and the
   performance.now = () => time;
   let writing: number, planned: { flops: number; seconds: number };
   try {
-    writing = (await planPrune(slow, checkpoint, shape, targets, { method })).seconds;
-    planned = await planPrune(slow, checkpoint, shape, targets, { method, calibration });
+    writing = (await planPrune(slow, checkpoint, spec, targets, { method })).seconds;
+    planned = await planPrune(slow, checkpoint, spec, targets, { method, calibration });
   } finally {
     performance.now = now;
   }

@@ -4,6 +4,7 @@ import type { Backend, Sums, Tensor } from "../../src/backend/backend.ts";
 import { openDirectory } from "../../src/checkpoint/directory.ts";
 import { createWriter } from "../../src/checkpoint/writer.ts";
 import type { Progress } from "../../src/stream/progress.ts";
+import { type Batch, rectangle } from "../../src/text/batch.ts";
 import { temporary } from "../checkpoint/folders.ts";
 import { GoldenFile } from "../golden/files.ts";
 import { ReferenceBackend } from "../reference/backend.ts";
@@ -165,7 +166,7 @@ Deno.test("what is not pruned is not observed", async () => {
 Deno.test("the statistic of many sequences is the mean of each one's own", async () => {
   await using watched = await watch("tiny-qwen3");
   const all = randomTokens(5, 12, 128);
-  const statistics = async (calibration: typeof all) => {
+  const statistics = async (calibration: Batch) => {
     const found: Float32Array[] = [];
     await pruned(watched.checkpoint, new ReferenceBackend(), {
       ask: { sparsity: 0 },
@@ -176,7 +177,7 @@ Deno.test("the statistic of many sequences is the mean of each one's own", async
   };
   const together = await statistics(all), apart: Float32Array[][] = [];
   for (let s = 0; s < all.sequences; s++) {
-    apart.push(await statistics({ ids: all.ids.slice(12 * s, 12 * s + 12), sequences: 1, length: 12 }));
+    apart.push(await statistics(rectangle(all.ids.slice(12 * s, 12 * s + 12), 12)));
   }
   assertEquals(together.length, 21);
   for (const [linear, statistic] of together.entries()) {

@@ -2,8 +2,9 @@
 import type { Backend } from "../../src/backend/backend.ts";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { findMethod, makeRequest, type RequestOptions, type Update, withUpdate } from "../../src/method/mod.ts";
-import { readShape } from "../../src/model/tensors.ts";
-import { type LinearReport, prune, type PruneOptions } from "../../src/stream/prune.ts";
+import { readSpec } from "../../src/model/read.ts";
+import { prune, type PruneOptions } from "../../src/stream/prune.ts";
+import type { LinearReport } from "../../src/stream/results.ts";
 import { chooseTargets, type TargetOptions } from "../../src/stream/target.ts";
 import { randomTokens } from "./random_model.ts";
 
@@ -31,7 +32,7 @@ export async function pruned(
     backend,
     method,
     request,
-    targets: chooseTargets(readShape(checkpoint), request, leave),
+    targets: chooseTargets(readSpec(checkpoint), request, leave),
     calibration: method.statistic === "none" ? undefined : CALIBRATION,
     write: (name, bytes) => Promise.resolve(void weights.set(name, bytes)),
     ...options,

@@ -2,6 +2,7 @@
  * Random LLaMAs of any size, written tensor after tensor, so that a large one takes no memory; and token files to prune
  * them on. The numbers mean nothing, but they are of a trained model's size, so that activations stay finite.
  */
+import { rectangle } from "../../src/text/batch.ts";
 import { safetensorsFile } from "../checkpoint/safetensors_file.ts";
 
 /** The size of a model. All of it is F16, the head tied. */
@@ -97,7 +98,7 @@ export function randomTokens(sequences: number, length: number, vocabulary: numb
   // A multiplicative generator (Lehmer, 1951, with Park and Miller's constants).
   let state = 1 + sequences;
   const ids = Uint32Array.from({ length: sequences * length }, () => (state = state * 48271 % 0x7fffffff) % vocabulary);
-  return { ids, sequences, length };
+  return { ...rectangle(ids, length), sequences, length };
 }
 
 /** Writes token ids as a safetensors file that holds the I32 matrix `name`. */

@@ -7,7 +7,8 @@ import { BATCH_TOKENS } from "../../src/stream/batches.ts";
 import { evaluate } from "../../src/stream/evaluate.ts";
 import { generate } from "../../src/stream/generate.ts";
 import { logits } from "../../src/stream/logits.ts";
-import type { StreamOptions } from "../../src/stream/observation.ts";
+import type { StreamOptions } from "../../src/stream/stream.ts";
+import type { Batch } from "../../src/text/batch.ts";
 import { outlierRatios } from "../../src/stream/outliers.ts";
 import { observeFirst } from "../../src/stream/prune.ts";
 import { temporary } from "../checkpoint/folders.ts";
@@ -21,7 +22,7 @@ const MODEL = { blocks: 2, hidden: 4, intermediate: 4, heads: 1, kvHeads: 1, voc
 const SAMPLING = { tokens: 2, temperature: 0, topK: 1, seed: 0 };
 
 /** The passes, each with all that it takes; what it gives is disposed of. */
-const PASSES: Record<string, (options: StreamOptions) => Promise<unknown>> = {
+const PASSES: Record<string, (options: StreamOptions & { readonly calibration: Batch }) => Promise<unknown>> = {
   "magnitude pruning": ({ backend, checkpoint }) => pruned(checkpoint, backend, { name: "magnitude" }),
   "Wanda": ({ checkpoint, backend, ...rest }) => pruned(checkpoint, backend, rest),
   "Wanda's variant": ({ checkpoint, backend, ...rest }) =>

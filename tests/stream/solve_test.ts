@@ -3,6 +3,8 @@ import { assert, assertEquals, assertGreater, assertLess, assertRejects, assertT
 import type { Backend, Tensor } from "../../src/backend/backend.ts";
 import { PareError } from "../../src/errors.ts";
 import { DEFAULT_SOLVE } from "../../src/method/method.ts";
+import { linearsOf } from "../../src/model/layers.ts";
+import { readSpec } from "../../src/model/read.ts";
 import { observeFirst } from "../../src/stream/prune.ts";
 import { ReferenceBackend } from "../reference/backend.ts";
 import { toFloats } from "../reference/floats.ts";
@@ -151,7 +153,8 @@ Deno.test("a first block observed without Hessians serves the methods that need 
       assertEquals([[...shared.weights], seen], [[...alone.weights], phases]);
     }
     // A Hessian that was never collected is said to be missing.
-    assertThrows(() => first.hessian("mlp.up_proj", 1), TypeError, "mlp.up_proj: expected sums");
+    const up = linearsOf(readSpec(checkpoint).blocks[0]).find(({ role }) => role === "mlp.up_proj")!;
+    assertThrows(() => first.hessian(up, 1), TypeError, "mlp.up_proj: expected sums");
   }
   assertEquals(backend.live, 0);
 });

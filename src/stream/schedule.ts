@@ -1,0 +1,56 @@
+/**
+ * A pass over a model is a schedule: for each of some blocks the steps to take while its weights are on the backend. One loop
+ * runs every schedule, and reads the next block while this one computes. What a pass is (pruning, perplexity, counting
+ * outliers, observing for several methods) is said by its steps.
+ */
+import type { Backend } from "../backend/backend.ts";
+import { Block, type TensorSource } from "../model/block.ts";
+import type { ModelSpec } from "../model/spec.ts";
+
+/** What is done with a block whose weights are on the backend. */
+export interface Step {
+  /** How often all tokens go through the block in it. */
+  readonly passes: number;
+  run(block: Block): void | Promise<void>;
+}
+
+/** A block and its steps, in order. */
+export interface BlockSchedule {
+  readonly block: number;
+  readonly steps: readonly Step[];
+}
+
+/** How often all tokens go through a block in a schedule. */
+export function countPasses(schedule: readonly BlockSchedule[]): number {
+  return schedule.reduce((sum, { steps }) => sum + steps.reduce((sum, { passes }) => sum + passes, 0), 0);
+}
+
+/** Where a schedule runs. */
+export interface ScheduleContext {
+  readonly backend: Backend;
+  readonly spec: ModelSpec;
+  /** Where the blocks' weights are. */
+  readonly source: TensorSource;
+  /** Stops it between two blocks. */
+  readonly signal?: AbortSignal;
+}
+
+/** Runs a schedule, block after block. */
+export async function runSchedule(schedule: readonly BlockSchedule[], context: ScheduleContext): Promise<void> {
+  const { backend, spec, source, signal } = context;
+  const read = (at: number) => unlessDropped(Block.read(source, spec.blocks[schedule[at].block]));
+  let next = schedule.length ? read(0) : undefined;
+  for (const [at, { block: index, steps }] of schedule.entries()) {
+    signal?.throwIfAborted();
+    const bytes = await next!;
+    using block = Block.upload(backend, source, spec.blocks[index], bytes);
+    if (at + 1 < schedule.length) next = read(at + 1);
+    for (const { run } of steps) await run(block);
+  }
+}
+
+/** The same promise; that it fails is no news if nobody waits for it any more. */
+export function unlessDropped<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}

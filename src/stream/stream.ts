@@ -1,0 +1,302 @@
+/**
+ * Token sequences on their way through a model's blocks: the hidden states of all batches before some block, and what moves
+ * them through it. A block is walked batch by batch (`model/walk.ts`); where the batches must stand still together, for the
+ * weights of one expert or for a linear to be pruned between its input and its output, several walks go side by side.
+ */
+import type { Backend, Tensor } from "../backend/backend.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import type { Block } from "../model/block.ts";
+import { expertsOf, linearsOf, mlpLinears } from "../model/layers.ts";
+import type { BlockSpec, Linear, Mlp, ModelSpec } from "../model/spec.ts";
+import { type Walk, walk, type WalkAnswer, type WalkBatch, type WalkRequest } from "../model/walk.ts";
+import type { Batch } from "../text/batch.ts";
+import { batches, Pace } from "./batches.ts";
+import { embed } from "./ends.ts";
+import { type HiddenStates, openHiddenStates, type SpoolOptions } from "./hidden.ts";
+import type { Observation } from "./observation.ts";
+import { Meter, type OnProgress, type Phase } from "./progress.ts";
+import { RotaryTables } from "./rotary.ts";
+import { checkTokens } from "./tokens.ts";
+
+/** What a stream takes. */
+export interface StreamOptions {
+  /** The model. */
+  readonly checkpoint: Checkpoint;
+  /** Where it is computed. */
+  readonly backend: Backend;
+  /** How hidden states are held. */
+  readonly spool?: SpoolOptions;
+  /** Told of every batch that is done. */
+  readonly onProgress?: OnProgress;
+  /** Stops it between two batches. */
+  readonly signal?: AbortSignal;
+}
+
+/** Bytes that walks side by side may hold on the backend. */
+const SIDE_BY_SIDE_BYTES = 1 << 29;
+
+/**
+ * Bytes that the walk of a token holds at most between two layers: the residual stream before and after a half of the block,
+ * what goes into its layers and what comes out, and the widest input of a linear.
+ */
+function heldBytes(spec: ModelSpec, block: BlockSpec): number {
+  const widest = linearsOf(block).reduce((most, { cols }) => Math.max(most, cols), 0);
+  return (4 * spec.hidden + widest) * Float32Array.BYTES_PER_ELEMENT;
+}
+
+/**
+ * Whether all of a batch can go through a block side by side, so that its linears can be pruned one after the other on the
+ * way: experts must be loaded one by one, and many tokens do not fit.
+ */
+export function goesStepwise(spec: ModelSpec, block: BlockSpec, { ids }: Batch): boolean {
+  return !expertsOf(block) && ids.length * heldBytes(spec, block) <= SIDE_BY_SIDE_BYTES;
+}
+
+/** What becomes of the batches in a pass through a block. */
+interface Visit {
+  readonly phase: Phase;
+  /** The batches that go side by side. */
+  readonly numbers: readonly number[];
+  /** Told of every input that linears are about to see; it may have all batches wait for each other there, or leave. */
+  see(linears: readonly Linear[], x: Tensor): "go" | "wait" | "leave";
+  /** Called when all batches have come to where they wait for each other; true if none needs to go on. */
+  between?(): Promise<boolean>;
+  /** Whether an expert is run. */
+  runs(expert: Mlp): boolean;
+  /** The hidden states after the block take the place of those before it; else they are of no interest. */
+  readonly keep: boolean;
+}
+
+/** A batch on its way through a block. */
+interface Traveller {
+  readonly number: number;
+  readonly walk: Walk;
+  readonly loan: Disposable;
+}
+
+/** Where a walk has come. */
+type Stop =
+  | { readonly kind: "end"; readonly hidden: Tensor }
+  | { readonly kind: "left" }
+  | Exclude<WalkRequest, { kind: "read" }>;
+
+/** See the file's head. */
+export class Stream implements AsyncDisposable {
+  private constructor(
+    readonly backend: Backend,
+    readonly spec: ModelSpec,
+    readonly parts: readonly Batch[],
+    readonly hidden: HiddenStates,
+    readonly tables: RotaryTables,
+    readonly pace: Pace,
+    readonly meter: Meter,
+  ) {}
+
+  /**
+   * Embeds the sequences.
+   * @param passes Tokens will go through a block this many times in all.
+   * @throws PareError for tokens that do not suit the model.
+   */
+  static async open(options: StreamOptions, spec: ModelSpec, batch: Batch, passes: number): Promise<Stream> {
+    const { checkpoint, backend, spool, signal } = options, parts = batches(batch);
+    checkTokens(spec, batch);
+    await using opened = new AsyncDisposableStack();
+    const hidden = opened.use(await openHiddenStates(backend, batch.ids.length * spec.hidden * 4, spool));
+    for (const [i, part] of parts.entries()) await hidden.store(i, await embed(backend, checkpoint, spec, part));
+    opened.move(); // the stream disposes of them
+    const pace = new Pace(() => backend.read(), signal);
+    const meter = new Meter(passes, batch.ids.length, options.onProgress, spec.blocks.length);
+    return new Stream(backend, spec, parts, hidden, new RotaryTables(backend), pace, meter);
+  }
+
+  /** Runs a block on every batch as far as the inputs go that are to be observed, and adds them up. */
+  async observe(block: Block, observation: Observation): Promise<void> {
+    const last = lastOf(block, observation);
+    await this.#run(block, {
+      phase: "observe",
+      see: (linears, x) => {
+        observation.add(linears, x);
+        return linears.some(({ name }) => name === last) ? "leave" : "go";
+      },
+      // What the others add to the residual stream nobody will see.
+      runs: (expert) => mlpLinears(expert).some((linear) => observation.observes(linear)),
+      keep: false,
+    });
+  }
+
+  /** Runs a block on every batch: the hidden states are those before the next block then. Observes on the way, if asked. */
+  async propagate(block: Block, phase: Phase = "propagate", observation?: Observation): Promise<void> {
+    await this.#run(block, {
+      phase,
+      see: (linears, x) => {
+        observation?.add(linears, x);
+        return "go";
+      },
+      runs: () => true,
+      keep: true,
+    });
+  }
+
+  /**
+   * Runs a block on all batches side by side, and stops at every input that is observed: what `between` does to the linears
+   * that share it is what the rest of the block sees. Only where {@linkcode goesStepwise} says so.
+   * @param keep Whether the hidden states after the block take the place of those before it.
+   */
+  async observeStepwise(
+    block: Block,
+    observation: Observation,
+    between: (linears: readonly Linear[]) => Promise<void>,
+    keep: boolean,
+  ): Promise<void> {
+    const last = lastOf(block, observation);
+    let waiting: readonly Linear[] = [];
+    await this.#runTogether(block, {
+      phase: "observe",
+      numbers: [...this.parts.keys()],
+      see: (linears, x) => {
+        observation.add(linears, x);
+        const groups = observation.groups.filter(([{ name }]) => linears.some((linear) => linear.name === name));
+        waiting = groups.flat();
+        return waiting.length ? "wait" : "go";
+      },
+      between: async () => {
+        await between(waiting);
+        return !keep && waiting.some(({ name }) => name === last);
+      },
+      runs: () => true,
+      keep,
+    });
+  }
+
+  async #run(block: Block, visit: Omit<Visit, "numbers">): Promise<void> {
+    const together = this.#together(block.spec), all = [...this.parts.keys()];
+    for (let first = 0; first < all.length; first += together) {
+      await this.#runTogether(block, { ...visit, numbers: all.slice(first, first + together) });
+    }
+  }
+
+  /** How many batches go side by side: one, unless there are experts, whose weights they share. */
+  #together(block: BlockSpec): number {
+    if (!expertsOf(block)) return 1;
+    const most = this.parts.reduce((most, { ids }) => Math.max(most, ids.length), 1);
+    return Math.max(1, Math.floor(SIDE_BY_SIDE_BYTES / (most * heldBytes(this.spec, block))));
+  }
+
+  async #runTogether(block: Block, visit: Visit): Promise<void> {
+    using held = new DisposableStack();
+    let travellers: Traveller[] = [];
+    for (const number of visit.numbers) {
+      const loan = held.use(await this.hidden.load(number));
+      const own = walk(block, this.tables.batch(this.parts[number].offsets), loan.tensor);
+      held.defer(() => void own.return(undefined as never));
+      travellers.push({ number, walk: own, loan });
+    }
+    let lease: Disposable | undefined, answer: WalkAnswer;
+    try {
+      for (;;) {
+        const waiting: Traveller[] = [];
+        let stop: Stop | undefined;
+        for (const each of travellers) {
+          const own = await this.#advance(each.walk, answer, visit);
+          if (own.kind === "end" || own.kind === "left") {
+            await this.#arrive(block, visit, each, own);
+          } else {
+            waiting.push(each);
+            stop = own;
+          }
+        }
+        lease?.[Symbol.dispose]();
+        lease = answer = undefined;
+        if (!stop) return;
+        travellers = waiting;
+        if (stop.kind === "input") {
+          if (!await visit.between!()) continue;
+          for (const each of travellers) await this.#arrive(block, visit, each, leave(each.walk));
+          return;
+        }
+        if (stop.kind === "expert" && visit.runs(stop.layer.experts[stop.expert])) {
+          lease = await block.loadExpert(stop.layer, stop.expert);
+          answer = true;
+        }
+      }
+    } finally {
+      lease?.[Symbol.dispose]();
+    }
+  }
+
+  /** Drives a walk until it ends, leaves, or has to wait for the others. */
+  async #advance(walk: Walk, answer: WalkAnswer, { see }: Visit): Promise<Stop> {
+    for (;;) {
+      const { done, value } = walk.next(answer);
+      if (done) return { kind: "end", hidden: value };
+      switch (value.kind) {
+        case "read":
+          [answer] = await this.backend.read(value.tensor);
+          break;
+        case "expert":
+          return value;
+        case "input": {
+          const next = see(value.linears, value.x);
+          if (next === "wait") return value;
+          if (next === "leave") return leave(walk);
+          answer = undefined;
+        }
+      }
+    }
+  }
+
+  /** A batch is through. */
+  async #arrive(block: Block, { keep, phase }: Visit, { number, loan }: Traveller, stop: Stop): Promise<void> {
+    if (stop.kind === "end") {
+      if (keep) await this.hidden.store(number, stop.hidden);
+      else stop.hidden[Symbol.dispose]();
+    }
+    await this.pace.step();
+    this.meter.step(phase, block.spec.index, this.parts[number].ids.length);
+    loan[Symbol.dispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.tables[Symbol.dispose]();
+    await this.hidden[Symbol.asyncDispose]();
+  }
+}
+
+/**
+ * Runs a block on one batch that is on its own.
+ * @returns The residual stream after the block, a new tensor.
+ */
+export async function forwardBlock(block: Block, batch: WalkBatch, hidden: Tensor): Promise<Tensor> {
+  const own = walk(block, batch, hidden);
+  let answer: WalkAnswer, lease: Disposable | undefined;
+  try {
+    for (;;) {
+      const { done, value } = own.next(answer);
+      if (done) return value;
+      answer = undefined;
+      if (value.kind === "read") [answer] = await block.backend.read(value.tensor);
+      if (value.kind === "expert") {
+        lease?.[Symbol.dispose]();
+        lease = await block.loadExpert(value.layer, value.expert);
+        answer = true;
+      }
+    }
+  } finally {
+    lease?.[Symbol.dispose]();
+    own.return(undefined as never);
+  }
+}
+
+/** Ends a walk where it stands, and frees what it holds. */
+function leave(walk: Walk): Stop {
+  walk.return(undefined as never);
+  return { kind: "left" };
+}
+
+/** The linear at whose input an observation has seen all that it wants; none if experts are among it. */
+function lastOf({ spec }: Block, observation: Observation): string | undefined {
+  const firsts = new Set(observation.groups.map(([{ name }]) => name));
+  const last = linearsOf(spec).findLast(({ name }) => firsts.has(name));
+  const experts = expertsOf(spec)?.experts.flatMap(mlpLinears) ?? [];
+  return experts.some(({ name }) => name === last?.name) ? undefined : last?.name;
+}
