@@ -85,6 +85,27 @@ export class Config {
     return value === undefined || value === null ? otherwise : this.#parse(key, schema, value);
   }
 
+  /** The first of these keys that is there. */
+  either<T>(keys: readonly string[], schema: z.ZodType<T>, otherwise?: T): T {
+    const found = keys.find((key) => this.raw[key] !== undefined && this.raw[key] !== null) ?? keys[0];
+    return otherwise === undefined ? this.get(found, schema) : this.or(found, schema, otherwise);
+  }
+
+  /** A switch that is off where the config says nothing. */
+  flag(key: string): boolean {
+    return this.or(key, flag, false);
+  }
+
+  /** What this model's tensor names begin with: some files were saved without it. */
+  prefix(tensor: string, prefix: string): string {
+    return this.tensors?.has(tensor) ? "" : prefix;
+  }
+
+  /** The number of experts of a block. */
+  experts(keys: readonly string[], otherwise: number): number {
+    return this.either(keys, depth, otherwise);
+  }
+
   /** A key of which null means none; what it is where it is missing. */
   nullable<T, D>(key: string, schema: z.ZodType<T>, missing: D): T | D | undefined {
     return this.raw[key] === undefined ? missing : this.or(key, schema, undefined);
@@ -116,10 +137,14 @@ export class Config {
   }
 
   /** Heads, key-value heads and a head's width, of configs that name them as LLaMA does. */
-  heads(hidden: number): { heads: number; kvHeads: number; headDim: number } {
+  heads(
+    hidden: number,
+    defaults: { readonly headDim?: number; readonly kvHeads?: number } = {},
+  ): { heads: number; kvHeads: number; headDim: number } {
     const heads = this.get("num_attention_heads", dimension);
-    const kvHeads = this.or("num_key_value_heads", dimension, heads);
-    const headDim = this.or("head_dim", dimension, hidden / heads);
+    // Null is as many as query heads; a missing key what the family has.
+    const kvHeads = this.nullable("num_key_value_heads", dimension, defaults.kvHeads) ?? heads;
+    const headDim = this.or("head_dim", dimension, defaults.headDim ?? hidden / heads);
     return this.checkHeads({ heads, kvHeads, headDim });
   }
 
@@ -131,16 +156,20 @@ export class Config {
     return found;
   }
 
+  /** Whether the config has `rope_parameters` (transformers 5). */
+  get hasRopeParameters(): boolean {
+    return this.raw.rope_parameters !== undefined && this.raw.rope_parameters !== null;
+  }
+
   /**
    * The keys of the rotation: `rope_parameters` (transformers 5), else `rope_scaling` and the keys at the top (transformers 4).
    * @param kind Whose, where there is one for each kind of block.
    */
   ropeConfig(kind?: string): RopeConfig {
     const five = this.raw.rope_parameters;
-    if (five !== undefined && five !== null) {
-      const own = kind !== undefined && typeof five === "object" && kind in five
-        ? (five as Record<string, unknown>)[kind]
-        : five;
+    if (this.hasRopeParameters) {
+      const kinds = Object(five) as Record<string, unknown>;
+      const own = kind !== undefined && Object.hasOwn(kinds, kind) ? kinds[kind] : five;
       return this.#parse(kind && own !== five ? `rope_parameters.${kind}` : "rope_parameters", RopeSchema, own);
     }
     return this.or<RopeConfig, RopeConfig>("rope_scaling", RopeSchema, {});

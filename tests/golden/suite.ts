@@ -28,7 +28,7 @@ import { GoldenFile } from "./files.ts";
 import { overlay, widen } from "./overlay.ts";
 
 /** Single precision against another order of sums: the golden run against itself differs by 3e-6 (its README). */
-const STATISTIC_TOLERANCE = 1e-5;
+export const STATISTIC_TOLERANCE = 1e-5;
 /** The project's own target for logits in f32, as a share of the largest. */
 export const LOGIT_TOLERANCE = 1e-4;
 

@@ -1,7 +1,7 @@
 /** What several families' specifications are made of: layers under the names that transformers gives LLaMA's tensors. */
 import { type Config, count, depth, dimension, flag, positive, word } from "../config.ts";
 import type { Rope } from "../rope.ts";
-import type { Attention, BlockSpec, Layer, Linear, Mlp, ModelSpec, Norm } from "../spec.ts";
+import type { Attention, BlockSpec, Experts, Layer, Linear, Mlp, ModelSpec, Norm } from "../spec.ts";
 
 /** Makes the linears of a block. */
 export class BlockNames {
@@ -58,13 +58,13 @@ export interface Widths {
 /** Reads {@linkcode Widths}; the defaults are those of transformers' own config classes. */
 export function readWidths(
   config: Config,
-  defaults: { readonly epsilon?: number; readonly maxLength?: number } = {},
+  defaults: Partial<Pick<Widths, "epsilon" | "maxLength" | "headDim" | "kvHeads">> = {},
 ): Widths {
   const hidden = config.get("hidden_size", dimension);
   return {
     hidden,
     blocks: config.get("num_hidden_layers", depth),
-    ...config.heads(hidden),
+    ...config.heads(hidden, defaults),
     intermediate: config.get("intermediate_size", dimension),
     vocabulary: config.get("vocab_size", dimension),
     maxLength: config.or("max_position_embeddings", dimension, defaults.maxLength ?? 2048),
@@ -120,6 +120,40 @@ export function gatedMlp(
     },
     activation,
     down: block.linear(down, hidden, intermediate, { bias }),
+  };
+}
+
+/** Experts of a model at most: an untrusted config must not ask for more than a process can hold. */
+const MOST_EXPERTS = 1 << 16;
+
+/** A mixture of gated experts. */
+export function mixture(
+  config: Config,
+  block: BlockNames,
+  widths: Pick<Widths, "hidden" | "intermediate">,
+  { router, names, experts, chosen, normalized, activation }: {
+    readonly router: string;
+    readonly names: (expert: number) => readonly [gate: string, up: string, down: string];
+    readonly experts: number;
+    readonly chosen: number;
+    readonly normalized: boolean;
+    readonly activation: Mlp["activation"];
+  },
+): Experts {
+  if (chosen > experts) config.fail(`a token takes ${chosen} experts, but there are ${experts}`);
+  const blocks = config.get("num_hidden_layers", depth);
+  if (experts * blocks > MOST_EXPERTS) {
+    config.fail(`${experts} experts in each of ${blocks} blocks: more than any model has`);
+  }
+  return {
+    kind: "experts",
+    router: block.linear(router, experts, widths.hidden),
+    experts: Array.from(
+      { length: experts },
+      (_, expert) => gatedMlp(block, widths, { activation, names: names(expert) }),
+    ),
+    chosen,
+    normalized,
   };
 }
 

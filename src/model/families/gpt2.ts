@@ -1,0 +1,70 @@
+/**
+ * GPT-2 (Radford et al., 2019): learned positions, weights stored as inputs x outputs (Conv1D), q, k and v in one linear, all
+ * heads of each together.
+ */
+import { depth, dimension, flag, positive } from "../config.ts";
+import type { BlockSpec } from "../spec.ts";
+import type { Family } from "./family.ts";
+import { BlockNames, layerNorm, residual } from "./parts.ts";
+
+/** See the file's head. */
+export const gpt2: Family = {
+  modelType: "gpt2",
+  read(config) {
+    config.refuse("add_cross_attention", false);
+    const hidden = config.either(["n_embd", "hidden_size"], dimension);
+    const heads = config.either(["n_head", "num_attention_heads"], dimension);
+    const { headDim } = config.checkHeads({ heads, kvHeads: heads, headDim: hidden / heads });
+    const blocks = config.either(["n_layer", "num_hidden_layers"], depth);
+    const vocabulary = config.get("vocab_size", dimension), inner = config.or("n_inner", dimension, 4 * hidden);
+    const maxLength = config.either(["n_positions", "max_position_embeddings"], dimension, 1024);
+    const epsilon = config.or("layer_norm_epsilon", positive, 1e-5),
+      tied = config.or("tie_word_embeddings", flag, true);
+    const activation = config.activation("activation_function", "gelu_new");
+    const scaled = config.or("scale_attn_weights", flag, true) ? 1 / Math.sqrt(headDim) : 1;
+    const byDepth = config.or("scale_attn_by_inverse_layer_idx", flag, false);
+    const root = config.prefix("wte.weight", "transformer."), stored = { bias: true, transposed: true };
+    const block = (index: number): BlockSpec => {
+      const names = new BlockNames(`${root}h.${index}`);
+      const attention = {
+        kind: "attention" as const,
+        heads,
+        kvHeads: heads,
+        headDim,
+        projections: {
+          kind: "fused" as const,
+          qkv: names.linear("attn.c_attn", 3 * hidden, hidden, stored),
+          byHead: false,
+        },
+        output: names.linear("attn.c_proj", hidden, hidden, stored),
+        scale: byDepth ? scaled / (index + 1) : scaled,
+      };
+      const mlp = {
+        kind: "mlp" as const,
+        input: { kind: "plain" as const, up: names.linear("mlp.c_fc", inner, hidden, stored) },
+        activation,
+        down: names.linear("mlp.c_proj", hidden, inner, stored),
+      };
+      const [first, second] = ["ln_1", "ln_2"].map((role) => names.layerNorm(role, hidden, epsilon));
+      return { index, name: names.name, layers: [residual(first, attention), residual(second, mlp)] };
+    };
+    return {
+      family: "gpt2",
+      hidden,
+      vocabulary,
+      maxLength,
+      embedding: {
+        tensor: `${root}wte.weight`,
+        width: hidden,
+        positions: { tensor: `${root}wpe.weight`, rows: maxLength, offset: 0 },
+      },
+      blocks: Array.from({ length: blocks }, (_, index) => block(index)),
+      head: {
+        norm: layerNorm(`${root}ln_f`, hidden, epsilon),
+        tensor: tied ? `${root}wte.weight` : "lm_head.weight",
+        width: hidden,
+        tied,
+      },
+    };
+  },
+};

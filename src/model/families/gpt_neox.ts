@@ -1,0 +1,73 @@
+/**
+ * GPT-NeoX (Black et al., 2022) and Pythia (Biderman et al., 2023): attention and MLP side by side on one residual stream,
+ * each with its norm, or one after the other; a part of each head rotated; q, k and v in one linear, head by head.
+ */
+import { depth, dimension, flag, positive } from "../config.ts";
+import type { BlockSpec } from "../spec.ts";
+import type { Family } from "./family.ts";
+import { BlockNames, layerNorm, longest, residual } from "./parts.ts";
+
+/** See the file's head. */
+export const gptNeox: Family = {
+  modelType: "gpt_neox",
+  read(config) {
+    const hidden = config.get("hidden_size", dimension), heads = config.get("num_attention_heads", dimension);
+    const { headDim } = config.checkHeads({ heads, kvHeads: heads, headDim: hidden / heads });
+    const blocks = config.get("num_hidden_layers", depth), inner = config.get("intermediate_size", dimension);
+    const vocabulary = config.get("vocab_size", dimension);
+    const maxLength = config.or("max_position_embeddings", dimension, 2048);
+    const epsilon = config.or("layer_norm_eps", positive, 1e-5);
+    const activation = config.activation("hidden_act", "gelu");
+    const parallel = config.or("use_parallel_residual", flag, true);
+    const bias = { bias: config.or("attention_bias", flag, true) },
+      tied = config.or("tie_word_embeddings", flag, false);
+    const rope = config.rope(headDim, maxLength, config.ropeConfig(), {
+      base: config.or("rotary_emb_base", positive, 10000),
+      part: config.or("rotary_pct", positive.max(1), 0.25),
+    });
+    const block = (index: number): BlockSpec => {
+      const names = new BlockNames(`gpt_neox.layers.${index}`);
+      const attention = {
+        kind: "attention" as const,
+        heads,
+        kvHeads: heads,
+        headDim,
+        projections: {
+          kind: "fused" as const,
+          qkv: names.linear("attention.query_key_value", 3 * hidden, hidden, bias),
+          byHead: true,
+        },
+        output: names.linear("attention.dense", hidden, hidden, bias),
+        rope,
+        scale: 1 / Math.sqrt(headDim),
+      };
+      const mlp = {
+        kind: "mlp" as const,
+        input: { kind: "plain" as const, up: names.linear("mlp.dense_h_to_4h", inner, hidden, { bias: true }) },
+        activation,
+        down: names.linear("mlp.dense_4h_to_h", hidden, inner, { bias: true }),
+      };
+      const [first, second] = ["input_layernorm", "post_attention_layernorm"].map((role) =>
+        names.layerNorm(role, hidden, epsilon)
+      );
+      const layers = parallel
+        ? [residual({ kind: "parallel", branches: [[first, attention], [second, mlp]] })]
+        : [residual(first, attention), residual(second, mlp)];
+      return { index, name: names.name, layers };
+    };
+    return {
+      family: "gpt_neox",
+      hidden,
+      vocabulary,
+      maxLength: longest(maxLength, rope),
+      embedding: { tensor: "gpt_neox.embed_in.weight", width: hidden },
+      blocks: Array.from({ length: blocks }, (_, index) => block(index)),
+      head: {
+        norm: layerNorm("gpt_neox.final_layer_norm", hidden, epsilon),
+        tensor: tied ? "gpt_neox.embed_in.weight" : "embed_out.weight",
+        width: hidden,
+        tied,
+      },
+    };
+  },
+};
