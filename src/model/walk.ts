@@ -158,12 +158,9 @@ class Walker {
 
   #attend(layer: Attention, x: Tensor): Tensor {
     using held = new DisposableStack();
-    const [q, k, v] = this.#project(layer, x);
-    held.use(v);
-    const [queries, keys] = [
-      held.use(this.#positioned(held.use(q), layer, layer.queryNorm)),
-      held.use(this.#positioned(held.use(k), layer, layer.keyNorm)),
-    ];
+    const [q, k, v] = this.#project(layer, x).map((tensor) => held.use(tensor));
+    const queries = held.use(this.#positioned(q, layer, layer.queryNorm));
+    const keys = held.use(this.#positioned(k, layer, layer.keyNorm));
     const { heads, kvHeads, scale, window, softCap, slopes } = layer, { offsets } = this.batch;
     return this.#backend.attention(queries, keys, v, { offsets, heads, kvHeads, scale, window, softCap, slopes });
   }

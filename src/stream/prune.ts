@@ -109,7 +109,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     const propagate: Step = { passes: 1, run: (block) => stream!.propagate(block) };
     const onwards = observes && index < last ? [propagate] : [];
     if (!linears.length) return onwards;
-    const solved = new BlockResults(results, index);
+    const solved = opened.use(new BlockResults(results, index));
     const solve = async (block: Block, chosen: readonly Linear[], observation?: Observation) => {
       solved.add(await solveLinears(task, block, chosen, observation, sequences, solved.held));
     };

@@ -101,7 +101,7 @@ interface Reading {
 }
 
 /** The results of one block. */
-export class BlockResults {
+export class BlockResults implements Disposable {
   /** What must live until the results are read. */
   held = new DisposableStack();
   #solved: Solved[] = [];
@@ -145,6 +145,11 @@ export class BlockResults {
       this.results.reports.push(...this.#reports);
       this.results.options.onBlock?.(this.block, this.#reports);
     });
+  }
+
+  /** Lets go of what was pruned and will not be collected. */
+  [Symbol.dispose](): void {
+    this.held.dispose();
   }
 
   async #save(reading: readonly Reading[], again: boolean): Promise<void> {
