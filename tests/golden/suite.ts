@@ -15,13 +15,12 @@ import {
   parsePattern,
   type Request,
 } from "../../src/method/mod.ts";
-import { readShape } from "../../src/model/tensors.ts";
-import type { Sequences } from "../../src/stream/batches.ts";
+import { readSpec } from "../../src/model/read.ts";
 import { evaluate } from "../../src/stream/evaluate.ts";
 import { logits } from "../../src/stream/logits.ts";
 import { prune } from "../../src/stream/prune.ts";
 import { chooseTargets } from "../../src/stream/target.ts";
-import { rectangle } from "../../src/text/batch.ts";
+import { type Batch, countSequences, rectangle, sequencesOf } from "../../src/text/batch.ts";
 import { fromFloats, toFloats } from "../reference/floats.ts";
 import { BACKENDS, type GoldenBackend, WASM } from "./backends.ts";
 import { GoldenFile } from "./files.ts";
@@ -141,17 +140,14 @@ async function maskOf(
 }
 
 /** The perplexity of a model as WASM finds it: what another backend has pruned is judged by the fastest. */
-async function judge(windows: Sequences, checkpoint: Checkpoint): Promise<number> {
+async function judge(windows: Batch, checkpoint: Checkpoint): Promise<number> {
   await using backend = await WASM.open();
   return (await evaluate(windows, { checkpoint, backend })).perplexity;
 }
 
 /** So many of the first sequences. */
-const firstOf = ({ ids, sequences, length }: Sequences, count: number): Sequences => ({
-  ids: ids.subarray(0, Math.min(count, sequences) * length),
-  sequences: Math.min(count, sequences),
-  length,
-});
+const firstOf = (batch: Batch, count: number): Batch =>
+  sequencesOf(batch, 0, Math.min(count, countSequences(batch)));
 
 /** The block of a tensor. */
 const blockOf = (name: string): number => Number(name.split(".")[2]);
@@ -166,8 +162,8 @@ function declare(subject: GoldenModel, { name: backendName, ignore, open }: Gold
   const { blocks: compared = Infinity, windows: some, endToEnd = () => Infinity } = cut ?? {};
   const within = (blocks: number) => (name: string): boolean => blockOf(name) < blocks;
   const targets = (checkpoint: Checkpoint, request: Request, blocks: number) => {
-    const shape = readShape(checkpoint);
-    return chooseTargets(shape, request, { blocks: `0-${Math.min(blocks, shape.blocks) - 1}` });
+    const spec = readSpec(checkpoint);
+    return chooseTargets(spec, request, { blocks: `0-${Math.min(blocks, spec.blocks.length) - 1}` });
   };
   const test = (claim: string, fn: () => Promise<void>) =>
     Deno.test({ name: `${subject.name} on ${backendName}: ${claim}`, ignore, fn });

@@ -1,6 +1,6 @@
 /** A corpus from stdin reaches the work in its sandbox, is the same as one from a file, and leaves nothing behind. */
 import { assertEquals } from "@std/assert";
-import { calibrationSequences, evaluationWindows, loadTokenizer, openCheckpoint, readShape } from "../../src/mod.ts";
+import { calibrationSequences, evaluationWindows, loadTokenizer, openCheckpoint, readSpec } from "../../src/mod.ts";
 import { AUSTEN, DATA_HOME, HELD_OUT, ROOT } from "./commands.ts";
 
 /** Runs a command on an input; `folder` is its directory for temporary files. */
@@ -24,7 +24,7 @@ Deno.test("--calibration - and --corpus /dev/stdin read stdin, inside the sandbo
   await using checkpoint = await openCheckpoint(AUSTEN);
   const how = {
     tokenizer: () => loadTokenizer((file) => checkpoint.readText(file), AUSTEN),
-    vocabulary: readShape(checkpoint).vocabulary,
+    vocabulary: readSpec(checkpoint).vocabulary,
     seqlen: 64,
   };
   const model = ["--model", AUSTEN, "--seqlen", "64"];
