@@ -50,6 +50,7 @@ export interface Rope {
   readonly layout: "half" | "neighbours";
   /** Base of the frequencies. */
   readonly base: number;
+  /** How positions are stretched. */
   readonly scaling: RopeScaling;
   /** Cosines and sines are multiplied by it. */
   readonly attentionFactor: number;

@@ -9,6 +9,7 @@ import type { Rope } from "./rope.ts";
 
 /** A linear: `y = x Wᵀ (+ b)`. Its weight is the tensor `<name>.weight`, its bias `<name>.bias`. */
 export interface Linear {
+  /** A linear. */
   readonly kind: "linear";
   /** Its full name in the file, such as `model.layers.3.mlp.up_proj`. */
   readonly name: string;
@@ -26,14 +27,19 @@ export interface Linear {
 
 /** A norm over every run of `cols` neighbouring columns. Its gain is `<name>.weight`, its bias `<name>.bias`. */
 export interface Norm {
+  /** A norm. */
   readonly kind: "norm";
+  /** What its tensors' names begin with. */
   readonly name: string;
   /** Root mean square (Zhang and Sennrich, 2019), or with the mean taken off (Ba et al., 2016). */
   readonly form: "rms" | "layer";
+  /** Columns of a run; divides the columns of what is normalized. */
   readonly cols: number;
   /** Gains one after the other, each for its own run of columns (a norm with a gain for every head); else 1. */
   readonly rows: number;
+  /** Added under the root. */
   readonly epsilon: number;
+  /** Whether it has a bias. */
   readonly bias: boolean;
   /** The gain is `1 + weight` (Gemma). */
   readonly unitOffset: boolean;
@@ -50,6 +56,7 @@ export type Projections =
 
 /** Causal self-attention with its projections. */
 export interface Attention {
+  /** Attention. */
   readonly kind: "attention";
   /** Query heads. */
   readonly heads: number;
@@ -57,10 +64,13 @@ export interface Attention {
   readonly kvHeads: number;
   /** Width of a head. */
   readonly headDim: number;
+  /** Where queries, keys and values come from. */
   readonly projections: Projections;
+  /** The linear after it. */
   readonly output: Linear;
   /** Norms of q and k before the rotation, by head or over all heads, as their `cols` say. */
   readonly queryNorm?: Norm;
+  /** The same of k. */
   readonly keyNorm?: Norm;
   /** Rotary positions; none without. */
   readonly rope?: Rope;
@@ -85,9 +95,13 @@ export type MlpInput =
 
 /** An MLP. */
 export interface Mlp {
+  /** An MLP. */
   readonly kind: "mlp";
+  /** What goes into the activation. */
   readonly input: MlpInput;
+  /** The activation. */
   readonly activation: Activation;
+  /** The linear after it. */
   readonly down: Linear;
 }
 
@@ -96,24 +110,31 @@ export interface Mlp {
  * the softmax of all logits (Fedus et al., 2022), made to sum to 1 over the chosen if `normalized`.
  */
 export interface Experts {
+  /** A mixture of experts. */
   readonly kind: "experts";
   /** experts x hidden; it is not pruned. */
   readonly router: Linear;
+  /** The experts. */
   readonly experts: readonly Mlp[];
   /** How many experts a token takes. */
   readonly chosen: number;
+  /** Whether the weights of a token's experts sum to 1. */
   readonly normalized: boolean;
 }
 
 /** `x + body(x)` */
 export interface Residual {
+  /** A residual connection. */
   readonly kind: "residual";
+  /** Layers one after the other. */
   readonly body: readonly Layer[];
 }
 
 /** The sum of what several branches make of the same input. */
 export interface Parallel {
+  /** Side by side. */
   readonly kind: "parallel";
+  /** Layers one after the other, of each branch. */
   readonly branches: readonly (readonly Layer[])[];
 }
 
@@ -126,6 +147,7 @@ export interface BlockSpec {
   readonly index: number;
   /** What its tensors' names begin with, such as `model.layers.3`. */
   readonly name: string;
+  /** One after the other. */
   readonly layers: readonly Layer[];
 }
 
@@ -147,11 +169,13 @@ export interface Embedding {
 
 /** From hidden states to logits. */
 export interface Head {
+  /** The last norm, if there is one. */
   readonly norm?: Norm;
   /** From the hidden width to the head's, where it is another. */
   readonly project?: Linear;
   /** The weight, vocabulary x width: its own tensor, or the embedding's. */
   readonly tensor: string;
+  /** Width of a row. */
   readonly width: number;
   /** The tensor is the embedding's. */
   readonly tied: boolean;
@@ -171,7 +195,10 @@ export interface ModelSpec {
   readonly vocabulary: number;
   /** The longest sequence that the model was made for, tokens. */
   readonly maxLength: number;
+  /** From token ids to hidden states. */
   readonly embedding: Embedding;
+  /** The blocks, in order. */
   readonly blocks: readonly BlockSpec[];
+  /** From hidden states to logits. */
   readonly head: Head;
 }

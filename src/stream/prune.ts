@@ -5,7 +5,7 @@
  */
 import type { Backend } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { release } from "../checkpoint/release.ts";
+
 import { DEFAULT_SOLVE, type Method, type Solve } from "../method/method.ts";
 import type { Block, TensorSource } from "../model/block.ts";
 import { inputGroups } from "../model/layers.ts";
@@ -17,7 +17,7 @@ import { Observation } from "./observation.ts";
 import type { OnProgress } from "./progress.ts";
 import { BlockResults, type LinearReport, Results } from "./results.ts";
 import { type BlockSchedule, countPasses, runSchedule, type Step } from "./schedule.ts";
-import { chooseGroups, type Solved, solveLinears } from "./solve.ts";
+import { chooseGroups, solveLinears } from "./solve.ts";
 import { goesStepwise, Stream, type StreamOptions } from "./stream.ts";
 import { chooseTargets, type Requests, type Targets } from "./target.ts";
 import { units } from "./units.ts";
@@ -48,7 +48,7 @@ export interface PruneOptions {
    * stays its owner's.
    */
   readonly first?: Observation;
-  /** Takes each pruned weight: its tensor's full name, and bytes in the checkpoint's dtype, to keep or to {@linkcode release}. */
+  /** Takes each pruned weight: its tensor's full name, and bytes in the checkpoint's dtype, to keep or to release. */
   readonly write: (name: string, bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
   /** Told of every block whose pruned weights have all been written. */
   readonly onBlock?: (block: number, linears: readonly LinearReport[]) => void;

@@ -41,6 +41,7 @@ export interface CalibrationOptions {
 
 /** Sequences of token ids, one after another. */
 export interface Calibration extends TokenMatrix, Batch {
+  /** Token ids, sequence after sequence. */
   readonly ids: Uint32Array<ArrayBuffer>;
   /** What they were drawn from, for the report. */
   readonly description: string;

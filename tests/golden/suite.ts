@@ -146,8 +146,7 @@ async function judge(windows: Batch, checkpoint: Checkpoint): Promise<number> {
 }
 
 /** So many of the first sequences. */
-const firstOf = (batch: Batch, count: number): Batch =>
-  sequencesOf(batch, 0, Math.min(count, countSequences(batch)));
+const firstOf = (batch: Batch, count: number): Batch => sequencesOf(batch, 0, Math.min(count, countSequences(batch)));
 
 /** The block of a tensor. */
 const blockOf = (name: string): number => Number(name.split(".")[2]);

@@ -1,5 +1,5 @@
 /** Qwen3 with a mixture of experts (Yang et al., 2025) in the blocks that the config says, and a plain MLP in the others. */
-import { z } from "zod";
+import { z } from "npm:zod@4.6.7";
 import { count, depth, dimension, flag } from "../config.ts";
 import type { Family } from "./family.ts";
 import { gatedMlp, llamaAttention, llamaModel, longest, mixture, readWidths, residual } from "./parts.ts";

@@ -1,5 +1,5 @@
 /** SmolLM3 (Bakouch et al., 2025): LLaMA without rotation in every fourth block or so. */
-import { z } from "zod";
+import { z } from "npm:zod@4.6.7";
 import { dimension, flag } from "../config.ts";
 import type { Family } from "./family.ts";
 import { gatedMlp, llamaAttention, llamaModel, longest, readWidths, residual } from "./parts.ts";
