@@ -2,7 +2,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { openCheckpoint } from "../../src/checkpoint/open.ts";
 import { PareError } from "../../src/errors.ts";
-import { readShape } from "../../src/model/tensors.ts";
+import { readSpec } from "../../src/model/read.ts";
 import { copyDirectory, FIXTURES, temporary } from "./folders.ts";
 import { ggufFile, TINY, TINY_TENSORS } from "./gguf_file.ts";
 import { safetensorsFile } from "./safetensors_file.ts";
@@ -19,7 +19,7 @@ async function complaint(base: string | undefined, change: (path: string) => voi
   await change(path);
   const error = await assertRejects(async () => {
     await using checkpoint = await openCheckpoint(path);
-    readShape(checkpoint);
+    readSpec(checkpoint);
     await checkpoint.readText("tokenizer.json");
   }, PareError);
   assertEquals(error.message.includes("\n"), false);
@@ -119,7 +119,7 @@ Deno.test("a config that asks for a quantisation when it is loaded, on weights t
   copyDirectory(`${FIXTURES}/tiny-qwen2`, `${folder.path}/m`);
   configure(`${folder.path}/m`, { quantization_config: { quant_method: "bitsandbytes", load_in_4bit: true } });
   await using checkpoint = await openCheckpoint(`${folder.path}/m`);
-  assertEquals(readShape(checkpoint).blocks, 3);
+  assertEquals(readSpec(checkpoint).blocks.length, 3);
 });
 
 Deno.test("an adapter alone is told from a model, with the model that it is for", async () => {
@@ -187,6 +187,6 @@ Deno.test("a config of fewer layers than the weights have is told by both number
   const said = "expected as many: give the config.json that belongs to these weights";
   assertEquals(
     await complaint("tiny-qwen2", (path) => configure(path, { num_hidden_layers: 2 })),
-    `MODEL: config.json has num_hidden_layers 2, the weights have 3 blocks; ${said}`,
+    `MODEL: config.json says that there are 2 blocks, the weights have 3; ${said}`,
   );
 });
