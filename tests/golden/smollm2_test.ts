@@ -9,8 +9,8 @@ if (SHARED && SMOLLM2) {
     golden: `${SHARED}/golden/SmolLM2-135M-Instruct`,
     updated: { bits: 5e-3, laterBits: 3e-2 },
     // All of it takes the shaders many minutes where a software driver runs them. The logits are those of all blocks, and
-    // Austen-700K is compared in full.
-    cut: { webgpu: { blocks: 3, windows: 1, endToEnd: (run) => run === "wanda-0.5" ? 3 : 0 } },
+    // of Austen-700K every statistic and mask is compared.
+    cut: { webgpu: { blocks: 2, windows: 1, endToEnd: (run) => run === "wanda-0.5" ? 2 : 0 } },
     // The pruned network is chaotic: one pair swapped by rounding in block 3 grows to 0.3 % of block 29's bits and to 1 %
     // of the perplexity in the golden run itself.
     chaotic: true,

@@ -3,7 +3,8 @@
 
 Usage: perplexity.py MODEL TOKENS.safetensors [WINDOWS]
 
-TOKENS holds I32 "evaluation", windows x tokens. Needs torch, transformers and safetensors.
+TOKENS holds I32 "evaluation", windows x tokens. Needs torch, transformers (Apache-2.0) and safetensors. The protocol is Wanda's
+(github.com/locuslab/wanda at commit 8e8fc87, `lib/eval.py`; MIT), stated again. Written for Pare, MIT.
 """
 import json
 import sys

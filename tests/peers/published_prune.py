@@ -2,7 +2,10 @@
 cores, one sequence at a time through one block at a time; observed by hooks, pruned by a full sort (`sparsegpt.py` for
 the solve), run again to feed the next block. Asked for a method and a file of token ids, it answers with the seconds (the
 model already loaded, nothing written), those of pruning alone, the process's peak memory and the number of zeros in the
-pruned linears. One question a process: the model is changed."""
+pruned linears. One question a process: the model is changed.
+
+Restates `prune_wanda` and `prune_sparsegpt` of github.com/locuslab/wanda at commit 8e8fc87 (MIT); the models are those of
+transformers (Apache-2.0). Written for Pare, MIT."""
 
 import resource
 import sys

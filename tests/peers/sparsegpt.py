@@ -1,6 +1,9 @@
 """The published SparseGPT of one linear (Frantar & Alistarh, 2023, algorithm 1), stated again in PyTorch: dead columns,
 damping, the factor of the inverse by Cholesky, inverse and Cholesky, then the loop over columns by blocks of 128 with a
-threshold over each block by a full sort. The published code's own numbers stand in its defaults."""
+threshold over each block by a full sort. The published code's own numbers stand in its defaults.
+
+Restates `fasterprune` of github.com/IST-DASLab/sparsegpt at commit f5c2500 (Apache-2.0), as github.com/locuslab/wanda has
+it at commit 8e8fc87 (MIT): the same steps in the same order, so that its time can stand for theirs. Written for Pare, MIT."""
 
 import torch
 

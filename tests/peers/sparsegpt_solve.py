@@ -1,5 +1,5 @@
 """SparseGPT's whole solve of one linear in PyTorch F32 on all cores (`sparsegpt.py`). Asked for rows, columns and a
-sparsity; answers with the seconds from weight and Hessian to the pruned weight, and the number of zeros."""
+sparsity; answers with the seconds from weight and Hessian to the pruned weight, and the number of zeros. Written for Pare, MIT."""
 
 import time
 

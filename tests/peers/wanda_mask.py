@@ -1,6 +1,8 @@
 """Score and mask of one weight as the published Wanda computes them (section 3 of the paper; its metric, a full stable
 sort of every row, a scattered mask), in PyTorch F32 on all cores. Asked for rows, columns and a sparsity; answers with
-the seconds and the number of zeros."""
+the seconds and the number of zeros.
+
+Restates the metric and mask of `prune_wanda` of github.com/locuslab/wanda at commit 8e8fc87 (MIT). Written for Pare, MIT."""
 
 import time
 
