@@ -60,6 +60,10 @@ export function understand({ methods, sparsities, seeds, calibration, damping, b
   if (seeds.length > 1 && /\.safetensors$/i.test(calibration)) {
     throw new PareError(`--seeds ${seeds.join(",")}: ${calibration} holds ready sequences; no seed draws others`);
   }
+  const wrong = sparsities.find((asked) => !/^(\d+:\d+|\d*\.?\d+)$/.test(asked));
+  if (wrong !== undefined) {
+    throw new PareError(`--sparsities ${wrong}: expected shares such as 0.5 and patterns such as 2:4`);
+  }
   const found = methods.map(findVariant),
     jobs = sparsities.map((asked) =>
       found.map((variant): Job => {

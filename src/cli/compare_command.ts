@@ -1,6 +1,6 @@
 /** What `deno task compare` understands. */
 import { PareError } from "../errors.ts";
-import { integer, number, readPattern, readShare, required, text, toggle, value } from "./flags.ts";
+import { integer, number, readPattern, required, shareMeant, text, toggle, value } from "./flags.ts";
 import { backend, explainPermissions, labels, model, runs, spool, workers } from "./shared_flags.ts";
 
 /** A list of words, each once. */
@@ -12,10 +12,16 @@ function words(text: string, flag: string): readonly string[] {
   return list;
 }
 
-/** A list of shares and patterns, as they are written; whether a pattern is one is the method's to say. */
+/** A list of shares and patterns, as they are written; whether they are is the methods' to say. */
 function sparsities(text: string, flag: string): readonly string[] {
   const list = words(text, flag);
-  for (const word of list) word.includes(":") ? readPattern(word, flag) : readShare(word, flag);
+  for (const word of list) {
+    const share = shareMeant(word);
+    if (!word.includes(":") && share !== undefined && share !== `${Number(word)}`) {
+      throw new PareError(`${flag} ${word}: expected a share in [0, 1); did you mean ${share}?`);
+    }
+    if (word.includes(":") || /[^\d.]/.test(word)) readPattern(word, flag);
+  }
   return list;
 }
 
@@ -35,6 +41,7 @@ export const compareCommand = {
     out: required(text({
       metavar: "DIR",
       short: "o",
+      once: true,
       help: "Where the results go: compare.md, compare.csv, compare.json and plots in SVG, all at the end.",
     })),
     methods: value({

@@ -16,6 +16,8 @@ export interface Spec {
   readonly otherwise?: string;
   /** Other spellings, such as those of the published code. */
   readonly aliases?: readonly string[];
+  /** Two values contradict each other, such as two models; of other flags the last one counts, as scripts rely on. */
+  readonly once?: boolean;
   /** The letter of its short form: `m` for `-m`. */
   readonly short?: string;
 }
@@ -130,17 +132,24 @@ export function share<D = undefined>(spec: Spec & { readonly fallback?: D }): Fl
  * @throws PareError for anything else; of what looks like per cent or a decimal comma it says which share that would be.
  */
 export function readShare(text: string, flag: string): number {
-  const isShare = (number: number) => number >= 0 && number < 1;
-  if (isShare(readNumber(text))) return readNumber(text);
-  const [, digits, percent] = /^(\d*[.,]?\d+)\s*(%?)$/.exec(text) ?? [];
-  const number = readNumber((digits ?? "").replace(",", "."));
-  // A hundredth of a decimal number is rarely one in binary; what was written had fewer digits than this.
-  const meant = percent || number > 1 ? Number((number / 100).toPrecision(12)) : number;
-  const guess = isShare(meant) ? `; did you mean ${meant}${percent || number > 1 ? ` (${number} %)` : ""}?` : "";
-  const pattern = /^\d+:\d+$/.test(text) ? `; did you mean --pattern ${text}?` : "";
+  const share = readNumber(text);
+  if (share >= 0 && share < 1) return share;
+  const guess = shareMeant(text) ?? (/^\d+:\d+$/.test(text) ? `--pattern ${text}` : undefined);
   const expected = Number.isNaN(readNumber(text)) ? "a number" : "a share in [0, 1)";
-  throw new PareError(`${flag} ${text}: expected ${expected}${guess || pattern}`);
+  throw new PareError(`${flag} ${text}: expected ${expected}${guess === undefined ? "" : `; did you mean ${guess}?`}`);
 }
+
+/** The share that was meant by per cent, with its sign or without, or by a decimal comma. */
+export function shareMeant(text: string): string | undefined {
+  const [, digits, percent] = /^(\d*[.,]?\d+)\s*(%?)$/.exec(text) ?? [];
+  const number = readNumber((digits ?? "").replace(",", ".")), hundredths = percent !== "" || number >= FEWEST_PERCENT;
+  // A hundredth of a decimal number is rarely one in binary; what was written had fewer digits than this.
+  const meant = hundredths ? Number((number / 100).toPrecision(12)) : number;
+  return meant < 1 ? `${meant}${hundredths ? ` (${number} %)` : ""}` : undefined;
+}
+
+/** From here on a number without a sign is taken for per cent: who writes 1.2 means neither. */
+const FEWEST_PERCENT = 2;
 
 /**
  * A pattern as it is written; whether it is one is the method's to say.

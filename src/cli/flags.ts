@@ -144,14 +144,13 @@ function readFlag(name: string, flag: Flag<unknown>, given: readonly string[]): 
   if (flag.required && !given.length) throw new PareError(`${called} is missing; --help shows an example`);
   if (flag.kind === "values") return given.map(read);
   const values = given.map(read), texts = [...new Set(given)];
-  // The same again, as scripts put it together, contradicts nothing.
-  if (texts.length > 1) {
+  if (flag.once && texts.length > 1) {
     const all = texts.map((text) => text || "nothing").join(" and ");
     throw new PareError(
       `${called} is given ${texts.length > 2 ? `${texts.length} times` : "twice"}: ${all}; expected one`,
     );
   }
-  return given.length ? values[0] : flag.absent;
+  return given.length ? values.at(-1) : flag.absent;
 }
 
 /** An argument too many: what stands in its place already, and where it may belong. */

@@ -13,6 +13,7 @@ const flags = {
     help: "Where the pruned model goes: the same files, names and dtypes. It is complete or absent, never half.",
     aliases: ["save_model"],
     short: "o",
+    once: true,
   }),
   method: text({
     metavar: "magnitude|wanda|ria|sparsegpt",

@@ -6,6 +6,7 @@ export const model: Flag<string> = required(text({
   metavar: "DIR|FILE.gguf|ID",
   help: "A Hugging Face directory (config.json and safetensors), a GGUF file, or the id of a model on the Hub.",
   short: "m",
+  once: true,
 }));
 
 /** What computes. */

@@ -17,7 +17,10 @@ Deno.test("sparsities are shares and patterns, in the order in which they are gi
 
 Deno.test("per cent, a pattern in other signs and a flag's singular are told what they would be", () => {
   assertEquals(refuse("--sparsities 50"), "--sparsities 50: expected a share in [0, 1); did you mean 0.5 (50 %)?");
-  assertEquals(refuse("--sparsities 0.5,60%"), "--sparsities 60%: expected a number; did you mean 0.6 (60 %)?");
+  assertEquals(
+    refuse("--sparsities 0.5,60%"),
+    "--sparsities 60%: expected a share in [0, 1); did you mean 0.6 (60 %)?",
+  );
   assertEquals(
     refuse("-s 0.5,4:2"),
     "--sparsities 4:2: expected n:m with 0 < n < m, such as 2:4 (n of every m weights are kept); did you mean 2:4?",
