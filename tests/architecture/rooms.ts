@@ -51,7 +51,7 @@ export const ROOMS: readonly Room[] = [
   { name: "webgpu", files: /^src\/backend\/webgpu\//, imports: ["errors", "backend", "wgsl", "wasm"] },
   { name: "wasm", files: /^src\/backend\/wasm\//, imports: ["errors", "backend", "kernels"] },
   { name: "open", files: /^src\/backend\/open\.ts$/, imports: ["errors", "backend", "webgpu", "wasm"] },
-  { name: "backend", files: /^src\/backend\/[^/]+\.ts$/, imports: ["errors"] },
+  { name: "backend", files: /^src\/backend\/(operations\/)?[^/]+\.ts$/, imports: ["errors"] },
   { name: "wgsl", files: /^wgsl\//, imports: [] },
   { name: "kernels", files: /^kernels\/pkg\//, imports: [] },
 ];

@@ -21,7 +21,7 @@ import type {
   Sums,
   Tensor,
 } from "../../src/backend/backend.ts";
-import * as shapes from "../../src/backend/shapes.ts";
+import { OPERATIONS } from "../../src/backend/operations/mod.ts";
 import { fromFloats, toFloats } from "./floats.ts";
 import { mapped } from "./functions.ts";
 import { eliminate, inverse } from "./solve.ts";
@@ -100,7 +100,7 @@ export class ReferenceBackend implements Backend {
   }
 
   upload(bytes: Uint8Array, rows: number, cols: number, dtype: Dtype): Tensor {
-    shapes.upload(bytes, rows, cols, dtype);
+    OPERATIONS.upload.check(bytes, rows, cols, dtype);
     const floats = toFloats(bytes, dtype);
     return new Matrix(this, rows, cols, dtype, floats);
   }
@@ -122,7 +122,7 @@ export class ReferenceBackend implements Backend {
   }
 
   embed(out: Tensor, ids: Uint32Array, table: Tensor, firstRow: number): void {
-    shapes.embed(out, ids, table);
+    OPERATIONS.embed.check(out, ids, table, firstRow);
     const { cols } = table, to = values(out), from = values(table);
     ids.forEach((id, t) => {
       const row = id - firstRow;
@@ -131,7 +131,7 @@ export class ReferenceBackend implements Backend {
   }
 
   linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
-    shapes.linear(x, weight, bias);
+    OPERATIONS.linear.check(x, weight, bias);
     const a = values(x), w = values(weight), b = bias && values(bias), depth = x.cols;
     return this.#fill(x.rows, weight.rows, (t, i) => {
       let sum = b ? b[i] : 0;
@@ -141,7 +141,7 @@ export class ReferenceBackend implements Backend {
   }
 
   norm(x: Tensor, gain: Tensor, options: NormOptions): Tensor {
-    shapes.norm(x, gain, options);
+    OPERATIONS.norm.check(x, gain, options);
     const { kind, epsilon, bias, unitOffset } = options, n = gain.cols;
     const a = values(x), g = values(gain), b = bias && values(bias), out = new Float32Array(a.length);
     for (let start = 0; start < a.length; start += n) {
@@ -157,7 +157,7 @@ export class ReferenceBackend implements Backend {
   }
 
   rotate(x: Tensor, angles: Tensor, options: RotateOptions): Tensor {
-    shapes.rotate(x, angles, options);
+    OPERATIONS.rotate.check(x, angles, options);
     const { headDim: d, layout } = options, turned = angles.cols, half = turned / 2;
     const a = values(x), angle = values(angles);
     return this.#fill(x.rows, x.cols, (t, col) => {
@@ -171,7 +171,7 @@ export class ReferenceBackend implements Backend {
   }
 
   attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
-    shapes.attention(q, k, v, options);
+    OPERATIONS.attention.check(q, k, v, options);
     const { offsets, heads, kvHeads, scale, window = Infinity, softCap, slopes } = options;
     const d = q.cols / heads, shared = heads / kvHeads;
     const a = values(q), b = values(k), c = values(v), out = new Float32Array(a.length);
@@ -200,13 +200,13 @@ export class ReferenceBackend implements Backend {
   }
 
   map(x: Tensor, fn: MapFunction): Tensor {
-    shapes.map(x, fn);
+    OPERATIONS.map.check(x, fn);
     const a = values(x);
     return this.#fill(x.rows, x.cols, (t, j) => mapped(a[t * x.cols + j], fn));
   }
 
   gate(gate: Tensor, up: Tensor, activation: Activation): Tensor {
-    shapes.elementwise("gate", gate, up);
+    OPERATIONS.gate.check(gate, up, activation);
     const g = values(gate), u = values(up);
     return this.#fill(gate.rows, gate.cols, (t, j) => {
       const at = t * gate.cols + j;
@@ -215,13 +215,13 @@ export class ReferenceBackend implements Backend {
   }
 
   slice(x: Tensor, first: number, width: number, period: number): Tensor {
-    shapes.slice(x, first, width, period);
+    OPERATIONS.slice.check(x, first, width, period);
     const a = values(x), at = (j: number): number => Math.floor(j / width) * period + first + j % width;
     return this.#fill(x.rows, x.cols / period * width, (t, j) => a[t * x.cols + at(j)]);
   }
 
   add(x: Tensor, y: Tensor): Tensor {
-    shapes.elementwise("add", x, y);
+    OPERATIONS.add.check(x, y);
     const a = values(x), b = values(y);
     return this.#fill(x.rows, x.cols, (i, j) => a[i * x.cols + j] + b[i * x.cols + j]);
   }
@@ -234,7 +234,7 @@ export class ReferenceBackend implements Backend {
     targets: Uint32Array,
     options: CrossEntropyOptions = {},
   ): void {
-    shapes.crossEntropy(state, hidden, head, targets, options);
+    OPERATIONS.crossEntropy.check(state, hidden, head, firstRow, targets, options);
     const { start, softCap } = options;
     using products = this.linear(hidden, head);
     using logits = softCap ? this.map(products, { kind: "soft_cap", cap: softCap }) : this.copy(products);
@@ -252,7 +252,7 @@ export class ReferenceBackend implements Backend {
   }
 
   addRows(out: Tensor, x: Tensor, rows: Uint32Array, weights: Float32Array): void {
-    shapes.addRows(out, x, rows, weights);
+    OPERATIONS.addRows.check(out, x, rows, weights);
     const to = values(out), from = values(x), { cols } = x;
     rows.forEach((row, i) => {
       for (let j = 0; j < cols; j++) to[row * cols + j] += weights[i] * from[i * cols + j];
@@ -267,7 +267,7 @@ export class ReferenceBackend implements Backend {
   }
 
   addSquares(sums: Sums, x: Tensor): void {
-    shapes.addSquares(sums, x);
+    OPERATIONS.addSquares.check(sums, x);
     const a = values(x), s = values(sums);
     for (let j = 0; j < x.cols; j++) {
       let sum = s[j] + s[x.cols + j];
@@ -277,7 +277,7 @@ export class ReferenceBackend implements Backend {
   }
 
   addGram(sums: Sums, x: Tensor): void {
-    shapes.addGram(sums, x);
+    OPERATIONS.addGram.check(sums, x);
     const a = values(x), s = values(sums), n = x.cols;
     for (let i = 0; i < n; i++) {
       for (let j = 0; j < n; j++) {
@@ -289,13 +289,13 @@ export class ReferenceBackend implements Backend {
   }
 
   merge(sums: Sums, other: Sums): void {
-    shapes.merge(sums, other);
+    OPERATIONS.merge.check(sums, other);
     const a = values(sums), b = values(other), n = a.length / 2;
     for (let i = 0; i < n; i++) this.#store(sums, i, (a[i] + a[n + i]) + (b[i] + b[n + i]));
   }
 
   finish(sums: Sums, scale: number): Tensor {
-    shapes.finish(sums);
+    OPERATIONS.finish.check(sums, scale);
     const s = values(sums), n = s.length / 2;
     return this.#fill(sums.rows / 2, sums.cols, (i, j) => {
       const at = i * sums.cols + j;
@@ -304,7 +304,7 @@ export class ReferenceBackend implements Backend {
   }
 
   score(weight: Tensor, formula: Formula): Tensor {
-    shapes.score(weight, formula);
+    OPERATIONS.score.check(weight, formula);
     const { rows, cols } = weight, w = values(weight).map(Math.abs);
     if (formula.kind !== "relative") {
       return this.#fill(rows, cols, (i, j) => worth(w[i * cols + j], j, formula));
@@ -325,7 +325,7 @@ export class ReferenceBackend implements Backend {
   }
 
   selectSmallest(scores: Tensor, selection: Selection): Mask {
-    shapes.selectSmallest(scores, selection);
+    OPERATIONS.selectSmallest.check(scores, selection);
     const { group, sparsity, rule } = selection;
     const { rows, cols } = scores, s = values(scores), mask = new Bits(this, rows, cols);
     if (group === "column") {
@@ -343,7 +343,7 @@ export class ReferenceBackend implements Backend {
   }
 
   selectGroups(scores: Tensor, n: number, m: number): Mask {
-    shapes.selectGroups(scores, n, m);
+    OPERATIONS.selectGroups.check(scores, n, m);
     const { rows, cols } = scores, s = values(scores), mask = new Bits(this, rows, cols);
     for (let i = 0; i < rows; i++) {
       for (let j = 0; j < cols; j += m) {
@@ -356,7 +356,7 @@ export class ReferenceBackend implements Backend {
   }
 
   selectCumulative(scores: Tensor, sparsity: number): Mask {
-    shapes.selectCumulative(scores, sparsity);
+    OPERATIONS.selectCumulative.check(scores, sparsity);
     const { rows, cols } = scores, s = values(scores);
     const sorted = Array.from({ length: rows }, (_, i) => s.slice(i * cols, (i + 1) * cols).sort());
     const running = sorted.map((row) => {
@@ -393,7 +393,7 @@ export class ReferenceBackend implements Backend {
   }
 
   apply(weight: Tensor, mask: Mask): void {
-    shapes.apply(weight, mask);
+    OPERATIONS.apply.check(weight, mask);
     const w = values(weight), bits = mask as Bits;
     for (let i = 0; i < weight.rows; i++) {
       for (let j = 0; j < weight.cols; j++) if (bits.removes(i, j)) w[i * weight.cols + j] = 0;
@@ -405,7 +405,7 @@ export class ReferenceBackend implements Backend {
   }
 
   error(before: Tensor, after: Tensor, moment: Tensor): Tensor {
-    shapes.error(before, after, moment);
+    OPERATIONS.error.check(before, after, moment);
     const { rows, cols: n } = before, w = values(before), d = w.map((weight, at) => weight - values(after)[at]);
     const s = values(moment);
     const trace = (m: Float32Array): number => {
@@ -423,14 +423,14 @@ export class ReferenceBackend implements Backend {
   }
 
   countAbove(scores: Tensor, limit: number): Tensor {
-    shapes.countAbove(scores);
+    OPERATIONS.countAbove.check(scores, limit);
     const s = values(scores), { rows, cols } = scores;
     return this.#fill(rows, 1, (i) => s.subarray(i * cols, (i + 1) * cols).filter((score) => score > limit).length);
   }
 
   // deno-lint-ignore require-await -- what it throws is a rejection, as on the others
   async inverseFactor(hessian: Tensor, damping: number): Promise<InverseFactor | undefined> {
-    shapes.inverseFactor(hessian, damping);
+    OPERATIONS.inverseFactor.check(hessian, damping);
     const n = hessian.cols, found = inverse(values(hessian), n, damping);
     if (!found) return undefined;
     using scope = new DisposableStack();
@@ -440,7 +440,7 @@ export class ReferenceBackend implements Backend {
   }
 
   eliminate(weight: Tensor, factor: InverseFactor, choice: Choice, block: number): void {
-    shapes.eliminate(weight, factor, choice, block);
+    OPERATIONS.eliminate.check(weight, factor, choice, block);
     const { rows, cols } = weight, upper = values(factor.upper), w = Float64Array.from(values(weight));
     const score = (w: Float64Array, i: number, j: number, formula: EliminationFormula): number =>
       formula.kind === "curvature"

@@ -2,8 +2,7 @@
  * What the operations are made of: a piece of memory, a command for the workers. The operations themselves stand in
  * `forward.ts`, `observe.ts`, `prune.ts` and `solve.ts`.
  */
-import { BYTES, type Dtype, type Mask, type Tensor } from "../backend.ts";
-import * as shapes from "../shapes.ts";
+import { BYTES, type Dtype } from "../backend.ts";
 import type { Heap } from "./heap.ts";
 import type { Kernel, KernelArguments, Team } from "./team.ts";
 import { type Held, WasmMask, WasmTensor } from "./tensor.ts";
@@ -59,7 +58,6 @@ export class Engine {
   /** A tensor of these bytes, written now. */
   upload(bytes: Uint8Array, rows: number, cols: number, dtype: Dtype): WasmTensor {
     elements(rows, cols);
-    shapes.upload(bytes, rows, cols, dtype);
     return this.#counted(new WasmTensor(rows, cols, dtype, this.#written(bytes), bytes.byteLength, this.#free));
   }
 
@@ -120,23 +118,6 @@ export class Engine {
 /** 32-bit words of a row of a mask. */
 export function maskWords(cols: number): number {
   return Math.ceil(cols / 32);
-}
-
-/** The tensor as this backend's own. @throws RangeError if it is another's, or disposed. */
-export function own(tensor: Tensor): WasmTensor {
-  if (!(tensor instanceof WasmTensor)) throw new RangeError("expected a tensor of the WASM backend, found another");
-  return held(tensor);
-}
-
-/** The same for a mask. */
-export function ownMask(mask: Mask): WasmMask {
-  if (!(mask instanceof WasmMask)) throw new RangeError("expected a mask of the WASM backend, found another");
-  return held(mask);
-}
-
-function held<T extends Held>(one: T): T {
-  if (one.disposed) throw new RangeError(`expected ${one.rows} x ${one.cols} numbers, found them disposed`);
-  return one;
 }
 
 function elements(rows: number, cols: number): number {

@@ -7,12 +7,10 @@ import type {
   MapFunction,
   NormOptions,
   RotateOptions,
-  Tensor,
 } from "../backend.ts";
 import { equalLengths } from "../sequences.ts";
-import * as shapes from "../shapes.ts";
-import { type Engine, own } from "./engine.ts";
-import type { WasmTensor } from "./tensor.ts";
+import type { Engine } from "./engine.ts";
+import type { Owned, WasmTensor } from "./tensor.ts";
 
 /** Bytes of a weight that are packed at a time: with the activations of a block they fit a shared last-level cache. */
 const SLICE = 8 * 2 ** 20;
@@ -22,18 +20,16 @@ const PACKED = 16 * 2 ** 20;
 const PANEL = 8;
 
 /** See `Backend.embed`. */
-export function embed(engine: Engine, out: Tensor, ids: Uint32Array, table: Tensor, firstRow: number): void {
-  shapes.embed(out, ids, table);
-  const [o, t] = [own(out), own(table)];
+export function embed(engine: Engine, out: WasmTensor, ids: Uint32Array, table: WasmTensor, firstRow: number): void {
+  const [o, t] = [out, table];
   engine.withNumbers(ids, (numbers) => {
     engine.run("embed", "embed", numbers, ids.length, t.offset, t.code, firstRow, t.rows, t.cols, o.offset);
   });
 }
 
 /** See `Backend.linear`. */
-export function linear(engine: Engine, x: Tensor, weight: Tensor, bias?: Tensor): WasmTensor {
-  shapes.linear(x, weight, bias);
-  const [a, w, b] = [own(x), own(weight), bias && own(bias)];
+export function linear(engine: Engine, x: WasmTensor, weight: WasmTensor, bias?: WasmTensor): WasmTensor {
+  const [a, w, b] = [x, weight, bias];
   return engine.filled(engine.tensor(a.rows, w.rows), (y) => {
     engine.scratch(engine.workers * kernels.linear_scratch() * 4, (scratch) => {
       slices(engine, "linear", w, (panels, first, rows) => {
@@ -65,10 +61,9 @@ function slices(
 }
 
 /** See `Backend.norm`. */
-export function norm(engine: Engine, x: Tensor, gain: Tensor, options: NormOptions): WasmTensor {
-  shapes.norm(x, gain, options);
+export function norm(engine: Engine, x: WasmTensor, gain: WasmTensor, options: Owned<NormOptions>): WasmTensor {
   const { kind, epsilon, unitOffset = false } = options;
-  const [a, g, b] = [own(x), own(gain), options.bias && own(options.bias)];
+  const [a, g, b] = [x, gain, options.bias];
   const out = engine.tensor(a.rows, a.cols);
   const perRow = a.cols / g.cols;
   // deno-fmt-ignore
@@ -78,10 +73,9 @@ export function norm(engine: Engine, x: Tensor, gain: Tensor, options: NormOptio
 }
 
 /** See `Backend.rotate`. */
-export function rotate(engine: Engine, x: Tensor, angles: Tensor, options: RotateOptions): WasmTensor {
-  shapes.rotate(x, angles, options);
+export function rotate(engine: Engine, x: WasmTensor, angles: WasmTensor, options: RotateOptions): WasmTensor {
   const { headDim, layout } = options;
-  const [a, turn] = [own(x), own(angles)];
+  const [a, turn] = [x, angles];
   const out = engine.tensor(a.rows, a.cols);
   // deno-fmt-ignore
   engine.run("rotate", "rotate", a.offset, a.rows, a.cols / headDim, headDim, turn.offset, turn.cols,
@@ -90,10 +84,15 @@ export function rotate(engine: Engine, x: Tensor, angles: Tensor, options: Rotat
 }
 
 /** See `Backend.attention`. */
-export function attention(engine: Engine, q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): WasmTensor {
-  shapes.attention(q, k, v, options);
+export function attention(
+  engine: Engine,
+  q: WasmTensor,
+  k: WasmTensor,
+  v: WasmTensor,
+  options: AttentionOptions,
+): WasmTensor {
   const { offsets, heads, kvHeads, scale, window = Infinity, softCap = 0, slopes } = options;
-  const [a, b, c] = [own(q), own(k), own(v)];
+  const [a, b, c] = [q, k, v];
   const dim = a.cols / heads;
   return engine.filled(engine.tensor(a.rows, a.cols), (out) => {
     const queue = (slopesAt: number) => {
@@ -135,28 +134,25 @@ const FUNCTIONS: Readonly<Record<MapFunction["kind"], number>> = {
 };
 
 /** See `Backend.map`. */
-export function map(engine: Engine, x: Tensor, fn: MapFunction): WasmTensor {
-  shapes.map(x, fn);
+export function map(engine: Engine, x: WasmTensor, fn: MapFunction): WasmTensor {
   const by = fn.kind === "scale" ? fn.factor : fn.kind === "soft_cap" ? fn.cap : 0;
-  const a = own(x);
+  const a = x;
   const out = engine.tensor(a.rows, a.cols);
   engine.run("map", "activate", FUNCTIONS[fn.kind], a.offset, 0, a.rows * a.cols, by, out.offset);
   return out;
 }
 
 /** See `Backend.gate`. */
-export function gate(engine: Engine, gate: Tensor, up: Tensor, activation: Activation): WasmTensor {
-  shapes.elementwise("gate", gate, up);
-  const [a, b] = [own(gate), own(up)];
+export function gate(engine: Engine, gate: WasmTensor, up: WasmTensor, activation: Activation): WasmTensor {
+  const [a, b] = [gate, up];
   const out = engine.tensor(a.rows, a.cols);
   engine.run("gate", "activate", FUNCTIONS[activation], a.offset, b.offset, a.rows * a.cols, 0, out.offset);
   return out;
 }
 
 /** See `Backend.slice`. */
-export function slice(engine: Engine, x: Tensor, first: number, width: number, period: number): WasmTensor {
-  shapes.slice(x, first, width, period);
-  const a = own(x);
+export function slice(engine: Engine, x: WasmTensor, first: number, width: number, period: number): WasmTensor {
+  const a = x;
   const runs = a.cols / period;
   const out = engine.tensor(a.rows, runs * width);
   engine.run("slice", "slice", a.offset, a.rows * runs, period, first, width, out.offset);
@@ -164,9 +160,8 @@ export function slice(engine: Engine, x: Tensor, first: number, width: number, p
 }
 
 /** See `Backend.add`. */
-export function add(engine: Engine, x: Tensor, y: Tensor): WasmTensor {
-  shapes.elementwise("add", x, y);
-  const [a, b] = [own(x), own(y)];
+export function add(engine: Engine, x: WasmTensor, y: WasmTensor): WasmTensor {
+  const [a, b] = [x, y];
   const out = engine.tensor(a.rows, a.cols);
   engine.run("add", "add", a.offset, b.offset, a.rows * a.cols, out.offset);
   return out;
@@ -175,16 +170,15 @@ export function add(engine: Engine, x: Tensor, y: Tensor): WasmTensor {
 /** See `Backend.crossEntropy`. */
 export function crossEntropy(
   engine: Engine,
-  state: Tensor,
-  hidden: Tensor,
-  head: Tensor,
+  state: WasmTensor,
+  hidden: WasmTensor,
+  head: WasmTensor,
   firstRow: number,
   targets: Uint32Array,
   options: CrossEntropyOptions = {},
 ): void {
-  shapes.crossEntropy(state, hidden, head, targets, options);
   const { start = false, softCap = 0 } = options;
-  const [s, h, w] = [own(state), own(hidden), own(head)];
+  const [s, h, w] = [state, hidden, head];
   engine.withNumbers(targets, (numbers) => {
     engine.scratch(engine.workers * kernels.cross_entropy_scratch() * 4, (scratch) => {
       slices(engine, "crossEntropy", w, (panels, first, rows) => {
@@ -197,9 +191,14 @@ export function crossEntropy(
 }
 
 /** See `Backend.addRows`. */
-export function addRows(engine: Engine, out: Tensor, x: Tensor, rows: Uint32Array, weights: Float32Array): void {
-  shapes.addRows(out, x, rows, weights);
-  const [o, a] = [own(out), own(x)];
+export function addRows(
+  engine: Engine,
+  out: WasmTensor,
+  x: WasmTensor,
+  rows: Uint32Array,
+  weights: Float32Array,
+): void {
+  const [o, a] = [out, x];
   engine.withNumbers(rows, (rowsAt) => {
     engine.withNumbers(words(weights), (weightsAt) => {
       engine.run("addRows", "add_rows", a.offset, a.rows, a.cols, rowsAt, weightsAt, o.offset);

@@ -1,9 +1,8 @@
 /** Scores, selections, masks and what they cost: each operation checks its shapes, makes its output and queues its kernels. */
 import * as kernels from "../../../kernels/pkg/kernels.js";
-import type { Formula, Mask, Selection, Tensor } from "../backend.ts";
-import * as shapes from "../shapes.ts";
-import { type Engine, own, ownMask } from "./engine.ts";
-import type { WasmMask, WasmTensor } from "./tensor.ts";
+import type { Formula, Selection } from "../backend.ts";
+import type { Engine } from "./engine.ts";
+import type { Owned, WasmMask, WasmTensor } from "./tensor.ts";
 
 /** Scores of a group that one worker selects alone, from its second-level cache (256 KiB); longer ones take all. */
 const LONG = 65536;
@@ -11,10 +10,9 @@ const LONG = 65536;
 const STEPS = 11;
 
 /** See `Backend.score`. */
-export function score(engine: Engine, weight: Tensor, formula: Formula): WasmTensor {
-  shapes.score(weight, formula);
-  const w = own(weight);
-  const statistic = formula.kind === "magnitude" ? 0 : own(formula.statistic).offset;
+export function score(engine: Engine, weight: WasmTensor, formula: Owned<Formula>): WasmTensor {
+  const w = weight;
+  const statistic = formula.kind === "magnitude" ? 0 : formula.statistic.offset;
   return engine.filled(engine.tensor(w.rows, w.cols), (out) => {
     if (formula.kind !== "relative") {
       return engine.run("score", "score", w.offset, w.code, w.rows, w.cols, statistic, out.offset);
@@ -27,10 +25,9 @@ export function score(engine: Engine, weight: Tensor, formula: Formula): WasmTen
 }
 
 /** See `Backend.selectSmallest`. */
-export function selectSmallest(engine: Engine, scores: Tensor, selection: Selection): WasmMask {
-  shapes.selectSmallest(scores, selection);
+export function selectSmallest(engine: Engine, scores: WasmTensor, selection: Selection): WasmMask {
   const name = "selectSmallest";
-  const s = own(scores);
+  const s = scores;
   const { group, sparsity, rule } = selection;
   const { rows, cols } = s;
   const all = rule === "threshold";
@@ -96,19 +93,17 @@ export function withHistograms(
 }
 
 /** See `Backend.selectGroups`. */
-export function selectGroups(engine: Engine, scores: Tensor, n: number, m: number): WasmMask {
-  shapes.selectGroups(scores, n, m);
-  const s = own(scores);
+export function selectGroups(engine: Engine, scores: WasmTensor, n: number, m: number): WasmMask {
+  const s = scores;
   const mask = engine.mask(s.rows, s.cols);
   engine.run("selectGroups", "select_groups", s.offset, s.rows, s.cols, m - n, m, mask.offset);
   return mask;
 }
 
 /** See `Backend.selectCumulative`. */
-export function selectCumulative(engine: Engine, scores: Tensor, sparsity: number): WasmMask {
-  shapes.selectCumulative(scores, sparsity);
+export function selectCumulative(engine: Engine, scores: WasmTensor, sparsity: number): WasmMask {
   const name = "selectCumulative";
-  const { rows, cols, offset } = own(scores);
+  const { rows, cols, offset } = scores;
   return engine.filled(engine.mask(rows, cols), (mask) => {
     engine.scratch((rows * cols + 2 * rows + STEPS) * 4, (sorted) => {
       const sums = sorted + rows * cols * 4;
@@ -125,25 +120,22 @@ export function selectCumulative(engine: Engine, scores: Tensor, sparsity: numbe
 }
 
 /** See `Backend.apply`. */
-export function apply(engine: Engine, weight: Tensor, mask: Mask): void {
-  shapes.apply(weight, mask);
-  const [w, m] = [own(weight), ownMask(mask)];
+export function apply(engine: Engine, weight: WasmTensor, mask: WasmMask): void {
+  const [w, m] = [weight, mask];
   engine.run("apply", "apply", w.offset, w.code, w.rows, w.cols, m.offset);
 }
 
 /** See `Backend.countAbove`. */
-export function countAbove(engine: Engine, scores: Tensor, limit: number): WasmTensor {
-  shapes.countAbove(scores);
-  const s = own(scores);
+export function countAbove(engine: Engine, scores: WasmTensor, limit: number): WasmTensor {
+  const s = scores;
   const out = engine.tensor(s.rows, 1);
   engine.run("countAbove", "count_above", s.offset, s.rows, s.cols, limit, out.offset);
   return out;
 }
 
 /** See `Backend.error`. */
-export function error(engine: Engine, before: Tensor, after: Tensor, moment: Tensor): WasmTensor {
-  shapes.error(before, after, moment);
-  const [b, a, m] = [own(before), own(after), own(moment)];
+export function error(engine: Engine, before: WasmTensor, after: WasmTensor, moment: WasmTensor): WasmTensor {
+  const [b, a, m] = [before, after, moment];
   return engine.filled(engine.tensor(1, 2), ({ offset }) => {
     quadratic(engine, b, a, m, offset);
     quadratic(engine, b, undefined, m, offset + 4);

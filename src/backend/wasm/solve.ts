@@ -3,12 +3,11 @@
  * Only the inverse factor waits, since whether a pivot fails depends on the numbers.
  */
 import * as kernels from "../../../kernels/pkg/kernels.js";
-import type { Choice, EliminationFormula, InverseFactor, Tensor } from "../backend.ts";
-import * as shapes from "../shapes.ts";
-import { type Engine, maskWords, own, ownMask } from "./engine.ts";
+import type { Choice, EliminationFormula, InverseFactor } from "../backend.ts";
+import { type Engine, maskWords } from "./engine.ts";
 import { OutOfMemory } from "./heap.ts";
 import { withHistograms } from "./prune.ts";
-import type { WasmTensor } from "./tensor.ts";
+import type { Owned, WasmTensor } from "./tensor.ts";
 
 /** How often the damping is raised tenfold (`Backend.inverseFactor`). */
 const RAISES = 3;
@@ -25,11 +24,10 @@ const FORMULAS: Readonly<Record<EliminationFormula["kind"], number>> = { magnitu
 /** See `Backend.inverseFactor`. */
 export async function inverseFactor(
   engine: Engine,
-  hessian: Tensor,
+  hessian: WasmTensor,
   damping: number,
 ): Promise<InverseFactor | undefined> {
-  shapes.inverseFactor(hessian, damping);
-  const h = own(hessian);
+  const h = hessian;
   using scope = new DisposableStack();
   const upper = scope.use(engine.tensor(h.cols, h.cols)), dead = scope.use(engine.tensor(1, h.cols));
   // Ten times no damping is none.
@@ -106,9 +104,14 @@ function sweep({ engine, hessian, n, damping, dead }: Attempt, wide: boolean, u:
 }
 
 /** See `Backend.eliminate`. */
-export function eliminate(engine: Engine, weight: Tensor, factor: InverseFactor, choice: Choice, block: number): void {
-  shapes.eliminate(weight, factor, choice, block);
-  const w = own(weight), upper = own(factor.upper), dead = own(factor.dead);
+export function eliminate(
+  engine: Engine,
+  weight: WasmTensor,
+  factor: Owned<InverseFactor>,
+  choice: Owned<Choice>,
+  block: number,
+): void {
+  const w = weight, upper = factor.upper, dead = factor.dead;
   using wide = w.dtype === "F32" ? undefined : convert(engine, w, engine.tensor(w.rows, w.cols));
   columns(engine, wide ?? w, upper, dead, choice, block);
   if (wide) convert(engine, wide, w);
@@ -126,7 +129,7 @@ function columns(
   { offset, rows, cols }: WasmTensor,
   upper: WasmTensor,
   dead: WasmTensor,
-  choice: Choice,
+  choice: Owned<Choice>,
   block: number,
 ): void {
   const name = "eliminate";
@@ -144,7 +147,7 @@ function columns(
         const where = [offset, rows, cols, first, count, strips] as const;
         engine.run(name, "pack_block", upper.offset, cols, first, count, m, strips);
         if (choice.kind === "mask") {
-          const mask = ownMask(choice.mask).offset;
+          const mask = choice.mask.offset;
           engine.run(name, "eliminate_marked", ...where, mask, maskWords(cols), errors);
         } else if (choice.kind === "threshold") {
           const k = Math.floor(rows * count * choice.sparsity) + 1;
@@ -164,8 +167,8 @@ function columns(
 }
 
 /** Queues what of a weight's worth belongs to its column; gives the formula's number. */
-function queueWorth(engine: Engine, formula: EliminationFormula, upper: WasmTensor, worth: WasmTensor): number {
-  const from = formula.kind === "activation" ? own(formula.statistic) : upper;
+function queueWorth(engine: Engine, formula: Owned<EliminationFormula>, upper: WasmTensor, worth: WasmTensor): number {
+  const from = formula.kind === "activation" ? formula.statistic : upper;
   engine.run("eliminate", "worth", FORMULAS[formula.kind], from.offset, worth.cols, worth.offset);
   return FORMULAS[formula.kind];
 }

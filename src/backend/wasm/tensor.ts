@@ -1,5 +1,6 @@
 /** Tensors and masks as this backend holds them: a piece of the shared memory with a shape. */
 import type { Dtype, Mask, Tensor } from "../backend.ts";
+import type { Owned as Bound } from "../bind.ts";
 
 /** The numbers of the dtypes in `kernels/src/dtype.rs`. */
 export const DTYPES: Readonly<Record<Dtype, number>> = { F32: 0, F16: 1, BF16: 2 };
@@ -50,3 +51,12 @@ export class WasmTensor extends Held implements Tensor {
 
 /** A mask in the shared memory. */
 export class WasmMask extends Held implements Mask {}
+
+/** An argument whose tensors and masks are this backend's. */
+export type Owned<A> = Bound<A, WasmTensor, WasmMask>;
+
+/** Throws a `RangeError` for what is another backend's, or was disposed of. */
+export function own(held: Tensor | Mask): void {
+  if (!(held instanceof Held)) throw new RangeError("expected a tensor or mask of the WASM backend, found another");
+  if (held.disposed) throw new RangeError(`expected ${held.rows} x ${held.cols} numbers, found them disposed`);
+}

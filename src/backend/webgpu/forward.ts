@@ -2,10 +2,10 @@
  * The forward operations of the WebGPU backend: how each is cut into dispatches along the tiles of its matrices. The
  * arithmetic is in the shaders.
  */
-import type { CrossEntropyOptions, MapFunction, NormOptions, RotateOptions } from "../backend.ts";
+import type { Activation, CrossEntropyOptions, MapFunction, NormOptions, RotateOptions } from "../backend.ts";
 import { type Device, line, THREADS, WORKGROUPS } from "./device.ts";
 import { multiply } from "./linear.ts";
-import { runsOf, STORED, TiledTensor } from "./tensor.ts";
+import { type Owned, runsOf, STORED, TiledTensor } from "./tensor.ts";
 import { pad, wholeVectors } from "./vectors.ts";
 
 /** Bytes of logits that exist at once, and of how many tokens: enough that packing the head costs little. */
@@ -53,8 +53,7 @@ export function norm(
   device: Device,
   x: TiledTensor,
   gain: TiledTensor,
-  { kind, epsilon, unitOffset }: NormOptions,
-  bias?: TiledTensor,
+  { kind, epsilon, unitOffset, bias }: Owned<NormOptions>,
 ): TiledTensor {
   const out = new TiledTensor(device, x.rows, x.cols, "F32");
   const perRow = x.cols / gain.cols;
@@ -110,8 +109,18 @@ const FUNCTIONS: Readonly<Record<MapFunction["kind"], number>> = {
   soft_cap: 5,
 };
 
-/** See {@linkcode Backend.map} and, with `up`, {@linkcode Backend.gate}. */
-export function activate(device: Device, x: TiledTensor, fn: MapFunction, up?: TiledTensor): TiledTensor {
+/** See {@linkcode Backend.map}. */
+export function map(device: Device, x: TiledTensor, fn: MapFunction): TiledTensor {
+  return activate(device, x, fn);
+}
+
+/** See {@linkcode Backend.gate}. */
+export function gate(device: Device, gate: TiledTensor, up: TiledTensor, kind: Activation): TiledTensor {
+  return activate(device, gate, { kind }, up);
+}
+
+/** A function of x, times `up` if there is one. */
+function activate(device: Device, x: TiledTensor, fn: MapFunction, up?: TiledTensor): TiledTensor {
   const by = fn.kind === "scale" ? fn.factor : fn.kind === "soft_cap" ? fn.cap : 0;
   const out = new TiledTensor(device, x.rows, x.cols, "F32");
   x.tiles.forEach((tile, i) => {
@@ -173,7 +182,7 @@ export function crossEntropy(
   head: TiledTensor,
   firstRow: number,
   targets: Uint32Array,
-  { start, softCap }: CrossEntropyOptions,
+  { start, softCap }: CrossEntropyOptions = {},
 ): void {
   using held = uploadNumbers(device, targets);
   using copy = wholeVectors(device, hidden);

@@ -3,7 +3,7 @@ import type { Backend } from "../backend.ts";
 import { PareError } from "../../errors.ts";
 import { findLevel } from "../wasm/module.ts";
 import { describeAdapter, findAdapter } from "./adapter.ts";
-import { WebgpuBackend } from "./backend.ts";
+import { bindDevice } from "./backend.ts";
 import { Device } from "./device.ts";
 import { type Tuning, TUNINGS } from "./tuning.ts";
 
@@ -45,5 +45,5 @@ export async function openWebgpu(options: WebgpuOptions = {}): Promise<Backend> 
   const tuning = options.tuning ?? (hardware ? TUNINGS.hardware : TUNINGS.software);
   // A Hessian's factor is the CPU's, and tiles decide the order of sums.
   const arithmetic = `${description}, ${hardware ? "hardware" : "software"}; ${findLevel()}`;
-  return new WebgpuBackend(new Device(gpu, limit, tuning), description, arithmetic);
+  return bindDevice(new Device(gpu, limit, tuning), description, arithmetic);
 }

@@ -4,6 +4,7 @@
  * a whole 32-bit word, and rows lie in it without padding, as in a checkpoint.
  */
 import { BYTES, type Dtype, type Mask, type Tensor } from "../backend.ts";
+import type { Owned as Bound } from "../bind.ts";
 import { PareError } from "../../errors.ts";
 import type { Device } from "./device.ts";
 
@@ -83,6 +84,16 @@ export class TiledMask implements Mask {
   [Symbol.dispose](): void {
     this.words[Symbol.dispose]();
   }
+}
+
+/** An argument whose tensors and masks are this backend's. */
+export type Owned<A> = Bound<A, TiledTensor, TiledMask>;
+
+/** Throws a `RangeError` for what is another backend's, or was disposed of. */
+export function own(held: Tensor | Mask): void {
+  const tensor = held instanceof TiledMask ? held.words : held;
+  if (!(tensor instanceof TiledTensor)) throw new RangeError("expected a tensor of this backend, found another");
+  if (tensor.disposed) throw new RangeError("expected a tensor, found one that was disposed of");
 }
 
 /** A mask that removes nothing. */

@@ -1,0 +1,59 @@
+/**
+ * How a realisation becomes a backend: one function of its context and the arguments for every operation. Whatever is called,
+ * the shapes are checked by the operation's declaration, then that every tensor and mask among the arguments is this
+ * backend's own and alive; so a realisation does neither.
+ */
+import type { Backend, Mask, Operations, Tensor } from "./backend.ts";
+import { OPERATIONS } from "./operations/mod.ts";
+
+/** An argument as a realisation gets it: its tensors and masks, however deep, are the realisation's own. */
+export type Owned<A, T extends Tensor, M extends Mask> = A extends ArrayBufferView ? A
+  : A extends (...args: never[]) => unknown ? A
+  : A extends Tensor ? T
+  : A extends Mask ? M
+  : A extends object ? { [K in keyof A]: Owned<A[K], T, M> }
+  : A;
+
+/** An operation as a realisation computes it. */
+// deno-lint-ignore no-explicit-any
+type Realised<F, C, T extends Tensor, M extends Mask> = F extends (...args: infer A extends any[]) => infer R
+  ? (context: C, ...args: { [K in keyof A]: Owned<A[K], T, M> }) => R
+  : never;
+
+/** All operations of a realisation, by their names. */
+export type Realisation<C, T extends Tensor, M extends Mask> = {
+  readonly [K in keyof Operations]: Realised<Operations[K], C, T, M>;
+};
+
+/** What a backend is besides its operations. */
+export type Identity = Omit<Backend, keyof Operations>;
+
+/** Tensors and masks among arguments. */
+function* heldIn(argument: unknown): Generator<Tensor | Mask> {
+  if (typeof argument !== "object" || argument === null || ArrayBuffer.isView(argument)) return;
+  if ("rows" in argument) yield argument as Tensor | Mask;
+  else for (const inner of Object.values(argument)) yield* heldIn(inner);
+}
+
+/**
+ * A backend of these operations.
+ * @param own Throws a `RangeError` for a tensor or mask that is not the context's, or was disposed of.
+ */
+export function bind<C, T extends Tensor, M extends Mask>(
+  context: C,
+  identity: Identity,
+  realisation: Realisation<C, T, M>,
+  own: (held: Tensor | Mask) => void,
+): Backend {
+  type Any = (...args: unknown[]) => unknown;
+  const backend = Object.defineProperties({} as Record<string, unknown>, Object.getOwnPropertyDescriptors(identity));
+  for (const name of Object.keys(OPERATIONS) as (keyof Operations)[]) {
+    const check = OPERATIONS[name].check as Any, compute = realisation[name] as Any;
+    backend[name] = (...args: unknown[]) => {
+      check(...args);
+      for (const held of heldIn(args)) own(held);
+      return compute(context, ...args);
+    };
+  }
+  return backend as unknown as Backend;
+}

@@ -1,0 +1,13 @@
+/** All operations as they are declared: the rule of each and its cost, by its name. */
+import type { Operations } from "../backend.ts";
+import type { Declarations } from "./declaration.ts";
+import { FORWARD } from "./forward.ts";
+import { HOLD } from "./hold.ts";
+import { OBSERVE } from "./observe.ts";
+import { PRUNE } from "./prune.ts";
+import { SOLVE } from "./solve.ts";
+
+export type { Cost, ShapeOf } from "./declaration.ts";
+
+/** See the file's head. */
+export const OPERATIONS: Declarations<Operations> = { ...HOLD, ...FORWARD, ...OBSERVE, ...PRUNE, ...SOLVE };
