@@ -8,7 +8,7 @@ import { readSpec } from "../../src/model/read.ts";
 import { observeFirst } from "../../src/stream/prune.ts";
 import { ReferenceBackend } from "../reference/backend.ts";
 import { toFloats } from "../reference/floats.ts";
-import { watch } from "./checkpoints.ts";
+import { overlay, watch } from "./checkpoints.ts";
 import { CALIBRATION, pruned } from "./pruned.ts";
 import { randomTokens } from "./random_model.ts";
 
@@ -117,6 +117,34 @@ Deno.test("with --true-sequential a linear sees what the pruned linears before i
   for (const linear of ["self_attn.o_proj", "mlp.gate_proj", "mlp.down_proj"]) assert(!same(linear), linear);
   assertEquals([together.phases, stepwise.phases], [["observe"], ["observe"]]);
   assertEquals([...stepwise.weights.keys()], [...together.weights.keys()]);
+});
+
+Deno.test("--true-sequential gives the bytes of a block that is run anew for each input, though it is run once", async () => {
+  await using watched = await watch("tiny-llama3");
+  const { checkpoint } = watched, calibration = CALIBRATION, backend = new ReferenceBackend();
+  const options = { name: "sparsegpt", calibration, trueSequential: true } as const;
+  const passes: string[] = [];
+  const once = await pruned(checkpoint, backend, {
+    ...options,
+    leave: { blocks: "0-1" },
+    onProgress: ({ phase, block }) => void passes.push(`${phase} ${block}`),
+  });
+  const batches = 2;
+  assertEquals(passes, [0, 0, 1, 1].map((block) => `observe ${block}`).slice(0, 2 * batches));
+  // The same by hand: a run for each input, the groups of before pruned already.
+  const anew = new Map<string, Uint8Array<ArrayBuffer>>();
+  for (const block of [0, 1]) {
+    for (const include of [["q_proj", "k_proj", "v_proj"], ["o_proj"], ["gate_proj", "up_proj"], ["down_proj"]]) {
+      const { weights } = await pruned(overlay(checkpoint, anew), backend, {
+        name: "sparsegpt",
+        calibration,
+        leave: { blocks: `${block}`, include },
+      });
+      for (const [name, bytes] of weights) anew.set(name, bytes);
+    }
+  }
+  assertEquals([...once.weights], [...anew]);
+  assertEquals(backend.live, 0);
 });
 
 Deno.test("a first block observed once gives every method the bytes of a run of its own, and is not observed again", async () => {
