@@ -1,5 +1,5 @@
 /** `deno task inspect`: what a checkpoint holds. Of a damaged one, what can still be read, and what is wrong with it. */
-import type { TensorInfo } from "../src/checkpoint/checkpoint.ts";
+import type { Checkpoint, TensorInfo } from "../src/checkpoint/checkpoint.ts";
 import { describeLinear, type LinearDescription } from "../src/checkpoint/describe.ts";
 import { openCheckpoint } from "../src/checkpoint/open.ts";
 import { transpose } from "../src/checkpoint/transpose.ts";
@@ -18,14 +18,22 @@ import { type ModelSummary, summarize } from "../src/model/summary.ts";
 /** Damaged tensors that are named; of a file that was cut in half more would be said than is read. */
 const NAMED = 3;
 
+/** Bytes of small tensors that are read at once: a file may have a million of them. */
+const READ_AT_ONCE = 8 << 20;
+
 /** A tensor, what a linear's weight looks like, and why it could not be read if it could not. */
 interface Found extends TensorInfo {
   readonly description?: LinearDescription;
   readonly damage?: string;
 }
 
+/** A model, and if it is whole, its tensors together. */
+interface Model extends Remains {
+  readonly readTensors?: Checkpoint["read"];
+}
+
 /** Opens a model, whole or damaged. One of which nothing is left is an error. */
-async function open(model: string, { terminal }: Context): Promise<Remains> {
+async function open(model: string, { terminal }: Context): Promise<Model> {
   try {
     const checkpoint = await openCheckpoint(model, {
       onProgress: ({ file, received, size }) =>
@@ -36,6 +44,7 @@ async function open(model: string, { terminal }: Context): Promise<Remains> {
       config: checkpoint.config,
       tensors: checkpoint.tensors,
       problems: [],
+      readTensors: (names) => checkpoint.read(names),
       readTensor: async (name) => (await checkpoint.read([name])).get(name)!,
       [Symbol.asyncDispose]: () => checkpoint[Symbol.asyncDispose](),
     };
@@ -70,9 +79,37 @@ function findLinears(spec: ModelSpec | undefined, tensors: ReadonlyMap<string, T
   return new Map(linears.map((linear) => [`${linear.name}.weight`, linear]));
 }
 
-async function look(model: Remains, info: TensorInfo, linear?: Pick<Linear, "transposed">): Promise<Found> {
+/** Tensors in their order, together as far as they are small. */
+function* batches(infos: readonly TensorInfo[]): Generator<TensorInfo[]> {
+  let batch: TensorInfo[] = [], bytes = 0;
+  for (const info of infos) {
+    if (batch.length && bytes + info.bytes > READ_AT_ONCE) {
+      yield batch;
+      [batch, bytes] = [[], 0];
+    }
+    batch.push(info);
+    bytes += info.bytes;
+  }
+  if (batch.length) yield batch;
+}
+
+/** The bytes of tensors that are all whole; of others nothing, and each is looked at by itself. */
+async function readWhole({ readTensors }: Model, infos: readonly TensorInfo[]) {
   try {
-    const bytes = await model.readTensor(info.name), { dtype, shape } = info;
+    return await readTensors?.(infos.map(({ name }) => name));
+  } catch (error) {
+    if (!(error instanceof PareError)) throw error; // else one of them is damaged
+  }
+}
+
+async function look(
+  model: Model,
+  info: TensorInfo,
+  linear?: Pick<Linear, "transposed">,
+  read?: Uint8Array<ArrayBuffer>,
+): Promise<Found> {
+  try {
+    const bytes = read ?? await model.readTensor(info.name), { dtype, shape } = info;
     if (!linear || shape.length !== 2) return info;
     const [rows, cols] = shape;
     const description = linear.transposed
@@ -120,9 +157,12 @@ async function main({ model }: Values<typeof inspectCommand.flags>, context: Con
   const order = new Intl.Collator("en", { numeric: true });
   const infos = [...remains.tensors.values()].sort((a, b) => order.compare(a.name, b.name));
   const tensors: Found[] = [];
-  for (const info of infos) {
+  for (const batch of batches(infos)) {
     context.signal.throwIfAborted();
-    tensors.push(await look(remains, info, found.get(info.name)));
+    const read = await readWhole(remains, batch);
+    for (const info of batch) {
+      tensors.push(await look(remains, info, found.get(info.name), read?.get(info.name)));
+    }
   }
 
   const linears = tensors.filter(({ name }) => found.has(name));

@@ -156,8 +156,9 @@ export async function createWriter(
     for (const name of readdirSync(place.partial)) if (!handles.has(name)) disk.remove(join(place.partial, name));
     for (const [shard, header] of checkpoint.headers) {
       const ends = [...checkpoint.tensors.values()].filter((info) => info.shard === shard).map(endOf);
-      await handles.get(shard)!.truncate(ends.reduce((a, b) => Math.max(a, b), header.length));
-      await writeAll(handles.get(shard)!, header, 0);
+      const handle = handles.get(shard)!, end = ends.reduce((a, b) => Math.max(a, b), header.length);
+      if ((await handle.stat()).size > end) await handle.truncate(end);
+      await writeAll(handle, header, 0);
     }
   });
 
