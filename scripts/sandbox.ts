@@ -4,6 +4,7 @@
  */
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { refuseLinksBeside } from "../src/run/database.ts";
 import { defaultRegistry } from "../src/run/place.ts";
 import type { Permissions } from "../src/cli/sandbox.ts";
 import { showBytes } from "../src/cli/units.ts";
@@ -145,18 +146,12 @@ export class Reach {
 }
 
 /**
- * A registry's file and those that SQLite keeps beside it. The registry is where a person says, a link too; those beside it
- * are SQLite's own, and it would write through a link that somebody has put there.
- * @throws PareError if one is a link.
+ * A registry's file and those that SQLite keeps beside it while it is open.
+ * @throws PareError if one of these is a link.
  */
 function registryFiles(path: string): string[] {
-  return names(path).flatMap((each) => {
-    const beside = ["-journal", "-wal", "-shm"].map((end) => each + end);
-    for (const file of beside) {
-      if (isLink(file)) throw new PareError(`--runs ${path}: ${file} is a link: expected a file of SQLite's or none`);
-    }
-    return [each, ...beside.slice(1)];
-  });
+  refuseLinksBeside(path);
+  return names(path).flatMap((each) => ["", "-wal", "-shm"].map((end) => each + end));
 }
 
 function isLink(path: string): boolean {

@@ -7,7 +7,7 @@
  */
 import { DatabaseSync } from "node:sqlite";
 import { dirname } from "node:path";
-import { mkdirSync, statSync } from "node:fs";
+import { lstatSync, mkdirSync, realpathSync, statSync } from "node:fs";
 import { PareError } from "../errors.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
 
@@ -65,12 +65,41 @@ export function inWords<T>(path: string, act: () => T): T {
   }
 }
 
+/** What SQLite keeps beside a file, by the ends of their names. */
+const BESIDE = ["-journal", "-wal", "-shm"];
+
+/**
+ * Refuses a registry with a link beside it: SQLite would write through it. The registry itself is where a person says, a link
+ * too; those are beside what it leads to.
+ * @throws PareError naming the link.
+ */
+export function refuseLinksBeside(path: string): void {
+  const real = unlessRefused(() => realpathSync(path)) ?? path;
+  for (const end of BESIDE) {
+    if (unlessRefused(() => lstatSync(real + end))?.isSymbolicLink()) {
+      throw new PareError(`the registry of runs ${path}: ${real + end} is a link: expected a file of SQLite's or none`);
+    }
+  }
+}
+
+/** What a look at the disk gives; nothing where it refuses (SQLite then says why), or where who made the sandbox has looked. */
+function unlessRefused<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    const { code } = Object(error) as { code?: unknown };
+    if (typeof code === "string" || error instanceof Deno.errors.NotCapable) return undefined;
+    throw error;
+  }
+}
+
 /**
  * Opens a registry. For writing, it is created if it does not exist, and brought up to date.
  * @throws NoRegistry if it does not exist or is empty (to read).
  * @throws PareError if it is none, is damaged, comes from a newer Pare, or cannot be written.
  */
 export function openDatabase(path: string, mode: Mode): DatabaseSync {
+  refuseLinksBeside(path);
   if (mode === "write") {
     try {
       mkdirSync(dirname(path), { recursive: true });

@@ -6,6 +6,7 @@ import { listDirectory } from "../../src/checkpoint/listing.ts";
 import { salvage } from "../../src/checkpoint/salvage.ts";
 import { createWriter } from "../../src/checkpoint/writer.ts";
 import { PareError } from "../../src/errors.ts";
+import { Registry } from "../../src/run/registry.ts";
 import { Reach } from "../../scripts/sandbox.ts";
 import { copyDirectory, FIXTURES, names, temporary } from "./folders.ts";
 import { ggufFile, TINY, TINY_TENSORS } from "./gguf_file.ts";
@@ -190,6 +191,10 @@ Deno.test("a link beside a registry is refused: SQLite would write through it", 
     Deno.symlinkSync(at.secret, `${runs}${end}`);
     assertThrows(() => new Reach().registry(runs), PareError, `${runs}${end} is a link`);
     assertThrows(() => new Reach().readRegistry(runs), PareError, `${runs}${end} is a link`);
+    for (const mode of ["read", "write"] as const) {
+      assertThrows(() => Registry.open(runs, { mode }), PareError, `${runs}${end} is a link`);
+    }
     Deno.removeSync(`${runs}${end}`);
   }
+  assertEquals([Deno.readTextFileSync(at.secret), names(at.path)], ["precious", ["m", "secret"]]);
 });
