@@ -139,7 +139,14 @@ Deno.test("CSV has numbers in full, quotes what must be quoted, and starts no fo
 });
 
 Deno.test("times, memory and differences are in one unit, and what rounds to nothing is none", () => {
-  assertEquals([59.96, 61, 3599.6, 7260].map(seconds), ["1 min 0 s", "1 min 1 s", "1 h 0 min", "2 h 1 min"]);
+  assertEquals([0.00824, 2.04, 59.96, 61, 3599.6, 7260].map(seconds), [
+    "0.0082 s",
+    "2.0 s",
+    "1 min 0 s",
+    "1 min 1 s",
+    "1 h 0 min",
+    "2 h 1 min",
+  ]);
   assertEquals([2 ** 20, 1023 * 2 ** 20, 1.5 * 2 ** 30].map(memory), ["1 MiB", "1023 MiB", "1.5 GiB"]);
   assertEquals([delta(30, 31.5), delta(2, 1), delta(1, 1), delta(undefined, 1)], ["+1.5", "-1", "±0", undefined]);
 });

@@ -191,7 +191,7 @@ testPage(
     await page.getByText("The same in numbers").click();
     const rows = await rowsOf(page, "Linears");
     assertEquals(rows.map(([name]) => name), [...NAMES]);
-    assertMatch(rows[0].join(), /576,1536,50.0 %,1.23 %,diagonal,0.3 s/);
+    assertMatch(rows[0].join(), /576,1536,50.0 %,1.23 %,diagonal,0.25 s/);
     await page.getByRole("gridcell").first().click();
     await page.getByText("inputs →").waitFor();
     await page.getByText("outputs →").waitFor();

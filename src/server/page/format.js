@@ -37,9 +37,10 @@ export const time = (iso) =>
 export const secondsOf = ({ startedAt, finishedAt }) =>
   Math.max(0, ((finishedAt ? Date.parse(finishedAt) : now()) - Date.parse(startedAt)) / 1000);
 
-/** Seconds, minutes, hours. */
+/** Seconds, minutes, hours; of less than a second two digits that say something. */
 export function seconds(count) {
   if (!known(count)) return UNKNOWN;
+  if (count < 1) return `${+count.toPrecision(2)} s`;
   if (count < 59.95) return `${count.toFixed(1)} s`;
   const whole = Math.round(count), minutes = Math.floor(whole / 60);
   return minutes < 60 ? `${minutes} min ${whole % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;

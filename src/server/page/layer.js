@@ -1,7 +1,7 @@
 /** One linear: its numbers, how its scores and weights are distributed, and where the removed weights stand. */
 import { get, hasToken, runPath } from "./api.js";
 import { make, makeFacts } from "./dom.js";
-import { digits, error, percent } from "./format.js";
+import { digits, error, percent, seconds as inWords } from "./format.js";
 import { drawHistogram } from "./histogram.js";
 
 /** A byte of a density map where everything was removed. */
@@ -53,7 +53,7 @@ export async function showLayer(here, id, { name }, signal) {
       sparsity: `${percent(sparsity)} (${zeros.toLocaleString("en")} zeros)`,
       "output error": outputError === undefined ? undefined : `${error(outputError)} (from the ${outputErrorFrom})`,
       damping: damping === undefined ? undefined : digits(damping),
-      time: `${digits(seconds)} s`,
+      time: inWords(seconds),
       mask: make("span.id", {}, layer.maskSha256),
       weight: make("span.id", {}, layer.weightSha256),
     }),

@@ -29,8 +29,13 @@ function measuredOf(headline) {
   if (!headline) return ["–", undefined];
   const { perplexity, of, name, evaluation: { description, sequences, seqlen } } = headline;
   return [
-    of > 1 ? [`${digits(perplexity)} `, make("span.faint", {}, `(${name}, best of ${of})`)] : digits(perplexity),
-    `${description}, ${sequences} x ${seqlen}`,
+    of > 1
+      ? [
+        `${digits(perplexity)} `,
+        make("span.faint", {}, `(${name.replaceAll(" ", "\u00a0")}, best\u00a0of\u00a0${of})`),
+      ]
+      : digits(perplexity),
+    `${description}, ${sequences}\u00a0x\u00a0${seqlen}`,
   ];
 }
 
