@@ -1,12 +1,15 @@
 /** What the dashboard's pages are made of, without a browser: names, measurements, choices, numbers, files. */
 import { assert, assertEquals } from "@std/assert";
+import { commandLine } from "../../src/run/command.ts";
 import type { Corpus, RunRecord } from "../../src/run/record.ts";
+import { commandOf } from "../../src/server/page/command.js";
 import { toCsv, toJson } from "../../src/server/page/download.js";
 import { addressOf, choose, readChoice } from "../../src/server/page/filter.js";
 import { delta, memory, seconds } from "../../src/server/page/format.js";
 import { scaleOf } from "../../src/server/page/heatmap.js";
 import { headlines, measurements, protocolOf } from "../../src/server/page/measured.js";
 import { nameOf, namesOf } from "../../src/server/page/names.js";
+import { fc } from "../fuzz/seed.ts";
 import { manifest } from "../run/runs.ts";
 
 const TEXT: Corpus = { description: "wikitext2 test", sequences: 4, seqlen: 256, sha256: "12".repeat(32) };
@@ -48,6 +51,13 @@ Deno.test("no two runs are called the same: what differs in their plans tells th
     "wanda 60 %",
   ]);
   assertEquals(namesOf([runOf("1", { name: "mine" }), runOf("2")]), ["mine", "wanda 50 %"]);
+});
+
+Deno.test("the command that is copied is the one that the library writes, whatever stands in its arguments", () => {
+  fc.assert(fc.property(fc.array(fc.string({ unit: "grapheme" })), (args) => {
+    const run = runOf("1"), manifest = { ...run.manifest, args };
+    assertEquals(commandOf({ ...run, manifest }), commandLine(manifest));
+  }));
 });
 
 Deno.test("one text in windows of another length or number is another protocol", () => {

@@ -26,11 +26,15 @@ export function toJson({ heads, rows }) {
 
 const FORMS = [["CSV", "text/csv", toCsv], ["JSON", "application/json", toJson]];
 
+/** Milliseconds until a file that was given to the browser is forgotten here. */
+const KEPT = 10_000;
+
 /** Gives the browser a file to keep. */
 function save(name, type, text) {
   const address = URL.createObjectURL(new Blob([text], { type }));
   make("a", { href: address, download: name }).click();
-  URL.revokeObjectURL(address);
+  // Browsers begin to read it when this is over.
+  setTimeout(() => URL.revokeObjectURL(address), KEPT);
 }
 
 /** The buttons that save a table; `read()` gives its `heads` and `rows` as they are then. */

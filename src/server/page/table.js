@@ -23,7 +23,7 @@ function valueOf(content) {
  */
 export function makeTable(caption, heads, rows, kind = "") {
   const texts = heads.map((head) => head?.textContent ?? head),
-    data = texts.keys().filter((at) => at === 0 || texts[at]).toArray();
+    data = [...texts.keys()].filter((at) => at === 0 || texts[at]);
   return make(
     "div",
     {},
