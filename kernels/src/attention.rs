@@ -153,6 +153,9 @@ pub unsafe fn attention(
             slope(scores, *slopes.add(head), query - from, seen - from);
         }
         let sums = softmax(scores, query - from, seen - from, window);
+        if !slopes.is_null() {
+            forget(scores, (seen - from) * COLS);
+        }
         for d in (0..dim).step_by(ROWS) {
             for key in (from..seen).step_by(DEPTH) {
                 tile::column(
@@ -180,6 +183,20 @@ unsafe fn slope(scores: *mut f32, slope: f32, query: usize, seen: usize) {
             let at = scores.add(key * COLS + half * 4);
             F32x4::load(at).add(F32x4::splat(key as f32).sub(queries).mul(slope)).store(at);
         }
+    }
+}
+
+/// Weights below this are 0 where scores have slopes: of a sum of 1 or more they are nothing, and their products with values
+/// would be subnormal numbers, which the processor takes a hundred times as long for (13 times the attention of 2048 tokens).
+const LEAST: f32 = 7.888_609e-31; // 2^-100
+
+/// Makes 0 of weights below [`LEAST`].
+#[inline(never)]
+unsafe fn forget(weights: *mut f32, n: usize) {
+    let least = F32x4::splat(LEAST);
+    for i in (0..n).step_by(4) {
+        let weight = F32x4::load(weights.add(i));
+        weight.bits().and(weight.above(least)).floats().store(weights.add(i));
     }
 }
 
@@ -330,5 +347,12 @@ mod tests {
         check(2, 37, 2, 1, 6, Kind { cap: 0.3, ..PLAIN });
         check(2, 37, 4, 2, 6, Kind { sloped: true, ..PLAIN });
         check(1, 70, 2, 2, 8, Kind { window: 11, cap: 2.0, sloped: true });
+    }
+
+    #[test]
+    fn weights_that_count_for_nothing_are_forgotten() {
+        let mut weights = [1.0, 1e-30, 1e-31, f32::MIN_POSITIVE, 0.0, 0.5, 2e-38, 1.0];
+        unsafe { forget(weights.as_mut_ptr(), 8) }
+        assert_eq!(weights, [1.0, 1e-30, 0.0, 0.0, 0.0, 0.5, 0.0, 1.0]);
     }
 }
