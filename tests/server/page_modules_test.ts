@@ -86,6 +86,27 @@ Deno.test("a perplexity is of the run that made the model, wherever it was measu
   ]);
 });
 
+Deno.test("a model that was moved since is known by its weights, and another one by none", () => {
+  const file = (path: string, sha256: string) => ({ path, bytes: 1, sha256: sha256.repeat(32) });
+  const pruneOf = (id: string, sha256: string) => {
+    const run = runOf(id, { out: `/work/${id}` });
+    return {
+      ...run,
+      manifest: { ...run.manifest, outputs: [file("model.safetensors", sha256), file("config.json", "00")] },
+    };
+  };
+  const evaluated = (sha256: string) => {
+    const run = runOf("9", { perplexities: [{ label: "pruned", perplexity: 30, evaluation: TEXT }] });
+    const plan = { ...run.manifest.plan, kind: "eval" as const, model: { name: "moved", sha256: "ee".repeat(32) } };
+    const inputs = [file("/else/where/config.json", "00"), file("/else/where/model.safetensors", sha256)];
+    return { ...run, manifest: { ...run.manifest, inputs, plan } };
+  };
+  const makers = (sha256: string) =>
+    measurements([evaluated(sha256), pruneOf("2", "bb"), pruneOf("1", "aa")])
+      .filter(({ dense }: { dense: boolean }) => !dense).map(({ id }: { id: string }) => id);
+  assertEquals([makers("aa"), makers("bb"), makers("cc")], [["1"], ["2"], []]);
+});
+
 Deno.test("a comparison's headline is the best that was pruned, not what came last or the dense model", () => {
   const perplexities = Object.entries({
     dense: 20,

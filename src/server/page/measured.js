@@ -18,17 +18,24 @@ function folderOf(path, directory) {
   return whole.slice(0, Math.max(whole.lastIndexOf("/"), whole.lastIndexOf("\\")));
 }
 
-/** Finds the run whose result another one read: of those that wrote there before it, the last. */
+/** One text for the weights that a run wrote or read; nothing where they are not known. */
+const weightsOf = (files = []) =>
+  files.filter(({ path }) => path.endsWith(".safetensors")).map(({ sha256 }) => sha256).sort().join() || undefined;
+
+/**
+ * Finds the run whose result another one read: of those that wrote the same weights, or wrote where it read, the last one
+ * before it.
+ */
 function makersOf(runs) {
-  const byOut = Map.groupBy(
-    runs.filter(({ out, manifest }) => out && manifest.plan.kind === "prune"),
-    ({ out }) => out,
-  );
+  const makers = runs.filter(({ manifest }) => manifest.plan.kind === "prune");
+  const byOut = Map.groupBy(makers.filter(({ out }) => out), ({ out }) => out);
+  const byWeights = Map.groupBy(makers, ({ manifest }) => weightsOf(manifest.outputs));
   return ({ startedAt, manifest: { inputs, directory } }) => {
-    const folders = new Set(inputs.map(({ path }) => folderOf(path, directory)));
-    const before = [...folders].flatMap((folder) => byOut.get(folder) ?? [])
+    const folders = new Set(inputs.map(({ path }) => folderOf(path, directory))), weights = weightsOf(inputs);
+    const places = [...folders].map((folder) => byOut.get(folder));
+    const found = [weights && byWeights.get(weights), ...places].flatMap((some) => some ?? [])
       .filter((one) => one.startedAt < startedAt);
-    return before.sort((a, b) => b.startedAt.localeCompare(a.startedAt)).at(0);
+    return found.sort((a, b) => b.startedAt.localeCompare(a.startedAt)).at(0);
   };
 }
 
