@@ -21,6 +21,7 @@ import type { PerplexityRecord } from "../src/run/record.ts";
 import { corpusOf, describeRun, labelsOf, Recorder } from "./record.ts";
 import { Reach } from "./sandbox.ts";
 import { blockPosition, defaultSeqlen, fetching, isFile } from "./shared.ts";
+import { insteadOf, UNSEEN } from "../src/errors.ts";
 
 /** The flags as they are given, and what the launcher has found: files by their paths. */
 type Given = Values<typeof evalCommand.flags> & {
@@ -41,7 +42,8 @@ async function addToCard(model: string, perplexities: readonly PerplexityRecord[
     disk.rename(next, path);
     await disk.sync(model);
   } catch (error) {
-    await Deno.remove(next).catch(() => {});
+    await Deno.remove(next).catch(insteadOf(UNSEEN, undefined)); // else it is told why
+    if (Object(error).code === undefined && !(error instanceof PareError)) throw error;
     throw new PareError(`--card: ${path}: ${(error as Error).message}`, { cause: error });
   }
 }

@@ -9,7 +9,7 @@ import type { Values } from "../src/cli/flags.ts";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { table } from "../src/cli/table.ts";
 import { showBytes, showCount, showShare } from "../src/cli/units.ts";
-import { PareError } from "../src/errors.ts";
+import { insteadOf, PareError } from "../src/errors.ts";
 import { linearsOf } from "../src/model/layers.ts";
 import { checkTensors, parseConfig } from "../src/model/read.ts";
 import type { Linear, ModelSpec } from "../src/model/spec.ts";
@@ -50,7 +50,7 @@ async function open(model: string, { terminal }: Context): Promise<Model> {
     };
   } catch (error) {
     if (!(error instanceof PareError)) throw error;
-    const remains = await salvage(model).catch(() => undefined);
+    const remains = await salvage(model).catch(insteadOf([PareError], undefined));
     if (!remains?.config && !remains?.tensors.size) throw error;
     return { ...remains, problems: [...new Set([error.message, ...remains.problems])] };
   }

@@ -24,6 +24,7 @@ import {
   workshopOf,
 } from "../src/mod.ts";
 import { NO_RUNS } from "./record.ts";
+import { isExpected, UNSEEN } from "../src/errors.ts";
 
 /** Pare's own files: the modules, the kernels, the shaders, the sample. */
 const PARE = fileURLToPath(new URL("..", import.meta.url));
@@ -170,7 +171,8 @@ function names(path: string): string[] {
   while (true) {
     try {
       return [...new Set([absolute, join(Deno.realPathSync(there), rest)])];
-    } catch {
+    } catch (error) {
+      if (!isExpected(error, UNSEEN)) throw error;
       if (dirname(there) === there) return [absolute];
       rest = join(basename(there), rest);
       there = dirname(there);

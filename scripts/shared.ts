@@ -2,6 +2,7 @@
 import type { Context } from "../src/cli/run.ts";
 import type { Position } from "../src/cli/progress.ts";
 import { DEFAULT_SEQLEN, type FetchOptions, type HubProgress, type ModelSpec, type Progress } from "../src/mod.ts";
+import { insteadOf, UNSEEN } from "../src/errors.ts";
 
 /** 2048, or the model's limit if that is less; never the 131072 that a config may claim. */
 export function defaultSeqlen(spec: ModelSpec): number {
@@ -10,12 +11,12 @@ export function defaultSeqlen(spec: ModelSpec): number {
 
 /** Whether there is anything at a path. */
 export function exists(path: string): Promise<boolean> {
-  return Deno.stat(path).then(() => true, () => false);
+  return Deno.stat(path).then(() => true, insteadOf(UNSEEN, false));
 }
 
 /** Whether a file is there. */
 export function isFile(path: string): Promise<boolean> {
-  return Deno.stat(path).then(({ isFile }) => isFile, () => false);
+  return Deno.stat(path).then(({ isFile }) => isFile, insteadOf(UNSEEN, false));
 }
 
 /** What a person cannot tell from a hang, in milliseconds. */

@@ -8,6 +8,7 @@
 import { resolve } from "node:path";
 import { joinReports, readReport, type Report, slowest } from "./test/report.ts";
 import { GRAPHICS_ENVIRONMENT } from "../src/cli/run.ts";
+import { insteadOf, UNSEEN } from "../src/errors.ts";
 
 /**
  * Folders of tests that mostly compute; all other tests mostly wait, for commands, connections and a browser. Each half
@@ -42,7 +43,7 @@ async function hasAdapter(env: Record<string, string>): Promise<boolean> {
 
 /** True on Debian, Ubuntu and what calls itself like them. */
 async function isDebian(): Promise<boolean> {
-  const release = await Deno.readTextFile("/etc/os-release").catch(() => "");
+  const release = await Deno.readTextFile("/etc/os-release").catch(insteadOf(UNSEEN, ""));
   return /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(release);
 }
 
@@ -62,7 +63,7 @@ async function installDriver(): Promise<void> {
 }
 
 async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
+  return await Deno.stat(path).then(() => true, insteadOf(UNSEEN, false));
 }
 
 const args = await userArgs();

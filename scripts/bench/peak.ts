@@ -100,7 +100,8 @@ function assemble({ rows, spread, unroll }: Form, relaxed: boolean): WebAssembly
 function assembleBest(form: Form): WebAssembly.Module {
   try {
     return assemble(form, true);
-  } catch {
+  } catch (error) {
+    if (!(error instanceof WebAssembly.CompileError)) throw error;
     return assemble(form, false);
   }
 }

@@ -3,6 +3,7 @@
  * brings its own runtime, its packages are in nobody's imports, and it can be measured in turn with Pare. Its first line
  * is a greeting: `{"name": "…"}`, or `{"missing": "…"}` where it cannot run here. The programs are in `tests/peers`.
  */
+import { insteadOf } from "../../src/errors.ts";
 
 const PEERS = new URL("../../tests/peers/", import.meta.url);
 
@@ -69,7 +70,7 @@ export class Peer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     // A child that has ended has closed its input already.
-    await this.#writer.close().catch(() => {});
+    await this.#writer.close().catch(insteadOf([TypeError, Deno.errors.BrokenPipe], undefined));
     await this.#reader.cancel();
     await this.#child.status;
   }

@@ -8,6 +8,7 @@ import { z } from "npm:zod@4.6.7";
 import { PareError } from "../errors.ts";
 import { appendToFile, replaceFile } from "./disk.ts";
 import { sha256 } from "./sha256.ts";
+import { systemCode } from "./system_error.ts";
 
 /** One finished step: what its owner wants to know of it, and the tensors that it wrote. */
 export interface Step {
@@ -71,7 +72,8 @@ export class Journal {
 function parseLine(line: string): unknown {
   try {
     return JSON.parse(line);
-  } catch {
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
     return undefined;
   }
 }
@@ -80,7 +82,9 @@ async function holds({ tensors }: Step, read: (tensor: string) => Promise<Uint8A
   for (const [name, digest] of Object.entries(tensors)) {
     try {
       if (sha256(await read(name)) !== digest) return false;
-    } catch {
+    } catch (error) {
+      // It is not there whole, or the system cannot read it: then it is written anew, and told if that fails, too.
+      if (!(error instanceof RangeError) && systemCode(error) === undefined) throw error;
       return false;
     }
   }

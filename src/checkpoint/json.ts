@@ -32,7 +32,8 @@ export function parseObject(bytes: Uint8Array, name: string): Record<string, unk
 export function decodeText(bytes: Uint8Array, name: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
     throw new PareError(`${name} is not UTF-8 text`);
   }
 }

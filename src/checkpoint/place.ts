@@ -17,7 +17,7 @@
 import { existsSync, lstatSync, mkdirSync, readdirSync, realpathSync, rmdirSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import process from "node:process";
-import { PareError } from "../errors.ts";
+import { isExpected, PareError, UNSEEN } from "../errors.ts";
 import { disk } from "./disk.ts";
 import { foreignTo, owned } from "./owned.ts";
 import { quote } from "./quote.ts";
@@ -273,7 +273,8 @@ export function firstMissing(directory: string): string | undefined {
   for (let path = directory; dirname(path) !== path; path = dirname(path)) {
     try {
       if (lstatSync(path, { throwIfNoEntry: false })) break;
-    } catch {
+    } catch (error) {
+      if (!isExpected(error, UNSEEN)) throw error;
       break;
     }
     missing = path;

@@ -2,8 +2,7 @@
  * What the operating system says, in the user's words. A full disk or a missing permission is something that a user
  * can mend, so it becomes a PareError naming the path; every other error is a bug and passes through untouched.
  */
-import { constants } from "node:os";
-import { PareError } from "../errors.ts";
+import { codeOf, PareError } from "../errors.ts";
 
 /** The codes of POSIX that a user can do something about. */
 const MEANING: Readonly<Record<string, string>> = {
@@ -29,14 +28,8 @@ const MEANING: Readonly<Record<string, string>> = {
 
 /** The POSIX code of an error that the operating system gave, such as `ENOSPC`; undefined for any other error. */
 export function systemCode(error: unknown): string | undefined {
-  const { code = numbered(error) } = Object(error) as { code?: unknown };
+  const code = codeOf(error);
   return typeof code === "string" && code in MEANING ? code : undefined;
-}
-
-/** Deno gives the common errors their code; of the others (EFBIG, EDQUOT) it only tells the system's number. */
-function numbered(error: unknown): string | undefined {
-  const number = Number(/\(os error (\d+)\)$/.exec(String(error))?.[1]);
-  return Object.entries(constants.errno).find(([, value]) => value === number)?.[0];
 }
 
 /**

@@ -13,7 +13,7 @@
  * launcher, however that ends.
  */
 import { TextLineStream } from "./lines.ts";
-import { PareError } from "../errors.ts";
+import { PareError, toldElsewhere } from "../errors.ts";
 import type { Context, Outcome } from "./context.ts";
 import { peakMemory, type Position } from "./terminal.ts";
 
@@ -106,7 +106,7 @@ export async function runSandboxed(
   const stdin = child.stdin.getWriter();
   // A process that has ended reads no more; how it ended is seen below.
   const tell = (message: ToWork) =>
-    stdin.write(new TextEncoder().encode(`${JSON.stringify(message)}\n`)).catch(() => {});
+    toldElsewhere(stdin.write(new TextEncoder().encode(`${JSON.stringify(message)}\n`)));
   signal.addEventListener("abort", () => tell({ abort: String(signal.reason?.message ?? signal.reason) }));
   tell({ module, values, args });
 

@@ -5,6 +5,7 @@
  */
 import process from "node:process";
 import { measure, type Position, progressBar, progressLine } from "./progress.ts";
+import { isExpected, UNSEEN } from "../errors.ts";
 
 export type { Position } from "./progress.ts";
 
@@ -56,8 +57,9 @@ export function peakMemory(pid = Deno.pid): number {
   try {
     const [, kibibytes] = /^VmHWM:\s+(\d+) kB$/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`)) ?? [];
     if (kibibytes) return Number(kibibytes) * 1024;
-  } catch {
-    // Another system, or a process that may not read there.
+  } catch (error) {
+    // Another system, a process that may not read there, or one that has ended.
+    if (!isExpected(error, [...UNSEEN, "ESRCH"])) throw error;
   }
   return process.resourceUsage().maxRSS * 1024;
 }

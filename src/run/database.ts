@@ -8,7 +8,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { dirname } from "node:path";
 import { lstatSync, mkdirSync, realpathSync, statSync } from "node:fs";
-import { PareError } from "../errors.ts";
+import { isExpected, PareError, UNSEEN } from "../errors.ts";
 import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
 
 /**
@@ -103,7 +103,8 @@ export function openDatabase(path: string, mode: Mode): DatabaseSync {
   if (mode === "write") {
     try {
       mkdirSync(dirname(path), { recursive: true });
-    } catch {
+    } catch (error) {
+      if (Object(error).code === undefined && !isExpected(error, UNSEEN)) throw error;
       // Then the file cannot be opened either, unless the directory is there and only may not be looked at.
     }
   }

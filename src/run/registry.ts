@@ -204,7 +204,8 @@ export class Registry extends RunReader implements Disposable {
           for (const id of this.#live.keys()) {
             this.file.run("UPDATE runs SET alive_at = ? WHERE id = ?", this.now(), id);
           }
-        } catch {
+        } catch (error) {
+          if (!(error instanceof PareError)) throw error;
           // No reason to end a run from a timer: what keeps the registry from this keeps it from the next result, too.
         }
       }, HEARTBEAT);

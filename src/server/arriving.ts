@@ -6,6 +6,7 @@ import { statSync } from "node:fs";
 import { NoRegistry } from "../run/database.ts";
 import { Registry } from "../run/registry.ts";
 import type { Source } from "./source.ts";
+import { isExpected, UNSEEN } from "../errors.ts";
 
 /** The runs at a path, whatever comes there or goes. */
 export class ArrivingRegistry implements Source, Disposable {
@@ -63,7 +64,8 @@ function identity(path: string): string | undefined {
   try {
     const found = statSync(path, { throwIfNoEntry: false });
     return found && `${found.dev} ${found.ino} ${found.birthtimeMs}`;
-  } catch {
+  } catch (error) {
+    if (!isExpected(error, UNSEEN)) throw error;
     return "no file"; // or one that may not be looked at: opening it says what is wrong
   }
 }

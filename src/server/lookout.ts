@@ -5,6 +5,7 @@
  */
 import type { RunStatus } from "../run/record.ts";
 import { requireRun, type Source } from "./source.ts";
+import { toldElsewhere } from "../errors.ts";
 
 /** Milliseconds between two looks at the log: a quarter of a second is soon enough for an eye. */
 const LOOK = 250;
@@ -144,7 +145,7 @@ export class Listener implements Disposable {
   fail(error: unknown): void {
     this.#news.reject(error);
     // Whoever is busy hears of it when it waits next; until then it is nobody's.
-    this.#news.promise.catch(() => {});
+    toldElsewhere(this.#news.promise);
   }
 
   /**

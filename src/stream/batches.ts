@@ -3,6 +3,7 @@
  * sequences, and which ones depends only on their lengths: results do not depend on the machine.
  */
 import { type Batch, countSequences, sequencesOf } from "../text/batch.ts";
+import { toldElsewhere } from "../errors.ts";
 
 /**
  * Tokens of a batch, unless one sequence alone is longer. Enough that a kernel's packing of the weights (once a batch)
@@ -36,7 +37,7 @@ export class Pace {
     const before = this.#before;
     this.#before = this.fence();
     // The failure of a fence that nobody comes to wait for is reported by the next read.
-    this.#before.catch(() => {});
+    toldElsewhere(this.#before);
     await before;
     this.signal?.throwIfAborted();
   }

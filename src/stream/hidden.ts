@@ -4,7 +4,7 @@
  */
 import { dirname } from "node:path";
 import type { Backend, Tensor } from "../backend/backend.ts";
-import { PareError } from "../errors.ts";
+import { ABSENT, insteadOf, PareError } from "../errors.ts";
 
 /** A batch's hidden states, lent for one step; disposing gives them back. */
 export interface Loan extends Disposable {
@@ -96,7 +96,7 @@ class Spooled implements HiddenStates {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.file.close();
-    await Deno.remove(this.path).catch(() => {});
+    await Deno.remove(this.path).catch(insteadOf(ABSENT, undefined)); // it has been, but for Windows
   }
 }
 
@@ -125,11 +125,11 @@ export async function openHiddenStates(
     const opening = Deno.open(path, { read: true, write: true, createNew: spool.file !== undefined });
     const file = await opening.catch(async (error) => {
       // One that was made and cannot be opened (too many files are open) stays on no disk; what is wrong is said below.
-      if (!spool.file) await Deno.remove(path).catch(() => {});
+      if (!spool.file) await Deno.remove(path).catch(insteadOf(["EBUSY", "EACCES", "EPERM"], undefined));
       throw error;
     });
     // The open file outlives its name, and no end of the process can leave it behind. Windows keeps it until it is closed.
-    await Deno.remove(path).catch(() => {});
+    await Deno.remove(path).catch(insteadOf(["EBUSY", "EACCES", "EPERM"], undefined));
     return new Spooled(backend, path, file);
   } catch (error) {
     throw new PareError(

@@ -90,7 +90,7 @@ export class Results implements AsyncDisposable {
 
   /** However the pass is left, nothing is written after it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#saving.catch(() => {}); // who waits for the results is told
+    await this.#saving.catch((_error) => {}); // who waits for the results is told
   }
 }
 

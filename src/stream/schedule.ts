@@ -6,6 +6,7 @@
 import type { Backend } from "../backend/backend.ts";
 import { Block, type TensorSource } from "../model/block.ts";
 import type { ModelSpec } from "../model/spec.ts";
+import { toldElsewhere } from "../errors.ts";
 
 /** What is done with a block whose weights are on the backend. */
 export interface Step {
@@ -51,6 +52,6 @@ export async function runSchedule(schedule: readonly BlockSchedule[], context: S
 
 /** The same promise; that it fails is no news if nobody waits for it any more. */
 export function unlessDropped<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => {});
+  toldElsewhere(promise);
   return promise;
 }

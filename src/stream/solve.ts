@@ -4,7 +4,7 @@
  * meanwhile, so that a GPU has the linears of one input to work on while the factor of the next is computed elsewhere.
  */
 import type { Backend, Tensor } from "../backend/backend.ts";
-import { PareError } from "../errors.ts";
+import { PareError, toldElsewhere } from "../errors.ts";
 import { magnitude } from "../method/magnitude.ts";
 import type { Input, Method, Solve } from "../method/method.ts";
 import type { Block } from "../model/block.ts";
@@ -53,7 +53,7 @@ class Laps {
 
   constructor(start: Promise<unknown>) {
     this.#before = start.then(() => performance.now());
-    this.#before.catch(() => {}); // whoever waits for a lap is told
+    toldElsewhere(this.#before); // whoever waits for a lap is told
   }
 
   /** Seconds from the event before to this one. */
@@ -61,7 +61,7 @@ class Laps {
     const before = this.#before, end = Promise.all([before, event]).then(() => performance.now());
     const seconds = Promise.all([before, end]).then(([from, to]) => (to - from) / 1000);
     this.#before = end;
-    for (const promise of [end, seconds]) promise.catch(() => {});
+    for (const promise of [end, seconds]) toldElsewhere(promise);
     return seconds;
   }
 }
@@ -84,13 +84,13 @@ export async function solveLinears(
   const start = (at: number) => {
     const scope = new DisposableStack(), method = methodFor(task, groups[at], observation);
     const ready = makeReady(task, method, groups[at], observation, sequences, held, scope);
-    ready.catch(() => scope.dispose());
+    ready.catch((_error) => scope.dispose()); // whoever waits is told
     return { scope, method, ready, seconds: laps.lap(ready) };
   };
   let next = start(0);
   // However this is left, what is under way comes to its end and is freed.
   await using _ = {
-    [Symbol.asyncDispose]: () => next.ready.then(() => {}, () => {}).finally(() => next.scope.dispose()),
+    [Symbol.asyncDispose]: () => next.ready.then(() => {}, (_error) => {}).finally(() => next.scope.dispose()),
   };
   for (const [at, group] of groups.entries()) {
     const { scope, method, ready, seconds } = next;
@@ -134,8 +134,7 @@ function methodFor({ method }: Task, [linear]: readonly Linear[], observation: O
 /** The sum of two times; whoever waits for it is told of a failure. */
 function sum(one: Promise<number>, other: Promise<number>): Promise<number> {
   const both = Promise.all([one, other]).then(([one, other]) => one + other);
-  both.catch(() => {});
-  return both;
+  return toldElsewhere(both);
 }
 
 async function makeReady(

@@ -3,7 +3,7 @@
  * to its end, and a run in its sandbox cannot reach it; so it is kept in a file until this process ends. What it is shows by
  * its first bytes, since it has no name with an ending.
  */
-import { PareError } from "../errors.ts";
+import { insteadOf, PareError, UNSEEN } from "../errors.ts";
 import { systemError } from "../checkpoint/system_error.ts";
 
 /** What stdin is called on command lines. */
@@ -23,7 +23,7 @@ export function isStdin(corpus: string): boolean {
 /** Whether a corpus comes by a pipe. */
 export async function isPiped(corpus: string): Promise<boolean> {
   // What cannot be looked at is no pipe: whoever opens it says why.
-  return isStdin(corpus) || await Deno.stat(corpus).then(({ isFifo }) => isFifo ?? false, () => false);
+  return isStdin(corpus) || await Deno.stat(corpus).then(({ isFifo }) => isFifo ?? false, insteadOf(UNSEEN, false));
 }
 
 /** Stdin comes once in a process, whoever asks for it. */
@@ -90,7 +90,8 @@ function endingOf(head: Uint8Array, length: number): ".safetensors" | ".jsonl.gz
   if (rest === undefined && length > head.length) return line.startsWith("{") ? ".jsonl" : ".txt";
   try {
     return typeof JSON.parse(line)?.text === "string" ? ".jsonl" : ".txt";
-  } catch {
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
     return ".txt"; // prose is not JSON
   }
 }

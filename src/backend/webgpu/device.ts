@@ -5,7 +5,7 @@
  *
  * Errors of WebGPU arrive late and elsewhere. The first one is kept, and the next read throws it.
  */
-import { PareError } from "../../errors.ts";
+import { PareError, toldElsewhere } from "../../errors.ts";
 import { BufferPool } from "./pool.ts";
 import { type ShaderName, SHADERS } from "./shaders.ts";
 import { type Range, stage, unstage } from "./staging.ts";
@@ -105,7 +105,7 @@ export class Device {
       this.#fail(new PareError(`the GPU was lost (${firstLine(message) || reason || "no reason given"})`));
       throw this.#failure;
     });
-    this.#lost.catch(() => {}); // whoever reads races against it
+    toldElsewhere(this.#lost); // whoever reads races against it
   }
 
   #fail(error: Error): void {
@@ -231,7 +231,7 @@ export class Device {
       await Promise.race([done, this.#lost]);
     } catch (error) {
       // A lost device refuses first and says that it is lost later.
-      if (!this.#failure) await Promise.race([this.#lost, delay(LATE)]).catch(() => {});
+      if (!this.#failure) await Promise.race([this.#lost, delay(LATE)]).catch((_error) => {}); // the failure, noted
       throw this.#failure ?? error;
     }
     if (this.#failure) throw this.#failure;

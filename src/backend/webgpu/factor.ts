@@ -27,7 +27,7 @@ export class Host implements AsyncDisposable {
   /** Ends its workers. */
   async [Symbol.asyncDispose](): Promise<void> {
     // One that could not be opened has none; whoever asked for a factor was told why.
-    const host = await this.#opened?.catch(() => undefined);
+    const host = await this.#opened?.catch((_error) => undefined);
     await host?.[Symbol.asyncDispose]();
   }
 }

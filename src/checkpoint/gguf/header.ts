@@ -129,7 +129,8 @@ class Cursor {
     const at = this.skip(length, what);
     try {
       return this.#text.decode(this.bytes.subarray(at, at + length));
-    } catch {
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
       throw this.wrong(`${what} is not UTF-8 text`);
     }
   }

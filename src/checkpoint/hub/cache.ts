@@ -13,7 +13,7 @@
 import { copyFile, mkdir, readFile, realpath, rm, stat, statfs, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { getHFHubCachePath, getRepoFolderName } from "npm:@huggingface/hub@2.17.5";
-import { PareError } from "../../errors.ts";
+import { insteadOf, PareError, UNSEEN } from "../../errors.ts";
 import { removeLink } from "../disk.ts";
 import { systemCode, systemError } from "../system_error.ts";
 import { incompleteOf } from "./download.ts";
@@ -53,7 +53,7 @@ export class RepositoryCache {
     for (const { digest, size } of new Map(files.map((file) => [file.digest, file])).values()) {
       if (await exists(this.blob(digest))) continue;
       missing += size -
-        await stat(incompleteOf(this.blob(digest))).then((found) => Math.min(found.size, size), () => 0);
+        await stat(incompleteOf(this.blob(digest))).then((found) => Math.min(found.size, size), insteadOf(UNSEEN, 0));
     }
     const room = await freeBytes(this.#root);
     if (missing <= room) return;
@@ -64,7 +64,7 @@ export class RepositoryCache {
   /** The commit that a revision was at when it was last fetched whole; undefined if it never was. */
   async commit(revision: string): Promise<string | undefined> {
     if (COMMIT.test(revision)) return revision;
-    const commit = (await readFile(join(this.#folder, "refs", revision), "utf8").catch(() => "")).trim();
+    const commit = (await readFile(join(this.#folder, "refs", revision), "utf8").catch(insteadOf(UNSEEN, ""))).trim();
     return COMMIT.test(commit) ? commit : undefined;
   }
 
@@ -146,13 +146,15 @@ async function writing<T>(path: string, work: () => Promise<T>): Promise<T> {
 
 /** Whether a file is there; a link to nothing is not. */
 export function exists(path: string): Promise<boolean> {
-  return stat(path).then(() => true, () => false);
+  return stat(path).then(() => true, insteadOf(UNSEEN, false));
 }
 
 /** Bytes that are free where a path is, or will be; infinitely many if the file system does not tell. */
 async function freeBytes(path: string): Promise<number> {
   if (!await exists(path) && dirname(path) !== path) return await freeBytes(dirname(path));
   // A library's host may not have allowed to ask; what does not fit is then found while it is written.
-  const { bavail, bsize, blocks } = await statfs(path).catch(() => ({ bavail: 0, bsize: 0, blocks: 0 }));
+  const { bavail, bsize, blocks } = await statfs(path).catch(
+    insteadOf([...UNSEEN, "ENOSYS"], { bavail: 0, bsize: 0, blocks: 0 }),
+  );
   return blocks > 0 ? bavail * bsize : Infinity;
 }

@@ -10,7 +10,7 @@ import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { HUB_URL } from "npm:@huggingface/hub@2.17.5";
-import { PareError } from "../../errors.ts";
+import { insteadOf, PareError, UNSEEN } from "../../errors.ts";
 import type { Repository } from "./repository.ts";
 import { retryAfter } from "./retry_after.ts";
 import { Watch } from "./watch.ts";
@@ -216,6 +216,6 @@ async function readToken(): Promise<string | undefined> {
   const home = Deno.env.get("HF_HOME") ??
     join(Deno.env.get("XDG_CACHE_HOME") ?? join(homedir(), ".cache"), "huggingface");
   const path = Deno.env.get("HF_TOKEN_PATH") ?? join(home, "token");
-  const token = Deno.env.get("HF_TOKEN") ?? await readFile(path, "utf8").catch(() => "");
+  const token = Deno.env.get("HF_TOKEN") ?? await readFile(path, "utf8").catch(insteadOf(UNSEEN, ""));
   return token.trim() || undefined;
 }
