@@ -74,13 +74,16 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   const calibration = !calibrated ? undefined : await calibrate(values, checkpoint, spec, context);
   await using backend = await openBackend(values.backend, { workers: values.workers });
   const spool = { always: values.spool !== undefined, file: given.spoolFile };
-  const plan = await planPrune(backend, checkpoint, spec, targets, {
+  const planned = await planPrune(backend, checkpoint, spec, targets, {
     method,
     calibration: method.statistic === "none" ? undefined : calibration,
     spool,
     trueSequential: values.trueSequential,
     outliers: owl ? calibration : undefined,
+    held: () => Deno.memoryUsage().rss,
   });
+  // Whatever comes, the text has been tokenized already.
+  const plan = { ...planned, peakBytes: Math.max(planned.peakBytes, await context.peakMemory()) };
   const json = {
     model: checkpoint.path,
     method: method.name,

@@ -4,6 +4,7 @@
  */
 import { type Backend, BYTES } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { PIECE } from "../checkpoint/ranges.ts";
 import type { Method } from "../method/method.ts";
 import { tokenFlops } from "../model/cost.ts";
 import {
@@ -42,6 +43,12 @@ export interface Plan {
   readonly seconds: number;
 }
 
+/**
+ * What a pass takes besides its tensors: code that is compiled on the way, the workers' scratch, what is drawn of each linear.
+ * The peak of runs on two models with 2 and 8 workers was 9 to 22 MiB above the sum of the rest.
+ */
+const OVERHEAD_BYTES = 24 * 2 ** 20;
+
 /** What Deno with its loaded modules and one worker each core holds before any model, measured: 110 to 130 MB. */
 const PROCESS_BYTES = 130e6;
 
@@ -77,6 +84,11 @@ export interface PlanOptions {
   readonly trueSequential?: boolean;
   /** The sequences of a dense pass before, that counts outliers. */
   readonly outliers?: Batch;
+  /**
+   * Bytes that the process holds before the pass, asked once its backend has been tried: it depends on the number of workers,
+   * and on the text that was tokenized. Default: that of two workers and a small tokenizer.
+   */
+  readonly held?: () => number;
 }
 
 /** Operations of SparseGPT's solve: the sums of xᵀx, the factors, and for each linear its elimination and its error. */
@@ -95,13 +107,13 @@ function solveFlops(spec: ModelSpec, targets: Targets, tokens: number): number {
 }
 
 /** Bytes of the sums of xᵀx that are there together (two numbers each), and of the largest Hessian and its factor. */
-function solveBytes(block: BlockSpec): number {
+function solveBytes(block: BlockSpec): { readonly sums: number; readonly largest: number } {
   const groups = inputGroups(block), side = ([{ cols }]: (typeof groups)[number]) => cols;
   const isExpert = ([{ role }]: (typeof groups)[number]) => role.includes("*");
   const sums = (some: typeof groups) => some.reduce((sum, group) => sum + 2 * side(group) ** 2, 0);
   const perExpert = expertsOf(block) ? sums(groups.filter(isExpert)) / expertsOf(block)!.experts.length : 0;
   const most = Math.max(...groups.map(side));
-  return 4 * (Math.max(sums(groups.filter((group) => !isExpert(group))), perExpert) + 2 * most ** 2);
+  return { sums: 4 * Math.max(sums(groups.filter((group) => !isExpert(group))), perExpert), largest: 8 * most ** 2 };
 }
 
 /** Plans a run of {@linkcode prune}. */
@@ -112,7 +124,8 @@ export async function planPrune(
   targets: Targets,
   options: PlanOptions,
 ): Promise<Plan> {
-  const { method, calibration, outliers, spool = {} } = options, solves = method.statistic === "gram";
+  const { method, calibration, outliers, spool = {}, held = () => PROCESS_BYTES } = options,
+    solves = method.statistic === "gram";
   const linears = [...targets.values()].flat(), last = Math.max(...targets.keys());
   const weights = linears.reduce((sum, { rows, cols }) => sum + rows * cols, 0);
   const bytesOf = (tensors: readonly TensorSpec[]) =>
@@ -135,8 +148,11 @@ export async function planPrune(
     3 * bytesOf(residentTensors(block)) +
     2 * Math.max(0, ...expertsOf(block)?.experts.map((e) => bytesOf(expertTensors(e))) ?? [])
   );
-  const peakBytes = PROCESS_BYTES + resident + activations + (spooled ? 0 : hiddenBytes) +
-    (solves ? most(solveBytes) : 0);
+  // Activations are gone when a Hessian is factored, and two of the three when the rest of the model is copied, in pieces.
+  const solve = (of: "sums" | "largest") => solves ? most((block) => solveBytes(block)[of]) : 0;
+  const copied = [...checkpoint.tensors.values()].reduce((most, { bytes }) => Math.max(most, bytes), 0);
+  const passBytes = OVERHEAD_BYTES + Math.max(resident, resident / 3 + 2 * Math.min(PIECE, copied)) + solve("sums") +
+    Math.max(activations, solve("largest")) + (spooled ? 0 : hiddenBytes);
 
   // A walk that only observes ends at the last input.
   const observe = (length: number) => (block: BlockSpec) => tokenFlops(block, length, inputGroups(block).at(-1)!);
@@ -155,5 +171,6 @@ export async function planPrune(
   }
   const written = [...checkpoint.tensors.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   const seconds = written / WRITE_RATE + (flops ? flops / await measureRate(backend) : 0);
+  const peakBytes = held() + passBytes;
   return { linears: linears.length, weights, readBytes, hiddenBytes, spooled, peakBytes, flops, seconds };
 }

@@ -72,6 +72,18 @@ Deno.test("the plan says whether hidden states go to a file, and then they are n
   assertEquals([(await plan(most)).spooled, (await plan(most + 1)).spooled], [false, true]);
 });
 
+Deno.test("the peak memory is what the process holds by then and what the pass adds, and that is more for a Hessian", async () => {
+  await using watched = await watch("tiny-qwen2");
+  const plan = (name: string, held: number) => {
+    const { method, spec, targets } = requested(watched, name, {}), calibration = randomTokens(2, 8, 128);
+    return planPrune(QUICK, watched.checkpoint, spec, targets, { method, calibration, held: () => held });
+  };
+  const [little, much, solves] = [await plan("wanda", 1e8), await plan("wanda", 3e8), await plan("sparsegpt", 1e8)];
+  assertEquals(much.peakBytes - little.peakBytes, 2e8);
+  assertGreater(solves.peakBytes, little.peakBytes);
+  assertGreater(little.peakBytes, 1e8);
+});
+
 Deno.test("floating-point operations are counted as the pass does them", async () => {
   await using watched = await watch("tiny-qwen2");
   const { method, spec, targets } = requested(watched, "wanda", { blocks: "0-1" });
