@@ -56,6 +56,15 @@ function calibrate(
   });
 }
 
+/** What the modules hold of the heap, and what of the rest the pass still finds taken: it is a tokenizer's garbage, if any. */
+const LIVE_HEAP = 20 * 2 ** 20, STAYING = 0.5;
+
+/** Bytes that this process will go on holding. */
+function heldMemory(): number {
+  const { rss, heapUsed } = Deno.memoryUsage();
+  return rss - (1 - STAYING) * Math.max(0, heapUsed - LIVE_HEAP);
+}
+
 /** What stands in a journal: a block's records, or the outliers that OWL shares out sparsity by. */
 type Entry = { readonly linears: readonly LinearRecord[] } | { readonly ratios: readonly number[] };
 
@@ -80,7 +89,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     spool,
     trueSequential: values.trueSequential,
     outliers: owl ? calibration : undefined,
-    held: () => Deno.memoryUsage().rss,
+    held: heldMemory,
   });
   // Whatever comes, the text has been tokenized already.
   const plan = { ...planned, peakBytes: Math.max(planned.peakBytes, await context.peakMemory()) };
