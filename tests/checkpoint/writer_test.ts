@@ -5,7 +5,8 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { basename } from "node:path";
 import { openDirectory } from "../../src/checkpoint/directory.ts";
-import { createWriter } from "../../src/checkpoint/writer.ts";
+import { sha256 } from "../../src/checkpoint/sha256.ts";
+import { createWriter, type WrittenFile } from "../../src/checkpoint/writer.ts";
 import { PareError } from "../../src/errors.ts";
 import { copyDirectory, FIXTURES, names, snapshot, temporary } from "./folders.ts";
 
@@ -40,6 +41,25 @@ Deno.test("only the given tensors change, whatever their order", async () => {
   for (const [name, bytes] of after) {
     assertEquals(bytes, order.includes(name) ? new Uint8Array(bytes.length) : before.get(name), name);
   }
+});
+
+Deno.test("a text may tell the hash of every file that was written, as it then stands there", async () => {
+  using folder = temporary();
+  const out = `${folder.path}/out`;
+  await using checkpoint = await openDirectory(`${FIXTURES}/tiny-mistral`);
+  await using writer = await createWriter(checkpoint, out);
+  await writer.write(
+    "model.embed_tokens.weight",
+    new Uint8Array(checkpoint.tensors.get("model.embed_tokens.weight")!.bytes),
+  );
+  let told: readonly WrittenFile[] = [];
+  await writer.finish((written) => ({ "list.json": JSON.stringify(told = written) }));
+  assertEquals(JSON.parse(Deno.readTextFileSync(`${out}/list.json`)), told);
+  const there = names(out).filter((name) => name !== "list.json").map((path) => {
+    const bytes = Deno.readFileSync(`${out}/${path}`);
+    return { path, bytes: bytes.length, sha256: sha256(bytes) };
+  });
+  assertEquals(told.toSorted((a, b) => a.path < b.path ? -1 : 1), there.toSorted((a, b) => a.path < b.path ? -1 : 1));
 });
 
 Deno.test("weights in other formats and subdirectories stay behind, licence and tokenizer go along", async () => {
