@@ -241,7 +241,9 @@ export async function showRuns(here, signal, query) {
     older.hidden = found.length <= shown && next === undefined;
     clear.hidden = !isFiltered(choice);
     count.textContent = [
-      `${found.length === runs.size ? "" : `${found.length} of `}${runs.size}${next ? " or more" : ""} runs`,
+      `${found.length === runs.size ? "" : `${found.length} of `}${runs.size}${next ? " or more" : ""} ${
+        runs.size === 1 ? "run" : "runs"
+      }`,
       ...listed.length < found.length ? [`${listed.length} shown`] : [],
     ].join(", ");
     list.hidden = runs.size === 0;
