@@ -20,6 +20,7 @@ import {
   readSpec,
   release,
   reserve,
+  tensorNames,
 } from "../src/mod.ts";
 import { plotSamples, plotSparsity } from "../src/report/plot.ts";
 import { type Comparison, type Row, samplePoint } from "../src/report/results.ts";
@@ -93,7 +94,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
       const label = `${name} ${asked}${note}`, start = performance.now();
       peakBytes = 0;
       {
-        await using writer = await createWriter(checkpoint, place.passing);
+        await using writer = await createWriter(checkpoint, place.passing, { model: tensorNames(spec) });
         signal.addEventListener("abort", () => writer.abort());
         const reports = await prune({
           ...pass(label),

@@ -1,5 +1,5 @@
 /** `deno task inspect`: what a checkpoint holds. Of a damaged one, what can still be read, and what is wrong with it. */
-import type { Checkpoint, TensorInfo } from "../src/checkpoint/checkpoint.ts";
+import type { Checkpoint, StoredTensor, TensorInfo } from "../src/checkpoint/checkpoint.ts";
 import { describeLinear, type LinearDescription } from "../src/checkpoint/describe.ts";
 import { openCheckpoint } from "../src/checkpoint/open.ts";
 import { transpose } from "../src/checkpoint/transpose.ts";
@@ -10,8 +10,8 @@ import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { table } from "../src/cli/table.ts";
 import { showBytes, showCount, showShare } from "../src/cli/units.ts";
 import { insteadOf, PareError } from "../src/errors.ts";
-import { linearsOf } from "../src/model/layers.ts";
-import { checkTensors, parseConfig } from "../src/model/read.ts";
+import { linearsOf, tensorNames } from "../src/model/layers.ts";
+import { checkTensors, namesOf, parseConfig } from "../src/model/read.ts";
 import type { Linear, ModelSpec } from "../src/model/spec.ts";
 import { type ModelSummary, summarize } from "../src/model/summary.ts";
 
@@ -22,7 +22,7 @@ const NAMED = 3;
 const READ_AT_ONCE = 8 << 20;
 
 /** A tensor, what a linear's weight looks like, and why it could not be read if it could not. */
-interface Found extends TensorInfo {
+interface Found extends StoredTensor {
   readonly description?: LinearDescription;
   readonly damage?: string;
 }
@@ -43,6 +43,7 @@ async function open(model: string, { terminal }: Context): Promise<Model> {
       path: checkpoint.path,
       config: checkpoint.config,
       tensors: checkpoint.tensors,
+      others: checkpoint.others,
       problems: [],
       readTensors: (names) => checkpoint.read(names),
       readTensor: async (name) => (await checkpoint.read([name])).get(name)!,
@@ -51,18 +52,18 @@ async function open(model: string, { terminal }: Context): Promise<Model> {
   } catch (error) {
     if (!(error instanceof PareError)) throw error;
     const remains = await salvage(model).catch(insteadOf([PareError], undefined));
-    if (!remains?.config && !remains?.tensors.size) throw error;
+    if (!remains?.config && !remains?.tensors.size && !remains?.others.size) throw error;
     return { ...remains, problems: [...new Set([error.message, ...remains.problems])] };
   }
 }
 
 /** What the config says, and whether the tensors are those of such a model. */
-function understand({ config, tensors, path }: Remains): { readonly spec?: ModelSpec; readonly problem?: string } {
+function understand({ config, ...held }: Remains): { readonly spec?: ModelSpec; readonly problem?: string } {
   if (!config) return {};
   let spec: ModelSpec | undefined;
   try {
-    spec = parseConfig(config, path, tensors);
-    checkTensors(spec, { tensors, path });
+    spec = parseConfig(config, held.path, namesOf(held));
+    checkTensors(spec, held);
     return { spec };
   } catch (error) {
     if (!(error instanceof PareError)) throw error;
@@ -80,8 +81,8 @@ function findLinears(spec: ModelSpec | undefined, tensors: ReadonlyMap<string, T
 }
 
 /** Tensors in their order, together as far as they are small. */
-function* batches(infos: readonly TensorInfo[]): Generator<TensorInfo[]> {
-  let batch: TensorInfo[] = [], bytes = 0;
+function* batches(infos: readonly StoredTensor[]): Generator<StoredTensor[]> {
+  let batch: StoredTensor[] = [], bytes = 0;
   for (const info of infos) {
     if (batch.length && bytes + info.bytes > READ_AT_ONCE) {
       yield batch;
@@ -150,18 +151,22 @@ function linearRow({ name, shape, dtype, bytes, description, damage }: Found): s
   ];
 }
 
-async function main({ model }: Values<typeof inspectCommand.flags>, context: Context): Promise<Outcome> {
-  await using remains = await open(model, context);
+async function main(values: Values<typeof inspectCommand.flags>, context: Context): Promise<Outcome> {
+  await using remains = await open(values.model, context);
   const { spec, problem } = understand(remains), found = findLinears(spec, remains.tensors);
   const shape = spec && summarize(spec);
   const order = new Intl.Collator("en", { numeric: true });
-  const infos = [...remains.tensors.values()].sort((a, b) => order.compare(a.name, b.name));
+  // Buffers that a file carries besides may hold anything.
+  const model = spec && tensorNames(spec);
+  const looksAt = (info: StoredTensor): info is TensorInfo =>
+    remains.tensors.has(info.name) && (!model || model.has(info.name));
+  const infos = [...remains.tensors.values(), ...remains.others.values()].sort((a, b) => order.compare(a.name, b.name));
   const tensors: Found[] = [];
   for (const batch of batches(infos)) {
     context.signal.throwIfAborted();
-    const read = await readWhole(remains, batch);
+    const read = await readWhole(remains, batch.filter(looksAt));
     for (const info of batch) {
-      tensors.push(await look(remains, info, found.get(info.name), read?.get(info.name)));
+      tensors.push(looksAt(info) ? await look(remains, info, found.get(info.name), read?.get(info.name)) : info);
     }
   }
 

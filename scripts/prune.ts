@@ -22,6 +22,7 @@ import {
   readSpec,
   release,
   type SparsityMap,
+  tensorNames,
 } from "../src/mod.ts";
 import { CARD_FILE, modelCard } from "../src/run/card.ts";
 import { MANIFEST_FILE, manifestText, publicManifest } from "../src/run/manifest.ts";
@@ -159,6 +160,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     force: values.force,
     plan: manifest.planId,
     resume: values.resume,
+    model: tensorNames(spec),
     syncParent: context.syncDirectory,
   });
   signal.addEventListener("abort", () => writer.abort());

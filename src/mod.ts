@@ -60,7 +60,7 @@ export {
   type WrittenFile,
 } from "./checkpoint/writer.ts";
 export * from "./method/mod.ts";
-export { linearsOf } from "./model/layers.ts";
+export { linearsOf, tensorNames } from "./model/layers.ts";
 export { parseConfig, readSpec } from "./model/read.ts";
 export type * from "./model/spec.ts";
 export type { Rope, RopeScaling } from "./model/rope.ts";

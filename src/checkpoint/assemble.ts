@@ -4,7 +4,7 @@
  */
 import { BYTES, type Dtype } from "../backend/backend.ts";
 import { PareError } from "../errors.ts";
-import type { Checkpoint, TensorInfo } from "./checkpoint.ts";
+import type { Checkpoint, StoredTensor, TensorInfo } from "./checkpoint.ts";
 import { allFinite } from "./finite.ts";
 import { decodeText } from "./json.ts";
 import { refusePointer } from "./kinds.ts";
@@ -24,24 +24,31 @@ export type Beside = Pick<Checkpoint, "path" | "sources" | "config" | "files" | 
 
 /**
  * The checkpoint of these shards, by their file names; it closes their sources when it is disposed of.
- * @throws PareError if a tensor is of a dtype that no model can hold, or stands in two shards.
+ * @throws PareError if a tensor stands in two shards, or none is of a dtype that can be computed with.
  */
 export function assemble(shards: ReadonlyMap<string, Shard>, beside: Beside): Checkpoint {
   const { path } = beside;
-  const tensors = new Map<string, TensorInfo>();
+  const tensors = new Map<string, TensorInfo>(), others = new Map<string, StoredTensor>();
   for (const [shard, { source, entries }] of shards) {
     for (const { name, dtype, ...where } of entries.values()) {
-      const wrong = (what: string) => new PareError(`${source.name}: tensor ${quote(name)} is ${what}`);
-      if (!isDtype(dtype)) throw wrong(`${dtype}; Pare reads ${Object.keys(BYTES).join(", ")}`);
-      if (tensors.has(name)) throw wrong(`in ${quote(tensors.get(name)!.shard)} as well`);
-      tensors.set(name, { name, dtype, ...where, shard });
+      const twin = tensors.get(name) ?? others.get(name);
+      if (twin) throw new PareError(`${source.name}: tensor ${quote(name)} is in ${quote(twin.shard)} as well`);
+      if (isDtype(dtype)) tensors.set(name, { name, dtype, ...where, shard });
+      else others.set(name, { name, dtype, ...where, shard });
     }
   }
 
+  const wrongDtype = (where: string, { name, dtype }: StoredTensor): PareError =>
+    new PareError(`${where}: tensor ${quote(name)} is ${dtype}; Pare reads ${Object.keys(BYTES).join(", ")}`);
+  const [first] = others.values();
+  if (!tensors.size && first) throw wrongDtype(shards.get(first.shard)!.source.name, first);
+
   const find = (name: string): TensorInfo => {
     const found = tensors.get(name);
-    if (!found) throw new PareError(`${path} has no tensor ${quote(name)}`);
-    return found;
+    if (found) return found;
+    const other = others.get(name);
+    if (other) throw wrongDtype(path, other);
+    throw new PareError(`${path} has no tensor ${quote(name)}`);
   };
   const read = (shard: string, offset: number, bytes: number) => shards.get(shard)!.source.read(offset, bytes);
   const finite = (bytes: Uint8Array<ArrayBuffer>, { name, dtype, shard }: TensorInfo): Uint8Array<ArrayBuffer> => {
@@ -52,6 +59,7 @@ export function assemble(shards: ReadonlyMap<string, Shard>, beside: Beside): Ch
   return {
     ...beside,
     tensors,
+    others,
     headers: new Map([...shards].map(([name, { header }]) => [name, header])),
     async read(names) {
       const found = new Map<string, Uint8Array<ArrayBuffer>>();
@@ -72,7 +80,7 @@ export function assemble(shards: ReadonlyMap<string, Shard>, beside: Beside): Ch
       return finite(await read(info.shard, info.offset + offset, bytes), info);
     },
     async *stream(name) {
-      const info = find(name);
+      const info = others.get(name) ?? find(name);
       for (const [offset, bytes] of pieces(info.bytes)) yield await read(info.shard, info.offset + offset, bytes);
     },
     async readText(file) {
@@ -86,6 +94,7 @@ export function assemble(shards: ReadonlyMap<string, Shard>, beside: Beside): Ch
   };
 }
 
-function isDtype(dtype: string): dtype is Dtype {
+/** Whether numbers of this dtype can be computed with. */
+export function isDtype(dtype: string): dtype is Dtype {
   return Object.hasOwn(BYTES, dtype);
 }

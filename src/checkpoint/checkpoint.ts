@@ -4,12 +4,12 @@
  */
 import type { Dtype } from "../backend/backend.ts";
 
-/** Where a tensor stands and what it is. */
-export interface TensorInfo {
+/** Where a tensor stands and what it is, of whatever dtype. */
+export interface StoredTensor {
   /** As in the file: `model.layers.0.mlp.up_proj.weight`. */
   readonly name: string;
-  /** How its numbers are stored. */
-  readonly dtype: Dtype;
+  /** How its numbers are stored, as the file spells it: `F16`, `I64`, … */
+  readonly dtype: string;
   /** As in the file: `[out, in]` for a linear, `[n]` for a norm. */
   readonly shape: readonly number[];
   /** The shard that holds it (a file name, such as `model-00001-of-00002.safetensors`). */
@@ -18,6 +18,12 @@ export interface TensorInfo {
   readonly offset: number;
   /** Bytes of the tensor in its dtype. */
   readonly bytes: number;
+}
+
+/** A tensor that can be computed with. */
+export interface TensorInfo extends StoredTensor {
+  /** How its numbers are stored. */
+  readonly dtype: Dtype;
 }
 
 /**
@@ -31,8 +37,10 @@ export interface Checkpoint extends AsyncDisposable {
   readonly sources: readonly string[];
   /** `config.json`, parsed but not yet understood (from GGUF: rebuilt from the metadata). */
   readonly config: Readonly<Record<string, unknown>>;
-  /** Every tensor, in the order of the shards and of the bytes in them. */
+  /** Every tensor that can be computed with, in the order of the shards and of the bytes in them. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** The tensors of all other dtypes, such as masks of integers that old files carry: they are copied, and never looked at. */
+  readonly others: ReadonlyMap<string, StoredTensor>;
   /** The bytes that stand before the first tensor of each shard, by the shard's file name. */
   readonly headers: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
   /** The files beside the shards that belong to the model: config.json, the tokenizer, the licence, … */

@@ -30,6 +30,8 @@ const PARTS: Readonly<Record<string, readonly string[]>> = {
 };
 /** One of those that bitsandbytes puts beside a weight, of four bits and of eight. */
 const BITSANDBYTES = /^(absmax|quant_map|bitsandbytes__\w+|SCB)$/;
+/** Masks and positions, which some files hold as integers: no weight is called so. */
+const BUFFER = /\.(bias|masked_bias|position_ids)$/;
 /** How the methods write themselves. */
 const SPELLED: Readonly<Record<string, string>> = {
   gptq: "GPTQ",
@@ -57,7 +59,7 @@ export function refuseQuantised(
   let packed: Held | undefined;
   for (const tensor of tensors) {
     for (const part of tensor.name.split(".").slice(-2)) ends.add(part);
-    if (!/^(F|BF)(16|32)$/.test(tensor.dtype)) packed ??= tensor;
+    if (!/^(F|BF)(16|32|64)$/.test(tensor.dtype) && !BUFFER.test(tensor.name)) packed ??= tensor;
   }
   if (!packed) return;
   const said = config.quantization_config as Record<string, unknown> | undefined;

@@ -3,9 +3,9 @@
  * is wrong with one is noted and does not keep the others from being read. For looking at damage, never for computing.
  */
 import { join } from "node:path";
-import { BYTES, type Dtype } from "../backend/backend.ts";
 import { PareError } from "../errors.ts";
-import type { Checkpoint, TensorInfo } from "./checkpoint.ts";
+import { isDtype } from "./assemble.ts";
+import type { Checkpoint, StoredTensor, TensorInfo } from "./checkpoint.ts";
 import { openFile } from "./file.ts";
 import { allFinite } from "./finite.ts";
 import { parseObject } from "./json.ts";
@@ -16,7 +16,7 @@ import { isReadOrCopied } from "./side_files.ts";
 import type { Source } from "./source.ts";
 
 /** The readable part of a checkpoint, and what keeps the rest from being read. */
-export interface Remains extends AsyncDisposable, Pick<Checkpoint, "path" | "tensors"> {
+export interface Remains extends AsyncDisposable, Pick<Checkpoint, "path" | "tensors" | "others"> {
   /** `config.json`, if it is an object at all. */
   readonly config?: Checkpoint["config"];
   /** What is wrong, file by file. */
@@ -36,7 +36,7 @@ export async function salvage(path: string): Promise<Remains> {
   const listing = await listDirectory(path), names = [...listing.files.keys()];
   await using opened = new AsyncDisposableStack();
   const sources = new Map<string, Source>();
-  const tensors = new Map<string, TensorInfo>();
+  const tensors = new Map<string, TensorInfo>(), others = new Map<string, StoredTensor>();
   const problems: string[] = [];
   const attempt = async <T>(step: () => Promise<T>): Promise<T | undefined> => {
     try {
@@ -61,7 +61,7 @@ export async function salvage(path: string): Promise<Remains> {
       sources.set(shard, source);
       for (const { dtype, ...entry } of entries.values()) {
         if (isDtype(dtype)) tensors.set(entry.name, { ...entry, dtype, shard });
-        else problems.push(`${source.name}: tensor ${quote(entry.name)} is ${dtype}, which Pare does not read`);
+        else others.set(entry.name, { ...entry, dtype, shard });
       }
     });
   }
@@ -70,6 +70,7 @@ export async function salvage(path: string): Promise<Remains> {
     path,
     config,
     tensors,
+    others,
     problems,
     async readTensor(name) {
       const { shard, offset, bytes, dtype } = tensors.get(name)!;
@@ -82,10 +83,6 @@ export async function salvage(path: string): Promise<Remains> {
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
-}
-
-function isDtype(dtype: string): dtype is Dtype {
-  return Object.hasOwn(BYTES, dtype);
 }
 
 /**

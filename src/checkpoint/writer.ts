@@ -8,7 +8,8 @@ import { readdirSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { PareError } from "../errors.ts";
-import type { Checkpoint, TensorInfo } from "./checkpoint.ts";
+import { isDtype } from "./assemble.ts";
+import type { Checkpoint, StoredTensor, TensorInfo } from "./checkpoint.ts";
 import { disk, NEW_FILE, OWN_FILE } from "./disk.ts";
 import { allFinite } from "./finite.ts";
 import { Journal, type Step } from "./journal.ts";
@@ -45,7 +46,7 @@ export interface CheckpointWriter extends AsyncDisposable {
    * Writes all that is still missing and makes the directory appear under its name.
    * @param texts Files of the directory by their names, in place of the input's or beside them; made of all that was written
    * before if need be.
-   * @throws PareError if a tensor that is copied holds NaN or Inf, if the disk is full or fails, or if the name was taken
+   * @throws PareError if a tensor of the model that is copied holds NaN or Inf, if the disk is full or fails, or if the name was taken
    * meanwhile; nothing is left behind.
    */
   finish(texts?: Texts | ((written: readonly WrittenFile[]) => Texts)): Promise<void>;
@@ -77,6 +78,11 @@ export interface WriterOptions {
   readonly plan?: string;
   /** Whether to go on with what a killed run has left, and to leave what is done when this one gives up. */
   readonly resume?: boolean;
+  /**
+   * The names of the tensors that the model is made of: others are copied whatever they hold (buffers that old files carry
+   * have infinities). All that hold floats, if it is left out.
+   */
+  readonly model?: ReadonlySet<string>;
   /** Forces the directory that the output stands in to the disk: in a sandbox only its launcher can. */
   readonly syncParent?: (directory: string) => Promise<void>;
 }
@@ -88,9 +94,10 @@ export interface WriterOptions {
 export async function createWriter(
   checkpoint: Checkpoint,
   outDir: string,
-  { force = false, plan = "", resume = false, syncParent }: WriterOptions = {},
+  { force = false, plan = "", resume = false, model, syncParent }: WriterOptions = {},
 ): Promise<CheckpointWriter> {
   const place = reserve(outDir, [checkpoint.path, ...checkpoint.sources], force, resume, syncParent);
+  const stored: readonly StoredTensor[] = [...checkpoint.tensors.values(), ...checkpoint.others.values()];
   const handles = new Map<string, FileHandle>();
   const written = new Set<string>();
   /** The tensors since the last step. */
@@ -155,7 +162,7 @@ export async function createWriter(
     // All but the shards is written at the end, anew: what else stands there would become a part of the model.
     for (const name of readdirSync(place.partial)) if (!handles.has(name)) disk.remove(join(place.partial, name));
     for (const [shard, header] of checkpoint.headers) {
-      const ends = [...checkpoint.tensors.values()].filter((info) => info.shard === shard).map(endOf);
+      const ends = stored.filter((info) => info.shard === shard).map(endOf);
       const handle = handles.get(shard)!, end = ends.reduce((a, b) => Math.max(a, b), header.length);
       if ((await handle.stat()).size > end) await handle.truncate(end);
       await writeAll(handle, header, 0);
@@ -184,12 +191,13 @@ export async function createWriter(
     },
     async finish(texts = {}) {
       await attempt(async () => {
-        for (const info of checkpoint.tensors.values()) {
+        for (const info of stored) {
           if (written.has(info.name)) continue;
           let offset = info.offset;
           for await (const piece of checkpoint.stream(info.name)) {
             // Not only what was pruned must be a model: a NaN in its head is one that nobody has met yet.
-            if (!allFinite(piece, info.dtype)) {
+            const checked = isDtype(info.dtype) && (!model || model.has(info.name));
+            if (checked && !allFinite(piece, info.dtype)) {
               throw new PareError(`${checkpoint.path}: tensor ${quote(info.name)} holds NaN or Inf`);
             }
             await writeAll(handles.get(info.shard)!, piece, offset);
@@ -230,7 +238,7 @@ export async function createWriter(
 }
 
 /** Where a tensor ends in its shard. */
-const endOf = ({ offset, bytes }: TensorInfo): number => offset + bytes;
+const endOf = ({ offset, bytes }: StoredTensor): number => offset + bytes;
 
 /** Reads `bytes` bytes at `offset`. @throws RangeError if the file is too short. */
 async function readAll(file: FileHandle, offset: number, bytes: number): Promise<Uint8Array<ArrayBuffer>> {

@@ -35,8 +35,8 @@ const RopeSchema = z.object({
   attention_factor: positive.nullish(),
   beta_fast: positive.nullish(),
   beta_slow: positive.nullish(),
-  mscale: positive.nullish(),
-  mscale_all_dim: positive.nullish(),
+  mscale: z.number().min(0).nullish(),
+  mscale_all_dim: z.number().min(0).nullish(),
   truncate: flag.optional(),
   short_factor: z.array(positive).optional(),
   long_factor: z.array(positive).optional(),
@@ -94,6 +94,16 @@ export class Config {
   /** A switch that is off where the config says nothing. */
   flag(key: string): boolean {
     return this.or(key, flag, false);
+  }
+
+  /**
+   * The head's weight: the embedding's, if the config ties the two. A head that the file has nevertheless counts (transformers
+   * does not tie what it has loaded).
+   * @param otherwise Whether they are tied where no key says so.
+   */
+  head(otherwise: boolean, embedding: string, own: string): { readonly tensor: string; readonly tied: boolean } {
+    const tied = this.or("tie_word_embeddings", flag, otherwise) && !this.tensors?.has(own);
+    return { tensor: tied ? embedding : own, tied };
   }
 
   /** What this model's tensor names begin with: some files were saved without it. */
@@ -200,8 +210,12 @@ export class Config {
       const value = rope[key];
       return typeof value === "number" ? value : this.fail(`rope type "${kind}" needs a number "${key}"`);
     };
-    const original = rope.original_max_position_embeddings ??
-      this.or("original_max_position_embeddings", dimension, maxLength);
+    // transformers believes the key at the top before the rotation's own.
+    const original = this.or(
+      "original_max_position_embeddings",
+      dimension,
+      rope.original_max_position_embeddings ?? maxLength,
+    );
     switch (kind) {
       case "default":
         return { scaling: { kind: "none" }, attentionFactor: 1 };

@@ -99,7 +99,7 @@ export function expertsOf(block: BlockSpec): Experts | undefined {
 }
 
 function* normTensors({ name, cols, rows, bias }: Norm): Generator<TensorSpec> {
-  const shape = rows > 1 ? [rows, cols] : [cols];
+  const shape = rows === undefined ? [cols] : [rows, cols];
   yield { name: `${name}.weight`, shape };
   if (bias) yield { name: `${name}.bias`, shape };
 }
@@ -143,6 +143,11 @@ export function expertTensors(expert: Mlp): TensorSpec[] {
 /** All tensors of a block. */
 export function blockTensors(block: BlockSpec): TensorSpec[] {
   return [...walkLayers(block.layers)].flatMap((layer) => [...layerTensors(layer)]);
+}
+
+/** The names of all tensors that a model is made of: what a file holds besides is nobody's business. */
+export function tensorNames(spec: ModelSpec): ReadonlySet<string> {
+  return new Set(modelTensors(spec).map(({ name }) => name));
 }
 
 /** Every tensor of a model, each once. */

@@ -1,4 +1,5 @@
 /** From a checkpoint to the specification of its model, and the check that it has the tensors of one. */
+import { BYTES } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { PareError } from "../errors.ts";
 import { Config } from "./config.ts";
@@ -27,13 +28,25 @@ export function parseConfig(
   return family.read(read);
 }
 
+/** What a checkpoint holds. */
+type Held = Pick<Checkpoint, "path" | "tensors"> & Partial<Pick<Checkpoint, "others">>;
+
+/** The names of all tensors, of whatever dtype. */
+export function namesOf({ tensors, others }: Held): { has(name: string): boolean } {
+  return { has: (name) => tensors.has(name) || others?.has(name) === true };
+}
+
 /**
  * Checks that a checkpoint has every tensor of the specification, as its config says, and no further block.
- * @throws PareError naming the first tensor that is missing or of another shape, or how many blocks there are.
+ * @throws PareError naming the first tensor that is missing, of another shape or of a dtype that nothing computes with, or how many blocks there are.
  */
-export function checkTensors(spec: ModelSpec, checkpoint: Pick<Checkpoint, "path" | "tensors">): void {
+export function checkTensors(spec: ModelSpec, checkpoint: Held): void {
   for (const { name, shape } of modelTensors(spec)) {
-    const found = checkpoint.tensors.get(name);
+    const found = checkpoint.tensors.get(name), other = checkpoint.others?.get(name);
+    if (other) {
+      const known = Object.keys(BYTES).join(", ");
+      throw new PareError(`${checkpoint.path}: tensor "${name}" is ${other.dtype}; Pare reads ${known}`);
+    }
     if (!found) throw new PareError(`${checkpoint.path}: no tensor ${name}, which config.json asks for`);
     if (found.shape.join() !== shape.join()) {
       throw new PareError(
@@ -60,8 +73,8 @@ export function checkTensors(spec: ModelSpec, checkpoint: Pick<Checkpoint, "path
  * The specification of a checkpoint that is what its config says.
  * @throws PareError as {@linkcode parseConfig} and {@linkcode checkTensors}.
  */
-export function readSpec(checkpoint: Pick<Checkpoint, "path" | "config" | "tensors">): ModelSpec {
-  const spec = parseConfig(checkpoint.config, checkpoint.path, checkpoint.tensors);
+export function readSpec(checkpoint: Held & Pick<Checkpoint, "config">): ModelSpec {
+  const spec = parseConfig(checkpoint.config, checkpoint.path, namesOf(checkpoint));
   checkTensors(spec, checkpoint);
   return spec;
 }

@@ -35,8 +35,8 @@ export interface Norm {
   readonly form: "rms" | "layer";
   /** Columns of a run; divides the columns of what is normalized. */
   readonly cols: number;
-  /** Gains one after the other, each for its own run of columns (a norm with a gain for every head); else 1. */
-  readonly rows: number;
+  /** Gains one after the other, each for its own run of columns: a norm with a gain for every head, be it one head. */
+  readonly rows?: number;
   /** Added under the root. */
   readonly epsilon: number;
   /** Whether it has a bias. */

@@ -3,7 +3,7 @@ import { assertEquals, assertInstanceOf, assertMatch, assertThrows } from "@std/
 import { fc } from "../fuzz/seed.ts";
 import { PareError } from "../../src/errors.ts";
 import { FAMILIES } from "../../src/model/families/mod.ts";
-import { findLayer } from "../../src/model/layers.ts";
+import { blockTensors, findLayer } from "../../src/model/layers.ts";
 import { parseConfig } from "../../src/model/read.ts";
 import { PUBLISHED, SMALLEST, understood } from "./configs.ts";
 
@@ -206,4 +206,56 @@ Deno.test("any JSON object is understood or refused in one line, never worse", (
     }),
     { numRuns: 3000 },
   );
+});
+
+Deno.test("a head that the file has counts, whatever the config says of tying", () => {
+  const tied = { ...SMALLEST, tie_word_embeddings: true };
+  assertEquals(parseConfig(tied, "m", new Set(["lm_head.weight"])).head.tensor, "lm_head.weight");
+  assertEquals(parseConfig(tied, "m", new Set()).head.tensor, "model.embed_tokens.weight");
+});
+
+Deno.test("the original length at the top is believed before the rotation's own, as transformers does", () => {
+  const rope_scaling = { rope_type: "yarn", factor: 4, original_max_position_embeddings: 512 };
+  const { ropeScaling } = understood({ ...SMALLEST, rope_scaling, original_max_position_embeddings: 256 });
+  assertEquals((ropeScaling as { originalLength: number }).originalLength, 256);
+});
+
+Deno.test("an mscale of 0 is none: YaRN's factor is that of the stretch alone", () => {
+  const factorOf = (own: Record<string, unknown>) =>
+    findLayer(
+      parseConfig({ ...SMALLEST, rope_scaling: { rope_type: "yarn", factor: 4, ...own } }, "m").blocks[0],
+      "attention",
+    )!.rope!.attentionFactor;
+  assertEquals(factorOf({ mscale: 1.4, mscale_all_dim: 0 }), factorOf({}));
+});
+
+Deno.test("Cohere's norm of one head has a matrix of one row, as of several", () => {
+  const { blocks: [block] } = parseConfig({
+    ...SMALLEST,
+    model_type: "cohere",
+    use_qk_norm: true,
+    num_key_value_heads: 1,
+  }, "m");
+  const shapes = new Map(blockTensors(block).map(({ name, shape }) => [name, shape]));
+  assertEquals(shapes.get("model.layers.0.self_attn.q_norm.weight"), [4, 16]);
+  assertEquals(shapes.get("model.layers.0.self_attn.k_norm.weight"), [1, 16]);
+  assertEquals(shapes.get("model.layers.0.input_layernorm.weight"), [64]);
+});
+
+Deno.test("Gemma 3 caps no scores, whatever its config carries over from Gemma 2", () => {
+  const { blocks: [block] } = parseConfig({
+    ...SMALLEST,
+    model_type: "gemma3_text",
+    attn_logit_softcapping: 50,
+  }, "m");
+  assertEquals(findLayer(block, "attention")!.softCap, undefined);
+});
+
+Deno.test("SmolLM3's list of rotating blocks may be longer than the model, not shorter", () => {
+  const ropes = (no_rope_layers: number[]) =>
+    parseConfig({ ...SMALLEST, model_type: "smollm3", no_rope_layers, num_key_value_heads: 4 }, "m").blocks
+      .map((block) => findLayer(block, "attention")!.rope !== undefined);
+  assertEquals(ropes([1, 0, 1, 0]), [true, false]);
+  const { message } = assertThrows(() => ropes([1]), PareError);
+  assertMatch(message, /"no_rope_layers" names 1 blocks, "num_hidden_layers" 2$/);
 });

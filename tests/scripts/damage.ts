@@ -36,6 +36,20 @@ export class Copy {
     });
   }
 
+  /** Puts tensors behind those of model.safetensors. */
+  add(tensors: Readonly<Record<string, { dtype: string; shape: number[]; bytes: Uint8Array }>>): void {
+    this.change("model.safetensors", (whole) => {
+      const end = 8 + Number(new DataView(whole.buffer).getBigUint64(0, true));
+      const header: Header = JSON.parse(new TextDecoder().decode(whole.subarray(8, end)));
+      const data = [...whole.subarray(end)];
+      for (const [name, { dtype, shape, bytes }] of Object.entries(tensors)) {
+        header[name] = { dtype, shape, data_offsets: [data.length, data.length + bytes.length] };
+        data.push(...bytes);
+      }
+      return safetensorsFile(header, Uint8Array.from(data));
+    });
+  }
+
   /** Changes the bytes of a tensor of model.safetensors. */
   tensor(name: string, change: (bytes: Uint8Array) => void): void {
     this.change("model.safetensors", (bytes) => {

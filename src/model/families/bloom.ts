@@ -2,7 +2,7 @@
  * BLOOM (Le Scao et al., 2022): ALiBi in place of positions, a norm on the embedding, q, k and v in one linear, head by head,
  * an MLP four times as wide as the residual stream.
  */
-import { depth, dimension, flag, positive } from "../config.ts";
+import { depth, dimension, positive } from "../config.ts";
 import type { BlockSpec } from "../spec.ts";
 import type { Family } from "./family.ts";
 import { BlockNames, layerNorm, residual } from "./parts.ts";
@@ -33,8 +33,7 @@ export const bloom: Family = {
     const { headDim } = config.checkHeads({ heads, kvHeads: heads, headDim: hidden / heads });
     const blocks = config.either(["n_layer", "num_hidden_layers"], depth);
     const vocabulary = config.get("vocab_size", dimension), inner = 4 * hidden;
-    const epsilon = config.or("layer_norm_epsilon", positive, 1e-5),
-      tied = config.or("tie_word_embeddings", flag, true);
+    const epsilon = config.or("layer_norm_epsilon", positive, 1e-5);
     const root = config.prefix("word_embeddings.weight", "transformer."), bias = { bias: true };
     const slopes = alibiSlopes(heads);
     const block = (index: number): BlockSpec => {
@@ -77,9 +76,8 @@ export const bloom: Family = {
       blocks: Array.from({ length: blocks }, (_, index) => block(index)),
       head: {
         norm: layerNorm(`${root}ln_f`, hidden, epsilon),
-        tensor: tied ? `${root}word_embeddings.weight` : "lm_head.weight",
+        ...config.head(true, `${root}word_embeddings.weight`, "lm_head.weight"),
         width: hidden,
-        tied,
       },
     };
   },

@@ -27,14 +27,12 @@ export const gemma3: Family = {
     const pattern = config.either(["sliding_window_pattern", "_sliding_window_pattern"], dimension, 6);
     const slides = config.slides(widths.blocks, (index) => (index + 1) % pattern !== 0);
     const scale = config.or("query_pre_attn_scalar", positive, 256) ** -0.5;
-    const softCap = config.or("attn_logit_softcapping", positive, undefined);
     return llamaModel(config, widths, (block, index) => [
       residual(
         block.rms("input_layernorm", hidden, epsilon, true),
         llamaAttention(block, widths, {
           rope: slides[index] ? sliding : full,
           scale,
-          softCap,
           qkvBias: biased,
           outputBias: biased,
           queryNorm: block.rms("self_attn.q_norm", widths.headDim, epsilon, true),

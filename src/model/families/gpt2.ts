@@ -18,8 +18,7 @@ export const gpt2: Family = {
     const blocks = config.either(["n_layer", "num_hidden_layers"], depth);
     const vocabulary = config.get("vocab_size", dimension), inner = config.or("n_inner", dimension, 4 * hidden);
     const maxLength = config.either(["n_positions", "max_position_embeddings"], dimension, 1024);
-    const epsilon = config.or("layer_norm_epsilon", positive, 1e-5),
-      tied = config.or("tie_word_embeddings", flag, true);
+    const epsilon = config.or("layer_norm_epsilon", positive, 1e-5);
     const activation = config.activation("activation_function", "gelu_new");
     const scaled = config.or("scale_attn_weights", flag, true) ? 1 / Math.sqrt(headDim) : 1;
     const byDepth = config.or("scale_attn_by_inverse_layer_idx", flag, false);
@@ -61,9 +60,8 @@ export const gpt2: Family = {
       blocks: Array.from({ length: blocks }, (_, index) => block(index)),
       head: {
         norm: layerNorm(`${root}ln_f`, hidden, epsilon),
-        tensor: tied ? `${root}wte.weight` : "lm_head.weight",
+        ...config.head(true, `${root}wte.weight`, "lm_head.weight"),
         width: hidden,
-        tied,
       },
     };
   },

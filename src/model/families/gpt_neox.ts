@@ -19,8 +19,7 @@ export const gptNeox: Family = {
     const epsilon = config.or("layer_norm_eps", positive, 1e-5);
     const activation = config.activation("hidden_act", "gelu");
     const parallel = config.or("use_parallel_residual", flag, true);
-    const bias = { bias: config.or("attention_bias", flag, true) },
-      tied = config.or("tie_word_embeddings", flag, false);
+    const bias = { bias: config.or("attention_bias", flag, true) };
     const rope = config.rope(headDim, maxLength, config.ropeConfig(), {
       base: config.or("rotary_emb_base", positive, 10000),
       part: config.or("rotary_pct", positive.max(1), 0.25),
@@ -64,9 +63,8 @@ export const gptNeox: Family = {
       blocks: Array.from({ length: blocks }, (_, index) => block(index)),
       head: {
         norm: layerNorm("gpt_neox.final_layer_norm", hidden, epsilon),
-        tensor: tied ? "gpt_neox.embed_in.weight" : "embed_out.weight",
+        ...config.head(false, "gpt_neox.embed_in.weight", "embed_out.weight"),
         width: hidden,
-        tied,
       },
     };
   },

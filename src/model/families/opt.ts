@@ -25,7 +25,6 @@ export const opt: Family = {
     const maxLength = config.or("max_position_embeddings", dimension, 2048);
     const before = config.or("do_layer_norm_before", flag, true);
     const activation = config.activation("activation_function", "relu");
-    const tied = config.or("tie_word_embeddings", flag, true);
     const width = config.or("word_embed_proj_dim", dimension, hidden);
     // Some published files were saved from the model without its head.
     const root = config.prefix("decoder.embed_tokens.weight", "model.");
@@ -87,9 +86,8 @@ export const opt: Family = {
       head: {
         ...last && { norm: layerNorm(`${name}.final_layer_norm`, hidden, EPSILON) },
         ...width !== hidden && { project: projection("project_out", width, hidden) },
-        tensor: tied ? `${name}.embed_tokens.weight` : "lm_head.weight",
+        ...config.head(true, `${name}.embed_tokens.weight`, "lm_head.weight"),
         width,
-        tied,
       },
     };
   },

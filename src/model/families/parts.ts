@@ -29,12 +29,12 @@ export class BlockNames {
 
 /** An RMS norm by its full name. */
 export function rmsNorm(name: string, cols: number, epsilon: number, unitOffset = false): Norm {
-  return { kind: "norm", name, form: "rms", cols, rows: 1, epsilon, bias: false, unitOffset };
+  return { kind: "norm", name, form: "rms", cols, epsilon, bias: false, unitOffset };
 }
 
 /** A layer norm by its full name. */
 export function layerNorm(name: string, cols: number, epsilon: number, bias = true): Norm {
-  return { kind: "norm", name, form: "layer", cols, rows: 1, epsilon, bias, unitOffset: false };
+  return { kind: "norm", name, form: "layer", cols, epsilon, bias, unitOffset: false };
 }
 
 /** `x + body(x)` */
@@ -172,7 +172,6 @@ export function llamaModel(
   } = {},
 ): ModelSpec {
   const { hidden, blocks, vocabulary, epsilon } = widths;
-  const tied = config.or("tie_word_embeddings", flag, options.tied ?? false);
   return {
     family: config.get("model_type", word),
     hidden,
@@ -189,9 +188,8 @@ export function llamaModel(
     }),
     head: {
       norm: options.norm ?? rmsNorm("model.norm", hidden, epsilon),
-      tensor: tied ? "model.embed_tokens.weight" : "lm_head.weight",
+      ...config.head(options.tied ?? false, "model.embed_tokens.weight", "lm_head.weight"),
       width: hidden,
-      tied,
       ...options.logitScale !== undefined && { scale: options.logitScale },
       ...options.softCap !== undefined && { softCap: options.softCap },
     },

@@ -11,10 +11,10 @@ export const smollm3: Family = {
     const widths = readWidths(config, { maxLength: 32768, kvHeads: 4 }), { hidden, blocks, epsilon } = widths;
     const rope = config.rope(widths.headDim, widths.maxLength, config.ropeConfig(), { base: 2e6 });
     const interval = config.or("no_rope_layer_interval", dimension, 4);
-    // 1 where a block rotates.
+    // 1 where a block rotates; it may name more blocks than there are.
     const rotated = config.or("no_rope_layers", z.array(z.number().int().min(0).max(1)), undefined) ??
       Array.from({ length: blocks }, (_, index) => Number((index + 1) % interval !== 0));
-    if (rotated.length !== blocks) {
+    if (rotated.length < blocks) {
       config.fail(`"no_rope_layers" names ${rotated.length} blocks, "num_hidden_layers" ${blocks}`);
     }
     const window = config.or("use_sliding_window", flag, false)
