@@ -36,7 +36,7 @@
 export { PareError } from "./errors.ts";
 export * from "./backend/backend.ts";
 export { type BackendChoice, type BackendOptions, openBackend } from "./backend/open.ts";
-export type { Checkpoint, TensorInfo } from "./checkpoint/checkpoint.ts";
+export type { Checkpoint, StoredTensor, TensorInfo } from "./checkpoint/checkpoint.ts";
 export type { ConnectionOptions, HubOptions, HubProgress } from "./checkpoint/hub.ts";
 export { locateCheckpoint, openCheckpoint, type OpenOptions } from "./checkpoint/open.ts";
 export {
@@ -61,7 +61,7 @@ export {
 } from "./checkpoint/writer.ts";
 export * from "./method/mod.ts";
 export { linearsOf, tensorNames } from "./model/layers.ts";
-export { parseConfig, readSpec } from "./model/read.ts";
+export { type Held, parseConfig, readSpec } from "./model/read.ts";
 export type * from "./model/spec.ts";
 export type { Rope, RopeScaling } from "./model/rope.ts";
 export { mapRequests, owlRequests, type SparsityMap } from "./stream/allocation.ts";

@@ -29,7 +29,7 @@ export function parseConfig(
 }
 
 /** What a checkpoint holds. */
-type Held = Pick<Checkpoint, "path" | "tensors"> & Partial<Pick<Checkpoint, "others">>;
+export type Held = Pick<Checkpoint, "path" | "tensors"> & Partial<Pick<Checkpoint, "others">>;
 
 /** The names of all tensors, of whatever dtype. */
 export function namesOf({ tensors, others }: Held): { has(name: string): boolean } {
