@@ -19,6 +19,8 @@ export type BlockBytes = Map<string, Uint8Array<ArrayBuffer>>;
 /** The tensors of one block on a backend, in the checkpoint's dtype; disposing it frees them all. */
 export class Block implements Disposable {
   readonly #tensors = new Map<string, Tensor>();
+  /** Pruned copies of weights that the walk goes on to see dense. */
+  readonly #drafts = new Map<string, Tensor>();
 
   private constructor(readonly backend: Backend, readonly source: TensorSource, readonly spec: BlockSpec) {}
 
@@ -52,9 +54,11 @@ export class Block implements Disposable {
   async loadExpert({ experts }: Experts, index: number): Promise<Disposable> {
     const specs = expertTensors(experts[index]), names = specs.map(({ name }) => name);
     const free = () => {
-      for (const name of names) {
-        this.#tensors.get(name)?.[Symbol.dispose]();
-        this.#tensors.delete(name);
+      for (const held of [this.#tensors, this.#drafts]) {
+        for (const name of names) {
+          held.get(name)?.[Symbol.dispose]();
+          held.delete(name);
+        }
       }
     };
     const bytes = await this.source.read(names);
@@ -79,8 +83,28 @@ export class Block implements Disposable {
     return this.get(`${name}.weight`);
   }
 
+  /** A copy of a weight to be pruned while the block is still walked as it was, until {@linkcode Block.adopt}. */
+  draft({ name }: Pick<Linear, "name">): Tensor {
+    const tensor = `${name}.weight`, known = this.#drafts.get(tensor);
+    if (known) return known;
+    const draft = this.backend.copy(this.get(tensor));
+    this.#drafts.set(tensor, draft);
+    return draft;
+  }
+
+  /** Puts all drafts in the places of the weights that they are copies of. */
+  adopt(): void {
+    for (const [name, draft] of this.#drafts) {
+      this.#tensors.get(name)![Symbol.dispose]();
+      this.#tensors.set(name, draft);
+    }
+    this.#drafts.clear();
+  }
+
   [Symbol.dispose](): void {
-    for (const tensor of this.#tensors.values()) tensor[Symbol.dispose]();
-    this.#tensors.clear();
+    for (const held of [this.#tensors, this.#drafts]) {
+      for (const tensor of held.values()) tensor[Symbol.dispose]();
+      held.clear();
+    }
   }
 }

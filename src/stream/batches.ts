@@ -1,22 +1,16 @@
 /**
  * Sequences in batches. Sequences are independent of each other, so a block takes them a batch at a time; a batch is whole
- * sequences, and which ones depends only on their lengths: results do not depend on the machine.
+ * sequences, and which ones depends only on their lengths and on the kind of backend: results do not depend on the machine.
  */
 import { type Batch, countSequences, sequencesOf } from "../text/batch.ts";
 import { toldElsewhere } from "../errors.ts";
 
-/**
- * Tokens of a batch, unless one sequence alone is longer. Enough that a kernel's packing of the weights (once a batch)
- * is 1 % of its work, few enough that a batch's activations stay in a core's cache or near it.
- */
-export const BATCH_TOKENS = 1024;
-
-/** Cuts sequences into batches of at most {@linkcode BATCH_TOKENS} tokens where they are not longer, in order. */
-export function batches(all: Batch): Batch[] {
+/** Cuts sequences into batches of at most so many tokens where they are not longer, in order. */
+export function batches(all: Batch, most: number): Batch[] {
   const { offsets } = all, parts: Batch[] = [];
   for (let first = 0; first < countSequences(all);) {
     let end = first + 1;
-    while (end < countSequences(all) && offsets[end + 1] - offsets[first] <= BATCH_TOKENS) end++;
+    while (end < countSequences(all) && offsets[end + 1] - offsets[first] <= most) end++;
     parts.push(sequencesOf(all, first, end));
     first = end;
   }

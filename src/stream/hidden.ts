@@ -22,9 +22,6 @@ export interface HiddenStates extends AsyncDisposable {
   drop(batch: number): void;
 }
 
-/** Hidden states beyond this many bytes are spooled: half of what a WASM memory can hold is left to weights and work. */
-export const SPOOL_ABOVE = 1 << 30;
-
 class Resident implements HiddenStates {
   readonly #tensors: Tensor[] = [];
 
@@ -110,6 +107,15 @@ export interface SpoolOptions {
   readonly file?: string;
 }
 
+/** Whether hidden states of `bytes` bytes in all are kept in a file. */
+export function goesToFile(
+  { limits }: Pick<Backend, "limits">,
+  bytes: number,
+  { always = false }: SpoolOptions = {},
+): boolean {
+  return bytes > 0 && (bytes > limits.spoolAbove || always);
+}
+
 /**
  * Opens room for hidden states of `bytes` bytes in all.
  * @throws PareError if the spool file cannot be made.
@@ -119,7 +125,7 @@ export async function openHiddenStates(
   bytes: number,
   spool: SpoolOptions = {},
 ): Promise<HiddenStates> {
-  if (bytes <= SPOOL_ABOVE && !spool.always) return new Resident();
+  if (!goesToFile(backend, bytes, spool)) return new Resident();
   try {
     const path = spool.file ?? await Deno.makeTempFile({ dir: spool.directory, prefix: ".pare-hidden-" });
     const opening = Deno.open(path, { read: true, write: true, createNew: spool.file !== undefined });

@@ -6,7 +6,6 @@ import type { Tensor } from "../backend/backend.ts";
 import type { Batch } from "../text/batch.ts";
 import { headSlices, openHeadInput } from "./ends.ts";
 import { forward } from "./forward.ts";
-import { SPOOL_ABOVE } from "./hidden.ts";
 import type { StreamOptions } from "./stream.ts";
 
 /** What {@linkcode tokenLosses} found. */
@@ -40,7 +39,8 @@ export async function tokenLosses(batch: Batch, options: StreamOptions): Promise
   const states: Tensor[] = parts.map((part) => held.use(backend.allocate(part.ids.length, 3)));
   // As many batches as fit pass every slice of the head together: hidden states in a file are read once.
   const most = parts.reduce((most, { ids }) => Math.max(most, ids.length), 1);
-  const together = Math.max(1, Math.floor(SPOOL_ABOVE / (most * spec.head.width * Float32Array.BYTES_PER_ELEMENT)));
+  const batchBytes = most * spec.head.width * Float32Array.BYTES_PER_ELEMENT;
+  const together = Math.max(1, Math.floor(backend.limits.spoolAbove / batchBytes));
   for (let first = 0; first < parts.length; first += together) {
     using group = new DisposableStack();
     const inputs: Tensor[] = [];

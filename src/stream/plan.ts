@@ -17,8 +17,8 @@ import {
 } from "../model/layers.ts";
 import type { BlockSpec, ModelSpec } from "../model/spec.ts";
 import { type Batch, lengthsOf, longestOf } from "../text/batch.ts";
-import { BATCH_TOKENS } from "./batches.ts";
-import { SPOOL_ABOVE, type SpoolOptions } from "./hidden.ts";
+import { goesToFile, type SpoolOptions } from "./hidden.ts";
+import { activationBytes, blockBytes, checkMemory, hessianBytes, observationSets, roomBeside } from "./memory.ts";
 import { chooseGroups } from "./solve.ts";
 import { goesStepwise } from "./stream.ts";
 import type { Targets } from "./target.ts";
@@ -106,16 +106,6 @@ function solveFlops(spec: ModelSpec, targets: Targets, tokens: number): number {
   return flops;
 }
 
-/** Bytes of the sums of xᵀx that are there together (two numbers each), and of the largest Hessian and its factor. */
-function solveBytes(block: BlockSpec): { readonly sums: number; readonly largest: number } {
-  const groups = inputGroups(block), side = ([{ cols }]: (typeof groups)[number]) => cols;
-  const isExpert = ([{ role }]: (typeof groups)[number]) => role.includes("*");
-  const sums = (some: typeof groups) => some.reduce((sum, group) => sum + 2 * side(group) ** 2, 0);
-  const perExpert = expertsOf(block) ? sums(groups.filter(isExpert)) / expertsOf(block)!.experts.length : 0;
-  const most = Math.max(...groups.map(side));
-  return { sums: 4 * Math.max(sums(groups.filter((group) => !isExpert(group))), perExpert), largest: 8 * most ** 2 };
-}
-
 /** Plans a run of {@linkcode prune}. */
 export async function planPrune(
   backend: Backend,
@@ -139,20 +129,27 @@ export async function planPrune(
 
   const sequences = calibration ?? outliers;
   const tokens = sequences?.ids.length ?? 0, hiddenBytes = tokens * spec.hidden * BYTES.F32;
-  const spooled = hiddenBytes > 0 && (hiddenBytes > SPOOL_ABOVE || spool.always === true);
-  const batchTokens = sequences ? Math.min(tokens, Math.max(BATCH_TOKENS, longestOf(sequences))) : 0;
-  const widest = most((block) => Math.max(...inputGroups(block).map(([{ cols }]) => cols)));
-  const activations = batchTokens * (4 * spec.hidden + 3 * widest) * BYTES.F32;
+  const spooled = goesToFile(backend, hiddenBytes, spool);
+  const memory = { checkpoint, backend, method, targets, batch: sequences, spooled };
+  checkMemory(spec, memory);
+  const activations = activationBytes(spec, memory);
   // This block on the backend, its pruned bytes on their way out, the next block on its way in; of experts one.
   const resident = most((block) =>
     3 * bytesOf(residentTensors(block)) +
     2 * Math.max(0, ...expertsOf(block)?.experts.map((e) => bytesOf(expertTensors(e))) ?? [])
   );
-  // Activations are gone when a Hessian is factored, and two of the three when the rest of the model is copied, in pieces.
-  const solve = (of: "sums" | "largest") => solves ? most((block) => solveBytes(block)[of]) : 0;
+  // Two of the three are gone when the rest of the model is copied, in pieces.
   const copied = [...checkpoint.tensors.values()].reduce((most, { bytes }) => Math.max(most, bytes), 0);
-  const passBytes = OVERHEAD_BYTES + Math.max(resident, resident / 3 + 2 * Math.min(PIECE, copied)) + solve("sums") +
-    Math.max(activations, solve("largest")) + (spooled ? 0 : hiddenBytes);
+  // Of the Hessians, those of the inputs that are observed together.
+  const solving = (block: BlockSpec) => {
+    const groups = chooseGroups({ spec: block }, targets.get(block.index) ?? []);
+    const sets = options.trueSequential
+      ? groups.map((group) => [group])
+      : observationSets(groups, roomBeside(spec, block, memory));
+    return Math.max(0, ...sets.map((set) => hessianBytes(set, activations)));
+  };
+  const passBytes = OVERHEAD_BYTES + Math.max(resident, resident / 3 + 2 * Math.min(PIECE, copied)) +
+    (solves ? most(solving) : activations) + (spooled ? 0 : hiddenBytes);
 
   // A walk that only observes ends at the last input.
   const observe = (length: number) => (block: BlockSpec) => tokenFlops(block, length, inputGroups(block).at(-1)!);
@@ -163,7 +160,9 @@ export async function planPrune(
     const tokens = count * length;
     if (calibration) {
       // Blocks whose linears are pruned one after the other are observed and propagated in one walk.
-      const twice = pruned.filter((block) => !options.trueSequential || !goesStepwise(spec, block, calibration));
+      const twice = pruned.filter((block) =>
+        !options.trueSequential || !goesStepwise(backend, spec, block, calibration)
+      );
       flops += tokens * (sum(twice, observe(length)) + sum(before.slice(0, -1), propagate(length)));
       if (options.trueSequential && !twice.includes(before.at(-1)!)) flops += tokens * observe(length)(before.at(-1)!);
     }

@@ -3,7 +3,7 @@
  * linear's input), prune, and propagate (run it pruned, to feed the next block). One block's weights are in memory at a
  * time, of its experts one; the next one's are being read and the last one's written while this one computes.
  */
-import type { Backend } from "../backend/backend.ts";
+import { type Backend, BYTES } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 
 import { DEFAULT_SOLVE, type Method, type Solve } from "../method/method.ts";
@@ -12,7 +12,8 @@ import { inputGroups } from "../model/layers.ts";
 import { readSpec } from "../model/read.ts";
 import type { Linear } from "../model/spec.ts";
 import { type Batch, countSequences } from "../text/batch.ts";
-import type { SpoolOptions } from "./hidden.ts";
+import { goesToFile, type SpoolOptions } from "./hidden.ts";
+import { checkMemory, observationSets, roomBeside } from "./memory.ts";
 import { Observation } from "./observation.ts";
 import type { OnProgress } from "./progress.ts";
 import { BlockResults, type LinearReport, Results } from "./results.ts";
@@ -91,6 +92,17 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
   const task = { backend, method, requests: request, solve: options.solve ?? DEFAULT_SOLVE };
   const sequences = calibration ? countSequences(calibration) : 0;
 
+  const hiddenBytes = (calibration?.ids.length ?? 0) * spec.hidden * BYTES.F32;
+  const memory = {
+    checkpoint,
+    backend,
+    method,
+    targets,
+    batch: calibration,
+    spooled: goesToFile(backend, hiddenBytes, options.spool),
+  };
+  checkMemory(spec, memory);
+
   // Blocks after the last target change nothing; without a statistic neither do those that are not pruned.
   const missing = [...targets.keys()].filter((block) => !finished?.blocks.has(block));
   if (!missing.length) return [];
@@ -110,8 +122,9 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     const onwards = observes && index < last ? [propagate] : [];
     if (!linears.length) return onwards;
     const solved = opened.use(new BlockResults(results, index));
+    let drafts = false;
     const solve = async (block: Block, chosen: readonly Linear[], observation?: Observation) => {
-      solved.add(await solveLinears(task, block, chosen, observation, sequences, solved.held));
+      solved.add(await solveLinears({ ...task, drafts }, block, chosen, observation, sequences, solved.held));
     };
     const solveAll = async (block: Block, chosen: readonly Linear[], observation?: Observation) => {
       for await (const portion of units(block, chosen)) {
@@ -127,14 +140,22 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
         await solveAll(block, groups.flat(), observation);
       },
     });
-    const collect: Step = { passes: 0, run: () => solved.collect() };
+    const collect: Step = {
+      passes: 0,
+      run(block) {
+        solved.collect();
+        // From here on the block is pruned.
+        block.adopt();
+        results.show();
+      },
+    };
     const save: Step = { passes: 0, run: () => solved.save() };
     const groups = chooseGroups({ spec: block }, linears);
     if (!observes) return [{ passes: 0, run: (block) => solveAll(block, linears) }, collect, save];
     if (serves && index === 0) {
       return [{ passes: 0, run: (block) => solveAll(block, linears, options.first) }, collect, ...onwards, save];
     }
-    if (trueSequential && goesStepwise(spec, block, calibration!)) {
+    if (trueSequential && goesStepwise(backend, spec, block, calibration!)) {
       const keep = index < last;
       const stepwise: Step = {
         passes: 1,
@@ -145,20 +166,21 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
       };
       return [stepwise, collect, save];
     }
-    // The Hessians of many experts are larger than the experts: each is observed on its own.
-    const together = trueSequential ? groups.map((group) => [group]) : grams ? byExpert(groups) : [groups];
-    return [...together.map(observe), collect, ...onwards, save];
+    const together = trueSequential
+      ? groups.map((group) => [group])
+      : grams
+      ? observationSets(groups, roomBeside(spec, block, memory))
+      : [groups];
+    // Linears see what the dense block gives, however many walks it takes to observe them; or else, in true order, what those
+    // before them give when they are pruned.
+    drafts = !trueSequential && together.length > 1;
+    const show: Step = { passes: 0, run: () => results.show() };
+    return [...trueSequential ? [show] : [], ...together.map(observe), collect, ...onwards, save];
   };
   const schedule = path.map((index): BlockSchedule => ({ block: index, steps: stepsOf(index) }));
   if (observes) stream = opened.use(await Stream.open(options, spec, calibration!, countPasses(schedule)));
   await runSchedule(schedule, { backend, spec, source, signal });
   return await results.all();
-}
-
-/** Groups of linears: those of no expert together, then those of each expert. */
-function byExpert(groups: readonly (readonly Linear[])[]): (readonly (readonly Linear[])[])[] {
-  const owner = ([{ name, role }]: readonly Linear[]) => role.includes("*") ? name.replace(/\.[^.]*$/, "") : "";
-  return [...Map.groupBy(groups, owner).values()];
 }
 
 /** A checkpoint, but with the pruned weights in place of those that are pruned by now. */

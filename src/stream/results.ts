@@ -51,6 +51,8 @@ export class Results implements AsyncDisposable {
   #saving: Promise<void> = Promise.resolve();
   /** Weights that the pass itself reads again; their bytes where the caller cannot read them back. */
   readonly #again = new Map<string, Uint8Array<ArrayBuffer> | undefined>();
+  /** Whether whoever reads a weight now is to see it pruned. */
+  #visible = false;
 
   constructor(readonly options: ResultOptions) {}
 
@@ -66,9 +68,14 @@ export class Results implements AsyncDisposable {
     await this.options.write(name, bytes);
   }
 
-  /** Whether a weight was handed on that is to be read again. */
+  /** From now on who reads a weight that was handed on sees it pruned, until the block is done. */
+  show(): void {
+    this.#visible = true;
+  }
+
+  /** Whether a weight was handed on and is to be seen pruned. */
   has(name: string): boolean {
-    return this.#again.has(name);
+    return this.#visible && this.#again.has(name);
   }
 
   /** Its bytes, the caller's own. */
@@ -80,6 +87,7 @@ export class Results implements AsyncDisposable {
   /** No weight of before will be read again. */
   forget(): void {
     this.#again.clear();
+    this.#visible = false;
   }
 
   /** All reports, when everything is written. */

@@ -38,6 +38,8 @@ export interface Task {
   readonly method: Method;
   readonly requests: Requests;
   readonly solve: Solve;
+  /** Whether the block is to be walked as it was before, after this: its linears are pruned as drafts. */
+  readonly drafts?: boolean;
 }
 
 /** An input made ready for a method. */
@@ -98,7 +100,7 @@ export async function solveLinears(
     const { input, moment } = await ready;
     if (at + 1 < groups.length) next = start(at + 1);
     for (const [i, linear] of group.entries()) {
-      const { name } = linear, weight = block.weight(linear);
+      const { name } = linear, weight = task.drafts ? block.draft(linear) : block.weight(linear);
       using before = moment && backend.copy(weight);
       method.prune(backend, { name, weight }, input, requestFor(requests, name), solve);
       const error = moment && held.use(backend.error(before!, weight, moment));
@@ -118,8 +120,9 @@ export async function solveLinears(
   return results;
 }
 
-/** Some linears of a block, those that share an input together. */
-export function chooseGroups(block: Pick<Block, "spec">, linears: readonly Linear[]): Linear[][] {
+/** Some linears of a block, those that share an input together; all of them if none are named. */
+export function chooseGroups(block: Pick<Block, "spec">, linears?: readonly Linear[]): Linear[][] {
+  if (!linears) return inputGroups(block.spec);
   const chosen = new Set(linears.map(({ name }) => name));
   return inputGroups(block.spec).map((group) => group.filter(({ name }) => chosen.has(name))).filter(({ length }) =>
     length

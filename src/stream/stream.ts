@@ -32,8 +32,10 @@ export interface StreamOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Bytes that walks side by side may hold on the backend. */
-const SIDE_BY_SIDE_BYTES = 1 << 29;
+/** Bytes that walks side by side may hold on a backend: half of what its hidden states may. */
+function sideBySideBytes({ limits }: Pick<Backend, "limits">): number {
+  return limits.spoolAbove / 2;
+}
 
 /**
  * Bytes that the walk of a token holds at most between two layers: the residual stream before and after a half of the block,
@@ -48,8 +50,13 @@ function heldBytes(spec: ModelSpec, block: BlockSpec): number {
  * Whether all of a batch can go through a block side by side, so that its linears can be pruned one after the other on the
  * way: experts must be loaded one by one, and many tokens do not fit.
  */
-export function goesStepwise(spec: ModelSpec, block: BlockSpec, { ids }: Batch): boolean {
-  return !expertsOf(block) && ids.length * heldBytes(spec, block) <= SIDE_BY_SIDE_BYTES;
+export function goesStepwise(
+  backend: Pick<Backend, "limits">,
+  spec: ModelSpec,
+  block: BlockSpec,
+  { ids }: Batch,
+): boolean {
+  return !expertsOf(block) && ids.length * heldBytes(spec, block) <= sideBySideBytes(backend);
 }
 
 /** What becomes of the batches in a pass through a block. */
@@ -98,7 +105,7 @@ export class Stream implements AsyncDisposable {
    * @throws PareError for tokens that do not suit the model.
    */
   static async open(options: StreamOptions, spec: ModelSpec, batch: Batch, passes: number): Promise<Stream> {
-    const { checkpoint, backend, spool, signal } = options, parts = batches(batch);
+    const { checkpoint, backend, spool, signal } = options, parts = batches(batch, backend.limits.batchTokens);
     checkTokens(spec, batch);
     await using opened = new AsyncDisposableStack();
     const hidden = opened.use(await openHiddenStates(backend, batch.ids.length * spec.hidden * 4, spool));
@@ -179,7 +186,7 @@ export class Stream implements AsyncDisposable {
   #together(block: BlockSpec): number {
     if (!expertsOf(block)) return 1;
     const most = this.parts.reduce((most, { ids }) => Math.max(most, ids.length), 1);
-    return Math.max(1, Math.floor(SIDE_BY_SIDE_BYTES / (most * heldBytes(this.spec, block))));
+    return Math.max(1, Math.floor(sideBySideBytes(this.backend) / (most * heldBytes(this.spec, block))));
   }
 
   async #runTogether(block: Block, visit: Visit): Promise<void> {

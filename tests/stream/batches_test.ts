@@ -1,8 +1,11 @@
 /** How sequences are cut into batches, and how far a queue may run ahead. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fc } from "../fuzz/seed.ts";
-import { BATCH_TOKENS, batches, Pace } from "../../src/stream/batches.ts";
+import { batches, Pace } from "../../src/stream/batches.ts";
 import { countSequences, lengthsOf, rectangle } from "../../src/text/batch.ts";
+
+/** Tokens of a batch. */
+const MOST = 1024;
 
 const sizes = fc.tuple(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: 3000 }));
 
@@ -10,7 +13,7 @@ Deno.test("batches hold every sequence once, whole and in order", () => {
   fc.assert(
     fc.property(sizes, ([sequences, length]) => {
       const ids = Uint32Array.from({ length: sequences * length }, (_, i) => i),
-        parts = batches(rectangle(ids, length));
+        parts = batches(rectangle(ids, length), MOST);
       let next = 0;
       for (const part of parts) {
         assert(lengthsOf(part).every((own) => own === length));
@@ -25,8 +28,8 @@ Deno.test("batches hold every sequence once, whole and in order", () => {
 
 Deno.test("a batch has no more tokens than it should, unless one sequence alone has", () => {
   fc.assert(fc.property(sizes, ([sequences, length]) => {
-    for (const part of batches(rectangle(new Uint32Array(sequences * length), length))) {
-      assert(part.ids.length <= BATCH_TOKENS || countSequences(part) === 1);
+    for (const part of batches(rectangle(new Uint32Array(sequences * length), length), MOST)) {
+      assert(part.ids.length <= MOST || countSequences(part) === 1);
     }
   }));
 });
@@ -34,13 +37,13 @@ Deno.test("a batch has no more tokens than it should, unless one sequence alone 
 Deno.test("sequences of unequal lengths stay whole and in order, and a batch is as full as it can be", () => {
   fc.assert(fc.property(fc.array(fc.integer({ min: 1, max: 1500 }), { minLength: 1, maxLength: 40 }), (lengths) => {
     const offsets = Uint32Array.from([0, ...lengths.map((_, i) => lengths.slice(0, i + 1).reduce((a, b) => a + b))]);
-    const ids = Uint32Array.from({ length: offsets.at(-1)! }, (_, i) => i), parts = batches({ ids, offsets });
+    const ids = Uint32Array.from({ length: offsets.at(-1)! }, (_, i) => i), parts = batches({ ids, offsets }, MOST);
     assertEquals(parts.flatMap((part) => [...part.ids]), [...ids]);
     assertEquals(parts.flatMap(lengthsOf), lengths);
     for (const [i, part] of parts.entries()) {
       assertEquals([part.offsets[0], part.offsets.at(-1)], [0, part.ids.length]);
-      assert(part.ids.length <= BATCH_TOKENS || countSequences(part) === 1);
-      if (parts[i + 1]) assert(part.ids.length + lengthsOf(parts[i + 1])[0] > BATCH_TOKENS);
+      assert(part.ids.length <= MOST || countSequences(part) === 1);
+      if (parts[i + 1]) assert(part.ids.length + lengthsOf(parts[i + 1])[0] > MOST);
     }
   }));
 });
@@ -48,7 +51,7 @@ Deno.test("sequences of unequal lengths stay whole and in order, and a batch is 
 Deno.test("the first sequences fall into the same batches however many follow", () => {
   fc.assert(fc.property(sizes, fc.nat({ max: 50 }), ([sequences, length], more) => {
     const cut = (sequences: number) =>
-      batches(rectangle(new Uint32Array(sequences * length), length)).map(countSequences);
+      batches(rectangle(new Uint32Array(sequences * length), length), MOST).map(countSequences);
     const few = cut(sequences), many = cut(sequences + more);
     assertEquals(many.slice(0, few.length - 1), few.slice(0, -1));
   }));

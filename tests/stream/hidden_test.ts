@@ -1,7 +1,7 @@
 /** Hidden states, resident and spooled: what is stored is what is lent, byte for byte, and all of it is given back. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { PareError } from "../../src/errors.ts";
-import { openHiddenStates, SPOOL_ABOVE } from "../../src/stream/hidden.ts";
+import { openHiddenStates } from "../../src/stream/hidden.ts";
 import { temporary } from "../checkpoint/folders.ts";
 import { ReferenceBackend } from "../reference/backend.ts";
 
@@ -42,7 +42,7 @@ for (const always of [false, true]) {
 Deno.test("states beyond the limit are spooled without being asked", async () => {
   using folder = temporary();
   const backend = new ReferenceBackend(), spool = { directory: folder.path };
-  for (const [bytes, live] of [[SPOOL_ABOVE, 1], [SPOOL_ABOVE + 1, 0]]) {
+  for (const [bytes, live] of [[backend.limits.spoolAbove, 1], [backend.limits.spoolAbove + 1, 0]]) {
     await using hidden = await openHiddenStates(backend, bytes, spool);
     await hidden.store(0, tensorOf(backend, 1, 1).tensor);
     assertEquals(backend.live, live);

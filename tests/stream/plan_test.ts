@@ -2,8 +2,6 @@
 import { assertAlmostEquals, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { findMethod, makeRequest } from "../../src/method/mod.ts";
 import { readSpec } from "../../src/model/read.ts";
-import { BATCH_TOKENS } from "../../src/stream/batches.ts";
-import { SPOOL_ABOVE } from "../../src/stream/hidden.ts";
 import { planPrune } from "../../src/stream/plan.ts";
 import { prune } from "../../src/stream/prune.ts";
 import { chooseTargets, type TargetOptions } from "../../src/stream/target.ts";
@@ -68,7 +66,7 @@ Deno.test("the plan says whether hidden states go to a file, and then they are n
   const little = await plan(8), spooled = await plan(8, true);
   assertEquals([little.spooled, spooled.spooled], [false, true]);
   assertEquals(little.peakBytes - spooled.peakBytes, little.hiddenBytes);
-  const most = SPOOL_ABOVE / (128 * 64 * 4);
+  const most = QUICK.limits.spoolAbove / (128 * 64 * 4);
   assertEquals([(await plan(most)).spooled, (await plan(most + 1)).spooled], [false, true]);
 });
 
@@ -105,7 +103,7 @@ Deno.test("the estimated time is the work divided by the backend's rate, and the
     linear: () => ({ [Symbol.dispose]: () => {} }),
     read: () => Promise.resolve(void (time += 50)),
   }) as unknown as ReferenceBackend;
-  const { now } = performance, calibration = randomTokens(8, BATCH_TOKENS / 8, 128);
+  const { now } = performance, calibration = randomTokens(8, 128, 128);
   performance.now = () => time;
   let writing: number, planned: { flops: number; seconds: number };
   try {

@@ -1,0 +1,156 @@
+/**
+ * What a pass will hold on its backend, told before anything is computed: a plan that cannot fit is refused by the name of
+ * what is too large, and inputs whose sums do not fit together are observed one after the other.
+ */
+import { type Backend, BYTES } from "../backend/backend.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { PareError } from "../errors.ts";
+import type { Method } from "../method/method.ts";
+import { expertsOf, expertTensors, residentTensors, type TensorSpec } from "../model/layers.ts";
+import type { BlockSpec, Linear, ModelSpec } from "../model/spec.ts";
+import { type Batch, longestOf } from "../text/batch.ts";
+import { chooseGroups } from "./solve.ts";
+import type { Targets } from "./target.ts";
+
+/** A number that is kept as a high part and what it lost, and one that is not. */
+const PAIR = 2 * BYTES.F32, SINGLE = BYTES.F32;
+
+/** The inputs of a group, n: the columns of its linears. */
+const width = ([{ cols }]: readonly Linear[]) => cols;
+
+/** Bytes that the sums over a group's input take: xᵀx in pairs of numbers. */
+export function sumBytes(group: readonly Linear[]): number {
+  return PAIR * width(group) ** 2;
+}
+
+/** Bytes beside its Hessian and factor while a group's linears are solved: of one as F32, and as it was. */
+function solvingBytes(group: readonly Linear[]): number {
+  return Math.max(...group.map(({ rows, cols }) => rows * cols)) * 2 * SINGLE;
+}
+
+/**
+ * The most bytes that it takes to observe and solve some groups with Hessians: first their sums beside the activations of a
+ * batch; then, while the linears of one group are solved, the factor of the next is under way and the sums of those after it
+ * are kept.
+ */
+export function hessianBytes(groups: readonly (readonly Linear[])[], activations: number): number {
+  let most = activations + groups.reduce((sum, group) => sum + sumBytes(group), 0);
+  for (let at = -1; at < groups.length; at++) {
+    const now = groups[at], next = groups[at + 1];
+    const solving = now ? 2 * SINGLE * width(now) ** 2 + solvingBytes(now) : 0;
+    // A Hessian is made of its sums, which go then.
+    const coming = next ? (PAIR + SINGLE) * width(next) ** 2 : 0;
+    most = Math.max(most, solving + coming + groups.slice(at + 2).reduce((sum, group) => sum + sumBytes(group), 0));
+  }
+  return most;
+}
+
+/**
+ * Groups in sets: those of a set are observed together. Linears of an expert are apart from all others, since the Hessians
+ * of many experts are larger than the experts; and a set takes no more than there is room for.
+ */
+export function observationSets(
+  groups: readonly (readonly Linear[])[],
+  { bytes, drafts, activations }: Room,
+): (readonly (readonly Linear[])[])[] {
+  const fits = !groups.some(([{ role }]) => role.includes("*")) && hessianBytes(groups, activations) <= bytes;
+  if (fits) return [groups];
+  const owner = ([{ name, role }]: readonly Linear[]) => role.includes("*") ? name.replace(/\.[^.]*$/, "") : "";
+  return [...Map.groupBy(groups, owner).values()].flatMap((own) => {
+    const sets: (readonly Linear[])[][] = [];
+    for (const group of own) {
+      const last = sets.at(-1);
+      if (last && hessianBytes([...last, group], activations) <= bytes - drafts) last.push(group);
+      else sets.push([group]);
+    }
+    return sets;
+  });
+}
+
+/** What a pass is about to do, as far as its memory depends on it. */
+export interface MemoryOptions {
+  readonly checkpoint: Pick<Checkpoint, "tensors" | "path">;
+  readonly backend: Pick<Backend, "name" | "limits">;
+  readonly method: Method;
+  readonly targets: Targets;
+  /** The sequences that go through the blocks, if any do. */
+  readonly batch?: Batch;
+  /** Whether their hidden states are kept in a file. */
+  readonly spooled: boolean;
+}
+
+/** Bytes of a block on the backend, of its experts one. */
+export function blockBytes({ tensors }: MemoryOptions["checkpoint"], block: BlockSpec): number {
+  const sum = (specs: readonly TensorSpec[]) =>
+    specs.reduce((sum, { name }) => sum + (tensors.get(name)?.bytes ?? 0), 0);
+  const experts = expertsOf(block)?.experts.map((expert) => sum(expertTensors(expert))) ?? [];
+  return sum(residentTensors(block)) + Math.max(0, ...experts);
+}
+
+/** Bytes of a batch's activations in a block: the residual stream, what goes into a layer and comes out, and the widest input. */
+export function activationBytes(spec: ModelSpec, { batch, backend }: MemoryOptions): number {
+  if (!batch) return 0;
+  const tokens = Math.min(batch.ids.length, Math.max(backend.limits.batchTokens, longestOf(batch)));
+  const widest = spec.blocks.reduce(
+    (most, block) => chooseGroups({ spec: block }).reduce((most, [{ cols }]) => Math.max(most, cols), most),
+    0,
+  );
+  return tokens * (4 * spec.hidden + 3 * widest) * SINGLE;
+}
+
+/** What is left of a backend beside a block. */
+export interface Room {
+  /** Bytes beside the block's weights and all hidden states. */
+  readonly bytes: number;
+  /** How many of them pruned copies of the block's weights take, where it is walked more than once before it is pruned. */
+  readonly drafts: number;
+  /** How many of them a batch's activations take, while one is under way. */
+  readonly activations: number;
+}
+
+/** What is left beside a block of a pass. */
+export function roomBeside(spec: ModelSpec, block: BlockSpec, options: MemoryOptions): Room {
+  const { batch, spooled, backend, checkpoint } = options;
+  const hidden = batch && !spooled ? batch.ids.length * spec.hidden * SINGLE : 0;
+  return {
+    bytes: backend.limits.memoryBytes - blockBytes(checkpoint, block) - hidden,
+    drafts: blockBytes(checkpoint, block),
+    activations: activationBytes(spec, options),
+  };
+}
+
+const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+
+/**
+ * Refuses a pass that cannot fit its backend.
+ * @throws PareError naming the block or linear that is too large, and what would fit.
+ */
+export function checkMemory(spec: ModelSpec, options: MemoryOptions): void {
+  const { backend, method, targets } = options, { memoryBytes } = backend.limits;
+  for (const block of spec.blocks) {
+    const beside = roomBeside(spec, block, options), { activations } = beside;
+    if (beside.bytes < activations) {
+      throw new PareError(
+        `${block.name} with its activations takes ${
+          gib(memoryBytes - beside.bytes + activations)
+        }; the ${backend.name} backend holds ` +
+          `${gib(memoryBytes)}: expected fewer tokens at once, or a backend with more memory`,
+      );
+    }
+    if (method.statistic !== "gram") continue;
+    const groups = chooseGroups({ spec: block }, targets.get(block.index) ?? []);
+    const alone = observationSets(groups, beside).length <= 1, room = beside.bytes - (alone ? 0 : beside.drafts);
+    const sized = groups.map((group) => ({ group, bytes: hessianBytes([group], activations) }));
+    for (const { group, bytes } of sized.sort((a, b) => b.bytes - a.bytes).slice(0, 1)) {
+      if (bytes <= room) continue;
+      const [{ name, cols }] = group, most = Math.floor(Math.sqrt(room / (PAIR + SINGLE)));
+      throw new PareError(
+        `${name}: the Hessian of its ${cols} inputs takes ${
+          gib(bytes)
+        } beside the block; the ${backend.name} backend has ` +
+          `${gib(room)} for it, enough for about ${most} inputs: expected a method without a Hessian, such as wanda, ` +
+          `--exclude '${group[0].role}', or a backend with more memory`,
+      );
+    }
+  }
+}
