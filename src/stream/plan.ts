@@ -16,9 +16,9 @@ import {
   type TensorSpec,
 } from "../model/layers.ts";
 import type { BlockSpec, ModelSpec } from "../model/spec.ts";
-import { type Batch, lengthsOf, longestOf } from "../text/batch.ts";
+import { type Batch, lengthsOf } from "../text/batch.ts";
 import { goesToFile, type SpoolOptions } from "./hidden.ts";
-import { activationBytes, blockBytes, checkMemory, hessianBytes, observationSets, roomBeside } from "./memory.ts";
+import { activationBytes, checkMemory, hessianBytes, observationSets, roomBeside } from "./memory.ts";
 import { chooseGroups } from "./solve.ts";
 import { goesStepwise } from "./stream.ts";
 import type { Targets } from "./target.ts";
