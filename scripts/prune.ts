@@ -22,6 +22,7 @@ import {
   readSpec,
   release,
   type SparsityMap,
+  sweep,
   tensorNames,
 } from "../src/mod.ts";
 import { CARD_FILE, modelCard } from "../src/run/card.ts";
@@ -149,6 +150,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   const labels = labelsOf(values);
   if (!values.force && await isDone(values.out!, manifest.planId, Recorder.done(given.registry, manifest)?.manifest)) {
     Recorder.label(given.registry, manifest.planId, labels);
+    sweep(values.out!);
     return {
       text: `${values.out}: holds what this run would write, plan ${manifest.planId}; --force computes it again`,
       json: { ...json, run: manifest.planId, out: values.out, done: true },

@@ -46,6 +46,7 @@ export {
   replacedBy,
   reserve,
   type Room,
+  sweep,
   tryPlace,
   workshopOf,
 } from "./checkpoint/place.ts";

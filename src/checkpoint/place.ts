@@ -199,6 +199,25 @@ export function reserve(
   };
 }
 
+/**
+ * Removes what is left beside an output by a process that ended between giving it its name and clearing up. What another
+ * process holds, or what could be gone on with, stays.
+ * @throws PareError if the system refuses, or something else stands there.
+ */
+export function sweep(out: string): void {
+  const workshop = workshopOf(realPath(resolve(out)));
+  refuseOddWorkshop(workshop);
+  if (!existsSync(workshop) || existsSync(join(workshop, "model"))) return;
+  try {
+    using _lock = lockWorkshop(workshop, out);
+    for (const name of MADE) disk.remove(join(workshop, name));
+    rmdirSync(workshop);
+  } catch (error) {
+    if (error instanceof PareError) return; // another process is at work there
+    throw systemError("write", out, error);
+  }
+}
+
 /** All that is ever made in a workshop, in the order in which it is removed: the lock last. */
 const MADE = ["model", "passing", ".passing.partial", "replaced", "journal", "lock"];
 
