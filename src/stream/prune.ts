@@ -8,7 +8,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 
 import { DEFAULT_SOLVE, type Method, type Solve } from "../method/method.ts";
 import type { Block, TensorSource } from "../model/block.ts";
-import { inputGroups } from "../model/layers.ts";
+import { expertsOf, inputGroups } from "../model/layers.ts";
 import { readSpec } from "../model/read.ts";
 import type { Linear } from "../model/spec.ts";
 import { type Batch, countSequences } from "../text/batch.ts";
@@ -207,16 +207,20 @@ class PrunedSource implements TensorSource {
 
 /**
  * Observes the first block alone, dense: what several methods on the same calibration can share.
- * @param grams Whether one of them asks for `gram`.
+ * @param grams Whether one of them asks for `gram`. Of a block with experts it gets none: their Hessians would all be there at
+ * once, where a pass of its own has one expert's at a time.
  */
 export async function observeFirst(
   options: StreamOptions & { readonly calibration: Batch },
   grams: boolean,
 ): Promise<Observation> {
   const { checkpoint, backend, calibration, signal } = options, spec = readSpec(checkpoint);
+  const [first] = spec.blocks;
   await using stream = await Stream.open(options, spec, calibration, 1);
   using scope = new DisposableStack();
-  const observation = scope.use(new Observation(backend, inputGroups(spec.blocks[0]), { grams, kept: true }));
+  const observation = scope.use(
+    new Observation(backend, inputGroups(first), { grams: grams && !expertsOf(first), kept: true }),
+  );
   const observe: Step = { passes: 1, run: (block) => stream.observe(block, observation) };
   await runSchedule([{ block: 0, steps: [observe] }], { backend, spec, source: checkpoint, signal });
   scope.move(); // it is the caller's

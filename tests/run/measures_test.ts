@@ -112,6 +112,26 @@ Deno.test("scores are a magnitude, times its input's norm, or its share of row a
   );
 });
 
+Deno.test("a weight that is stored as inputs x outputs is drawn as outputs x inputs, and hashed as it is stored", () => {
+  fc.assert(
+    fc.property(linears, (shape) => {
+      const { numbers: _, kept: __, ...linear } = make(shape), { rows, cols, dtype } = shape, next = random(shape.seed);
+      const scores = { kind: "activation" as const, norms: Float32Array.from({ length: cols }, next) };
+      const turn = (bytes: Uint8Array) => {
+        const numbers = decode(bytes, dtype);
+        return encode(numbers.map((_, at) => numbers[(at % rows) * cols + Math.floor(at / rows)]), dtype);
+      };
+      const before = turn(linear.before), after = turn(linear.after);
+      const turned = measure({ ...linear, before, after, transposed: true, scores });
+      const { magnitudes, scores: found, density } = measure({ ...linear, scores });
+      assertEquals([turned.magnitudes, turned.scores, turned.density], [magnitudes, found, density]);
+      const { maskSha256, weightSha256 } = measure({ rows: cols, cols: rows, dtype, before, after });
+      assertEquals([turned.maskSha256, turned.weightSha256], [maskSha256, weightSha256]);
+    }),
+    { numRuns: 20 },
+  );
+});
+
 Deno.test("a threshold is the least number that was kept, where one line parts the kept from the removed", () => {
   const values = [1, 2, -3, 4, -5, 6], norms = new Float32Array(6).fill(10);
   for (const dtype of Object.keys(DTYPES) as Dtype[]) {
