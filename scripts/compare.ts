@@ -25,8 +25,10 @@ import {
 import { plotSamples, plotSparsity } from "../src/report/plot.ts";
 import { type Comparison, type Row, samplePoint } from "../src/report/results.ts";
 import { captions, sampleTableOf, tableOf, toCsv, toMarkdown } from "../src/report/text.ts";
+import { corpusOf, describeRun } from "../src/run/describe.ts";
+import { labelsOf } from "../src/run/labels.ts";
+import { Recorder } from "../src/run/recorder.ts";
 import { enter, type Given, isCalibrated, type Job, understand } from "./compare_request.ts";
-import { corpusOf, describeRun, labelsOf, Recorder } from "./record.ts";
 import { blockPosition, defaultSeqlen } from "./shared.ts";
 
 /** What is told of each model. */
@@ -135,7 +137,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     request: { methods, sparsities, samples: values.samples ?? null, seeds, ...solve && { ...solve } },
     calibration: calibration && corpusOf(calibration),
     evaluation: corpusOf(windows),
-  }, context);
+  }, context.args);
   const { evaluation, calibration: calibratedOn } = manifest.plan;
   using recorder = Recorder.begin(values.registry, manifest, { out: values.out, labels: labelsOf(values) });
   const tell = (label: string, { perplexity, sparsity, ...cost }: Measured) => {

@@ -13,7 +13,7 @@ import {
   type Update,
   withUpdate,
 } from "../src/mod.ts";
-import { labelsOf } from "./record.ts";
+import { labelsOf } from "../src/run/labels.ts";
 import { Reach } from "./sandbox.ts";
 import { fetching } from "./shared.ts";
 

@@ -18,7 +18,9 @@ import {
 import { CARD_FILE, withPerplexities } from "../src/run/card.ts";
 import { MANIFEST_FILE, parseManifest } from "../src/run/manifest.ts";
 import type { PerplexityRecord } from "../src/run/record.ts";
-import { corpusOf, describeRun, labelsOf, Recorder } from "./record.ts";
+import { corpusOf, describeRun } from "../src/run/describe.ts";
+import { labelsOf } from "../src/run/labels.ts";
+import { Recorder } from "../src/run/recorder.ts";
 import { Reach } from "./sandbox.ts";
 import { blockPosition, defaultSeqlen, fetching, isFile } from "./shared.ts";
 import { insteadOf, UNSEEN } from "../src/errors.ts";
@@ -99,7 +101,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
       request: {},
       evaluation: corpusOf(windows),
     },
-    context,
+    context.args,
   );
   const evaluation = manifest.plan.evaluation!;
   const pruned = await checkpoint.readText(MANIFEST_FILE);

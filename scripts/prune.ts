@@ -30,10 +30,12 @@ import { MANIFEST_FILE, manifestText, publicManifest } from "../src/run/manifest
 import { canonicalJson } from "../src/run/plan.ts";
 import { measure, type Measures } from "../src/run/measures.ts";
 import type { Json, LinearRecord, Manifest } from "../src/run/record.ts";
+import { corpusOf, describeRun, hubId } from "../src/run/describe.ts";
+import { labelsOf } from "../src/run/labels.ts";
+import { Recorder } from "../src/run/recorder.ts";
 import { refuseOtherPlan } from "./planned.ts";
 import { enter, type Given, readMap, understand } from "./prune_request.ts";
 import { aboutDamping, aboutErrors, aboutExperts, planLines, summary } from "./prune_text.ts";
-import { corpusOf, describeRun, hubId, labelsOf, Recorder } from "./record.ts";
 import { blockPosition, defaultSeqlen, downloads } from "./shared.ts";
 import { isDone } from "./written.ts";
 
@@ -134,7 +136,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
       targets: { blocks, include, exclude },
     },
     calibration: calibration && corpusOf(calibration),
-  }, context);
+  }, context.args);
   if (given.planned) {
     refuseOtherPlan(
       given.planned,

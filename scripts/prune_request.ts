@@ -13,8 +13,8 @@ import {
 } from "../src/mod.ts";
 import { MANIFEST_FILE } from "../src/run/manifest.ts";
 import type { Plan } from "../src/run/record.ts";
+import { labelsOf } from "../src/run/labels.ts";
 import { planFlags, readPlan } from "./planned.ts";
-import { labelsOf } from "./record.ts";
 import { Reach } from "./sandbox.ts";
 import { fetching, isFile } from "./shared.ts";
 

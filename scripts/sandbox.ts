@@ -23,7 +23,7 @@ import {
   tryPlace,
   workshopOf,
 } from "../src/mod.ts";
-import { NO_RUNS } from "./record.ts";
+import { NO_RUNS } from "../src/run/recorder.ts";
 import { isExpected, UNSEEN } from "../src/errors.ts";
 
 /** Pare's own files: the modules, the kernels, the shaders, the sample. */

@@ -77,3 +77,13 @@ function checkNote(text: string): string {
 
 /** The beginning of a text, quoted. */
 const quote = (text: string): string => JSON.stringify(text.length > 50 ? `${text.slice(0, 50)}…` : text);
+
+/**
+ * The labels that a command's flags give its run.
+ * @throws PareError for one that cannot be kept.
+ */
+export function labelsOf(
+  { name, tag, note }: { readonly name?: string; readonly tag: readonly string[]; readonly note?: string },
+): LabelChange {
+  return checkLabels({ name, tags: tag, note });
+}

@@ -1,10 +1,10 @@
 /** How fast a run says that it is. */
 import { assertEquals } from "@std/assert";
-import { Pace } from "../../scripts/record.ts";
+import { Throughput } from "../../src/run/throughput.ts";
 
 /** The rates of reports of done and total, a second between two of them. */
 function ratesOf(...reports: readonly (readonly [done: number, total: number])[]): (number | undefined)[] {
-  const pace = new Pace();
+  const pace = new Throughput();
   return reports.map(([done, total], second) => pace.rate({ done, total }, second * 1000));
 }
 
@@ -23,7 +23,7 @@ Deno.test("the next pass of a run begins anew: less is done than before, or of a
 
 Deno.test("nothing done, or no time gone, is no rate", () => {
   assertEquals(ratesOf([10, 100], [10, 100]), [undefined, undefined]);
-  const pace = new Pace();
+  const pace = new Throughput();
   pace.rate({ done: 1, total: 9 }, 5);
   assertEquals(pace.rate({ done: 2, total: 9 }, 5), undefined);
 });

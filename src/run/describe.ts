@@ -1,0 +1,84 @@
+/** What a run is, before it begins: a manifest of all that goes in, by its hashes. */
+import { basename, resolve } from "node:path";
+import project from "../../deno.json" with { type: "json" };
+import type { Backend } from "../backend/backend.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { CARD_FILE } from "./card.ts";
+import { digestFile, digestKernels, digestModel } from "./digest.ts";
+import { fileName, makeManifest } from "./manifest.ts";
+import { makeNumerics } from "./numerics.ts";
+import type { Corpus, InputFile, Manifest, Plan } from "./record.ts";
+
+/** What is known of a run before it begins. */
+export interface Subject extends Pick<Plan, "kind" | "request" | "calibration" | "evaluation"> {
+  readonly checkpoint: Pick<Checkpoint, "path" | "sources">;
+  readonly backend: Pick<Backend, "name" | "description" | "arithmetic">;
+  /** Files that were read beside the model's. */
+  readonly files: readonly string[];
+}
+
+/** Calibration sequences or evaluation windows as a run's record has them. */
+export function corpusOf(
+  { description, length, sha256, ...how }:
+    & { readonly description: string; readonly length: number; readonly sha256: string }
+    & (
+      | { readonly sequences: number }
+      | { readonly windows: number }
+    ),
+): Corpus {
+  return { description, sequences: "windows" in how ? how.windows : how.sequences, seqlen: length, sha256 };
+}
+
+/**
+ * The manifest of a run: hashes all that went in.
+ * @param args The command line.
+ */
+export async function describeRun(subject: Subject, args: readonly string[]): Promise<Manifest> {
+  const { kind, request, calibration, evaluation, checkpoint, backend, files } = subject;
+  const hash = async (paths: readonly string[]): Promise<InputFile[]> => {
+    const hashed: InputFile[] = [];
+    for (const path of new Set(paths)) hashed.push(await digestFile(resolve(path)));
+    return hashed;
+  };
+  const sources: string[] = [];
+  for (const source of checkpoint.sources) {
+    // What is said of a model is not the model: its card may change (`eval --card`), and nothing that is computed with it.
+    if (basename(source) !== CARD_FILE && (await Deno.stat(source)).isFile) sources.push(source);
+  }
+  const model = await hash(sources), others = await hash(files), kernels = await digestKernels();
+  const name = backend.name === "webgpu" ? "webgpu" : "wasm";
+  const plan: Plan = {
+    kind,
+    pare: project.version,
+    model: { name: modelName(checkpoint.path), sha256: digestModel(model) },
+    backend: name,
+    numerics: makeNumerics(name, backend.arithmetic, kernels),
+    request,
+    ...calibration && { calibration: named(calibration) },
+    ...evaluation && { evaluation: named(evaluation) },
+  };
+  return makeManifest({
+    plan,
+    args,
+    directory: Deno.cwd(),
+    inputs: [...model, ...others],
+    kernels,
+    backend: backend.description,
+  });
+}
+
+/** A corpus that is called by its file's name: where that stands is no part of a plan. */
+function named(corpus: Corpus): Corpus {
+  return { ...corpus, description: fileName(corpus.description) };
+}
+
+/** `owner/name` of a snapshot in the Hub's cache, else the last part of the path. */
+export function modelName(path: string): string {
+  return hubId(path) ?? basename(resolve(path));
+}
+
+/** The id on the Hub of what lies in its cache. */
+export function hubId(path: string): string | undefined {
+  const [, id] = /models--([^/\\]+)[/\\]snapshots[/\\]/.exec(`${resolve(path)}/`) ?? [];
+  return id?.replace("--", "/");
+}
