@@ -4,7 +4,7 @@
  */
 import { dirname } from "node:path";
 import type { Backend, Tensor } from "../backend/backend.ts";
-import { ABSENT, insteadOf, PareError } from "../errors.ts";
+import { ABSENT, insteadOf, PareError, toldElsewhere } from "../errors.ts";
 
 /** A batch's hidden states, lent for one step; disposing gives them back. */
 export interface Loan extends Disposable {
@@ -52,36 +52,71 @@ interface Place {
   readonly cols: number;
 }
 
+/**
+ * See the file's head. Batches come in their order, pass after pass, so the next one is read while this one computes, and the
+ * last one written meanwhile; what is done to the file is done in the order in which it was asked for.
+ */
 class Spooled implements HiddenStates {
   readonly #places: Place[] = [];
   #end = 0;
+  /** All that has been asked of the file. */
+  #work: Promise<unknown> = Promise.resolve();
+  /** The writing of the batch that was stored last. */
+  #storing: Promise<void> = Promise.resolve();
+  /** The batch that is likely to be asked for next. */
+  #ahead?: { readonly batch: number; readonly bytes: Promise<Uint8Array<ArrayBuffer>> };
 
   constructor(readonly backend: Backend, readonly path: string, readonly file: Deno.FsFile) {}
 
   async load(batch: number): Promise<Loan> {
-    const { offset, rows, cols } = this.#places[batch];
-    const bytes = new Uint8Array(rows * cols * Float32Array.BYTES_PER_ELEMENT);
-    await this.file.seek(offset, Deno.SeekMode.Start);
-    for (let filled = 0; filled < bytes.length;) {
-      const count = await this.file.read(bytes.subarray(filled));
-      if (count === null) {
-        throw new PareError(`${this.path}: the spooled hidden states were cut short by another program`);
-      }
-      filled += count;
-    }
+    const ahead = this.#ahead?.batch === batch ? this.#ahead.bytes : this.#read(batch);
+    this.#ahead = undefined;
+    const bytes = await ahead, { rows, cols } = this.#places[batch];
+    if (this.#places[batch + 1]) this.#ahead = { batch: batch + 1, bytes: this.#read(batch + 1) };
     const tensor = this.backend.upload(bytes, rows, cols, "F32");
     return { tensor, [Symbol.dispose]: () => tensor[Symbol.dispose]() };
   }
 
   async store(batch: number, tensor: Tensor): Promise<void> {
     using owned = tensor;
-    const [bytes] = await this.backend.read(owned);
+    const reading = this.backend.read(owned), { rows, cols } = owned;
     if (!this.#places[batch]) {
-      this.#places[batch] = { offset: this.#end, rows: owned.rows, cols: owned.cols };
-      this.#end += bytes.length;
+      this.#places[batch] = { offset: this.#end, rows, cols };
+      this.#end += rows * cols * Float32Array.BYTES_PER_ELEMENT;
     }
+    if (this.#ahead?.batch === batch) this.#ahead = undefined;
+    const before = this.#storing;
+    this.#storing = this.#ask(async () => this.#write((await reading)[0], this.#places[batch].offset));
+    await before;
+  }
+
+  /** Does something to the file after all that was asked before; what fails fails all that comes after, too. */
+  #ask<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#work.then(work);
+    this.#work = done;
+    done.catch(toldElsewhere); // whoever asks next
+    return done;
+  }
+
+  #read(batch: number): Promise<Uint8Array<ArrayBuffer>> {
+    const { offset, rows, cols } = this.#places[batch];
+    return this.#ask(async () => {
+      const bytes = new Uint8Array(rows * cols * Float32Array.BYTES_PER_ELEMENT);
+      await this.file.seek(offset, Deno.SeekMode.Start);
+      for (let filled = 0; filled < bytes.length;) {
+        const count = await this.file.read(bytes.subarray(filled));
+        if (count === null) {
+          throw new PareError(`${this.path}: the spooled hidden states were cut short by another program`);
+        }
+        filled += count;
+      }
+      return bytes;
+    });
+  }
+
+  async #write(bytes: Uint8Array, offset: number): Promise<void> {
     try {
-      await this.file.seek(this.#places[batch].offset, Deno.SeekMode.Start);
+      await this.file.seek(offset, Deno.SeekMode.Start);
       for (let written = 0; written < bytes.length;) written += await this.file.write(bytes.subarray(written));
     } catch (error) {
       throw new PareError(`${this.path}: cannot spool the hidden states: ${(error as Error).message}`);
@@ -92,6 +127,7 @@ class Spooled implements HiddenStates {
   drop(): void {}
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#work.catch(toldElsewhere); // who waited for it
     this.file.close();
     await Deno.remove(this.path).catch(insteadOf(ABSENT, undefined)); // it has been, but for Windows
   }

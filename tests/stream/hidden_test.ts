@@ -69,3 +69,21 @@ Deno.test("a spool file that was made and cannot be opened is removed, and the e
   }
   assertEquals([...Deno.readDirSync(folder.path)], []);
 });
+
+Deno.test("the next batch is read while this one is in use, and one that is stored meanwhile is not mistaken for it", async () => {
+  using folder = temporary();
+  const backend = new ReferenceBackend();
+  await using hidden = await openHiddenStates(backend, 1000, { always: true, directory: folder.path });
+  const states = [0, 1, 2].map((i) => tensorOf(backend, 2, i));
+  for (const [i, { tensor }] of states.entries()) await hidden.store(i, tensor);
+  const bytesOf = async (i: number) => {
+    using lent = await hidden.load(i);
+    return (await backend.read(lent.tensor))[0];
+  };
+  assertEquals(await bytesOf(0), states[0].bytes);
+  // Batch 1 is on its way from the disk already.
+  const other = tensorOf(backend, 2, 7);
+  await hidden.store(1, other.tensor);
+  assertEquals(await bytesOf(1), other.bytes);
+  assertEquals(await bytesOf(2), states[2].bytes);
+});
