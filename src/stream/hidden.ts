@@ -92,9 +92,8 @@ class Spooled implements HiddenStates {
 
   /** Does something to the file after all that was asked before; what fails fails all that comes after, too. */
   #ask<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#work.then(work);
+    const done = toldElsewhere(this.#work.then(work)); // whoever asks next is told, too
     this.#work = done;
-    done.catch(toldElsewhere); // whoever asks next
     return done;
   }
 
@@ -127,7 +126,7 @@ class Spooled implements HiddenStates {
   drop(): void {}
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#work.catch(toldElsewhere); // who waited for it
+    await Promise.allSettled([this.#work]); // who waited for it is told
     this.file.close();
     await Deno.remove(this.path).catch(insteadOf(ABSENT, undefined)); // it has been, but for Windows
   }

@@ -4,7 +4,7 @@
  */
 import type { Backend } from "../backend/backend.ts";
 import { transpose } from "../checkpoint/transpose.ts";
-import { unlessDropped } from "./schedule.ts";
+import { toldElsewhere } from "../errors.ts";
 import { checkStatistic, type Solved } from "./solve.ts";
 import { countZeros } from "./zeros.ts";
 
@@ -59,7 +59,7 @@ export class Results implements AsyncDisposable {
   /** Hands results on once what was before them is written. Resolves when they are next. */
   async enqueue(save: () => Promise<void>): Promise<void> {
     await this.#saving;
-    this.#saving = unlessDropped(save());
+    this.#saving = toldElsewhere(save());
   }
 
   /** Hands one weight on. */
@@ -131,7 +131,7 @@ export class BlockResults implements Disposable {
       ...solved.map(({ weight }) => weight),
       ...solved.flatMap(({ squares, error }) => squares ? [squares, error!] : []),
     );
-    this.#reading.push({ solved, results: unlessDropped(results) });
+    this.#reading.push({ solved, results: toldElsewhere(results) });
     this.held.dispose();
     this.held = new DisposableStack();
   }

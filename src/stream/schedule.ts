@@ -39,7 +39,7 @@ export interface ScheduleContext {
 /** Runs a schedule, block after block. */
 export async function runSchedule(schedule: readonly BlockSchedule[], context: ScheduleContext): Promise<void> {
   const { backend, spec, source, signal } = context;
-  const read = (at: number) => unlessDropped(Block.read(source, spec.blocks[schedule[at].block]));
+  const read = (at: number) => toldElsewhere(Block.read(source, spec.blocks[schedule[at].block]));
   let next = schedule.length ? read(0) : undefined;
   for (const [at, { block: index, steps }] of schedule.entries()) {
     signal?.throwIfAborted();
@@ -48,10 +48,4 @@ export async function runSchedule(schedule: readonly BlockSchedule[], context: S
     if (at + 1 < schedule.length) next = read(at + 1);
     for (const { run } of steps) await run(block);
   }
-}
-
-/** The same promise; that it fails is no news if nobody waits for it any more. */
-export function unlessDropped<T>(promise: Promise<T>): Promise<T> {
-  toldElsewhere(promise);
-  return promise;
 }
