@@ -8,11 +8,11 @@ import { PareError } from "../errors.ts";
 import { assemble } from "./assemble.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { openFile } from "./file.ts";
-import { rebuildConfig, rename, ROPE_FACTORS, tokenIds } from "./gguf/families.ts";
+import { rebuildConfig, rename, ROPE_TENSORS, tokenIds } from "./gguf/families.ts";
 import { FORMATS, stored } from "./gguf/formats.ts";
 import { type GgufHeader, readGgufHeader } from "./gguf/header.ts";
 import { Metadata } from "./gguf/metadata.ts";
-import { ropeScaling } from "./gguf/rope_scaling.ts";
+import { ropeScaling, type RopeTensors } from "./gguf/rope_scaling.ts";
 import { asSafetensors } from "./gguf/shard.ts";
 import { rebuildTokenizer, type TokenizerFiles } from "./gguf/tokenizer.ts";
 import type { Source } from "./source.ts";
@@ -47,7 +47,7 @@ export async function readGguf(source: Source): Promise<Checkpoint> {
   const names = new Set(renamed.map(({ name }) => name));
   const embedding = renamed.find(({ name }) => name === "model.embed_tokens.weight");
   if (!embedding) throw metadata.wrong(`it has no tensor "token_embd.weight"`);
-  const scaling = ropeScaling(metadata, await ropeFactors(source, header));
+  const scaling = ropeScaling(metadata, await readRopeTensors(source, header));
   const config = rebuildConfig(metadata, names, embedding.tensor.shape[0], scaling);
 
   const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value, null, 2) + "\n");
@@ -83,11 +83,14 @@ function tokenizerOf(metadata: Metadata): TokenizerFiles | PareError {
   }
 }
 
-/** The factors of LLaMA 3.1's rotary frequencies, if the file has them. */
-async function ropeFactors(source: Source, { tensors }: GgufHeader): Promise<Float32Array | undefined> {
-  const tensor = tensors.find(({ name }) => name === ROPE_FACTORS);
-  if (!tensor) return undefined;
-  const factors = new Float32Array(tensor.shape[0]);
-  FORMATS[tensor.format].decode(stored(await source.read(tensor.offset, tensor.bytes)), 0, factors);
-  return factors;
+/** The factors of the rotary frequencies, those that the file has. */
+async function readRopeTensors(source: Source, { tensors }: GgufHeader): Promise<RopeTensors> {
+  const found: Partial<Record<keyof typeof ROPE_TENSORS, Float32Array>> = {};
+  for (const what of Object.keys(ROPE_TENSORS) as (keyof typeof ROPE_TENSORS)[]) {
+    const tensor = tensors.find(({ name }) => name === ROPE_TENSORS[what]);
+    if (!tensor) continue;
+    const factors = found[what] = new Float32Array(tensor.shape[0]);
+    FORMATS[tensor.format].decode(stored(await source.read(tensor.offset, tensor.bytes)), 0, factors);
+  }
+  return found;
 }

@@ -8,19 +8,129 @@ import { type Metadata, shortest } from "./metadata.ts";
 import type { GgufTensor } from "./header.ts";
 import type { Renamed } from "./shard.ts";
 
+/** What a family's own keys are made of. */
+interface Known {
+  readonly metadata: Metadata;
+  /** Hugging Face names of the tensors. */
+  readonly names: ReadonlySet<string>;
+  readonly hidden: number;
+  readonly heads: number;
+  readonly headDim: number;
+  /** Dimensions of a head that are rotated. */
+  readonly rotated: number;
+  readonly blocks: number;
+  /** A number of the family's, as the config had it. */
+  number(key: string, fallback?: number): number;
+  /** The same, or null where the file has none. */
+  nullable(key: string): number | null;
+}
+
 /** What a family has of its own. */
 interface Family {
   /** transformers' name of the model class. */
   readonly architecture: string;
+  /** transformers' `model_type`, where it is another name. */
+  readonly modelType?: string;
   /** llama.cpp interleaves the halves of every query and key head (see `shard.ts`). */
-  readonly interleaved: boolean;
+  readonly interleaved?: boolean;
+  /** llama.cpp's converter adds 1 to the gain of every norm. */
+  readonly shifted?: boolean;
+  /** Tensors of a block that have other names than LLaMA's, or that LLaMA has not; of a null one the family has none. */
+  readonly block?: Readonly<Record<string, string | null>>;
+  /** Whether a part of a head may be rotated. */
+  readonly partial?: boolean;
+  /** Keys of its config beside LLaMA's, or in their place. */
+  keys?(known: Known): Record<string, unknown>;
 }
 
-/** By `general.architecture`, which is transformers' `model_type` as well. Mistral's GGUF files say "llama". */
+/** Norms before and after both halves of a block. */
+const FOUR_NORMS = {
+  post_attention_norm: "post_attention_layernorm",
+  ffn_norm: "pre_feedforward_layernorm",
+  post_ffw_norm: "post_feedforward_layernorm",
+};
+
+/** What both Gemmas say. */
+function gemmaKeys({ number, nullable, hidden, heads, headDim, blocks }: Known, widest: number) {
+  return {
+    attn_logit_softcapping: nullable("attn_logit_softcapping"),
+    final_logit_softcapping: nullable("final_logit_softcapping"),
+    hidden_activation: "gelu_pytorch_tanh",
+    // No key says so: llama.cpp tells the largest model, which has another scale, by its number of blocks.
+    query_pre_attn_scalar: blocks === widest ? hidden / heads : headDim,
+    sliding_window: number("attention.sliding_window"),
+  };
+}
+
+/**
+ * By `general.architecture`. Mistral's GGUF files say "llama". The facts are those of llama.cpp's converter (its classes
+ * Gemma2Model, Gemma3Model, Phi3MiniModel, Olmo2Model, CommandR2Model and SmolLM3Model) and of gguf's table of tensor names.
+ */
 const FAMILIES: Readonly<Record<string, Family>> = {
-  llama: { architecture: "LlamaForCausalLM", interleaved: true },
-  qwen2: { architecture: "Qwen2ForCausalLM", interleaved: false },
-  qwen3: { architecture: "Qwen3ForCausalLM", interleaved: false },
+  llama: {
+    architecture: "LlamaForCausalLM",
+    interleaved: true,
+    keys: ({ names }) => ({ mlp_bias: names.has("model.layers.0.mlp.gate_proj.bias") }),
+  },
+  qwen2: { architecture: "Qwen2ForCausalLM", keys: () => ({ use_sliding_window: false }) },
+  qwen3: { architecture: "Qwen3ForCausalLM", keys: () => ({ use_sliding_window: false }) },
+  gemma2: {
+    architecture: "Gemma2ForCausalLM",
+    shifted: true,
+    block: { ...FOUR_NORMS, attn_q_norm: null, attn_k_norm: null },
+    keys: (known) => gemmaKeys(known, 46),
+  },
+  gemma3: {
+    architecture: "Gemma3ForCausalLM",
+    modelType: "gemma3_text",
+    shifted: true,
+    block: FOUR_NORMS,
+    keys: (known) => ({
+      ...gemmaKeys(known, 62),
+      rope_local_base_freq: known.number("rope.freq_base_swa", 10000),
+      rope_theta: known.number("rope.freq_base", 1e6),
+      sliding_window_pattern: known.number("attention.sliding_window_pattern", 6),
+    }),
+  },
+  phi3: {
+    architecture: "Phi3ForCausalLM",
+    block: {
+      ...{ attn_q: null, attn_k: null, attn_v: null, attn_q_norm: null, attn_k_norm: null, ffn_gate: null },
+      attn_qkv: "self_attn.qkv_proj",
+      ffn_up: "mlp.gate_up_proj",
+    },
+    partial: true,
+    keys: ({ number, nullable, rotated, headDim }) => ({
+      original_max_position_embeddings: number("rope.scaling.original_context_length", number("context_length")),
+      partial_rotary_factor: rotated / headDim,
+      // A file without a window says 0.
+      sliding_window: nullable("attention.sliding_window") || null,
+    }),
+  },
+  olmo2: {
+    architecture: "Olmo2ForCausalLM",
+    block: { ...FOUR_NORMS, attn_norm: null, ffn_norm: null },
+    keys({ metadata, nullable }) {
+      if (nullable("attention.sliding_window") === null) return {};
+      throw metadata.wrong("it has sliding windows: OLMo 3, which Pare does not know");
+    },
+  },
+  smollm3: {
+    architecture: "SmolLM3ForCausalLM",
+    interleaved: true,
+    block: { attn_q_norm: null, attn_k_norm: null },
+    keys: ({ names }) => ({ mlp_bias: names.has("model.layers.0.mlp.gate_proj.bias"), no_rope_layer_interval: 4 }),
+  },
+  "command-r": {
+    architecture: "CohereForCausalLM",
+    modelType: "cohere",
+    block: { ffn_norm: null },
+    keys: ({ number, names }) => ({
+      layer_norm_eps: number("attention.layer_norm_epsilon"),
+      logit_scale: number("logit_scale"),
+      use_qk_norm: names.has("model.layers.0.self_attn.q_norm.weight"),
+    }),
+  },
 };
 
 /** Tensors outside the blocks. */
@@ -45,8 +155,14 @@ const BLOCK: Readonly<Record<string, string>> = {
   ffn_down: "mlp.down_proj",
 };
 
-/** Factors of the rotary frequencies, which transformers has in the config (see `rope_scaling.ts`). */
-export const ROPE_FACTORS = "rope_freqs.weight";
+/** Factors of the rotary frequencies, which transformers has in the config (see `rope_scaling.ts`): LLaMA 3.1's, and LongRoPE's. */
+export const ROPE_TENSORS = {
+  factors: "rope_freqs.weight",
+  long: "rope_factors_long.weight",
+  short: "rope_factors_short.weight",
+} as const;
+
+const ROPE_NAMES: ReadonlySet<string> = new Set(Object.values(ROPE_TENSORS));
 
 /** The family's row, and its name. */
 function familyOf(metadata: Metadata): [name: string, family: Family] {
@@ -58,24 +174,26 @@ function familyOf(metadata: Metadata): [name: string, family: Family] {
 }
 
 /**
- * Every tensor with its Hugging Face name; {@linkcode ROPE_FACTORS} is left out.
+ * Every tensor with its Hugging Face name; {@linkcode ROPE_TENSORS} are left out.
  * @throws PareError for a tensor that no family here has (such as the experts of a mixture), or heads that do not
  * divide a projection's rows.
  */
 export function rename(tensors: readonly GgufTensor[], metadata: Metadata): Renamed[] {
-  const [family, { interleaved }] = familyOf(metadata);
+  const [family, { interleaved, shifted, block: own = {} }] = familyOf(metadata);
   const heads = metadata.count(`${family}.attention.head_count`);
   const headsOf: Record<string, number> = {
     attn_q: heads,
     attn_k: metadata.count(`${family}.attention.head_count_kv`, heads),
   };
-  return tensors.filter(({ name }) => name !== ROPE_FACTORS).map((tensor) => {
+  const ofBlock: Readonly<Record<string, string | null>> = { ...BLOCK, ...own };
+  return tensors.filter(({ name }) => !ROPE_NAMES.has(name)).map((tensor) => {
     const [, block, kind, suffix] = /^(?:blk\.(0|[1-9]\d{0,8})\.)?(\w+)\.(weight|bias)$/.exec(tensor.name) ?? [];
-    const names = block === undefined ? ENDS : BLOCK;
-    if (kind === undefined || !Object.hasOwn(names, kind)) {
+    const names = block === undefined ? ENDS : ofBlock;
+    if (kind === undefined || !Object.hasOwn(names, kind) || names[kind] === null) {
       throw metadata.wrong(`tensor ${quote(tensor.name)} is none of a ${family} model's`);
     }
     const name = `${block === undefined ? "" : `model.layers.${block}.`}${names[kind]}.${suffix}`;
+    if (shifted && /norm\.weight$/.test(name)) return { tensor, name, shift: 1 };
     if (!interleaved || block === undefined || !Object.hasOwn(headsOf, kind)) return { tensor, name };
     const headRows = tensor.shape[0] / headsOf[kind];
     if (!Number.isInteger(headRows) || headRows % 2 !== 0) {
@@ -100,13 +218,18 @@ export function rebuildConfig(
   vocabulary: number,
   scaling: Readonly<Record<string, unknown>> | null,
 ): Record<string, unknown> {
-  const [family, { architecture }] = familyOf(metadata);
+  const [family, { architecture, modelType = family, partial = false, keys }] = familyOf(metadata);
   const number = (key: string, fallback?: number) => shortest(metadata.number(`${family}.${key}`, fallback));
+  const nullable = (key: string) => metadata.has(`${family}.${key}`) ? number(key) : null;
   const hidden = number("embedding_length");
   const heads = number("attention.head_count");
   const headDim = number("attention.key_length", hidden / heads);
   const rotated = number("rope.dimension_count", headDim);
-  if (rotated !== headDim) throw metadata.wrong(`it rotates ${rotated} of ${headDim} dimensions of a head; Pare all`);
+  if (rotated !== headDim && !partial) {
+    throw metadata.wrong(`it rotates ${rotated} of ${headDim} dimensions of a head; Pare all`);
+  }
+  const blocks = number("block_count");
+  const known = { metadata, names, hidden, heads, headDim, rotated, blocks, number, nullable };
   return {
     architectures: [architecture],
     attention_bias: names.has("model.layers.0.self_attn.o_proj.bias"),
@@ -117,20 +240,18 @@ export function rebuildConfig(
     hidden_size: hidden,
     intermediate_size: number("feed_forward_length"),
     max_position_embeddings: number("context_length"),
-    ...family === "llama"
-      ? { mlp_bias: names.has("model.layers.0.mlp.gate_proj.bias") }
-      : { use_sliding_window: false },
-    model_type: family,
+    model_type: modelType,
     num_attention_heads: heads,
-    num_hidden_layers: number("block_count"),
+    num_hidden_layers: blocks,
     num_key_value_heads: number("attention.head_count_kv", heads),
-    rms_norm_eps: number("attention.layer_norm_rms_epsilon"),
+    ...family !== "command-r" && { rms_norm_eps: number("attention.layer_norm_rms_epsilon") },
     rope_scaling: scaling,
     rope_theta: number("rope.freq_base", 10000),
     tie_word_embeddings: !names.has("lm_head.weight"),
     torch_dtype: "float16",
     use_cache: true,
     vocab_size: vocabulary,
+    ...keys?.(known),
   };
 }
 

@@ -1,5 +1,6 @@
 /**
- * transformers' `rope_scaling` out of a GGUF file. Linear scaling stands in the metadata. LLaMA 3.1's does not: llama.cpp
+ * transformers' `rope_scaling` out of a GGUF file. Linear scaling stands in the metadata, LongRoPE's divisors in two tensors.
+ * LLaMA 3.1's parameters do not: llama.cpp
  * keeps only its result, a factor for every frequency, so its parameters are found again from the factors and then
  * checked against every one of them.
  */
@@ -12,18 +13,29 @@ const LLAMA3 = { low_freq_factor: 1, high_freq_factor: 4, original_max_position_
 /** Largest relative difference that f32 arithmetic in another order explains: a few roundings of 2^-24. */
 const TOLERANCE = 1e-5;
 
+/** The tensors of rotary factors that a file has: `rope_freqs.weight`, and LongRoPE's two. */
+export type RopeTensors = Readonly<Partial<Record<"factors" | "long" | "short", ArrayLike<number>>>>;
+
 /**
  * `rope_scaling` as transformers 4 has it; null if positions are not scaled.
- * @param factors of `rope_freqs.weight`, if the file has it.
- * @throws PareError for a scaling that is none, linear, or LLaMA 3.1's.
+ * @throws PareError for a scaling that is none, linear, LongRoPE, or LLaMA 3.1's.
  */
-export function ropeScaling(metadata: Metadata, factors?: ArrayLike<number>): Record<string, unknown> | null {
+export function ropeScaling(
+  metadata: Metadata,
+  { factors, long, short }: RopeTensors = {},
+): Record<string, unknown> | null {
   const family = metadata.text("general.architecture");
   const type = metadata.text(`${family}.rope.scaling.type`, "none");
   if (type === "linear") {
     return { rope_type: "linear", factor: shortest(metadata.number(`${family}.rope.scaling.factor`)) };
   }
-  if (type !== "none") throw metadata.wrong(`its rope scaling is ${quote(type)}; Pare knows linear and llama3`);
+  if (long && short && (type === "none" || type === "longrope")) {
+    const divisors = (of: ArrayLike<number>) => Array.from(of, shortest);
+    return { rope_type: "longrope", short_factor: divisors(short), long_factor: divisors(long) };
+  }
+  if (type !== "none") {
+    throw metadata.wrong(`its rope scaling is ${quote(type)}; Pare knows linear, llama3 and longrope`);
+  }
   if (!factors || Array.from(factors).every((factor) => factor === 1)) return null;
 
   const factor = shortest(Array.from(factors).reduce((a, b) => Math.max(a, b)));

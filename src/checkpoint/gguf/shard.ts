@@ -18,6 +18,8 @@ export interface Renamed {
   readonly tensor: GgufTensor;
   /** Its Hugging Face name. */
   readonly name: string;
+  /** What is taken off each number: llama.cpp has added it. */
+  readonly shift?: number;
   /** Rows of one head, if their halves are interleaved; undefined for a tensor that stays as it is. */
   readonly headRows?: number;
 }
@@ -57,7 +59,12 @@ export function asSafetensors(source: Source, renamed: readonly Renamed[]): Shar
 }
 
 /** The bytes `[begin, end)` of a tensor as F16. Whole rows are decoded; they are a few kilobytes more at either end. */
-async function half(source: Source, { tensor, headRows }: Renamed, begin: number, end: number): Promise<Uint8Array> {
+async function half(
+  source: Source,
+  { tensor, headRows, shift = 0 }: Renamed,
+  begin: number,
+  end: number,
+): Promise<Uint8Array> {
   const { weights, bytes, decode } = FORMATS[tensor.format];
   // A vector is one row, unless its elements are to change places (the bias of a query projection).
   const cols = tensor.shape.length > 1 || headRows ? tensor.shape.slice(1).reduce((a, b) => a * b, 1) : tensor.shape[0];
@@ -71,6 +78,7 @@ async function half(source: Source, { tensor, headRows }: Renamed, begin: number
   const rows = new Float16Array((last - first) * cols);
   for (let r = first; r < last; r++) {
     decode(raw, ((headRows ? interleaved(r, headRows) : r) - firstRead) * rowBytes, row);
+    if (shift) { for (let col = 0; col < cols; col++) row[col] -= shift; }
     rows.set(row, (r - first) * cols);
   }
   return new Uint8Array(rows.buffer).subarray(begin - first * cols * HALF, end - first * cols * HALF);
