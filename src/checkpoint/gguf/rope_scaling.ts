@@ -34,7 +34,7 @@ export function ropeScaling(
     return { rope_type: "longrope", short_factor: divisors(short), long_factor: divisors(long) };
   }
   if (type !== "none") {
-    throw metadata.wrong(`its rope scaling is ${quote(type)}; Pare knows linear, llama3 and longrope`);
+    throw metadata.wrong(`its rope scaling is ${quote(type)}; Pare knows linear and llama3`);
   }
   if (!factors || Array.from(factors).every((factor) => factor === 1)) return null;
 
