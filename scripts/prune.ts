@@ -27,8 +27,9 @@ import {
 } from "../src/mod.ts";
 import { CARD_FILE, modelCard } from "../src/run/card.ts";
 import { MANIFEST_FILE, manifestText, publicManifest } from "../src/run/manifest.ts";
+import { digest } from "../src/run/digest.ts";
 import { canonicalJson } from "../src/run/plan.ts";
-import { measure, type Measures } from "../src/run/measures.ts";
+import { drawings } from "../src/run/measures.ts";
 import type { Json, LinearRecord, Manifest } from "../src/run/record.ts";
 import { corpusOf, describeRun, hubId } from "../src/run/describe.ts";
 import { labelsOf } from "../src/run/labels.ts";
@@ -209,10 +210,8 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
       lap("outliers");
     }
 
-    // What is drawn of a linear needs its dense weight once more, and the norms of its inputs where its score has them.
-    const kind = method.criterion?.formula({}).kind;
-    const linears = new Map([...targets.values()].flat().map((linear) => [linear.name, linear]));
-    const measures = new Map<string, Measures>(), statistics = new Map<string, Float32Array>();
+    const drawn = new Map<string, ReturnType<typeof drawings>>();
+    const hashes = new Map<string, Pick<LinearRecord, "maskSha256" | "weightSha256">>();
     const finished = entries.flatMap((entry) => "linears" in entry ? entry.linears : []);
     for (const record of finished) recorder.linear(record);
     const records = [...finished];
@@ -226,20 +225,20 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
       trueSequential: values.trueSequential,
       finished: { blocks: new Set(finished.map(({ block }) => block)), read: (name) => writer.read(name) },
       readBack: (name) => writer.read(name),
-      onStatistic: (linear, statistic) => void statistics.set(linear, statistic.map(Math.sqrt)),
-      write: async (name, bytes) => {
-        await writer.write(name, bytes);
-        const linear = name.slice(0, -".weight".length), { rows, cols, transposed } = linears.get(linear)!;
-        const { dtype } = checkpoint.tensors.get(name)!;
-        const before = (await checkpoint.read([name])).get(name)!, norms = statistics.get(linear);
-        const scores = kind === "magnitude" ? { kind } : kind && norms && { kind, norms };
-        measures.set(linear, measure({ rows, cols, transposed, dtype, before, after: bytes, ...scores && { scores } }));
-        statistics.delete(linear);
-        release(bytes, before);
+      onDistribution: (linear, distribution) => void drawn.set(linear, drawings(distribution)),
+      write: async (name, bytes, kept) => {
+        const maskSha256 = digest(kept), weightSha256 = await writer.write(name, bytes);
+        hashes.set(name, { maskSha256, weightSha256 });
+        release(bytes, kept);
       },
       onBlock: (block, linears) => {
-        const own = linears.map((report): LinearRecord => ({ ...report, block, ...measures.get(report.name)! }));
-        measures.clear();
+        const own = linears.map((report): LinearRecord => ({
+          ...report,
+          block,
+          ...hashes.get(`${report.name}.weight`)!,
+          ...drawn.get(report.name)!,
+        }));
+        for (const known of [hashes, drawn]) known.clear();
         writer.step({ linears: own } satisfies Entry);
         for (const record of own) recorder.linear(record);
         records.push(...own);

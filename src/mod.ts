@@ -66,6 +66,7 @@ export { type Held, parseConfig, readSpec } from "./model/read.ts";
 export type * from "./model/spec.ts";
 export type { Rope, RopeScaling } from "./model/rope.ts";
 export { mapRequests, owlRequests, type SparsityMap } from "./stream/allocation.ts";
+export type { Distribution, LinearDistribution } from "./stream/distribution.ts";
 export { evaluate, type Evaluation } from "./stream/evaluate.ts";
 export { generate, type Sampling } from "./stream/generate.ts";
 export type { SpoolOptions } from "./stream/hidden.ts";

@@ -120,6 +120,12 @@ export function cross_entropy_scratch(): number;
 export function cumulative_step(team: number, sorted: number, sums: number, rows: number, cols: number, sparsity: number, step: number, counts: number, thresholds: number): void;
 
 /**
+ * Counts of a mask (rows x cols) in `down` x `across` cells, which cover whole rows and columns: cell `i` of `n` those
+ * from `i * rows / n` to `(i + 1) * rows / n`.
+ */
+export function density(team: number, mask: number, rows: number, cols: number, down: number, across: number, out: number): void;
+
+/**
  * How many sums [`add_diagonal`] has.
  */
 export function diagonal_sums(n: number): number;
@@ -156,6 +162,12 @@ export function eliminate_scratch(count: number): number;
  * Row `t` of `out` becomes row `ids[t] - first` of the table, if the table's `rows` have it.
  */
 export function embed(team: number, ids: number, tokens: number, table: number, dtype: number, first: number, rows: number, cols: number, out: number): void;
+
+/**
+ * `out` (rows x 3) of the magnitudes of `values` (rows x cols, finite): -1 for the greatest of none, infinity for the
+ * least.
+ */
+export function extremes(team: number, values: number, dtype: number, rows: number, cols: number, mask: number, out: number): void;
 
 /**
  * Step `k`: finishes block row k of U and packs what the update multiplies. A chunk = a block of row or column k.
@@ -214,6 +226,11 @@ export function gram_run(): number;
 export function gram_scratch(tokens: number, cols: number): number;
 
 /**
+ * The greatest magnitude of every run of `size` finite numbers.
+ */
+export function greatest_parts(team: number, values: number, dtype: number, size: number, parts: number): void;
+
+/**
  * u32 of scratch for each worker that [`eliminate_groups`] needs.
  */
 export function groups_scratch(m: number): number;
@@ -222,6 +239,26 @@ export function groups_scratch(m: number): number;
  * u32 of the histograms.
  */
 export function histogram_counts(): number;
+
+/**
+ * Counts into this worker's tables, which begin as zeros.
+ */
+export function histogram_parts(team: number, values: number, dtype: number, size: number, bins: number, parts: number, tables: number): void;
+
+/**
+ * Runs of so many numbers: f32 of [`greatest_parts`].
+ */
+export function histogram_runs(size: number): number;
+
+/**
+ * u32 of the tables of all workers.
+ */
+export function histogram_tables(workers: number, bins: number): number;
+
+/**
+ * The counts, as two f32 each whose sum it is: `out` is 2 x bins.
+ */
+export function histogram_total(team: number, tables: number, workers: number, bins: number, out: number): void;
 
 /**
  * Columns `first..first + outs` of y (tokens x `stride`) from the packed slice of the weight. `bias` (1 x stride) is
@@ -387,6 +424,11 @@ export function worth(team: number, formula: number, from: number, n: number, co
  */
 export function zero(team: number, out: number, n: number): void;
 
+/**
+ * The mask of a weight (rows x cols): bit 1 for every zero.
+ */
+export function zeros(team: number, weight: number, dtype: number, rows: number, cols: number, mask: number): void;
+
 export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembly.Module;
 
 export interface InitOutput {
@@ -413,6 +455,7 @@ export interface InitOutput {
     readonly cross_entropy: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number) => void;
     readonly cross_entropy_scratch: () => number;
     readonly cumulative_step: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
+    readonly density: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly diagonal_sums: (a: number) => number;
     readonly difference: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly eliminate_below: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number) => void;
@@ -420,6 +463,7 @@ export interface InitOutput {
     readonly eliminate_marked: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;
     readonly eliminate_scratch: (a: number) => number;
     readonly embed: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
+    readonly extremes: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly factor_panel: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly factor_pivot: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly factor_round: (a: number, b: number, c: number, d: number) => void;
@@ -431,8 +475,13 @@ export interface InitOutput {
     readonly gram_blocks: (a: number) => number;
     readonly gram_run: () => number;
     readonly gram_scratch: (a: number, b: number) => number;
+    readonly greatest_parts: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly groups_scratch: (a: number) => number;
     readonly histogram_counts: () => number;
+    readonly histogram_parts: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
+    readonly histogram_runs: (a: number) => number;
+    readonly histogram_tables: (a: number, b: number) => number;
+    readonly histogram_total: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly linear: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number) => void;
     readonly linear_scratch: () => number;
     readonly mark_cumulative: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
@@ -465,6 +514,7 @@ export interface InitOutput {
     readonly total: (a: number, b: number, c: number, d: number) => void;
     readonly worth: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly zero: (a: number, b: number, c: number) => void;
+    readonly zeros: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly __wbindgen_externrefs: WebAssembly.Table;
     readonly __wbindgen_thread_destroy: (a?: number, b?: number, c?: number) => void;
     readonly __wbindgen_start: (a: number) => void;

@@ -307,6 +307,21 @@ export function cumulative_step(team, sorted, sums, rows, cols, sparsity, step, 
 }
 
 /**
+ * Counts of a mask (rows x cols) in `down` x `across` cells, which cover whole rows and columns: cell `i` of `n` those
+ * from `i * rows / n` to `(i + 1) * rows / n`.
+ * @param {number} team
+ * @param {number} mask
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} down
+ * @param {number} across
+ * @param {number} out
+ */
+export function density(team, mask, rows, cols, down, across, out) {
+    wasm.density(team, mask, rows, cols, down, across, out);
+}
+
+/**
  * How many sums [`add_diagonal`] has.
  * @param {number} n
  * @returns {number}
@@ -415,6 +430,21 @@ export function eliminate_scratch(count) {
  */
 export function embed(team, ids, tokens, table, dtype, first, rows, cols, out) {
     wasm.embed(team, ids, tokens, table, dtype, first, rows, cols, out);
+}
+
+/**
+ * `out` (rows x 3) of the magnitudes of `values` (rows x cols, finite): -1 for the greatest of none, infinity for the
+ * least.
+ * @param {number} team
+ * @param {number} values
+ * @param {number} dtype
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} mask
+ * @param {number} out
+ */
+export function extremes(team, values, dtype, rows, cols, mask, out) {
+    wasm.extremes(team, values, dtype, rows, cols, mask, out);
 }
 
 /**
@@ -547,6 +577,18 @@ export function gram_scratch(tokens, cols) {
 }
 
 /**
+ * The greatest magnitude of every run of `size` finite numbers.
+ * @param {number} team
+ * @param {number} values
+ * @param {number} dtype
+ * @param {number} size
+ * @param {number} parts
+ */
+export function greatest_parts(team, values, dtype, size, parts) {
+    wasm.greatest_parts(team, values, dtype, size, parts);
+}
+
+/**
  * u32 of scratch for each worker that [`eliminate_groups`] needs.
  * @param {number} m
  * @returns {number}
@@ -563,6 +605,53 @@ export function groups_scratch(m) {
 export function histogram_counts() {
     const ret = wasm.histogram_counts();
     return ret >>> 0;
+}
+
+/**
+ * Counts into this worker's tables, which begin as zeros.
+ * @param {number} team
+ * @param {number} values
+ * @param {number} dtype
+ * @param {number} size
+ * @param {number} bins
+ * @param {number} parts
+ * @param {number} tables
+ */
+export function histogram_parts(team, values, dtype, size, bins, parts, tables) {
+    wasm.histogram_parts(team, values, dtype, size, bins, parts, tables);
+}
+
+/**
+ * Runs of so many numbers: f32 of [`greatest_parts`].
+ * @param {number} size
+ * @returns {number}
+ */
+export function histogram_runs(size) {
+    const ret = wasm.histogram_runs(size);
+    return ret >>> 0;
+}
+
+/**
+ * u32 of the tables of all workers.
+ * @param {number} workers
+ * @param {number} bins
+ * @returns {number}
+ */
+export function histogram_tables(workers, bins) {
+    const ret = wasm.histogram_tables(workers, bins);
+    return ret >>> 0;
+}
+
+/**
+ * The counts, as two f32 each whose sum it is: `out` is 2 x bins.
+ * @param {number} team
+ * @param {number} tables
+ * @param {number} workers
+ * @param {number} bins
+ * @param {number} out
+ */
+export function histogram_total(team, tables, workers, bins, out) {
+    wasm.histogram_total(team, tables, workers, bins, out);
 }
 
 /**
@@ -988,6 +1077,19 @@ export function worth(team, formula, from, n, column) {
  */
 export function zero(team, out, n) {
     wasm.zero(team, out, n);
+}
+
+/**
+ * The mask of a weight (rows x cols): bit 1 for every zero.
+ * @param {number} team
+ * @param {number} weight
+ * @param {number} dtype
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} mask
+ */
+export function zeros(team, weight, dtype, rows, cols, mask) {
+    wasm.zeros(team, weight, dtype, rows, cols, mask);
 }
 function __wbg_get_imports(memory) {
     const import0 = {

@@ -9,6 +9,7 @@
  *    caller, never of the user.
  *  - Results are deterministic: the same calls give the same bytes, whatever the number of workers.
  */
+import type { DistributionOperations } from "./operations/distribution.ts";
 import type { ForwardOperations } from "./operations/forward.ts";
 import type { HoldOperations } from "./operations/hold.ts";
 import type { ObserveOperations } from "./operations/observe.ts";
@@ -25,6 +26,7 @@ export type {
   NormOptions,
   RotateOptions,
 } from "./operations/forward.ts";
+export type { DistributionOperations } from "./operations/distribution.ts";
 export type { HoldOperations } from "./operations/hold.ts";
 export type { ObserveOperations } from "./operations/observe.ts";
 export type { Formula, PruneOperations, Selection } from "./operations/prune.ts";
@@ -47,7 +49,13 @@ export interface BackendLimits {
 
 /** All operations on tensors. Everything numerical in Pare is said with these. */
 export interface Operations
-  extends HoldOperations, ForwardOperations, ObserveOperations, PruneOperations, SolveOperations {}
+  extends
+    HoldOperations,
+    ForwardOperations,
+    ObserveOperations,
+    PruneOperations,
+    SolveOperations,
+    DistributionOperations {}
 
 /** A backend: its {@linkcode Operations}, and what it is. */
 export interface Backend extends Operations, AsyncDisposable {

@@ -34,10 +34,11 @@ export interface CheckpointWriter extends AsyncDisposable {
   /**
    * Writes a tensor's new bytes, in the dtype that it had. They may be reused when the promise settles; several may be
    * under way at once, and all must have settled before `finish`.
+   * @returns SHA-256 of the bytes, 64 hexadecimal digits.
    * @throws PareError if the disk is full or fails.
    * @throws RangeError if there is no such tensor, or it has another number of bytes.
    */
-  write(name: string, bytes: Uint8Array): Promise<void>;
+  write(name: string, bytes: Uint8Array): Promise<string>;
   /** Notes that all tensors written since the last step are final, with what is to be known of them when it is resumed. */
   step(entry: unknown): void;
   /** The bytes of a tensor of a finished step. */
@@ -176,9 +177,10 @@ export async function createWriter(
     async write(name, bytes) {
       const info = find(name);
       if (bytes.length !== info.bytes) throw new RangeError(`${name} has ${info.bytes} bytes, not ${bytes.length}`);
-      fresh[name] = sha256(bytes);
+      const hash = fresh[name] = sha256(bytes);
       await attempt(() => writeAll(handles.get(info.shard)!, bytes, info.offset));
       written.add(name);
+      return hash;
     },
     step(entry) {
       refuseUnlessOpen();

@@ -12,9 +12,6 @@ import type { InputFile } from "./record.ts";
 /** Bytes that are read at once: enough that the system calls do not count, little enough to stay in a cache. */
 const PIECE = 2 ** 20;
 
-/** The width of a weight in the file. */
-export type WeightDtype = "F32" | "F16" | "BF16";
-
 /** SHA-256 of bytes, in hexadecimal. */
 export function digest(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
@@ -79,34 +76,6 @@ export function digestModel(files: readonly InputFile[]): string {
     .sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
     .map(({ name, sha256 }) => `${sha256}  ${name}\n`);
   return createHash("sha256").update(lines.join("")).digest("hex");
-}
-
-/**
- * The mask of a weight by its bytes: a bit for each number, row-major, 1 = kept, in bytes from the lowest bit up. A weight
- * that is zero (of either sign) counts as removed, as in the checkpoint nobody can tell it from one.
- */
-export function maskBits(weight: Uint8Array, dtype: WeightDtype): Uint8Array<ArrayBuffer> {
-  const numbers = patterns(weight, dtype), sign = dtype === "F32" ? 0x7fff_ffff : 0x7fff;
-  const bits = new Uint8Array(Math.ceil(numbers.length / 8));
-  const whole = numbers.length - numbers.length % 8;
-  for (let at = 0, byte = 0; at < whole; at += 8, byte++) {
-    bits[byte] = +((numbers[at] & sign) !== 0) | +((numbers[at + 1] & sign) !== 0) << 1 |
-      +((numbers[at + 2] & sign) !== 0) << 2 | +((numbers[at + 3] & sign) !== 0) << 3 |
-      +((numbers[at + 4] & sign) !== 0) << 4 | +((numbers[at + 5] & sign) !== 0) << 5 |
-      +((numbers[at + 6] & sign) !== 0) << 6 | +((numbers[at + 7] & sign) !== 0) << 7;
-  }
-  for (let at = whole; at < numbers.length; at++) bits[at >> 3] |= +((numbers[at] & sign) !== 0) << (at & 7);
-  return bits;
-}
-
-/** A weight's numbers as bit patterns, without a copy where the bytes are aligned. */
-export function patterns(weight: Uint8Array, dtype: WeightDtype): Uint32Array | Uint16Array {
-  const Patterns = dtype === "F32" ? Uint32Array : Uint16Array, width = Patterns.BYTES_PER_ELEMENT;
-  if (weight.byteLength % width !== 0) {
-    throw new RangeError(`${dtype}: expected a multiple of ${width} bytes, found ${weight.byteLength}`);
-  }
-  const aligned = weight.byteOffset % width === 0 ? weight : weight.slice();
-  return new Patterns(aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.byteLength / width);
 }
 
 /** Where Pare's kernels stand. */

@@ -12,6 +12,7 @@ import { expertsOf, inputGroups } from "../model/layers.ts";
 import { readSpec } from "../model/read.ts";
 import type { Linear } from "../model/spec.ts";
 import { type Batch, countSequences } from "../text/batch.ts";
+import type { LinearDistribution } from "./distribution.ts";
 import { goesToFile, type SpoolOptions } from "./hidden.ts";
 import { checkMemory, observationSets, roomBeside } from "./memory.ts";
 import { Observation } from "./observation.ts";
@@ -49,8 +50,11 @@ export interface PruneOptions {
    * stays its owner's.
    */
   readonly first?: Observation;
-  /** Takes each pruned weight: its tensor's full name, and bytes in the checkpoint's dtype, to keep or to release. */
-  readonly write: (name: string, bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
+  /**
+   * Takes each pruned weight: its tensor's full name, bytes in the checkpoint's dtype, to keep or to release, and its mask: a
+   * bit for each number in the order of the bytes, 1 = not zero, in bytes from the lowest bit up.
+   */
+  readonly write: (name: string, bytes: Uint8Array<ArrayBuffer>, kept: Uint8Array<ArrayBuffer>) => Promise<unknown>;
   /** Told of every block whose pruned weights have all been written. */
   readonly onBlock?: (block: number, linears: readonly LinearReport[]) => void;
   /**
@@ -66,6 +70,11 @@ export interface PruneOptions {
   readonly onProgress?: OnProgress;
   /** Told of every statistic: the linear's full name, and F32 of its input width. */
   readonly onStatistic?: (linear: string, statistic: Float32Array) => void;
+  /**
+   * Told how every pruned linear's weights and scores are distributed, before its weight is written. The arrays are for the
+   * time of the call.
+   */
+  readonly onDistribution?: (linear: string, distribution: LinearDistribution) => void;
   /** Stops the pass between two batches. */
   readonly signal?: AbortSignal;
 }
@@ -89,7 +98,13 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
   const spec = readSpec(checkpoint), targets = options.targets ?? chooseTargets(spec, request);
   const observes = method.statistic !== "none", grams = method.statistic === "gram";
   if (observes && !calibration) throw new TypeError(`prune: ${method.name} needs calibration sequences`);
-  const task = { backend, method, requests: request, solve: options.solve ?? DEFAULT_SOLVE };
+  const task = {
+    backend,
+    method,
+    requests: request,
+    solve: options.solve ?? DEFAULT_SOLVE,
+    distributions: options.onDistribution !== undefined,
+  };
   const sequences = calibration ? countSequences(calibration) : 0;
 
   const hiddenBytes = (calibration?.ids.length ?? 0) * spec.hidden * BYTES.F32;

@@ -3,10 +3,12 @@
  * later blocks compute; and each is reported.
  */
 import type { Backend } from "../backend/backend.ts";
+import { maskBits } from "../checkpoint/mask.ts";
+import { release } from "../checkpoint/release.ts";
 import { transpose } from "../checkpoint/transpose.ts";
 import { toldElsewhere } from "../errors.ts";
+import { keptBits, type LinearDistribution, type Measured } from "./distribution.ts";
 import { checkStatistic, type Solved } from "./solve.ts";
-import { countZeros } from "./zeros.ts";
 
 /** What became of one linear. */
 export interface LinearReport {
@@ -35,12 +37,20 @@ export interface LinearReport {
 /** What results are for. */
 export interface ResultOptions {
   readonly backend: Backend;
-  /** Takes each pruned weight: its tensor's full name, and bytes in the checkpoint's dtype and layout. */
-  readonly write: (name: string, bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
+  /**
+   * Takes each pruned weight: its tensor's full name, bytes in the checkpoint's dtype and layout, and a bit for each of its
+   * numbers, 1 = not zero, in bytes from the lowest bit up.
+   */
+  readonly write: (name: string, bytes: Uint8Array<ArrayBuffer>, kept: Uint8Array<ArrayBuffer>) => Promise<unknown>;
   /** Reads a written weight again. */
   readonly readBack?: (name: string) => Promise<Uint8Array<ArrayBuffer>>;
   /** Told of every statistic: the linear's full name, and F32 of its input width. */
   readonly onStatistic?: (linear: string, statistic: Float32Array) => void;
+  /**
+   * Told how every pruned linear's weights and scores are distributed, before its weight is written. The arrays are for the
+   * time of the call.
+   */
+  readonly onDistribution?: (linear: string, distribution: LinearDistribution) => void;
   /** Told of every block whose pruned weights have all been written. */
   readonly onBlock?: (block: number, linears: readonly LinearReport[]) => void;
 }
@@ -63,9 +73,14 @@ export class Results implements AsyncDisposable {
   }
 
   /** Hands one weight on. */
-  async write(name: string, bytes: Uint8Array<ArrayBuffer>, again: boolean): Promise<void> {
+  async write(
+    name: string,
+    bytes: Uint8Array<ArrayBuffer>,
+    kept: Uint8Array<ArrayBuffer>,
+    again: boolean,
+  ): Promise<void> {
     if (again) this.#again.set(name, this.options.readBack ? undefined : bytes.slice());
-    await this.options.write(name, bytes);
+    await this.options.write(name, bytes, kept);
   }
 
   /** From now on who reads a weight that was handed on sees it pruned, until the block is done. */
@@ -129,7 +144,7 @@ export class BlockResults implements Disposable {
     this.#solved = [];
     const results = this.results.options.backend.read(
       ...solved.map(({ weight }) => weight),
-      ...solved.flatMap(({ squares, error }) => squares ? [squares, error!] : []),
+      ...solved.flatMap(({ squares, error, measuring }) => [...squares ? [squares, error!] : [], ...measuring.held]),
     );
     this.#reading.push({ solved, results: toldElsewhere(results) });
     this.held.dispose();
@@ -162,10 +177,12 @@ export class BlockResults implements Disposable {
 
   async #save(reading: readonly Reading[], again: boolean): Promise<void> {
     for (const { solved, results } of reading) {
-      const bytes = await results, measures = bytes.slice(solved.length);
+      const bytes = await results, rest = bytes.slice(solved.length);
       for (const [i, one] of solved.entries()) {
-        const measured = one.squares && measures.splice(0, 2).map(({ buffer }) => new Float32Array(buffer));
-        await this.#saveLinear(one, bytes[i], measured, again);
+        const known = one.squares && rest.splice(0, 2).map(({ buffer }) => new Float32Array(buffer));
+        const measured = rest.splice(0, one.measuring.held.length);
+        await this.#saveLinear(one, bytes[i], known, one.measuring.finish(measured), again);
+        release(...measured);
       }
     }
   }
@@ -173,26 +190,29 @@ export class BlockResults implements Disposable {
   async #saveLinear(
     solved: Solved,
     bytes: Uint8Array<ArrayBuffer>,
-    measured: readonly Float32Array[] | undefined,
+    known: readonly Float32Array[] | undefined,
+    { zeros, mask, distribution }: Measured,
     again: boolean,
   ): Promise<void> {
     const { linear: { name, rows, cols, transposed }, weight: { dtype }, tokens } = solved;
-    if (measured) {
-      checkStatistic(name, measured[0]);
-      this.results.options.onStatistic?.(name, measured[0]);
+    if (known) {
+      checkStatistic(name, known[0]);
+      this.results.options.onStatistic?.(name, known[0]);
     }
-    const zeros = countZeros(bytes, dtype);
+    if (distribution) this.results.options.onDistribution?.(name, distribution);
     this.#reports.push({
       name,
       rows,
       cols,
       zeros,
       sparsity: zeros / (rows * cols),
-      ...cost(solved, measured?.[1]),
+      ...cost(solved, known?.[1]),
       seconds: await solved.seconds,
       ...tokens !== undefined && { tokens },
     });
-    await this.results.write(`${name}.weight`, transposed ? transpose(bytes, rows, cols, dtype) : bytes, again);
+    const stored = transposed ? transpose(bytes, rows, cols, dtype) : bytes;
+    const kept = transposed ? maskBits(stored, dtype) : keptBits(mask, rows, cols);
+    await this.results.write(`${name}.weight`, stored, kept, again);
   }
 }
 

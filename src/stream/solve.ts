@@ -10,6 +10,7 @@ import type { Input, Method, Solve } from "../method/method.ts";
 import type { Block } from "../model/block.ts";
 import { inputGroups } from "../model/layers.ts";
 import type { Linear } from "../model/spec.ts";
+import { measure, type Measuring } from "./distribution.ts";
 import type { Observation } from "./observation.ts";
 import { requestFor, type Requests } from "./target.ts";
 
@@ -18,6 +19,8 @@ export interface Solved {
   readonly linear: Linear;
   /** The pruned weight; the block owns it. */
   readonly weight: Tensor;
+  /** What is told of it beside its bytes. */
+  readonly measuring: Measuring;
   /** The statistic of its input. */
   readonly squares?: Tensor;
   /** See {@linkcode Backend.error}. */
@@ -40,6 +43,8 @@ export interface Task {
   readonly solve: Solve;
   /** Whether the block is to be walked as it was before, after this: its linears are pruned as drafts. */
   readonly drafts?: boolean;
+  /** Whether it is to be told how weights and scores are distributed. */
+  readonly distributions?: boolean;
 }
 
 /** An input made ready for a method. */
@@ -81,7 +86,9 @@ export async function solveLinears(
   sequences: number,
   held: DisposableStack,
 ): Promise<Solved[]> {
-  const { backend, requests, solve } = task, results: Solved[] = [], laps = new Laps(backend.read());
+  const { backend, requests, solve, distributions = false } = task,
+    results: Solved[] = [],
+    laps = new Laps(backend.read());
   const groups = chooseGroups(block, linears);
   const start = (at: number) => {
     const scope = new DisposableStack(), method = methodFor(task, groups[at], observation);
@@ -101,13 +108,16 @@ export async function solveLinears(
     if (at + 1 < groups.length) next = start(at + 1);
     for (const [i, linear] of group.entries()) {
       const { name } = linear, weight = task.drafts ? block.draft(linear) : block.weight(linear);
-      using before = moment && backend.copy(weight);
+      using before = moment || distributions ? backend.copy(weight) : undefined;
       method.prune(backend, { name, weight }, input, requestFor(requests, name), solve);
       const error = moment && held.use(backend.error(before!, weight, moment));
+      const dense = distributions ? before : undefined, formula = method.criterion?.formula(input);
+      const measuring = measure(backend, weight, dense, formula, held);
       const own = laps.lap(backend.read());
       results.push({
         linear,
         weight,
+        measuring,
         squares: input.squares,
         error,
         exact: input.factor !== undefined,

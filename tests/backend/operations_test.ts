@@ -50,6 +50,10 @@ Deno.test("every operation has a rule and a cost that is finite and no less than
     apply: [x, mask],
     error: [x, x, square],
     countAbove: [x, 1],
+    zeros: [x],
+    density: [mask, 2, 3],
+    extremes: [x, mask],
+    histogram: [x, 128],
     inverseFactor: [square, 0.01],
     eliminate: [x, { upper: square, dead: shape(1, 8), damping: 0 }, { kind: "groups", formula, n: 2, m: 4 }, 4],
   };

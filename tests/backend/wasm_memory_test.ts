@@ -1,6 +1,7 @@
 /** Whichever allocation of an operation is refused, the operation keeps none of the others, and the next one computes. */
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import type { Engine } from "../../src/backend/wasm/engine.ts";
+import * as distribution from "../../src/backend/wasm/distribution.ts";
 import * as forward from "../../src/backend/wasm/forward.ts";
 import { OutOfMemory } from "../../src/backend/wasm/heap.ts";
 import * as observe from "../../src/backend/wasm/observe.ts";
@@ -61,6 +62,16 @@ const OPERATIONS: Record<string, (engine: Engine, put: Put) => Disposable | void
     prune.selectSmallest(engine, put(wave, 1025), { group: 1025, sparsity: 0.5, rule: "count" }),
   "selectGroups": (engine, put) => prune.selectGroups(engine, put(wave), 2, 4),
   "selectCumulative": (engine, put) => prune.selectCumulative(engine, put(wave), 0.5),
+  "zeros": (engine, put) => distribution.zeros(engine, put(wave)),
+  "density": (engine, put) => {
+    using mask = distribution.zeros(engine, put(wave));
+    return distribution.density(engine, mask, 3, 5);
+  },
+  "extremes": (engine, put) => {
+    using mask = distribution.zeros(engine, put(wave));
+    return distribution.extremes(engine, put(wave), mask);
+  },
+  "histogram": (engine, put) => distribution.histogram(engine, put(wave), 128),
   "countAbove": (engine, put) => prune.countAbove(engine, put(wave), 0.5),
   "error": (engine, put) => prune.error(engine, put(wave), put(wave), put(wave)),
   "inverseFactor": (engine, put) => solve.inverseFactor(engine, put(diagonal), 0.01),

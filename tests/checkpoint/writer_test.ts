@@ -31,7 +31,9 @@ Deno.test("only the given tensors change, whatever their order", async () => {
   ];
   {
     await using writer = await createWriter(checkpoint, `${folder.path}/out`);
-    await Promise.all(order.map((name) => writer.write(name, new Uint8Array(checkpoint.tensors.get(name)!.bytes))));
+    const zeros = (name: string) => new Uint8Array(checkpoint.tensors.get(name)!.bytes);
+    const hashes = await Promise.all(order.map((name) => writer.write(name, zeros(name))));
+    assertEquals(hashes, order.map((name) => sha256(zeros(name))), "each is hashed as it is written");
     await writer.finish();
   }
   await using copy = await openDirectory(`${folder.path}/out`);

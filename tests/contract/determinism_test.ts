@@ -97,6 +97,12 @@ async function everything(backend: Backend, headDim = 40): Promise<Map<string, U
   results.push(["inverseFactor", factor.upper], ["inverseFactor's dead columns", factor.dead]);
   keep("score relative", backend.score(weight, { kind: "relative", statistic }));
   keep("countAbove", backend.countAbove(scores, 0.5));
+  const zeros = keep("zeros", backend.zeros(weight));
+  keep("density", backend.density(zeros, 64, 7));
+  for (const each of [weight, scores]) {
+    keep(`extremes ${each.dtype}`, backend.extremes(each, zeros));
+    keep(`histogram ${each.dtype}`, backend.histogram(each, 128));
+  }
   const curvature = { kind: "curvature" } as const, activation = { kind: "activation", statistic } as const;
   const choices: Choice[] = [
     { kind: "mask", mask: scope.use(backend.selectSmallest(scores, { group: 1, sparsity: 0.5, rule: "count" })) },

@@ -57,6 +57,18 @@ const entropy = (
 (backend: Backend, zeros: Zeros): void =>
   backend.crossEntropy(zeros(...state), zeros(6, 8), zeros(...head), 0, ids(targets), options);
 
+/** Counts zeros in cells that are none or too many. */
+const counted = (down: number, across: number) => (backend: Backend, zeros: Zeros): Tensor => {
+  using mask = backend.zeros(zeros(6, 8));
+  return backend.density(mask, down, across);
+};
+
+/** Parts a weight of 6 x 8 by a mask of another shape. */
+const parted = (rows: number, cols: number) => (backend: Backend, zeros: Zeros): Tensor => {
+  using mask = backend.zeros(zeros(rows, cols));
+  return backend.extremes(zeros(6, 8), mask);
+};
+
 /** Applies a mask of another shape to a weight of 6 x 8. */
 const applied = (rows: number, cols: number) => (backend: Backend, zeros: Zeros): void => {
   using mask = backend.selectSmallest(zeros(rows, cols), { group: 1, sparsity: 0, rule: "count" });
@@ -189,6 +201,13 @@ const WRONG: Readonly<Record<string, (backend: Backend, zeros: Zeros) => Disposa
   "error: rows of the moment": (backend, zeros) => backend.error(zeros(6, 8), zeros(6, 8), zeros(6, 8)),
   "error: columns of the moment": (backend, zeros) => backend.error(zeros(6, 8), zeros(6, 8), zeros(1, 6)),
   "error: dtype of the moment": (backend, zeros) => backend.error(zeros(6, 8), zeros(6, 8), zeros(8, 8, "F16")),
+  "density: no cells": counted(0, 2),
+  "density: more cells than rows": counted(7, 2),
+  "density: more cells than columns": counted(2, 9),
+  "extremes: rows of the mask": parted(5, 8),
+  "extremes: columns of the mask": parted(6, 7),
+  "histogram: no bins": (backend, zeros) => backend.histogram(zeros(6, 8), 0),
+  "histogram: more bins than there can be": (backend, zeros) => backend.histogram(zeros(6, 8), 257),
   "countAbove: dtype": (backend, zeros) => backend.countAbove(zeros(6, 8, "F16"), 1),
   "eliminate: columns of the factor": eliminated({ upper: [7, 7] }),
   "eliminate: dtype of the factor": eliminated({ upper: [8, 8, "F16"] }),

@@ -428,6 +428,51 @@ export class ReferenceBackend implements Backend {
     return this.#fill(rows, 1, (i) => s.subarray(i * cols, (i + 1) * cols).filter((score) => score > limit).length);
   }
 
+  zeros(weight: Tensor): Mask {
+    const { rows, cols } = weight, w = values(weight), mask = new Bits(this, rows, cols);
+    w.forEach((value, at) => value === 0 && mask.remove(Math.floor(at / cols), at % cols));
+    return mask;
+  }
+
+  density(mask: Mask, down: number, across: number): Tensor {
+    OPERATIONS.density.check(mask, down, across);
+    const { rows, cols } = mask, edge = (cell: number, size: number, cells: number) => Math.floor(cell * size / cells);
+    return this.#fill(down, across, (cell, part) => {
+      let count = 0;
+      for (let i = edge(cell, rows, down); i < edge(cell + 1, rows, down); i++) {
+        for (let j = edge(part, cols, across); j < edge(part + 1, cols, across); j++) {
+          count += Number((mask as Bits).removes(i, j));
+        }
+      }
+      return count;
+    });
+  }
+
+  extremes(tensor: Tensor, mask: Mask): Tensor {
+    OPERATIONS.extremes.check(tensor, mask);
+    const { rows, cols } = tensor, v = values(tensor);
+    const of = (row: number, removed: boolean) =>
+      [...v.subarray(row * cols, (row + 1) * cols)].filter((_, col) => (mask as Bits).removes(row, col) === removed)
+        .map(Math.abs);
+    const greatest = (numbers: number[]) => numbers.reduce((a, b) => Math.max(a, b), -1);
+    return this.#fill(rows, 3, (row, which) => {
+      if (which === 0) return greatest(of(row, true));
+      return which === 1 ? of(row, false).reduce((a, b) => Math.min(a, b), Infinity) : greatest(of(row, false));
+    });
+  }
+
+  histogram(tensor: Tensor, bins: number): Tensor {
+    OPERATIONS.histogram.check(tensor, bins);
+    const sizes = values(tensor).map(Math.abs), greatest = sizes.reduce((a, b) => Math.max(a, b), 0);
+    const counts = new Float64Array(bins);
+    // Bins times 24 bits are exact in f64, and their quotient never rounds to a whole number that it does not reach.
+    for (const size of sizes) counts[Math.min(Math.floor(size * bins / (greatest || 1)), bins - 1)]++;
+    return this.#fill(2, bins, (part, bin) => {
+      const high = Math.fround(counts[bin]);
+      return part === 0 ? high : counts[bin] - high;
+    });
+  }
+
   // deno-lint-ignore require-await -- what it throws is a rejection, as on the others
   async inverseFactor(hessian: Tensor, damping: number): Promise<InverseFactor | undefined> {
     OPERATIONS.inverseFactor.check(hessian, damping);

@@ -1,8 +1,9 @@
 /** Hashes: of files as `sha256sum` has them, of a model wherever it stands, of tokens, masks and kernels. */
 import { assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { join } from "node:path";
+import { maskBits } from "../../src/checkpoint/mask.ts";
 import { PareError } from "../../src/errors.ts";
-import { digest, digestFile, digestKernels, digestModel, maskBits } from "../../src/run/digest.ts";
+import { digest, digestFile, digestKernels, digestModel } from "../../src/run/digest.ts";
 
 /** What a shell prints, without the line end. */
 async function shell(script: string, folder: string): Promise<string> {

@@ -1,6 +1,7 @@
 /** All operations as they are declared: the rule of each and its cost, by its name. */
 import type { Operations } from "../backend.ts";
 import type { Declarations } from "./declaration.ts";
+import { DISTRIBUTION } from "./distribution.ts";
 import { FORWARD } from "./forward.ts";
 import { HOLD } from "./hold.ts";
 import { OBSERVE } from "./observe.ts";
@@ -10,4 +11,11 @@ import { SOLVE } from "./solve.ts";
 export type { Cost, ShapeOf } from "./declaration.ts";
 
 /** See the file's head. */
-export const OPERATIONS: Declarations<Operations> = { ...HOLD, ...FORWARD, ...OBSERVE, ...PRUNE, ...SOLVE };
+export const OPERATIONS: Declarations<Operations> = {
+  ...HOLD,
+  ...FORWARD,
+  ...OBSERVE,
+  ...PRUNE,
+  ...SOLVE,
+  ...DISTRIBUTION,
+};

@@ -12,6 +12,7 @@ import { PareError } from "../../errors.ts";
 import type { Backend } from "../backend.ts";
 import { bind, type Realisation } from "../bind.ts";
 import { controlBytes } from "./control.ts";
+import * as distribution from "./distribution.ts";
 import { Engine } from "./engine.ts";
 import * as forward from "./forward.ts";
 import { Heap, MOST_BYTES, MOST_PAGES } from "./heap.ts";
@@ -40,7 +41,14 @@ const STACK = 2 ** 20;
 const mostWorkers = (cores: number) => Math.max(16, 4 * cores);
 
 /** Every operation, by the files of their groups. */
-const REALISATION: Realisation<Engine, WasmTensor, WasmMask> = { ...hold, ...forward, ...observe, ...prune, ...solve };
+const REALISATION: Realisation<Engine, WasmTensor, WasmMask> = {
+  ...hold,
+  ...forward,
+  ...observe,
+  ...prune,
+  ...solve,
+  ...distribution,
+};
 
 /** What the WASM backend can be told. */
 export interface WasmOptions {

@@ -4,6 +4,7 @@ import { bind, type Realisation } from "../bind.ts";
 import { attention } from "./attention.ts";
 import { selectCumulative } from "./cumulative.ts";
 import type { Device } from "./device.ts";
+import * as distribution from "./distribution.ts";
 import { eliminate } from "./eliminate.ts";
 import { Host } from "./factor.ts";
 import * as forward from "./forward.ts";
@@ -34,6 +35,7 @@ export function bindDevice(device: Device, description: string, arithmetic: stri
     ...measure,
     inverseFactor: (_, hessian, damping) => host.inverseFactor(backend, hessian, damping),
     eliminate,
+    ...distribution,
   };
   const backend: Backend = bind(
     device,

@@ -14,6 +14,7 @@ import crossEntropy from "../../../wgsl/cross_entropy.wgsl" with { type: "text" 
 import cumulativeRow from "../../../wgsl/cumulative_row.wgsl" with { type: "text" };
 import cumulativeStep from "../../../wgsl/cumulative_step.wgsl" with { type: "text" };
 import cumulativeTotal from "../../../wgsl/cumulative_total.wgsl" with { type: "text" };
+import density from "../../../wgsl/density.wgsl" with { type: "text" };
 import diagonal from "../../../wgsl/diagonal.wgsl" with { type: "text" };
 import difference from "../../../wgsl/difference.wgsl" with { type: "text" };
 import digits from "../../../wgsl/digits.wgsl" with { type: "text" };
@@ -23,7 +24,10 @@ import eliminateGather from "../../../wgsl/eliminate_gather.wgsl" with { type: "
 import eliminateScatter from "../../../wgsl/eliminate_scatter.wgsl" with { type: "text" };
 import eliminateScore from "../../../wgsl/eliminate_score.wgsl" with { type: "text" };
 import embed from "../../../wgsl/embed.wgsl" with { type: "text" };
+import extremes from "../../../wgsl/extremes.wgsl" with { type: "text" };
 import finish from "../../../wgsl/finish.wgsl" with { type: "text" };
+import histogram from "../../../wgsl/histogram.wgsl" with { type: "text" };
+import histogramTotal from "../../../wgsl/histogram_total.wgsl" with { type: "text" };
 import linear from "../../../wgsl/linear.wgsl" with { type: "text" };
 import magnitudeSums from "../../../wgsl/magnitude_sums.wgsl" with { type: "text" };
 import merge from "../../../wgsl/merge.wgsl" with { type: "text" };
@@ -51,6 +55,7 @@ import transpose from "../../../wgsl/transpose.wgsl" with { type: "text" };
 import transposeMask from "../../../wgsl/transpose_mask.wgsl" with { type: "text" };
 import widen from "../../../wgsl/widen.wgsl" with { type: "text" };
 import worth from "../../../wgsl/worth.wgsl" with { type: "text" };
+import zeros from "../../../wgsl/zeros.wgsl" with { type: "text" };
 
 /** Every shader's source, whole. */
 export const SHADERS = {
@@ -66,6 +71,7 @@ export const SHADERS = {
   cumulativeRow: pairs + cumulativeRow,
   cumulativeStep,
   cumulativeTotal: pairs + cumulativeTotal,
+  density,
   diagonal,
   difference: numbers + difference,
   dotRows: pairs + dotRows,
@@ -74,7 +80,10 @@ export const SHADERS = {
   eliminateScatter,
   eliminateScore: worth + eliminateScore,
   embed: numbers + embed,
+  extremes: numbers + extremes,
   finish: pairs + finish,
+  histogram: numbers + histogram,
+  histogramTotal,
   linear: tile + linear,
   magnitudeSums: numbers + pairs + magnitudeSums,
   merge: pairs + merge,
@@ -97,6 +106,7 @@ export const SHADERS = {
   transpose,
   transposeMask,
   widen: numbers + widen,
+  zeros: numbers + zeros,
 } as const;
 
 /** A shader's name. */
