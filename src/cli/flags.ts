@@ -1,8 +1,8 @@
 /**
- * The command line: taken apart by Node's `parseArgs`, put together here into the values of a command's flags. What is not
+ * The command line: taken apart by `@std/cli`, put together here into the values of a command's flags. What is not
  * understood is answered with what was probably meant.
  */
-import { parseArgs } from "node:util";
+import { parseArgs } from "@std/cli/parse-args";
 import { PareError } from "../errors.ts";
 import { choice, type Command, type Flag, type Flags, spelling, toggle, type Values } from "./flag.ts";
 import { nearest } from "./nearest.ts";
@@ -68,37 +68,27 @@ export function parse<F extends Flags>(command: Command<F>, args: readonly strin
 
 /** Flags by name with what was given to each, and what stands without a flag. */
 function takeApart(flags: Flags, args: readonly string[]) {
-  const names = new Map(
-    Object.entries(flags).flatMap(([name, { aliases = [], short }]) =>
-      [spelling(name), ...aliases, ...short ? [short] : []].map((word) => [word, name] as const)
-    ),
+  const names = Object.keys(flags), toggles = names.filter((name) => flags[name].kind === "toggle");
+  const valued = names.filter((name) => !toggles.includes(name)).map(spelling);
+  const words = new Map(
+    names.flatMap((name) => [spelling(name), ...flags[name].aliases ?? []].map((word) => [word, name] as const)),
   );
-  const takesValue = (word: string) => names.has(word) && flags[names.get(word)!].kind !== "toggle";
-  const { tokens } = parseArgs({
-    args: separate(args, names, takesValue),
-    options: Object.fromEntries(
-      Object.entries(flags).flatMap(([name, { aliases = [], short, kind }]) => {
-        const type = kind === "toggle" ? "boolean" as const : "string" as const;
-        return [[spelling(name), { type, ...short && { short } }], ...aliases.map((alias) => [alias, { type }])];
-      }),
-    ),
-    strict: false,
-    tokens: true,
+  const { _: operands, ...found }: Record<string, unknown> = parseArgs(spellOut(flags, words, args), {
+    boolean: toggles.map(spelling),
+    string: [...valued, "_"],
+    collect: valued,
+    alias: Object.fromEntries(names.map((name) => [spelling(name), [...flags[name].aliases ?? []]])),
+    unknown: (arg, key) => {
+      if (key !== undefined) throw unknownFlag(arg.replace(/(?<=[^-])=.*$/s, ""), [...words.keys()]);
+    },
   });
-  const given: Given = new Map(), operands: string[] = [];
-  for (const token of tokens) {
-    if (token.kind === "positional") operands.push(token.value);
-    if (token.kind !== "option") continue;
-    const name = names.get(token.name);
-    if (name === undefined) throw unknownFlag(token.rawName, [...names.keys()]);
-    if (flags[name].kind === "toggle" && !["true", "false", undefined].includes(token.value)) {
-      throw new PareError(`${token.rawName}=${token.value}: ${token.rawName} takes no value`);
-    }
-    // `-o=DIR` is meant as `-o DIR`.
-    const text = token.inlineValue && !token.rawName.startsWith("--") ? token.value.replace(/^=/, "") : token.value;
-    if (text !== "false" || flags[name].kind !== "toggle") give(given, name, text ?? "");
+  const given: Given = new Map();
+  for (const name of names) {
+    const value = found[spelling(name)];
+    const texts = Array.isArray(value) ? value.map(String) : value === true ? [""] : [];
+    if (texts.length) given.set(name, texts);
   }
-  return { given, operands };
+  return { given, operands: (operands as unknown[]).map(String) };
 }
 
 function give(given: Given, name: string, text: string): void {
@@ -106,30 +96,47 @@ function give(given: Given, name: string, text: string): void {
 }
 
 /**
- * The arguments, so that no flag swallows the next one: `--spool --dry-run` is `--spool= --dry-run`. A number with a sign is
- * a value, never a flag.
+ * The arguments as `parseArgs` reads them right: short forms spelled out, and each value behind an equals sign. It takes no
+ * value that touches its letter (`-oDIR`) or begins with a dash (`--out -1`), and takes `true` behind a toggle for its value.
+ * @param words Names of flags by their spellings.
  */
-function separate(
-  args: readonly string[],
-  names: ReadonlyMap<string, string>,
-  takesValue: (word: string) => boolean,
-): string[] {
-  const end = args.indexOf("--"), separated: string[] = [];
-  for (const [at, arg] of args.entries()) {
-    const [, dashes = "", word = ""] = /^([-–—]+)([^=]*)/.exec(arg) ?? [];
-    if (end >= 0 && at >= end || !word || /^-[.\d]/.test(arg)) {
-      separated.push(arg);
-      continue;
-    }
-    // Typed with one dash, or by a word processor.
-    if (word.length > 1 && names.has(word) && dashes !== "--") {
-      throw new PareError(`unknown flag ${dashes}${word}: did you mean --${word}?`);
-    }
-    const next = args[at + 1], isFlag = next === undefined || /^-(-?[a-z]|-$)/i.test(next);
-    const bare = arg === `--${word}` || arg === `-${word}` && word.length === 1;
-    separated.push(bare && isFlag && takesValue(word) ? `--${spelling(names.get(word)!)}=` : arg);
+function spellOut(flags: Flags, words: ReadonlyMap<string, string>, args: readonly string[]): string[] {
+  const end = args.indexOf("--"), rest = args.slice(0, end < 0 ? undefined : end), spelled: string[] = [];
+  for (const arg of rest) refuseOddDashes(words, arg);
+  for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
+    const [, dashes, word = "", equals] = /^(--?)([^=]*)(=?)/.exec(arg) ?? [];
+    const name = words.get(word), isToggle = name !== undefined && flags[name].kind === "toggle";
+    if (dashes === "-" && arg !== "-") rest.unshift(...spellLetters(flags, words, arg.slice(1)));
+    else if (dashes !== "--" || name === undefined) spelled.push(arg);
+    else if (!equals) spelled.push(`${arg}=${isToggle ? true : looksLikeFlag(rest[0]) ? "" : rest.shift()}`);
+    else if (isToggle && !["true", "false"].includes(arg.slice(word.length + 3))) {
+      throw new PareError(`${arg}: --${word} takes no value`);
+    } else spelled.push(arg);
   }
-  return separated;
+  return end < 0 ? spelled : [...spelled, ...args.slice(end)];
+}
+
+/** A flag's whole word behind one dash, or behind those of a word processor, is meant as the flag wherever it stands. */
+function refuseOddDashes(words: ReadonlyMap<string, string>, arg: string): void {
+  const [, dashes, word = ""] = /^([-–—]+)([^=]+)/.exec(arg) ?? [];
+  if (dashes === "--" || word.length < 2 || !words.has(word)) return;
+  throw new PareError(`unknown flag ${dashes}${word}: did you mean --${word}?`);
+}
+
+/** Letters behind one dash in long form: `nf` is `--dry-run --force`, `oDIR` and `o=DIR` are `--out=DIR`. */
+function spellLetters(flags: Flags, words: ReadonlyMap<string, string>, text: string): string[] {
+  const [letter, rest] = [text[0], text.slice(1)];
+  const found = Object.entries(flags).find(([, { short }]) => short === letter);
+  if (!found) throw unknownFlag(`-${letter}`, [...words.keys()]);
+  const [name, { kind }] = found, long = `--${spelling(name)}`;
+  if (rest === "") return [long];
+  const takesRest = kind !== "toggle" || rest.startsWith("=");
+  return takesRest ? [`${long}=${rest.replace(/^=/, "")}`] : [long, ...spellLetters(flags, words, rest)];
+}
+
+/** Whether a flag takes no value from here: a flag follows, not a number with a sign, or nothing. */
+function looksLikeFlag(arg: string | undefined): boolean {
+  return arg === undefined || /^-(-?[a-z]|-$)/i.test(arg);
 }
 
 /** The value of one flag from what was given. */

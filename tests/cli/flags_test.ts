@@ -197,6 +197,41 @@ Deno.test("a flag that takes no value refuses one, but for true and false", () =
   assertEquals(refusePack("a", "--force=yes"), "--force=yes: --force takes no value");
   const values = parse(pack, ["a", "--force=false", "--dry-run=true"]);
   assertEquals(values !== "help" && [values.force, values.dryRun], [false, true]);
+  assertEquals(refusePack("a", "-f=yes"), "--force=yes: --force takes no value");
+  assertEquals(parse(pack, ["a", "-f=false", "-n=true"]), values);
+  assertEquals(parse(pack, ["a", "-nf", "--force=false"]), values, "the last one counts");
+});
+
+Deno.test("a word behind a flag that takes no value is an argument, true and false too", () => {
+  for (const word of ["true", "false"]) {
+    assertEquals(parse(pack, ["--force", word]), parse(pack, ["--model", word, "--force"]));
+    assertEquals(parse(pack, ["-f", word]), parse(pack, [word, "-f"]));
+  }
+});
+
+Deno.test("any text is a value behind an equals sign or its letter, and any line is understood or refused", () => {
+  fc.assert(fc.property(fc.string({ minLength: 1 }), (text) => {
+    for (const args of [[`--out=${text}`], [`-o=${text}`], ...text.startsWith("=") ? [] : [[`-o${text}`]]]) {
+      const odd = args[0] === "-out" || args[0].startsWith("-out=");
+      const values = odd ? undefined : parse(pack, ["oak", ...args]);
+      if (!odd) assertEquals(values !== "help" && values?.out, text);
+    }
+  }));
+  const word = fc.oneof(fc.string(), fc.stringMatching(/^-{0,3}[a-z=.]{0,3}[=-]?[a-z]{0,2}$/));
+  fc.assert(fc.property(fc.array(word, { maxLength: 4 }), (args) => {
+    try {
+      parse(pack, args);
+    } catch (error) {
+      if (!(error instanceof PareError)) throw error;
+    }
+  }));
+});
+
+Deno.test("a letter that is no flag is named, alone and among others", () => {
+  assertEquals(refusePack("a", "-x"), "unknown flag -x; --help lists the flags");
+  assertEquals(refusePack("a", "-nxf"), "unknown flag -x; --help lists the flags");
+  assertEquals(refusePack("a", "-1"), "unknown flag -1; --help lists the flags");
+  assertEquals(refusePack("a", "--no-force"), "unknown flag --no-force: did you mean --force?");
 });
 
 Deno.test("what is behind the operand is the rest: a list, or one text", () => {

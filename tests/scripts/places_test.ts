@@ -64,6 +64,20 @@ Deno.test("the command of the README installs pare, and it runs from another fol
     assertMatch(new TextDecoder().decode(stdout), /^model: mistral: /);
   }));
 
+Deno.test("the installed command finds every module, by the packages of deno.json with a stand-in for @std/cli", async () => {
+  const { imports } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`));
+  const { "@std/assert": _assert, "@std/cli": _cli, ...packages } = imports;
+  const installed = JSON.parse(await Deno.readTextFile(`${ROOT}vendor/std/installed.json`));
+  assertEquals(installed, { imports: { "@std/cli/parse-args": "./cli/parse_args.ts", ...packages } });
+  const config = ["--no-lock", "--config", "vendor/std/installed.json"];
+  const info = JSON.parse(await deno(ROOT, ["info", "--json", ...config, "scripts/pare.ts"]));
+  assertEquals(info.modules.flatMap(({ error }: { error?: string }) => error ?? []), []);
+  const missing = info.modules.flatMap(({ dependencies = [] }: { dependencies?: { code?: { error?: string } }[] }) =>
+    dependencies.flatMap(({ code }) => code?.error ?? [])
+  );
+  assertEquals(missing, []);
+});
+
 Deno.test("a program in another folder imports the library by its path, and by its name with links", () =>
   elsewhere(async (folder) => {
     const use = "{ findMethod, openCheckpoint }";

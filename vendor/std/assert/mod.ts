@@ -6,7 +6,7 @@ import { deepStrictEqual } from "node:assert/strict";
 import { inspect, isDeepStrictEqual } from "node:util";
 
 /** What every assertion throws. */
-export class AssertionError extends Error {
+class AssertionError extends Error {
   override name = "AssertionError";
 }
 
@@ -27,11 +27,6 @@ export function assert(expr: unknown, msg = ""): asserts expr {
   if (!expr) throw new AssertionError(msg);
 }
 
-/** `expr` is falsy. */
-export function assertFalse(expr: unknown, msg = ""): asserts expr is false | 0 | "" | null | undefined {
-  if (expr) throw new AssertionError(msg);
-}
-
 /** Deeply and strictly equal. */
 export function assertEquals<T>(actual: T, expected: T, msg?: string): void {
   // The comparison without a difference to print is much the faster one on large arrays.
@@ -49,19 +44,6 @@ export function assertEquals<T>(actual: T, expected: T, msg?: string): void {
 export function assertNotEquals<T>(actual: T, expected: T, msg?: string): void {
   if (!isDeepStrictEqual(actual, expected)) return;
   throw new AssertionError(`Expected actual: ${inspect(actual)} not to be: ${inspect(expected)}${suffix(msg)}`);
-}
-
-/** The same value or the same object (`Object.is`). */
-export function assertStrictEquals<T>(actual: unknown, expected: T, msg?: string): asserts actual is T {
-  if (Object.is(actual, expected)) return;
-  throw new AssertionError(`Values are not strictly equal${suffix(msg)}\n\n${inspect(actual)}\n${inspect(expected)}`);
-}
-
-/** Neither null nor undefined. */
-export function assertExists<T>(actual: T, msg?: string): asserts actual is NonNullable<T> {
-  if (actual === undefined || actual === null) {
-    throw new AssertionError(`Expected actual: "${actual}" to not be null or undefined${suffix(msg)}`);
-  }
 }
 
 /** An instance of a class. */
