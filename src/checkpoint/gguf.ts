@@ -45,7 +45,7 @@ export async function readGguf(source: Source): Promise<Checkpoint> {
 
   const renamed = rename(header.tensors, metadata);
   const names = new Set(renamed.map(({ name }) => name));
-  const embedding = renamed.find(({ name }) => name === "model.embed_tokens.weight");
+  const embedding = renamed.find(({ tensor }) => tensor.name === "token_embd.weight");
   if (!embedding) throw metadata.wrong(`it has no tensor "token_embd.weight"`);
   const scaling = ropeScaling(metadata, await readRopeTensors(source, header));
   const config = rebuildConfig(metadata, names, embedding.tensor.shape[0], scaling);

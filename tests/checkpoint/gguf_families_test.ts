@@ -21,6 +21,10 @@ interface Case {
   /** Names in a block, transformers' first. */
   readonly block: Readonly<Record<string, string>>;
   readonly interleaved?: readonly string[];
+  /** q, k and v stand head by head in the fixture, one after the other in the file. */
+  readonly byHead?: boolean;
+  /** Weights of blocks are inputs x outputs in the fixture. */
+  readonly transposed?: boolean;
   readonly shifted?: boolean;
   readonly tensors?: readonly TensorBytes[];
 }
@@ -48,6 +52,14 @@ const FUSED = {
   "mlp.gate_up_proj": "ffn_up",
   "mlp.down_proj": "ffn_down",
 };
+const GPT_BLOCK = (attention: string) => ({
+  input_layernorm: "attn_norm",
+  [`${attention}.query_key_value`]: "attn_qkv",
+  [`${attention}.dense`]: "attn_output",
+  post_attention_layernorm: "ffn_norm",
+  "mlp.dense_h_to_4h": "ffn_up",
+  "mlp.dense_4h_to_h": "ffn_down",
+});
 const RMS: Typed = ["f32", 1e-6], RMS5: Typed = ["f32", 1e-5];
 
 /** LongRoPE's divisors of the fixture. */
@@ -144,24 +156,92 @@ const CASES: readonly Case[] = [
     },
     block: { ...SEPARATE, input_layernorm: "attn_norm" },
   },
+  {
+    model: "pythia",
+    architecture: "gptneox",
+    metadata: {
+      "attention.layer_norm_epsilon": RMS5,
+      "rope.dimension_count": ["u32", 4],
+      "use_parallel_residual": ["bool", 1],
+    },
+    block: GPT_BLOCK("attention"),
+    byHead: true,
+  },
+  {
+    model: "gpt-neox",
+    architecture: "gptneox",
+    metadata: {
+      "attention.layer_norm_epsilon": RMS5,
+      "rope.dimension_count": ["u32", 6],
+      "use_parallel_residual": ["bool", 0],
+    },
+    block: GPT_BLOCK("attention"),
+    byHead: true,
+  },
+  {
+    model: "bloom",
+    architecture: "bloom",
+    metadata: { "attention.layer_norm_epsilon": RMS5, "context_length": ["u32", 2048] },
+    block: GPT_BLOCK("self_attention"),
+    byHead: true,
+  },
+  {
+    model: "gpt2",
+    architecture: "gpt2",
+    metadata: { "attention.layer_norm_epsilon": RMS5, "feed_forward_length": ["u32", 80] },
+    block: {
+      "ln_1": "attn_norm",
+      "attn.c_attn": "attn_qkv",
+      "attn.c_proj": "attn_output",
+      "ln_2": "ffn_norm",
+      "mlp.c_fc": "ffn_up",
+      "mlp.c_proj": "ffn_down",
+    },
+    transposed: true,
+  },
 ];
 
 const ENDS: Readonly<Record<string, string>> = {
   "model.embed_tokens": "token_embd",
   "model.norm": "output_norm",
   "lm_head": "output",
+  "gpt_neox.embed_in": "token_embd",
+  "gpt_neox.final_layer_norm": "output_norm",
+  "embed_out": "output",
+  "transformer.word_embeddings": "token_embd",
+  "transformer.word_embeddings_layernorm": "token_embd_norm",
+  "transformer.wte": "token_embd",
+  "transformer.wpe": "position_embd",
+  "transformer.ln_f": "output_norm",
 };
 
-for (const { model, architecture, config = {}, metadata, block, interleaved = [], shifted, tensors = [] } of CASES) {
+for (const each of CASES) {
+  const {
+    model,
+    architecture,
+    config = {},
+    metadata,
+    block,
+    interleaved = [],
+    shifted,
+    byHead,
+    transposed,
+    tensors = [],
+  } = each;
   Deno.test(`a ${architecture} file of tiny-${model} is the model that it was made from`, async () => {
     await using fixture = await openDirectory(`${FIXTURES}/tiny-${model}`);
-    const found = fixture.config as Record<string, number>, count = (key: string): Typed => ["u32", found[key]];
+    const found = fixture.config as Record<string, number>,
+      count = (...keys: string[]): Typed => [
+        "u32",
+        keys.map((key) => found[key]).find((value) => value !== undefined) ?? 1,
+      ];
     const expected = new Map<string, Float32Array>(), held: TensorBytes[] = [...tensors];
     for (const [name, bytes] of await fixture.read([...fixture.tensors.keys()])) {
       const { dtype, shape } = fixture.tensors.get(name)!, values = toFloats(bytes, dtype);
       expected.set(name, values);
-      const [, number, role] = /^model\.layers\.(\d+)\.(.*)\.weight$/.exec(name) ?? [];
-      const kind = role === undefined ? ENDS[name.replace(/\.weight$/, "")] : block[role];
+      const [, number, role] = /^(?:model\.layers|gpt_neox\.layers|transformer\.h)\.(\d+)\.(.*)\.\w+$/.exec(name) ?? [];
+      const [, whole, suffix] = /^(.*)\.(weight|bias)$/.exec(name)!;
+      const kind = role === undefined ? ENDS[whole] : block[role];
       const written = values.slice(), cols = shape.at(-1)!;
       if (shifted && name.endsWith("norm.weight")) written.forEach((value, i) => written[i] = value + 1);
       if (interleaved.includes(kind)) {
@@ -173,16 +253,32 @@ for (const { model, architecture, config = {}, metadata, block, interleaved = []
           written.set(values.subarray(row * cols, (row + 1) * cols), to * cols);
         }
       }
-      const called = `${number === undefined ? "" : `blk.${number}.`}${kind}.weight`;
-      held.push({ name: called, format: F32, shape, bytes: new Uint8Array(written.buffer) });
+      if (byHead && kind === "attn_qkv") {
+        const heads = found.num_attention_heads ?? found.n_head, size = values.length / (3 * heads);
+        for (let head = 0; head < heads; head++) {
+          for (let part = 0; part < 3; part++) {
+            const from = (3 * head + part) * size;
+            written.set(values.subarray(from, from + size), (part * heads + head) * size);
+          }
+        }
+      }
+      const turn = transposed && role !== undefined && shape.length === 2;
+      if (turn) values.forEach((value, i) => written[(i % cols) * shape[0] + Math.floor(i / cols)] = value);
+      const called = `${number === undefined ? "" : `blk.${number}.`}${kind}.${suffix}`;
+      held.push({
+        name: called,
+        format: F32,
+        shape: turn ? shape.toReversed() : shape,
+        bytes: new Uint8Array(written.buffer),
+      });
     }
     const keys: Record<string, Typed> = {
-      "block_count": count("num_hidden_layers"),
-      "context_length": count("max_position_embeddings"),
-      "embedding_length": count("hidden_size"),
+      "block_count": count("num_hidden_layers", "n_layer"),
+      "context_length": count("max_position_embeddings", "n_positions"),
+      "embedding_length": count("hidden_size", "n_embd"),
       "feed_forward_length": count("intermediate_size"),
-      "attention.head_count": count("num_attention_heads"),
-      "attention.head_count_kv": count("num_key_value_heads"),
+      "attention.head_count": count("num_attention_heads", "n_head"),
+      "attention.head_count_kv": count("num_key_value_heads", "num_attention_heads", "n_head"),
       ...metadata,
     };
     const named = Object.entries(keys).map(([key, typed]) => [`${architecture}.${key}`, typed] as const);
@@ -195,7 +291,12 @@ for (const { model, architecture, config = {}, metadata, block, interleaved = []
         for (const [name, bytes] of await checkpoint.read([...checkpoint.tensors.keys()])) {
           // What was shifted was rounded on the way.
           const values = expected.get(name)!, exact = !(shifted && name.endsWith("norm.weight"));
-          const got = [...new Float16Array(bytes.slice().buffer)];
+          const got = [...new Float16Array(bytes.slice().buffer)], { shape } = checkpoint.tensors.get(name)!;
+          assertEquals(shape, fixture.tensors.get(name)!.shape, name);
+          if (shape.length === 2) {
+            const [first, rows] = [shape[0] >> 1, shape[0] - (shape[0] >> 1)];
+            assertEquals(await checkpoint.readRows(name, first, rows), bytes.slice(first * shape[1] * 2), name);
+          }
           const wanted = exact ? values : values.map((value) => Math.fround(Math.fround(value + 1) - 1));
           assertEquals(got, [...new Float16Array(wanted)], name);
         }
@@ -215,7 +316,7 @@ Deno.test("what a family has not is refused by name: experts, windows in OLMo 2,
   const experts = counting("blk.0.ffn_gate_exps.weight", [2, 12, 8]);
   await refused(TINY, [...TINY_TENSORS, experts], `tensor "blk.0.ffn_gate_exps.weight" is none of a llama model's`);
   await refused(as("phi3"), TINY_TENSORS, `is none of a phi3 model's`);
-  await refused(as("gpt2"), TINY_TENSORS, `its architecture is "gpt2"; Pare reads llama, qwen2, qwen3, gemma2`);
+  await refused(as("falcon"), TINY_TENSORS, `its architecture is "falcon"; Pare reads llama, qwen2, qwen3, gemma2`);
   const olmo2 = TINY_TENSORS.filter(({ name }) => !/(attn|ffn)_norm/.test(name));
   await refused(as("olmo2", { "olmo2.attention.sliding_window": ["u32", 8] }), olmo2, "it has sliding windows: OLMo 3");
 });

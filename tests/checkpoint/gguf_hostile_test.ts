@@ -65,7 +65,7 @@ Deno.test("a file that lies is refused in one line", async () => {
     ],
     [
       ggufFile({ ...TINY, "general.architecture": ["string", "bert"] }, TINY_TENSORS),
-      `m.gguf: its architecture is "bert"; Pare reads llama, qwen2, qwen3, gemma2, gemma3, phi3, olmo2, smollm3, command-r`,
+      `m.gguf: its architecture is "bert"; Pare reads llama, qwen2, qwen3, gemma2, gemma3, phi3, olmo2, smollm3, command-r, gptneox, bloom, gpt2`,
     ],
     [
       ggufFile({ ...TINY, "general.alignment": ["u32", 0] }, TINY_TENSORS),

@@ -4,44 +4,11 @@
  */
 import { quote } from "../quote.ts";
 import { formatName, FORMATS } from "./formats.ts";
+import type { Family, Known, Names } from "./family.ts";
+import { GPT_FAMILIES } from "./gpt.ts";
 import { type Metadata, shortest } from "./metadata.ts";
 import type { GgufTensor } from "./header.ts";
 import type { Renamed } from "./shard.ts";
-
-/** What a family's own keys are made of. */
-interface Known {
-  readonly metadata: Metadata;
-  /** Hugging Face names of the tensors. */
-  readonly names: ReadonlySet<string>;
-  readonly hidden: number;
-  readonly heads: number;
-  readonly headDim: number;
-  /** Dimensions of a head that are rotated. */
-  readonly rotated: number;
-  readonly blocks: number;
-  /** A number of the family's, as the config had it. */
-  number(key: string, fallback?: number): number;
-  /** The same, or null where the file has none. */
-  nullable(key: string): number | null;
-}
-
-/** What a family has of its own. */
-interface Family {
-  /** transformers' name of the model class. */
-  readonly architecture: string;
-  /** transformers' `model_type`, where it is another name. */
-  readonly modelType?: string;
-  /** llama.cpp interleaves the halves of every query and key head (see `shard.ts`). */
-  readonly interleaved?: boolean;
-  /** llama.cpp's converter adds 1 to the gain of every norm. */
-  readonly shifted?: boolean;
-  /** Tensors of a block that have other names than LLaMA's, or that LLaMA has not; of a null one the family has none. */
-  readonly block?: Readonly<Record<string, string | null>>;
-  /** Whether a part of a head may be rotated. */
-  readonly partial?: boolean;
-  /** Keys of its config beside LLaMA's, or in their place. */
-  keys?(known: Known): Record<string, unknown>;
-}
 
 /** Norms before and after both halves of a block. */
 const FOUR_NORMS = {
@@ -131,29 +98,32 @@ const FAMILIES: Readonly<Record<string, Family>> = {
       use_qk_norm: names.has("model.layers.0.self_attn.q_norm.weight"),
     }),
   },
+  ...GPT_FAMILIES,
 };
 
-/** Tensors outside the blocks. */
-const ENDS: Readonly<Record<string, string>> = {
-  token_embd: "model.embed_tokens",
-  output_norm: "model.norm",
-  output: "lm_head",
+/** LLaMA's names, which most families share. */
+const LLAMA_NAMES: Names = {
+  prefix: "model.layers.",
+  block: {
+    attn_norm: "input_layernorm",
+    attn_q: "self_attn.q_proj",
+    attn_k: "self_attn.k_proj",
+    attn_v: "self_attn.v_proj",
+    attn_output: "self_attn.o_proj",
+    attn_q_norm: "self_attn.q_norm",
+    attn_k_norm: "self_attn.k_norm",
+    ffn_norm: "post_attention_layernorm",
+    ffn_gate: "mlp.gate_proj",
+    ffn_up: "mlp.up_proj",
+    ffn_down: "mlp.down_proj",
+  },
+  ends: { token_embd: "model.embed_tokens", output_norm: "model.norm", output: "lm_head" },
 };
 
-/** Tensors of a block. */
-const BLOCK: Readonly<Record<string, string>> = {
-  attn_norm: "input_layernorm",
-  attn_q: "self_attn.q_proj",
-  attn_k: "self_attn.k_proj",
-  attn_v: "self_attn.v_proj",
-  attn_output: "self_attn.o_proj",
-  attn_q_norm: "self_attn.q_norm",
-  attn_k_norm: "self_attn.k_norm",
-  ffn_norm: "post_attention_layernorm",
-  ffn_gate: "mlp.gate_proj",
-  ffn_up: "mlp.up_proj",
-  ffn_down: "mlp.down_proj",
-};
+/** The names of a family. */
+function namesOf({ names, block }: Family): Names {
+  return names ?? { ...LLAMA_NAMES, block: { ...LLAMA_NAMES.block, ...block } };
+}
 
 /** Factors of the rotary frequencies, which transformers has in the config (see `rope_scaling.ts`): LLaMA 3.1's, and LongRoPE's. */
 export const ROPE_TENSORS = {
@@ -179,31 +149,42 @@ function familyOf(metadata: Metadata): [name: string, family: Family] {
  * divide a projection's rows.
  */
 export function rename(tensors: readonly GgufTensor[], metadata: Metadata): Renamed[] {
-  const [family, { interleaved, shifted, block: own = {} }] = familyOf(metadata);
+  const [family, row] = familyOf(metadata), { interleaved, shifted, byHead, transposed } = row;
   const heads = metadata.count(`${family}.attention.head_count`);
   const headsOf: Record<string, number> = {
     attn_q: heads,
     attn_k: metadata.count(`${family}.attention.head_count_kv`, heads),
   };
-  const ofBlock: Readonly<Record<string, string | null>> = { ...BLOCK, ...own };
+  const known = namesOf(row);
   return tensors.filter(({ name }) => !ROPE_NAMES.has(name)).map((tensor) => {
     const [, block, kind, suffix] = /^(?:blk\.(0|[1-9]\d{0,8})\.)?(\w+)\.(weight|bias)$/.exec(tensor.name) ?? [];
-    const names = block === undefined ? ENDS : ofBlock;
+    const names = block === undefined ? known.ends : known.block;
     if (kind === undefined || !Object.hasOwn(names, kind) || names[kind] === null) {
       throw metadata.wrong(`tensor ${quote(tensor.name)} is none of a ${family} model's`);
     }
-    const name = `${block === undefined ? "" : `model.layers.${block}.`}${names[kind]}.${suffix}`;
+    const name = `${block === undefined ? "" : `${known.prefix}${block}.`}${names[kind]}.${suffix}`;
     if (shifted && /norm\.weight$/.test(name)) return { tensor, name, shift: 1 };
+    if (block !== undefined && tensor.shape.length === 2 && transposed?.has(kind)) {
+      return { tensor, name, transposed: true };
+    }
+    if (byHead && kind === "attn_qkv") {
+      refuseUneven(tensor, 3 * heads, metadata);
+      return { tensor, name, heads };
+    }
     if (!interleaved || block === undefined || !Object.hasOwn(headsOf, kind)) return { tensor, name };
-    const headRows = tensor.shape[0] / headsOf[kind];
-    if (!Number.isInteger(headRows) || headRows % 2 !== 0) {
-      throw metadata.wrong(`tensor ${quote(tensor.name)}: ${headsOf[kind]} heads cannot share ${tensor.shape[0]} rows`);
-    }
-    if (tensor.shape.length === 1 && FORMATS[tensor.format].weights > 1) {
-      throw metadata.wrong(`tensor ${quote(tensor.name)}: a bias cannot be ${formatName(tensor.format)}`);
-    }
-    return { tensor, name, headRows };
+    refuseUneven(tensor, headsOf[kind], metadata, 2);
+    return { tensor, name, headRows: tensor.shape[0] / headsOf[kind] };
   });
+}
+
+/** Refuses a tensor whose rows are to change places and cannot: heads do not divide them, or numbers of a vector are in blocks. */
+function refuseUneven({ name, shape, format }: GgufTensor, heads: number, metadata: Metadata, divisor = 1): void {
+  if (shape[0] % (divisor * heads)) {
+    throw metadata.wrong(`tensor ${quote(name)}: ${heads} heads cannot share ${shape[0]} rows`);
+  }
+  if (shape.length === 1 && FORMATS[format].weights > 1) {
+    throw metadata.wrong(`tensor ${quote(name)}: a bias cannot be ${formatName(format)}`);
+  }
 }
 
 /**
@@ -218,7 +199,7 @@ export function rebuildConfig(
   vocabulary: number,
   scaling: Readonly<Record<string, unknown>> | null,
 ): Record<string, unknown> {
-  const [family, { architecture, modelType = family, partial = false, keys }] = familyOf(metadata);
+  const [family, row] = familyOf(metadata), { architecture, modelType = family, partial = false, keys } = row;
   const number = (key: string, fallback?: number) => shortest(metadata.number(`${family}.${key}`, fallback));
   const nullable = (key: string) => metadata.has(`${family}.${key}`) ? number(key) : null;
   const hidden = number("embedding_length");
@@ -230,27 +211,31 @@ export function rebuildConfig(
   }
   const blocks = number("block_count");
   const known = { metadata, names, hidden, heads, headDim, rotated, blocks, number, nullable };
-  return {
+  const common = {
     architectures: [architecture],
+    ...tokenIds(metadata),
+    model_type: modelType,
+    tie_word_embeddings: !names.has(`${namesOf(row).ends.output}.weight`),
+    torch_dtype: "float16",
+    use_cache: true,
+    vocab_size: vocabulary,
+  };
+  if (row.names) return { ...common, ...keys?.(known) };
+  return {
+    ...common,
     attention_bias: names.has("model.layers.0.self_attn.o_proj.bias"),
     attention_dropout: 0,
-    ...tokenIds(metadata),
     head_dim: headDim,
     hidden_act: "silu",
     hidden_size: hidden,
     intermediate_size: number("feed_forward_length"),
     max_position_embeddings: number("context_length"),
-    model_type: modelType,
     num_attention_heads: heads,
     num_hidden_layers: blocks,
     num_key_value_heads: number("attention.head_count_kv", heads),
     ...family !== "command-r" && { rms_norm_eps: number("attention.layer_norm_rms_epsilon") },
     rope_scaling: scaling,
     rope_theta: number("rope.freq_base", 10000),
-    tie_word_embeddings: !names.has("lm_head.weight"),
-    torch_dtype: "float16",
-    use_cache: true,
-    vocab_size: vocabulary,
     ...keys?.(known),
   };
 }
