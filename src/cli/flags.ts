@@ -70,14 +70,15 @@ export function parse<F extends Flags>(command: Command<F>, args: readonly strin
 function takeApart(flags: Flags, args: readonly string[]) {
   const names = Object.keys(flags), toggles = names.filter((name) => flags[name].kind === "toggle");
   const valued = names.filter((name) => !toggles.includes(name)).map(spelling);
+  const others = ({ aliases = [], short }: Flag<unknown>) => [...aliases, ...short ? [short] : []];
   const words = new Map(
-    names.flatMap((name) => [spelling(name), ...flags[name].aliases ?? []].map((word) => [word, name] as const)),
+    names.flatMap((name) => [spelling(name), ...others(flags[name])].map((word) => [word, name] as const)),
   );
   const { _: operands, ...found }: Record<string, unknown> = parseArgs(spellOut(flags, words, args), {
     boolean: toggles.map(spelling),
     string: [...valued, "_"],
     collect: valued,
-    alias: Object.fromEntries(names.map((name) => [spelling(name), [...flags[name].aliases ?? []]])),
+    alias: Object.fromEntries(names.map((name) => [spelling(name), others(flags[name])])),
     unknown: (arg, key) => {
       if (key !== undefined) throw unknownFlag(arg.replace(/(?<=[^-])=.*$/s, ""), [...words.keys()]);
     },
@@ -126,11 +127,11 @@ function refuseOddDashes(words: ReadonlyMap<string, string>, arg: string): void 
 /** Letters behind one dash in long form: `nf` is `--dry-run --force`, `oDIR` and `o=DIR` are `--out=DIR`. */
 function spellLetters(flags: Flags, words: ReadonlyMap<string, string>, text: string): string[] {
   const [letter, rest] = [text[0], text.slice(1)];
-  const found = Object.entries(flags).find(([, { short }]) => short === letter);
-  if (!found) throw unknownFlag(`-${letter}`, [...words.keys()]);
-  const [name, { kind }] = found, long = `--${spelling(name)}`;
+  const name = words.get(letter);
+  if (name === undefined) throw unknownFlag(`-${letter}`, [...words.keys()]);
+  const long = `--${spelling(name)}`;
   if (rest === "") return [long];
-  const takesRest = kind !== "toggle" || rest.startsWith("=");
+  const takesRest = flags[name].kind !== "toggle" || rest.startsWith("=");
   return takesRest ? [`${long}=${rest.replace(/^=/, "")}`] : [long, ...spellLetters(flags, words, rest)];
 }
 

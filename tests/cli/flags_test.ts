@@ -148,6 +148,7 @@ Deno.test("a short form is the flag, its value behind it, behind a blank or an e
       "-moak -obox -nf -ta -tb",
       "-m=oak -o=box -fn -t=a --tag=b",
       "oak -nfo box -t a -t b",
+      "--m oak --o=box --n --f -ta -tb",
     ]
   ) {
     assertEquals(parse(pack, line.split(" ")), long, line);
