@@ -2,7 +2,7 @@
  * The loss of every token, streamed like pruning: all sequences through one block, then the next, then through the head
  * slice by slice. Perplexity is a mean of these numbers, the log-likelihood of a text their negative sum.
  */
-import type { Tensor } from "../backend/backend.ts";
+import type { Backend, Tensor } from "../backend/backend.ts";
 import type { Batch } from "../text/batch.ts";
 import { headSlices, openHeadInput } from "./ends.ts";
 import { forward } from "./forward.ts";
@@ -26,45 +26,105 @@ function targets({ ids, offsets }: Batch): Uint32Array {
   return next;
 }
 
+/** Tokens of which something is asked, and what. */
+export interface Asked {
+  /** Tokens of the batch, sequence after sequence; one may come several times. */
+  readonly rows: Uint32Array;
+  /** The token whose probability is asked for, one a row. */
+  readonly targets: Uint32Array;
+}
+
+/** What the head says of tokens. */
+export interface HeadStates {
+  /** For each row `crossEntropy`'s three: the largest logit, the sum of `exp(logit - largest)`, the target's logit. */
+  readonly states: Float32Array;
+  /** The share of zeros among the weights of all linears of all blocks. */
+  readonly sparsity: number;
+}
+
 /**
- * Computes the loss of every token but the first of each sequence.
+ * Takes sequences through a model, and those of their tokens that are asked about through its head.
+ * @param asked Without it every token is asked for the next one.
  * @throws PareError if the checkpoint is not the model that its config says, or the tokens do not suit it.
  */
-export async function tokenLosses(batch: Batch, options: StreamOptions): Promise<TokenLosses> {
+export async function headStates(batch: Batch, options: StreamOptions, asked?: Asked): Promise<HeadStates> {
   const { checkpoint, backend } = options;
   await using end = await forward(batch, options);
   const { spec, stream: { parts, hidden, pace } } = end;
   using input = await openHeadInput(backend, checkpoint, spec);
   using held = new DisposableStack();
-  const states: Tensor[] = parts.map((part) => held.use(backend.allocate(part.ids.length, 3)));
+  const each = parts.map((part) => part.ids.length), shares = asked && divide(asked, each);
+  const states: Tensor[] = [];
   // As many batches as fit pass every slice of the head together: hidden states in a file are read once.
-  const most = parts.reduce((most, { ids }) => Math.max(most, ids.length), 1);
-  const batchBytes = most * spec.head.width * Float32Array.BYTES_PER_ELEMENT;
-  const together = Math.max(1, Math.floor(backend.limits.spoolAbove / batchBytes));
-  for (let first = 0; first < parts.length; first += together) {
+  const { width, softCap } = spec.head;
+  for (let first = 0; first < parts.length;) {
     using group = new DisposableStack();
-    const inputs: Tensor[] = [];
-    for (let i = first; i < Math.min(parts.length, first + together); i++) {
-      using loan = await hidden.load(i);
-      inputs.push(group.use(input.apply(loan.tensor)));
+    const inputs: { readonly x: Tensor; readonly state: Tensor; readonly next: Uint32Array }[] = [];
+    for (let bytes = 0; first < parts.length; first++) {
+      const share = shares?.[first], rows = share ? share.rows.length : each[first];
+      bytes += rows * width * Float32Array.BYTES_PER_ELEMENT;
+      if (inputs.length > 0 && bytes > backend.limits.spoolAbove) break;
+      if (rows > 0) {
+        using loan = await hidden.load(first);
+        using picked = share && gatherRows(backend, loan.tensor, share.rows);
+        const x = group.use(input.apply(picked ?? loan.tensor)), state = held.use(backend.allocate(rows, 3));
+        inputs.push({ x, state, next: share ? share.targets : targets(parts[first]) });
+        states.push(state);
+      }
       // They will not be asked for again.
-      hidden.drop(i);
+      hidden.drop(first);
       await pace.step();
     }
     for await (const { weight, firstRow } of headSlices(backend, checkpoint, spec)) {
-      for (const [i, x] of inputs.entries()) {
-        const next = targets(parts[first + i]), { softCap } = spec.head;
-        backend.crossEntropy(states[first + i], x, weight, firstRow, next, { start: firstRow === 0, softCap });
+      for (const { x, state, next } of inputs) {
+        backend.crossEntropy(state, x, weight, firstRow, next, { start: firstRow === 0, softCap });
         await pace.step();
       }
     }
   }
-  const losses = new Float64Array(batch.ids.length);
-  let token = 0;
-  for (const bytes of await backend.read(...states)) {
+  const read = await backend.read(...states);
+  const all = new Float32Array(read.reduce((sum, { length }) => sum + length, 0) / Float32Array.BYTES_PER_ELEMENT);
+  let at = 0;
+  for (const bytes of read) {
     const state = new Float32Array(bytes.buffer);
-    for (let at = 0; at < state.length; at += 3) losses[token++] = state[at] + Math.log(state[at + 1]) - state[at + 2];
+    all.set(state, at);
+    at += state.length;
   }
+  return { states: all, sparsity: end.sparsity };
+}
+
+/** What is asked of each batch, its rows counted within it. */
+function divide({ rows, targets }: Asked, lengths: readonly number[]): Asked[] {
+  let start = 0, from = 0;
+  return lengths.map((length) => {
+    let to = from;
+    while (to < rows.length && rows[to] < start + length) to++;
+    const own = { rows: rows.slice(from, to).map((row) => row - start), targets: targets.slice(from, to) };
+    from = to;
+    start += length;
+    return own;
+  });
+}
+
+/** Some rows of a matrix. */
+function gatherRows(backend: Backend, x: Tensor, rows: Uint32Array): Tensor {
+  const out = backend.allocate(rows.length, x.cols);
+  backend.embed(out, rows, x, 0);
+  return out;
+}
+
+/**
+ * Computes the loss of every token but the first of each sequence.
+ * @throws PareError if the checkpoint is not the model that its config says, or the tokens do not suit it.
+ */
+export async function tokenLosses(batch: Batch, options: StreamOptions): Promise<TokenLosses> {
+  const { states, sparsity } = await headStates(batch, options);
+  const losses = Float64Array.from(batch.ids, (_, t) => lossOf(states, t));
   for (const end of batch.offsets.subarray(1)) losses[end - 1] = NaN;
-  return { losses, sparsity: end.sparsity };
+  return { losses, sparsity };
+}
+
+/** Minus the logarithm of the probability that a row's target has. */
+export function lossOf(states: Float32Array, row: number): number {
+  return states[3 * row] + Math.log(states[3 * row + 1]) - states[3 * row + 2];
 }

@@ -1,7 +1,7 @@
 /**
  * CPython's random numbers: the Mersenne Twister MT19937, seeded and drawn from as `random.seed(n)` and
  * `random.randint(a, b)` do it, so that Pare picks the very calibration sequences that the published pruning code
- * picks. Only what that takes is here; it is no general source of randomness.
+ * picks, and as `random.sample` does it, so that it picks the examples that a benchmark's harness shows. Only what that takes is here; it is no general source of randomness.
  *
  * Sources: M. Matsumoto and T. Nishimura, "Mersenne Twister", ACM TOMACS 8 (1998), and their `init_by_array`;
  * CPython's `Modules/_randommodule.c` and `Lib/random.py` for how seeds and integers are made of it. Checked against
@@ -59,6 +59,31 @@ export class Random {
     let r: number;
     do r = this.getrandbits(bits); while (r >= n);
     return low + r;
+  }
+
+  /**
+   * `count` different members of a list, in the order in which `random.sample` draws them: from a pool that closes its
+   * gaps where the list is short, else anew for as long as a place comes twice.
+   * @throws RangeError if the list has fewer.
+   */
+  sample<T>(items: readonly T[], count: number): T[] {
+    const { length } = items;
+    if (!Number.isInteger(count) || count < 0 || count > length) {
+      throw new RangeError(`sample: expected a count from 0 to ${length}, found ${count}`);
+    }
+    // CPython's estimate of where a set of that many places becomes smaller than the pool.
+    const setSize = 21 + (count > 5 ? 4 ** Math.ceil(Math.log(count * 3) / Math.log(4)) : 0);
+    if (length <= setSize) {
+      const pool = [...items];
+      return Array.from({ length: count }, (_, i) => {
+        const at = this.randint(0, length - i - 1), drawn = pool[at];
+        pool[at] = pool[length - i - 1];
+        return drawn;
+      });
+    }
+    const drawn = new Set<number>();
+    while (drawn.size < count) drawn.add(this.randint(0, length - 1));
+    return [...drawn].map((at) => items[at]);
   }
 
   /** Knuth's linear filler (TAOCP volume 2, 3rd edition, page 106), as the reference seeds the state. */

@@ -17,6 +17,7 @@ const EVERYTHING = [
   "checkpoint",
   "model",
   "text",
+  "task",
   "method",
   "stream",
   "report",
@@ -37,6 +38,7 @@ export const ROOMS: readonly Room[] = [
   { name: "cli", files: /^src\/cli\//, imports: ["errors"] },
   { name: "checkpoint", files: /^src\/checkpoint\//, imports: ["errors", "backend"] },
   { name: "text", files: /^src\/text\//, imports: ["errors", "checkpoint"] },
+  { name: "task", files: /^src\/task\//, imports: ["errors", "text", "checkpoint"] },
   { name: "model", files: /^src\/model\//, imports: ["errors", "backend", "checkpoint"] },
   { name: "method", files: /^src\/method\//, imports: ["errors", "backend"] },
   {

@@ -52,6 +52,22 @@ Deno.test("a seed of two words differs from its lower word", () => {
   assertEquals([random.getrandbits(32), random.randint(5, 9)], [2635837658, 9]);
 });
 
+Deno.test("members of a list are drawn as random.sample draws them, from short lists and long ones", () => {
+  // CPython 3.11: r = random.Random(1234); [r.sample(range(n), k) for n, k in …]
+  const random = new Random(1234), range = (length: number) => Array.from({ length }, (_, i) => i);
+  const drawn = [[7, 3], [25, 5], [22, 5], [1000, 5], [300, 6]].map(([n, k]) => random.sample(range(n), k));
+  assertEquals(drawn, [
+    [6, 3, 0],
+    [0, 2, 18, 1, 21],
+    [2, 3, 11, 7, 0],
+    [31, 807, 16, 354, 663],
+    [247, 237, 76, 46, 93, 58],
+  ]);
+  const many = "1 64 62 31 8 85 69 59 95 76 86 11 65 74 5 34 71 91 38 61 45 84 96 25 58";
+  assertEquals(random.sample(range(100), 25), many.split(" ").map(Number));
+  assertThrows(() => random.sample(range(3), 4), RangeError, "from 0 to 3");
+});
+
 Deno.test("bounds and bits that make no sense are refused", () => {
   const random = new Random(0);
   assertThrows(() => random.randint(3, 2), RangeError, "low <= high");

@@ -1,0 +1,119 @@
+/**
+ * The questions of a task: its documents with the examples before them, as they are asked. Which examples: the harness's
+ * choice, draw by draw.
+ */
+import { PareError } from "../errors.ts";
+import { Random } from "../text/random.ts";
+import type { Rows } from "./rows.ts";
+import type { Document, Request, Task } from "./task.ts";
+
+/** The seed of the harness's draws. */
+const SEED = 1234;
+
+/** The harness sets this between examples. */
+const BETWEEN = "\n\n";
+
+/** A document as it is asked. */
+export interface Question {
+  /** Its place in the set, from 0. */
+  readonly id: number;
+  readonly document: Document;
+  /** With the examples before them. */
+  readonly requests: readonly Request[];
+}
+
+/** All that is asked of a task. */
+export interface Questions {
+  readonly task: Task;
+  /** Examples before each. */
+  readonly shots: number;
+  readonly questions: readonly Question[];
+  /** Documents that the set has. */
+  readonly total: number;
+  /** The files that were read. */
+  readonly files: readonly { readonly path: string; readonly sha256: string }[];
+}
+
+/** How a task is asked. */
+export interface Asking {
+  /** Examples before each document. */
+  readonly shots?: number;
+  /** Only the first so many documents. */
+  readonly limit?: number;
+  /** The rows of a file of the data, by its name without ending. */
+  readonly rows: (file: string) => Promise<Rows>;
+}
+
+/** Rows of a file as documents, with what two of them are told apart by. */
+interface Read {
+  readonly document: Document;
+  readonly key: string;
+}
+
+/**
+ * Puts a task's questions together.
+ * @throws PareError if the data are not there, are not the task's, or have too few examples.
+ */
+export async function ask(task: Task, { shots = 0, limit = Infinity, rows }: Asking): Promise<Questions> {
+  const set = await rows(task.file), files = [set], all = ofSubject(set, task);
+  if (all.length === 0) throw new PareError(`${set.path}: no documents of the subject ${task.subject}`);
+  const { from, which } = task.examples, asked = readAll(all.slice(0, limit), task, set);
+  let pool: readonly Read[] = [], poolPath = set.path;
+  if (shots > 0 && from === "asked") {
+    pool = readAll(all, task, set);
+  } else if (shots > 0 && from !== "asked") {
+    const examples = await rows(from.file);
+    files.push(examples);
+    poolPath = examples.path;
+    pool = readAll(ofSubject(examples, task), task, examples);
+  }
+  const random = new Random(SEED), others = from === "asked";
+  const few = (found: number) =>
+    new PareError(`${task.name}: ${shots} examples asked for, ${poolPath} has ${found}${others ? " others" : ""}`);
+  const examplesFor = (own: Read): readonly Read[] => {
+    if (shots === 0) return [];
+    const without = (reads: readonly Read[]) => others ? reads.filter(({ key }) => key !== own.key) : reads;
+    if (which === "first") {
+      const first = without(pool).slice(0, shots);
+      if (first.length < shots) throw few(first.length);
+      return first;
+    }
+    const count = others ? shots + 1 : shots;
+    if (pool.length < count) throw few(Math.max(0, pool.length - (others ? 1 : 0)));
+    const drawn = without(random.sample(pool, count)).slice(0, shots);
+    if (drawn.length === shots) return drawn;
+    // Two rows that are the same were both drawn.
+    const rest = without(pool);
+    if (rest.length < shots) throw few(rest.length);
+    return random.sample(rest, shots);
+  };
+  const questions = asked.map((own, id): Question => {
+    const before = (task.description ?? "") +
+      examplesFor(own).map(({ document }) => document.example + BETWEEN).join("");
+    const { document } = own;
+    return {
+      id,
+      document,
+      requests: document.requests.map(({ context, continuation }) => ({ context: before + context, continuation })),
+    };
+  });
+  return { task, shots, questions, total: all.length, files: files.map(({ path, sha256 }) => ({ path, sha256 })) };
+}
+
+/** The rows that are a task's. */
+function ofSubject({ rows, path }: Rows, { subject }: Task): readonly unknown[] {
+  if (subject === undefined) return rows;
+  if (Object(rows[0]).subject === undefined) throw new PareError(`${path}: no column "subject"`);
+  return rows.filter((row) => Object(row).subject === subject);
+}
+
+function readAll(rows: readonly unknown[], task: Task, { path }: Rows): Read[] {
+  return rows.map((row, i) => {
+    try {
+      return { document: task.read(row), key: JSON.stringify(row) };
+    } catch (error) {
+      if (!(error instanceof PareError)) throw error;
+      throw new PareError(`${path}: document ${i}: ${error.message}`, { cause: error });
+    }
+  });
+}
