@@ -5,7 +5,7 @@
 import { depth, dimension, positive } from "../config.ts";
 import type { BlockSpec } from "../spec.ts";
 import type { Family } from "./family.ts";
-import { BlockNames, layerNorm, residual } from "./parts.ts";
+import { BlockNames, gptHalves, layerNorm, residual } from "./parts.ts";
 
 /** What it was trained on; ALiBi goes further. */
 const TRAINED_LENGTH = 2048;
@@ -34,30 +34,22 @@ export const bloom: Family = {
     const blocks = config.either(["n_layer", "num_hidden_layers"], depth);
     const vocabulary = config.get("vocab_size", dimension), inner = 4 * hidden;
     const epsilon = config.or("layer_norm_epsilon", positive, 1e-5);
-    const root = config.prefix("word_embeddings.weight", "transformer."), bias = { bias: true };
+    const root = config.prefix("word_embeddings.weight", "transformer.");
     const slopes = alibiSlopes(heads);
     const block = (index: number): BlockSpec => {
       const names = new BlockNames(`${root}h.${index}`);
-      const attention = {
-        kind: "attention" as const,
-        heads,
-        kvHeads: heads,
-        headDim,
-        projections: {
-          kind: "fused" as const,
-          qkv: names.linear("self_attention.query_key_value", 3 * hidden, hidden, bias),
-          byHead: true,
+      const { attention, mlp } = gptHalves(names, { hidden, heads, headDim, inner }, {
+        names: {
+          qkv: "self_attention.query_key_value",
+          output: "self_attention.dense",
+          up: "mlp.dense_h_to_4h",
+          down: "mlp.dense_4h_to_h",
         },
-        output: names.linear("self_attention.dense", hidden, hidden, bias),
-        scale: 1 / Math.sqrt(headDim),
+        byHead: true,
+        activation: "gelu_tanh",
+        stored: { bias: true },
         slopes,
-      };
-      const mlp = {
-        kind: "mlp" as const,
-        input: { kind: "plain" as const, up: names.linear("mlp.dense_h_to_4h", inner, hidden, bias) },
-        activation: "gelu_tanh" as const,
-        down: names.linear("mlp.dense_4h_to_h", hidden, inner, bias),
-      };
+      });
       const [first, second] = ["input_layernorm", "post_attention_layernorm"].map((role) =>
         names.layerNorm(role, hidden, epsilon)
       );

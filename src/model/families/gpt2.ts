@@ -5,7 +5,7 @@
 import { depth, dimension, flag, positive } from "../config.ts";
 import type { BlockSpec } from "../spec.ts";
 import type { Family } from "./family.ts";
-import { BlockNames, layerNorm, residual } from "./parts.ts";
+import { BlockNames, gptHalves, layerNorm, residual } from "./parts.ts";
 
 /** See the file's head. */
 export const gpt2: Family = {
@@ -22,28 +22,16 @@ export const gpt2: Family = {
     const activation = config.activation("activation_function", "gelu_new");
     const scaled = config.or("scale_attn_weights", flag, true) ? 1 / Math.sqrt(headDim) : 1;
     const byDepth = config.or("scale_attn_by_inverse_layer_idx", flag, false);
-    const root = config.prefix("wte.weight", "transformer."), stored = { bias: true, transposed: true };
+    const root = config.prefix("wte.weight", "transformer.");
     const block = (index: number): BlockSpec => {
       const names = new BlockNames(`${root}h.${index}`);
-      const attention = {
-        kind: "attention" as const,
-        heads,
-        kvHeads: heads,
-        headDim,
-        projections: {
-          kind: "fused" as const,
-          qkv: names.linear("attn.c_attn", 3 * hidden, hidden, stored),
-          byHead: false,
-        },
-        output: names.linear("attn.c_proj", hidden, hidden, stored),
-        scale: byDepth ? scaled / (index + 1) : scaled,
-      };
-      const mlp = {
-        kind: "mlp" as const,
-        input: { kind: "plain" as const, up: names.linear("mlp.c_fc", inner, hidden, stored) },
+      const { attention, mlp } = gptHalves(names, { hidden, heads, headDim, inner }, {
+        names: { qkv: "attn.c_attn", output: "attn.c_proj", up: "mlp.c_fc", down: "mlp.c_proj" },
+        byHead: false,
         activation,
-        down: names.linear("mlp.c_proj", hidden, inner, stored),
-      };
+        stored: { bias: true, transposed: true },
+        scale: byDepth ? scaled / (index + 1) : scaled,
+      });
       const [first, second] = ["ln_1", "ln_2"].map((role) => names.layerNorm(role, hidden, epsilon));
       return { index, name: names.name, layers: [residual(first, attention), residual(second, mlp)] };
     };

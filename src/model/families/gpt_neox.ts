@@ -5,7 +5,7 @@
 import { depth, dimension, flag, positive } from "../config.ts";
 import type { BlockSpec } from "../spec.ts";
 import type { Family } from "./family.ts";
-import { BlockNames, layerNorm, longest, residual } from "./parts.ts";
+import { BlockNames, gptHalves, layerNorm, longest, residual } from "./parts.ts";
 
 /** See the file's head. */
 export const gptNeox: Family = {
@@ -19,33 +19,26 @@ export const gptNeox: Family = {
     const epsilon = config.or("layer_norm_eps", positive, 1e-5);
     const activation = config.activation("hidden_act", "gelu");
     const parallel = config.or("use_parallel_residual", flag, true);
-    const bias = { bias: config.or("attention_bias", flag, true) };
+    const bias = config.or("attention_bias", flag, true);
     const rope = config.rope(headDim, maxLength, config.ropeConfig(), {
       base: config.or("rotary_emb_base", positive, 10000),
       part: config.or("rotary_pct", positive.max(1), 0.25),
     });
     const block = (index: number): BlockSpec => {
       const names = new BlockNames(`gpt_neox.layers.${index}`);
-      const attention = {
-        kind: "attention" as const,
-        heads,
-        kvHeads: heads,
-        headDim,
-        projections: {
-          kind: "fused" as const,
-          qkv: names.linear("attention.query_key_value", 3 * hidden, hidden, bias),
-          byHead: true,
+      const { attention, mlp } = gptHalves(names, { hidden, heads, headDim, inner }, {
+        names: {
+          qkv: "attention.query_key_value",
+          output: "attention.dense",
+          up: "mlp.dense_h_to_4h",
+          down: "mlp.dense_4h_to_h",
         },
-        output: names.linear("attention.dense", hidden, hidden, bias),
-        rope,
-        scale: 1 / Math.sqrt(headDim),
-      };
-      const mlp = {
-        kind: "mlp" as const,
-        input: { kind: "plain" as const, up: names.linear("mlp.dense_h_to_4h", inner, hidden, { bias: true }) },
+        byHead: true,
         activation,
-        down: names.linear("mlp.dense_4h_to_h", hidden, inner, { bias: true }),
-      };
+        stored: { bias },
+        mlpStored: { bias: true },
+        rope,
+      });
       const [first, second] = ["input_layernorm", "post_attention_layernorm"].map((role) =>
         names.layerNorm(role, hidden, epsilon)
       );

@@ -100,6 +100,45 @@ export function llamaAttention(block: BlockNames, widths: Widths, options: Atten
   };
 }
 
+/** Attention of as many key as query heads whose q, k and v are one linear, and an MLP without gate: the halves of GPT's kin. */
+export function gptHalves(
+  block: BlockNames,
+  { hidden, heads, headDim, inner }: {
+    readonly hidden: number;
+    readonly heads: number;
+    readonly headDim: number;
+    readonly inner: number;
+  },
+  options: {
+    readonly names: { readonly qkv: string; readonly output: string; readonly up: string; readonly down: string };
+    readonly byHead: boolean;
+    readonly activation: Mlp["activation"];
+    /** Of the attention's linears, and of the MLP's. */
+    readonly stored?: Partial<Pick<Linear, "bias" | "transposed">>;
+    readonly mlpStored?: Partial<Pick<Linear, "bias" | "transposed">>;
+  } & Pick<AttentionOptions, "rope" | "slopes" | "scale">,
+): { attention: Attention; mlp: Mlp } {
+  const { names, byHead, activation, stored, mlpStored = stored, ...own } = options;
+  return {
+    attention: {
+      kind: "attention",
+      heads,
+      kvHeads: heads,
+      headDim,
+      projections: { kind: "fused", qkv: block.linear(names.qkv, 3 * hidden, hidden, stored), byHead },
+      output: block.linear(names.output, hidden, hidden, stored),
+      scale: 1 / Math.sqrt(headDim),
+      ...own,
+    },
+    mlp: {
+      kind: "mlp",
+      input: { kind: "plain", up: block.linear(names.up, inner, hidden, mlpStored) },
+      activation,
+      down: block.linear(names.down, hidden, inner, mlpStored),
+    },
+  };
+}
+
 /** A gated MLP of three linears, by default under LLaMA's names. */
 export function gatedMlp(
   block: BlockNames,
