@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { disk, replaceFile } from "../src/checkpoint/disk.ts";
 import { evalCommand } from "../src/cli/eval_command.ts";
+import { spelling } from "../src/cli/flag.ts";
 import type { Values } from "../src/cli/flags.ts";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { table } from "../src/cli/table.ts";
@@ -22,6 +23,7 @@ import { corpusOf, describeRun } from "../src/run/describe.ts";
 import { labelsOf } from "../src/run/labels.ts";
 import { Recorder } from "../src/run/recorder.ts";
 import { Reach } from "./sandbox.ts";
+import { askModel, readExam, samplesFile, taskNames } from "./tasks.ts";
 import { blockPosition, defaultSeqlen, fetching, isFile } from "./shared.ts";
 import { insteadOf, UNSEEN } from "../src/errors.ts";
 
@@ -55,8 +57,19 @@ export async function enter(given: Given, { terminal }: Context) {
   if (given.corpus && given.tokens) throw new PareError("--corpus and --tokens exclude each other");
   labelsOf(given);
   const reach = new Reach(), fetches = fetching(terminal);
+  if (given.tasks !== undefined) {
+    const { own, data } = taskNames(given);
+    for (const path of [...own, ...data === undefined ? [] : [data]]) reach.read(path);
+    if (given.logSamples) reach.replace(samplesFile(given.logSamples));
+  } else {
+    for (const flag of ["taskData", "shots", "limit", "logSamples"] as const) {
+      if (given[flag] !== undefined) throw new PareError(`--${spelling(flag)} is for --tasks, and there are none`);
+    }
+  }
   const model = await reach.model(given.model, fetches);
-  const corpus = await reach.corpus(given.tokens ?? given.corpus ?? "wikitext2", "test", fetches);
+  const named = given.tokens ?? given.corpus ?? (given.tasks === undefined ? "wikitext2" : undefined);
+  if (named === undefined && given.card) throw new PareError("--card is for a perplexity: name a --corpus");
+  const corpus = named === undefined ? undefined : await reach.corpus(named, "test", fetches);
   if (given.card) {
     if (!await isFile(join(model, MANIFEST_FILE))) {
       throw new PareError(`--card: ${given.model} has no ${MANIFEST_FILE}: it is no model that Pare has pruned`);
@@ -68,8 +81,9 @@ export async function enter(given: Given, { terminal }: Context) {
       ...given,
       model,
       tokens: undefined,
-      corpus: corpus.name,
-      corpusFile: corpus.file,
+      corpus: corpus?.name,
+      corpusFile: corpus?.file,
+      logSamples: given.logSamples && samplesFile(given.logSamples),
       spoolFile: reach.spool(given.spool),
       registry: reach.registry(given.runs),
     },
@@ -79,6 +93,29 @@ export async function enter(given: Given, { terminal }: Context) {
 
 /** The evaluation itself, in its sandbox. */
 export async function main(values: Given, context: Context): Promise<Outcome> {
+  if (values.tasks === undefined) return await measure(values, context);
+  // What is wrong with the data is said before hours of work.
+  const exam = await readExam(values);
+  const perplexity = values.corpus === undefined ? undefined : await measure(values, context);
+  const { terminal, signal } = context;
+  await using checkpoint = await openCheckpoint(values.model);
+  await using backend = await openBackend(values.backend, { workers: values.workers });
+  if (!perplexity) terminal.note(`backend: ${backend.name} (${backend.description})`);
+  const { text, json } = await askModel(exam, values, {
+    checkpoint,
+    backend,
+    signal,
+    spool: { always: values.spool !== undefined, file: values.spoolFile },
+    onProgress: (progress) => terminal.progress(blockPosition(progress, "tasks")),
+  });
+  return {
+    text: [...perplexity ? [perplexity.text, ""] : [], text].join("\n"),
+    json: { ...json, ...perplexity && { perplexity: perplexity.json } },
+  };
+}
+
+/** The perplexity. */
+async function measure(values: Given, context: Context): Promise<Outcome> {
   const { terminal, signal } = context, start = performance.now();
   await using checkpoint = await openCheckpoint(values.model);
   const spec = readSpec(checkpoint);

@@ -5,7 +5,7 @@ import { backend, explainPermissions, labels, model, runs, spool, workers } from
 /** What `deno task eval` understands. */
 export const evalCommand = {
   name: "eval",
-  summary: "measure the perplexity of a language model, block by block.",
+  summary: "measure the perplexity of a language model, or its answers to benchmarks, block by block.",
   flags: {
     model,
     corpus: text({
@@ -18,8 +18,26 @@ export const evalCommand = {
       metavar: "FILE",
       help: 'Instead of a corpus: safetensors with token ids as I32 "evaluation", windows x tokens.',
     }),
-    seqlen: integer(2, { help: "Tokens in a window.", otherwise: "2048, or the model's limit if that is less" }),
+    seqlen: integer(2, {
+      help: "Tokens in a window; with --tasks the most that a request may have, its front left out.",
+      otherwise: "2048, or the model's limit if that is less; with --tasks that limit",
+    }),
     windows: integer(1, { help: "How many windows, from the first on.", otherwise: "all" }),
+    tasks: text({
+      metavar: "NAME,...",
+      help: "Benchmarks, asked as lm-evaluation-harness asks them: boolq, rte, hellaswag, winogrande, arc_easy, " +
+        "arc_challenge, openbookqa (these seven: wanda), piqa, lambada_openai, mmlu, mmlu_stem, mmlu_SUBJECT and so on; " +
+        "or a file of your own, .json or .jsonl: context, choices and label, or context and continuation. " +
+        "The perplexity is then measured only if a corpus is named. They are not recorded as a run.",
+    }),
+    taskData: text({
+      metavar: "DIR",
+      help: "Where the benchmarks' data lie: NAME.parquet or NAME.jsonl in the Hub's columns, for mmlu mmlu-test and " +
+        "mmlu-dev with a subject; examples are drawn from NAME-train.",
+    }),
+    shots: integer(0, { help: "Examples before every question.", otherwise: "0" }),
+    limit: integer(1, { help: "Only the first so many questions of each task.", otherwise: "all" }),
+    logSamples: text({ metavar: "FILE", help: "Write what became of every question, one line of JSON each." }),
     card: toggle({
       help:
         "Write the perplexity into the model card of a model that Pare has pruned, beside the dense model's if that " +
@@ -40,6 +58,7 @@ export const evalCommand = {
   examples: [
     "deno task eval --model tests/fixtures/models/Austen-700K --corpus tests/fixtures/data/austen-heldout.txt --seqlen 256",
     "deno task eval --model pruned --json",
+    "deno task eval --model tests/fixtures/models/Austen-700K --tasks tests/fixtures/data/austen-choices.jsonl",
   ],
   notes:
     "A perplexity is only comparable to one of the same corpus, window length and number of windows: all are printed.",

@@ -80,7 +80,8 @@ export function reading<R>({ schema, document }: Reading<R>): Task["read"] {
     const { success, data, error } = schema.safeParse(row);
     if (success) return document(data);
     const [{ path, message }] = error.issues, column = path.join(".");
-    const present = path.length === 0 || Object(row)[path[0]] !== undefined;
+    if (path.length === 0) throw new PareError(`expected an object with columns, found ${JSON.stringify(row)}`);
+    const present = Object(row)[path[0]] !== undefined;
     if (present) throw new PareError(`column "${column}": ${message}`);
     throw new PareError(`no column "${column}"; there are ${Object.keys(Object(row)).join(", ") || "none"}`);
   };
