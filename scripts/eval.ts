@@ -23,7 +23,7 @@ import { corpusOf, describeRun } from "../src/run/describe.ts";
 import { labelsOf } from "../src/run/labels.ts";
 import { Recorder } from "../src/run/recorder.ts";
 import { Reach } from "./sandbox.ts";
-import { askModel, readExam, samplesFile, taskNames } from "./tasks.ts";
+import { askModel, findSources, readExam, samplesFile, type TaskSources } from "./tasks.ts";
 import { blockPosition, defaultSeqlen, fetching, isFile } from "./shared.ts";
 import { insteadOf, UNSEEN } from "../src/errors.ts";
 
@@ -32,6 +32,7 @@ type Given = Values<typeof evalCommand.flags> & {
   readonly spoolFile?: string;
   readonly registry?: string;
   readonly corpusFile?: string;
+  readonly taskFiles?: TaskSources["taskFiles"];
 };
 
 /** The next version of a model's card, until it is whole. */
@@ -57,9 +58,10 @@ export async function enter(given: Given, { terminal }: Context) {
   if (given.corpus && given.tokens) throw new PareError("--corpus and --tokens exclude each other");
   labelsOf(given);
   const reach = new Reach(), fetches = fetching(terminal);
+  let sources: TaskSources | undefined;
   if (given.tasks !== undefined) {
-    const { own, data } = taskNames(given);
-    for (const path of [...own, ...data === undefined ? [] : [data]]) reach.read(path);
+    sources = await findSources(given, fetches);
+    for (const path of [...sources.paths, ...Object.values(sources.taskFiles)]) reach.read(path);
     if (given.logSamples) reach.replace(samplesFile(given.logSamples));
   } else {
     for (const flag of ["taskData", "shots", "limit", "logSamples"] as const) {
@@ -81,6 +83,7 @@ export async function enter(given: Given, { terminal }: Context) {
       ...given,
       model,
       tokens: undefined,
+      taskFiles: sources?.taskFiles,
       corpus: corpus?.name,
       corpusFile: corpus?.file,
       logSamples: given.logSamples && samplesFile(given.logSamples),

@@ -6,15 +6,16 @@ import { replaceFile } from "../src/checkpoint/disk.ts";
 import { didYouMean } from "../src/cli/nearest.ts";
 import { table } from "../src/cli/table.ts";
 import { showSeconds } from "../src/cli/units.ts";
-import { loadTokenizer, PareError, readSpec, type StreamOptions } from "../src/mod.ts";
+import { type FetchOptions, loadTokenizer, PareError, readSpec, type StreamOptions } from "../src/mod.ts";
 import { logLikelihoods } from "../src/stream/likelihood.ts";
 import { toLmEval } from "../src/task/lm_eval.ts";
+import { fetchSet } from "../src/task/fetch.ts";
 import { findTask, type Group, GROUPS, TASK_NAMES } from "../src/task/mod.ts";
 import { ownTask } from "../src/task/own.ts";
-import { ask, type Questions } from "../src/task/questions.ts";
+import { ask, type Part, partsOf, type Questions } from "../src/task/questions.ts";
 import { groupResult, type Result, resultOf, scoreDocument } from "../src/task/results.ts";
 import { readRows, type Rows } from "../src/task/rows.ts";
-import type { Task } from "../src/task/task.ts";
+import type { HubSet, Task } from "../src/task/task.ts";
 import { encodeRequests, readPrefix } from "../src/task/tokens.ts";
 import { isFile } from "./shared.ts";
 
@@ -26,6 +27,8 @@ export interface TaskFlags {
   readonly limit?: number;
   readonly logSamples?: string;
   readonly seqlen?: number;
+  /** Where parts of the Hub's sets lie that were fetched, by {@linkcode keyOf}. */
+  readonly taskFiles?: Readonly<Record<string, string>>;
 }
 
 /** A name in `--tasks` that is a file of the user's. */
@@ -33,20 +36,44 @@ const isOwn = (name: string): boolean => /\.jsonl?$/i.test(name);
 
 /**
  * The names in `--tasks`.
- * @throws PareError for one that is none, or if tasks are named whose data nobody has named.
+ * @throws PareError for one that is none.
  */
-export function taskNames({ tasks, taskData }: TaskFlags): { names: string[]; own: string[]; data?: string } {
+function taskNames({ tasks }: TaskFlags): string[] {
   const names = tasks!.split(",").map((name) => name.trim()).filter(Boolean);
   if (names.length === 0) throw new PareError("--tasks: no task is named");
   for (const name of names) {
     if (isOwn(name) || findTask(name)) continue;
     throw new PareError(`--tasks ${name}: there is no such task${didYouMean(name, TASK_NAMES)}`);
   }
-  const own = names.filter(isOwn);
-  if (own.length < names.length && taskData === undefined) {
-    throw new PareError(`--tasks ${names.find((name) => !isOwn(name))}: --task-data must name a folder with its data`);
+  return names;
+}
+
+/** What a part of a set on the Hub is called here. */
+const keyOf = ({ id, config, split }: HubSet): string => `${id} ${config} ${split}`;
+
+/** What `--tasks` reads, so far as that is known before it is read. */
+export interface TaskSources {
+  /** Files and folders of the user's. */
+  readonly paths: readonly string[];
+  /** What has been fetched from the Hub. */
+  readonly taskFiles: Readonly<Record<string, string>>;
+}
+
+/**
+ * Finds the data, and fetches what is not here yet.
+ * @throws PareError if a name is none of a task, or the Hub does not have the data.
+ */
+export async function findSources(flags: TaskFlags, options: FetchOptions): Promise<TaskSources> {
+  const names = taskNames(flags), { taskData: folder, shots = 0 } = flags, own = names.filter(isOwn);
+  if (folder !== undefined) return { paths: [...own, folder], taskFiles: {} };
+  const taskFiles: Record<string, string> = {};
+  for (const name of names.filter((name) => !isOwn(name))) {
+    const found = findTask(name)!;
+    for (const part of ("tasks" in found ? found.tasks : [found]).flatMap((task) => partsOf(task, shots))) {
+      if (part?.set) taskFiles[keyOf(part.set)] ??= await fetchSet(part.set, options);
+    }
   }
-  return { names, own, data: taskData };
+  return { paths: own, taskFiles };
 }
 
 /** All that is asked, and what the results are put together to. */
@@ -60,23 +87,24 @@ export interface Exam {
  * @throws PareError if data are missing, or not what a task takes.
  */
 export async function readExam(flags: TaskFlags): Promise<Exam> {
-  const { names, data } = taskNames(flags), { shots, limit } = flags;
+  const names = taskNames(flags), { shots, limit, taskData, taskFiles = {} } = flags;
   const files = new Map<string, Promise<Rows>>();
   const once = (path: string): Promise<Rows> => {
     const found = files.get(path) ?? readRows(path);
     files.set(path, found);
     return found;
   };
-  const rows = async (file: string): Promise<Rows> => {
-    const paths = isOwn(file) ? [file] : ["parquet", "jsonl"].map((end) => join(data!, `${file}.${end}`));
-    for (const path of paths) if (await isFile(path)) return await once(path);
-    throw new PareError(
-      `${isOwn(file) ? file : join(data!, file)}: ${isOwn(file) ? "" : ".parquet or .jsonl: "}no file`,
-    );
+  const rows = async ({ file, set }: Part): Promise<Rows> => {
+    const fetched = set && taskFiles[keyOf(set)];
+    if (fetched !== undefined) return await once(fetched);
+    if (isOwn(file)) return await once(file);
+    const path = join(taskData!, file);
+    for (const end of ["parquet", "jsonl"]) if (await isFile(`${path}.${end}`)) return await once(`${path}.${end}`);
+    throw new PareError(`--task-data: there is no ${path}.parquet or .jsonl`);
   };
   const tasks = new Set<Task>(), groups = new Set<Group>();
   for (const name of names) {
-    const found = isOwn(name) ? ownTask(name, (await rows(name)).rows[0]) : findTask(name)!;
+    const found = isOwn(name) ? ownTask(name, (await once(name)).rows[0]) : findTask(name)!;
     if (!("tasks" in found)) {
       tasks.add(found);
       continue;

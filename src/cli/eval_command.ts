@@ -34,6 +34,7 @@ export const evalCommand = {
       metavar: "DIR",
       help: "Where the benchmarks' data lie: NAME.parquet or NAME.jsonl in the Hub's columns, for mmlu mmlu-test and " +
         "mmlu-dev with a subject; examples are drawn from NAME-train.",
+      otherwise: "the Hub, fetched once",
     }),
     shots: integer(0, { help: "Examples before every question.", otherwise: "0" }),
     limit: integer(1, { help: "Only the first so many questions of each task.", otherwise: "all" }),

@@ -5,7 +5,7 @@
 import { PareError } from "../errors.ts";
 import { Random } from "../text/random.ts";
 import type { Rows } from "./rows.ts";
-import type { Document, Request, Task } from "./task.ts";
+import type { Document, HubSet, Request, Task } from "./task.ts";
 
 /** The seed of the harness's draws. */
 const SEED = 1234;
@@ -34,14 +34,27 @@ export interface Questions {
   readonly files: readonly { readonly path: string; readonly sha256: string }[];
 }
 
+/** A part of a task's data: its file's name without the ending, and where it is on the Hub. */
+export interface Part {
+  readonly file: string;
+  readonly set?: HubSet;
+}
+
+/** The parts that a task needs: what is asked, and what examples come from if that is another part. */
+export function partsOf({ file, set, examples: { from } }: Task, shots: number): [asked: Part, examples?: Part] {
+  const asked: Part = { file, set };
+  if (shots === 0 || from === "asked") return [asked];
+  return [asked, { file: from.file, set: set && { ...set, split: from.split } }];
+}
+
 /** How a task is asked. */
 export interface Asking {
   /** Examples before each document. */
   readonly shots?: number;
   /** Only the first so many documents. */
   readonly limit?: number;
-  /** The rows of a file of the data, by its name without ending. */
-  readonly rows: (file: string) => Promise<Rows>;
+  /** The rows of a part of the data. */
+  readonly rows: (part: Part) => Promise<Rows>;
 }
 
 /** Rows of a file as documents, with what two of them are told apart by. */
@@ -55,14 +68,16 @@ interface Read {
  * @throws PareError if the data are not there, are not the task's, or have too few examples.
  */
 export async function ask(task: Task, { shots = 0, limit = Infinity, rows }: Asking): Promise<Questions> {
-  const set = await rows(task.file), files = [set], all = ofSubject(set, task);
+  const [askedPart, examplesPart] = partsOf(task, shots),
+    set = await rows(askedPart),
+    files = [set],
+    all = ofSubject(set, task);
   if (all.length === 0) throw new PareError(`${set.path}: no documents of the subject ${task.subject}`);
   const { from, which } = task.examples, asked = readAll(all.slice(0, limit), task, set);
   let pool: readonly Read[] = [], poolPath = set.path;
-  if (shots > 0 && from === "asked") {
-    pool = readAll(all, task, set);
-  } else if (shots > 0 && from !== "asked") {
-    const examples = await rows(from.file);
+  if (shots > 0 && from === "asked") pool = readAll(all, task, set);
+  if (examplesPart) {
+    const examples = await rows(examplesPart);
     files.push(examples);
     poolPath = examples.path;
     pool = readAll(ofSubject(examples, task), task, examples);

@@ -32,8 +32,8 @@ export type Metric = "acc" | "acc_norm" | "perplexity";
 
 /** Where the examples come from. */
 export interface Examples {
-  /** The part of the set that they are taken from: another file of the data, or the asked documents themselves. */
-  readonly from: { readonly file: string } | "asked";
+  /** The part of the set that they are taken from: another split, in a file of its own, or the asked documents themselves. */
+  readonly from: { readonly file: string; readonly split: string } | "asked";
   /** The first ones, or some drawn anew for each document. */
   readonly which: "first" | "drawn";
 }

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { openWasm } from "../../src/backend/wasm/mod.ts";
 import { findTask } from "../../src/task/mod.ts";
-import { ask } from "../../src/task/questions.ts";
+import { ask, type Part } from "../../src/task/questions.ts";
 import { readRows, type Rows } from "../../src/task/rows.ts";
 import type { Request, Task } from "../../src/task/task.ts";
 import { Random } from "../../src/text/random.ts";
@@ -13,7 +13,7 @@ import { SHARED, SMOLLM2, testWith } from "./shared.ts";
 const files = new Map<string, Promise<Rows>>();
 
 /** A file of the sets, read once. */
-function rows(file: string): Promise<Rows> {
+function rows({ file }: Part): Promise<Rows> {
   const found = files.get(file) ?? readRows(`${SHARED}/data/benchmarks/${file}.parquet`);
   files.set(file, found);
   return found;

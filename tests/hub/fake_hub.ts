@@ -8,6 +8,9 @@ import { createHash } from "node:crypto";
 /** The commit that every repository here is at. */
 export const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 
+/** Branches that repositories have besides `main`: the Hub's own, of data sets as parquet. */
+const BRANCHES = ["refs/convert/parquet"];
+
 /** Entries in a page of the tree: few, so that there is more than one page. */
 const PAGE = 3;
 
@@ -133,7 +136,7 @@ export class FakeHub implements AsyncDisposable {
     const repository = `${kind ?? "models"}/${owner}/${name}`;
     const files = this.#files.get(repository);
     if (!files) return new Response("no", { status: 404, headers: { "X-Error-Code": "RepoNotFound" } });
-    if (revision !== "main" && revision !== COMMIT) {
+    if (!["main", COMMIT, ...BRANCHES].includes(decodeURIComponent(revision))) {
       return new Response("no", { status: 404, headers: { "X-Error-Code": "RevisionNotFound" } });
     }
     if (api && this.faults.endless) return new Response(repeat("[".repeat(1 << 16)));

@@ -48,9 +48,8 @@ Deno.test("a task of continuations counts those that the model would write, besi
 const REFUSED: readonly (readonly [Record<string, string>, string, RegExp])[] = [
   [{}, "--tasks wandda", /--tasks wandda: there is no such task; did you mean wanda\?/],
   [{}, "--tasks ,", /--tasks: no task is named/],
-  [{}, "--tasks boolq", /--tasks boolq: --task-data must name a folder/],
-  [{}, "--tasks boolq --task-data FOLDER", /FOLDER\/boolq: .*no file/],
-  [{}, "--tasks FOLDER/own.jsonl", /FOLDER\/own.jsonl: no file/],
+  [{}, "--tasks boolq --task-data FOLDER", /--task-data: there is no FOLDER\/boolq.parquet or .jsonl/],
+  [{}, "--tasks FOLDER/own.jsonl", /FOLDER\/own.jsonl: /],
   [{}, "--tasks boolq --task-data FOLDER --limit 0", /--limit 0: expected a whole number of 1 or more/],
   [{}, "--shots 2", /--shots is for --tasks/],
   [{ "boolq.jsonl": "" }, "--tasks boolq --task-data FOLDER", /FOLDER\/boolq.jsonl: no documents/],
