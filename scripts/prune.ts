@@ -13,31 +13,22 @@ import {
   type ModelSpec,
   openBackend,
   openCheckpoint,
-  outlierRatios,
-  owlRequests,
-  PareError,
   planPrune,
-  type Progress,
-  prune,
   readSpec,
-  release,
   type SparsityMap,
   sweep,
   tensorNames,
 } from "../src/mod.ts";
-import { CARD_FILE, modelCard } from "../src/run/card.ts";
-import { MANIFEST_FILE, manifestText, publicManifest } from "../src/run/manifest.ts";
-import { digest } from "../src/run/digest.ts";
 import { canonicalJson } from "../src/run/plan.ts";
-import { drawings } from "../src/run/measures.ts";
-import type { Json, LinearRecord, Manifest } from "../src/run/record.ts";
-import { corpusOf, describeRun, hubId } from "../src/run/describe.ts";
+import type { Json } from "../src/run/record.ts";
+import { corpusOf, describeRun } from "../src/run/describe.ts";
 import { labelsOf } from "../src/run/labels.ts";
 import { Recorder } from "../src/run/recorder.ts";
 import { refuseOtherPlan } from "./planned.ts";
 import { enter, type Given, readMap, understand } from "./prune_request.ts";
+import { runPass } from "./prune_pass.ts";
 import { aboutDamping, aboutErrors, aboutExperts, planLines, summary } from "./prune_text.ts";
-import { blockPosition, defaultSeqlen, downloads } from "./shared.ts";
+import { defaultSeqlen, downloads } from "./shared.ts";
 import { isDone } from "./written.ts";
 
 /** The calibration sequences that the flags ask for. */
@@ -69,9 +60,6 @@ function heldMemory(): number {
   const { rss, heapUsed } = Deno.memoryUsage();
   return rss - (1 - STAYING) * Math.max(0, heapUsed - LIVE_HEAP);
 }
-
-/** What stands in a journal: a block's records, or the outliers that OWL shares out sparsity by. */
-type Entry = { readonly linears: readonly LinearRecord[] } | { readonly ratios: readonly number[] };
 
 /** The run itself, in its sandbox. */
 export async function main(given: Given, context: Context): Promise<Outcome> {
@@ -169,137 +157,58 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     syncParent: context.syncDirectory,
   });
   signal.addEventListener("abort", () => writer.abort());
-  const entries = writer.steps.map(({ entry }) => entry as Entry);
   if (values.resume) {
-    terminal.note(entries.length ? `going on after ${entries.length} finished steps` : "nothing to go on with");
+    const { length } = writer.steps;
+    terminal.note(length ? `going on after ${length} finished steps` : "nothing to go on with");
   } else if (writer.dropped) {
     terminal.note("what a run that ended early had left is dropped; --resume would have gone on with it");
   }
   using recorder = Recorder.begin(given.registry, manifest, { out: values.out, resumes: values.resume, labels });
   try {
-    return await work();
-  } catch (error) {
-    recorder.fail(error, signal.aborted);
-    throw error;
-  }
-
-  async function work(): Promise<Outcome> {
-    const phases: Record<string, number> = {};
-    let since = performance.now();
-    const lap = (phase: string) => {
-      const now = performance.now();
-      phases[phase] = (now - since) / 1000;
-      since = now;
-    };
-    const pass = {
-      checkpoint,
-      backend,
-      spool,
-      signal,
-      onProgress: (progress: Progress) => {
-        const { phase, block, blocks, tokens, totalTokens } = progress;
-        recorder.progress({ phase, block, blocks, done: tokens, total: totalTokens });
-        terminal.progress(blockPosition(progress));
+    const pruned = await runPass({
+      ...{
+        checkpoint,
+        backend,
+        method,
+        request,
+        requests,
+        solve,
+        targets,
+        calibration,
+        owl,
+        spool,
+        manifest,
+        writer,
+        recorder,
       },
-    };
-    let ratios = entries.flatMap((entry) => "ratios" in entry ? [entry.ratios] : []).at(0);
-    if (owl && !ratios) {
-      terminal.note("counting the outliers of every block of the dense model");
-      ratios = await outlierRatios({ ...pass, calibration: calibration! });
-      writer.step({ ratios } satisfies Entry);
-      lap("outliers");
-    }
-
-    const drawn = new Map<string, ReturnType<typeof drawings>>();
-    const hashes = new Map<string, Pick<LinearRecord, "maskSha256" | "weightSha256">>();
-    const finished = entries.flatMap((entry) => "linears" in entry ? entry.linears : []);
-    for (const record of finished) recorder.linear(record);
-    const records = [...finished];
-    const found = await prune({
-      ...pass,
-      method,
-      request: owl ? owlRequests(targets, request, ratios!) : requests,
-      solve,
-      targets,
-      calibration,
       trueSequential: values.trueSequential,
-      finished: { blocks: new Set(finished.map(({ block }) => block)), read: (name) => writer.read(name) },
-      readBack: (name) => writer.read(name),
-      onDistribution: (linear, distribution) => void drawn.set(linear, drawings(distribution)),
-      write: async (name, bytes, kept) => {
-        const maskSha256 = digest(kept), weightSha256 = await writer.write(name, bytes);
-        hashes.set(name, { maskSha256, weightSha256 });
-        release(bytes, kept);
-      },
-      onBlock: (block, linears) => {
-        const own = linears.map((report): LinearRecord => ({
-          ...report,
-          block,
-          ...hashes.get(`${report.name}.weight`)!,
-          ...drawn.get(report.name)!,
-        }));
-        for (const known of [hashes, drawn]) known.clear();
-        writer.step({ linears: own } satisfies Entry);
-        for (const record of own) recorder.linear(record);
-        records.push(...own);
-      },
-    });
-    lap("prune");
-    const baseCard = await readCard(checkpoint, terminal);
-    let complete = manifest;
-    await writer.finish((written) => {
-      complete = { ...manifest, outputs: written.filter(({ path }) => path !== CARD_FILE && path !== MANIFEST_FILE) };
-      return beside(complete, checkpoint, baseCard, records);
-    });
-    lap("write");
+    }, context);
+    const { records, resumed, ratios, phases } = pruned;
     const seconds = (performance.now() - start) / 1000, peakBytes = await context.peakMemory();
-    recorder.finish(phases, peakBytes, complete);
-    const text = [
-      [summary(records), ...aboutErrors(records), ...aboutExperts(records), ...aboutDamping(records, solve.damping)]
-        .join("\n"),
-      `${values.out}: written in ${showSeconds(seconds)}, peak memory ${showBytes(peakBytes)}; run ${recorder.id}`,
-    ].join("\n\n");
+    recorder.finish(phases, peakBytes, pruned.manifest);
+    const said = [...aboutErrors(records), ...aboutExperts(records), ...aboutDamping(records, solve.damping)];
     return {
-      text,
+      text: [
+        [summary(records), ...said].join("\n"),
+        `${values.out}: written in ${showSeconds(seconds)}, peak memory ${showBytes(peakBytes)}; run ${recorder.id}`,
+      ].join("\n\n"),
       json: {
         ...json,
         ...ratios && { outlierRatios: ratios },
         run: recorder.id,
         out: values.out,
         linears: records.map(({ magnitudes: _m, scores: _s, density: _d, ...report }) => report),
-        resumed: records.length - found.length,
+        resumed,
         seconds,
         phases,
         peakBytes,
         operations: await backend.seconds(),
       },
     };
-  }
-}
-
-/** The base's own card, where it has one that can be read. */
-async function readCard(checkpoint: Checkpoint, terminal: Context["terminal"]): Promise<string | undefined> {
-  try {
-    return await checkpoint.readText(CARD_FILE);
   } catch (error) {
-    // A text that cannot be read is no reason to throw hours of work away.
-    if (!(error instanceof PareError)) throw error;
-    terminal.note(`the base's model card is left out of account: ${error.message}`);
+    recorder.fail(error, signal.aborted);
+    throw error;
   }
-}
-
-/** The files that a pruned model gets beside its own: its manifest, and its card in place of the base's. */
-function beside(
-  whole: Manifest,
-  checkpoint: Checkpoint,
-  baseCard: string | undefined,
-  linears: readonly LinearRecord[],
-): Record<string, string> {
-  const manifest = publicManifest(whole, { name: whole.plan.model.name, path: checkpoint.path });
-  return {
-    [MANIFEST_FILE]: manifestText(manifest),
-    [CARD_FILE]: modelCard({ manifest, baseId: hubId(checkpoint.path), baseCard, linears }),
-  };
 }
 
 /** What `pare prune` runs. */

@@ -1,0 +1,164 @@
+/** The pass of `prune` with all that hears of it: the writer, the record, the terminal. */
+import type { Context } from "../src/cli/run.ts";
+import {
+  type Backend,
+  type Batch,
+  type Checkpoint,
+  type CheckpointWriter,
+  type Method,
+  outlierRatios,
+  owlRequests,
+  PareError,
+  type Progress,
+  prune,
+  release,
+  type Request,
+  type Requests,
+  type Solve,
+  type SpoolOptions,
+  type Targets,
+} from "../src/mod.ts";
+import { CARD_FILE, modelCard } from "../src/run/card.ts";
+import { hubId } from "../src/run/describe.ts";
+import { digest } from "../src/run/digest.ts";
+import { MANIFEST_FILE, manifestText, publicManifest } from "../src/run/manifest.ts";
+import { drawings } from "../src/run/measures.ts";
+import type { LinearRecord, Manifest } from "../src/run/record.ts";
+import type { Recorder } from "../src/run/recorder.ts";
+import { blockPosition } from "./shared.ts";
+
+/** What stands in a journal: a block's records, or the outliers that OWL shares out sparsity by. */
+type Entry = { readonly linears: readonly LinearRecord[] } | { readonly ratios: readonly number[] };
+
+/** What is pruned, how, and who hears of it. */
+export interface PrunePass {
+  readonly checkpoint: Checkpoint;
+  readonly backend: Backend;
+  readonly method: Method;
+  /** What is asked of all linears, and of each. */
+  readonly request: Request;
+  readonly requests: Requests;
+  readonly solve: Solve;
+  readonly targets: Targets;
+  readonly calibration?: Batch;
+  /** Whether OWL shares the sparsity out. */
+  readonly owl: boolean;
+  readonly trueSequential: boolean;
+  readonly spool: SpoolOptions;
+  readonly manifest: Manifest;
+  readonly writer: CheckpointWriter;
+  readonly recorder: Recorder;
+}
+
+/** What came of it. */
+export interface Pruned {
+  readonly records: readonly LinearRecord[];
+  /** How many of them an earlier run had left. */
+  readonly resumed: number;
+  readonly ratios?: readonly number[];
+  /** Seconds of each part. */
+  readonly phases: Readonly<Record<string, number>>;
+  /** The manifest with what was written. */
+  readonly manifest: Manifest;
+}
+
+/** Runs the pass to the end: its output stands in its place then. */
+export async function runPass(task: PrunePass, { terminal, signal }: Context): Promise<Pruned> {
+  const { checkpoint, backend, method, request, requests, solve, targets, calibration, owl, trueSequential } = task;
+  const { spool, manifest, writer, recorder } = task;
+  const entries = writer.steps.map(({ entry }) => entry as Entry);
+  const phases: Record<string, number> = {};
+  let since = performance.now();
+  const lap = (phase: string) => {
+    const now = performance.now();
+    phases[phase] = (now - since) / 1000;
+    since = now;
+  };
+  const pass = {
+    checkpoint,
+    backend,
+    spool,
+    signal,
+    onProgress: (progress: Progress) => {
+      const { phase, block, blocks, tokens, totalTokens } = progress;
+      recorder.progress({ phase, block, blocks, done: tokens, total: totalTokens });
+      terminal.progress(blockPosition(progress));
+    },
+  };
+  let ratios = entries.flatMap((entry) => "ratios" in entry ? [entry.ratios] : []).at(0);
+  if (owl && !ratios) {
+    terminal.note("counting the outliers of every block of the dense model");
+    ratios = await outlierRatios({ ...pass, calibration: calibration! });
+    writer.step({ ratios } satisfies Entry);
+    lap("outliers");
+  }
+
+  const drawn = new Map<string, ReturnType<typeof drawings>>();
+  const hashes = new Map<string, Pick<LinearRecord, "maskSha256" | "weightSha256">>();
+  const finished = entries.flatMap((entry) => "linears" in entry ? entry.linears : []);
+  for (const record of finished) recorder.linear(record);
+  const records = [...finished];
+  const found = await prune({
+    ...pass,
+    method,
+    request: owl ? owlRequests(targets, request, ratios!) : requests,
+    solve,
+    targets,
+    calibration,
+    trueSequential,
+    finished: { blocks: new Set(finished.map(({ block }) => block)), read: (name) => writer.read(name) },
+    readBack: (name) => writer.read(name),
+    onDistribution: (linear, distribution) => void drawn.set(linear, drawings(distribution)),
+    write: async (name, bytes, kept) => {
+      const maskSha256 = digest(kept), weightSha256 = await writer.write(name, bytes);
+      hashes.set(name, { maskSha256, weightSha256 });
+      release(bytes, kept);
+    },
+    onBlock: (block, linears) => {
+      const own = linears.map((report): LinearRecord => ({
+        ...report,
+        block,
+        ...hashes.get(`${report.name}.weight`)!,
+        ...drawn.get(report.name)!,
+      }));
+      for (const known of [hashes, drawn]) known.clear();
+      writer.step({ linears: own } satisfies Entry);
+      for (const record of own) recorder.linear(record);
+      records.push(...own);
+    },
+  });
+  lap("prune");
+  const baseCard = await readCard(checkpoint, terminal);
+  let complete = manifest;
+  await writer.finish((written) => {
+    complete = { ...manifest, outputs: written.filter(({ path }) => path !== CARD_FILE && path !== MANIFEST_FILE) };
+    return beside(complete, checkpoint, baseCard, records);
+  });
+  lap("write");
+  return { records, resumed: records.length - found.length, ratios, phases, manifest: complete };
+}
+
+/** The base's own card, where it has one that can be read. */
+async function readCard(checkpoint: Checkpoint, terminal: Context["terminal"]): Promise<string | undefined> {
+  try {
+    return await checkpoint.readText(CARD_FILE);
+  } catch (error) {
+    // A text that cannot be read is no reason to throw hours of work away.
+    if (!(error instanceof PareError)) throw error;
+    terminal.note(`the base's model card is left out of account: ${error.message}`);
+  }
+}
+
+/** The files that a pruned model gets beside its own: its manifest, and its card in place of the base's. */
+function beside(
+  whole: Manifest,
+  checkpoint: Checkpoint,
+  baseCard: string | undefined,
+  linears: readonly LinearRecord[],
+): Record<string, string> {
+  const manifest = publicManifest(whole, { name: whole.plan.model.name, path: checkpoint.path });
+  return {
+    [MANIFEST_FILE]: manifestText(manifest),
+    [CARD_FILE]: modelCard({ manifest, baseId: hubId(checkpoint.path), baseCard, linears }),
+  };
+}
