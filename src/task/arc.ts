@@ -8,7 +8,7 @@ function arc(name: string, config: string): Task {
     version: 1,
     set: { id: "allenai/ai2_arc", config, split: "test" },
     file: name,
-    examples: { from: { file: `${name}-train`, split: "train" }, which: "drawn" },
+    examples: { from: { file: `${name}-train`, split: "train" }, which: "drawn", leaveOut: false },
     metrics: ["acc", "acc_norm"],
     read: reading({
       schema: z.object({

@@ -8,7 +8,7 @@ export const boolq: Task = {
   version: 2,
   set: { id: "aps/super_glue", config: "boolq", split: "validation" },
   file: "boolq",
-  examples: { from: { file: "boolq-train", split: "train" }, which: "drawn" },
+  examples: { from: { file: "boolq-train", split: "train" }, which: "drawn", leaveOut: true },
   metrics: ["acc"],
   read: reading({
     schema: z.object({ passage: z.string(), question: z.string(), label: z.number() }),

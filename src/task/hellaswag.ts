@@ -14,7 +14,7 @@ export const hellaswag: Task = {
   version: 1,
   set: { id: "Rowan/hellaswag", config: "default", split: "validation" },
   file: "hellaswag",
-  examples: { from: { file: "hellaswag-train", split: "train" }, which: "drawn" },
+  examples: { from: { file: "hellaswag-train", split: "train" }, which: "drawn", leaveOut: true },
   metrics: ["acc", "acc_norm"],
   read: reading({
     schema: z.object({

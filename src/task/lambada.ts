@@ -8,7 +8,7 @@ export const lambadaOpenai: Task = {
   version: 1,
   set: { id: "EleutherAI/lambada_openai", config: "default", split: "test" },
   file: "lambada_openai",
-  examples: { from: "asked", which: "drawn" },
+  examples: { from: "asked", which: "drawn", leaveOut: false },
   metrics: ["acc", "perplexity"],
   read: reading({
     schema: z.object({ text: z.string() }),

@@ -84,7 +84,7 @@ function subjectTask(subject: string): Task {
     set: { id: "cais/mmlu", config: subject, split: "test" },
     file: "mmlu-test",
     subject,
-    examples: { from: { file: "mmlu-dev", split: "dev" }, which: "first" },
+    examples: { from: { file: "mmlu-dev", split: "dev" }, which: "first", leaveOut: false },
     description: "The following are multiple choice questions (with answers) about " +
       `${subject.replaceAll("_", " ")}.\n\n`,
     metrics: ["acc"],

@@ -8,7 +8,7 @@ export const openbookqa: Task = {
   version: 1,
   set: { id: "allenai/openbookqa", config: "main", split: "test" },
   file: "openbookqa",
-  examples: { from: { file: "openbookqa-train", split: "train" }, which: "drawn" },
+  examples: { from: { file: "openbookqa-train", split: "train" }, which: "drawn", leaveOut: false },
   metrics: ["acc", "acc_norm"],
   read: reading({
     schema: z.object({

@@ -26,7 +26,7 @@ export function ownTask(path: string, first: unknown): Task {
     name: basename(path).replace(/\.jsonl?$/i, ""),
     version: 0,
     file: path,
-    examples: { from: "asked", which: "first" },
+    examples: { from: "asked", which: "first", leaveOut: true },
     metrics,
     read: one ? readContinuation : readChoices,
   };

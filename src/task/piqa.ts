@@ -8,7 +8,7 @@ export const piqa: Task = {
   version: 1,
   set: { id: "baber/piqa", config: "default", split: "validation" },
   file: "piqa",
-  examples: { from: { file: "piqa-train", split: "train" }, which: "drawn" },
+  examples: { from: { file: "piqa-train", split: "train" }, which: "drawn", leaveOut: true },
   metrics: ["acc", "acc_norm"],
   read: reading({
     schema: z.object({ goal: z.string(), sol1: z.string(), sol2: z.string(), label: z.number() }),

@@ -73,7 +73,7 @@ export async function ask(task: Task, { shots = 0, limit = Infinity, rows }: Ask
     files = [set],
     all = ofSubject(set, task);
   if (all.length === 0) throw new PareError(`${set.path}: no documents of the subject ${task.subject}`);
-  const { from, which } = task.examples, asked = readAll(all.slice(0, limit), task, set);
+  const { from, which, leaveOut } = task.examples, asked = readAll(all.slice(0, limit), task, set);
   let pool: readonly Read[] = [], poolPath = set.path;
   if (shots > 0 && from === "asked") pool = readAll(all, task, set);
   if (examplesPart) {
@@ -82,19 +82,24 @@ export async function ask(task: Task, { shots = 0, limit = Infinity, rows }: Ask
     poolPath = examples.path;
     pool = readAll(ofSubject(examples, task), task, examples);
   }
-  const random = new Random(SEED), others = from === "asked";
+  const random = new Random(SEED);
   const few = (found: number) =>
-    new PareError(`${task.name}: ${shots} examples asked for, ${poolPath} has ${found}${others ? " others" : ""}`);
+    new PareError(
+      `${task.name}: ${shots} examples asked for, ${poolPath} has ${found}${
+        leaveOut && from === "asked" ? " others" : ""
+      }`,
+    );
   const examplesFor = (own: Read): readonly Read[] => {
     if (shots === 0) return [];
-    const without = (reads: readonly Read[]) => others ? reads.filter(({ key }) => key !== own.key) : reads;
+    const without = (reads: readonly Read[]) => leaveOut ? reads.filter(({ key }) => key !== own.key) : reads;
     if (which === "first") {
       const first = without(pool).slice(0, shots);
       if (first.length < shots) throw few(first.length);
       return first;
     }
-    const count = others ? shots + 1 : shots;
-    if (pool.length < count) throw few(Math.max(0, pool.length - (others ? 1 : 0)));
+    const count = leaveOut ? shots + 1 : shots;
+    // The harness needs one more, too.
+    if (pool.length < count) throw few(pool.length - (count - shots));
     const drawn = without(random.sample(pool, count)).slice(0, shots);
     if (drawn.length === shots) return drawn;
     // Two rows that are the same were both drawn.

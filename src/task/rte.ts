@@ -8,7 +8,7 @@ export const rte: Task = {
   version: 1,
   set: { id: "nyu-mll/glue", config: "rte", split: "validation" },
   file: "rte",
-  examples: { from: { file: "rte-train", split: "train" }, which: "drawn" },
+  examples: { from: { file: "rte-train", split: "train" }, which: "drawn", leaveOut: true },
   metrics: ["acc"],
   read: reading({
     schema: z.object({ sentence1: z.string(), sentence2: z.string(), label: z.number() }),

@@ -36,6 +36,12 @@ export interface Examples {
   readonly from: { readonly file: string; readonly split: string } | "asked";
   /** The first ones, or some drawn anew for each document. */
   readonly which: "first" | "drawn";
+  /**
+   * Whether the document itself is left out of them. To that end one more is drawn, which changes all later draws: the
+   * harness does so for a task that declares no test split, though its examples are of another split, and does not where
+   * there is one.
+   */
+  readonly leaveOut: boolean;
 }
 
 /** A data set on the Hub. */

@@ -10,7 +10,7 @@ export const winogrande: Task = {
   version: 1,
   set: { id: "allenai/winogrande", config: "winogrande_xl", split: "validation" },
   file: "winogrande",
-  examples: { from: { file: "winogrande-train", split: "train" }, which: "drawn" },
+  examples: { from: { file: "winogrande-train", split: "train" }, which: "drawn", leaveOut: true },
   metrics: ["acc"],
   read: reading({
     schema: z.object({
