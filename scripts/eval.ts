@@ -58,11 +58,11 @@ export async function enter(given: Given, { terminal }: Context) {
   if (given.corpus && given.tokens) throw new PareError("--corpus and --tokens exclude each other");
   labelsOf(given);
   const reach = new Reach(), fetches = fetching(terminal);
-  let sources: TaskSources | undefined;
+  let sources: TaskSources | undefined, logSamples: string | undefined;
   if (given.tasks !== undefined) {
     sources = await findSources(given, fetches);
     for (const path of [...sources.paths, ...Object.values(sources.taskFiles)]) reach.read(path);
-    if (given.logSamples) reach.replace(samplesFile(given.logSamples));
+    if (given.logSamples) reach.replace(logSamples = await samplesFile(given.logSamples));
   } else {
     for (const flag of ["taskData", "shots", "limit", "logSamples"] as const) {
       if (given[flag] !== undefined) throw new PareError(`--${spelling(flag)} is for --tasks, and there are none`);
@@ -86,7 +86,7 @@ export async function enter(given: Given, { terminal }: Context) {
       taskFiles: sources?.taskFiles,
       corpus: corpus?.name,
       corpusFile: corpus?.file,
-      logSamples: given.logSamples && samplesFile(given.logSamples),
+      logSamples,
       spoolFile: reach.spool(given.spool),
       registry: reach.registry(given.runs),
     },
@@ -110,6 +110,15 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     signal,
     spool: { always: values.spool !== undefined, file: values.spoolFile },
     onProgress: (progress) => terminal.progress(blockPosition(progress, "tasks")),
+    onEncoded: (done, total) =>
+      terminal.progress({
+        label: "tasks: text to tokens",
+        short: "to tokens",
+        detail: "",
+        done,
+        total,
+        unit: "documents",
+      }),
   });
   return {
     text: [...perplexity ? [perplexity.text, ""] : [], text].join("\n"),

@@ -1,12 +1,12 @@
 /** What `--tasks` of `deno task eval` does: reads the data, asks the model in one pass, and sets the figures in a table. */
-import { basename, join, resolve } from "node:path";
-import type { Checkpoint } from "../src/checkpoint/checkpoint.ts";
-import type { Backend } from "../src/backend/backend.ts";
+import { dirname, join, resolve } from "node:path";
 import { replaceFile } from "../src/checkpoint/disk.ts";
+import { systemError } from "../src/checkpoint/system_error.ts";
 import { didYouMean } from "../src/cli/nearest.ts";
 import { table } from "../src/cli/table.ts";
 import { showSeconds } from "../src/cli/units.ts";
 import { type FetchOptions, loadTokenizer, PareError, readSpec, type StreamOptions } from "../src/mod.ts";
+import { insteadOf, UNSEEN } from "../src/errors.ts";
 import { logLikelihoods } from "../src/stream/likelihood.ts";
 import { toLmEval } from "../src/task/lm_eval.ts";
 import { fetchSet } from "../src/task/fetch.ts";
@@ -16,7 +16,7 @@ import { ask, type Part, partsOf, type Questions } from "../src/task/questions.t
 import { groupResult, type Result, resultOf, scoreDocument } from "../src/task/results.ts";
 import { readRows, type Rows } from "../src/task/rows.ts";
 import type { HubSet, Task } from "../src/task/task.ts";
-import { encodeRequests, readPrefix } from "../src/task/tokens.ts";
+import { encodeRequests, type Pair, readPrefix } from "../src/task/tokens.ts";
 import { isFile } from "./shared.ts";
 
 /** What the flags say of tasks. */
@@ -123,20 +123,41 @@ export async function readExam(flags: TaskFlags): Promise<Exam> {
     }
     questions.push(await ask(task, { shots, limit, rows }));
   }
+  if (questions.some(({ files }) => files.some(({ path }) => resolve(path) === flags.logSamples))) {
+    throw new PareError(`--log-samples ${flags.logSamples}: that is the data`);
+  }
   return { questions, groups: [...groups] };
 }
+
+/** Milliseconds between two signs of life while text becomes tokens. */
+const SHOWN_EVERY_MS = 250;
 
 /** Asks a model, and sets what it answers in a table and in the harness's form. */
 export async function askModel(
   { questions, groups }: Exam,
   flags: TaskFlags,
-  options: StreamOptions & { readonly checkpoint: Checkpoint; readonly backend: Backend },
+  options: StreamOptions & { readonly onEncoded?: (documents: number, of: number) => void },
 ): Promise<{ text: string; json: Record<string, unknown> }> {
   const { checkpoint, backend } = options, start = performance.now(), spec = readSpec(checkpoint);
   const tokenizer = await loadTokenizer((file) => checkpoint.readText(file), checkpoint.path);
   const prefix = await readPrefix(checkpoint, tokenizer);
-  const asked = questions.flatMap(({ questions }) => questions);
-  const pairs = encodeRequests(asked.flatMap(({ requests }) => requests), tokenizer, prefix);
+  const asked = questions.flatMap(({ task, questions }) => questions.map((one) => ({ ...one, name: task.name }))),
+    pairs: Pair[] = [];
+  let shown = performance.now();
+  for (const [i, { name, id, requests }] of asked.entries()) {
+    try {
+      pairs.push(...encodeRequests(requests, tokenizer, prefix));
+    } catch (error) {
+      if (!(error instanceof PareError)) throw error;
+      throw new PareError(`${name}: document ${id}: ${error.message}`, { cause: error });
+    }
+    if (performance.now() < shown + SHOWN_EVERY_MS && i + 1 < asked.length) continue;
+    // Ctrl-C is heard meanwhile.
+    await new Promise((resolve) => setTimeout(resolve));
+    options.signal?.throwIfAborted();
+    options.onEncoded?.(i + 1, asked.length);
+    shown = performance.now();
+  }
   const longest = Math.min(spec.maxLength, flags.seqlen ?? spec.maxLength);
   const { answers, tokens, requestTokens, sparsity } = await logLikelihoods(pairs, { ...options, longest });
   let at = 0;
@@ -160,7 +181,7 @@ export async function askModel(
     group,
     result: groupResult(group, group.tasks.map((task) => results.find(({ name }) => name === task.name)!)),
   }));
-  if (flags.logSamples) replaceFile(flags.logSamples, lines.join("\n") + "\n");
+  if (flags.logSamples) writeSamples(flags.logSamples, lines);
   const seconds = (performance.now() - start) / 1000;
   return {
     text: [
@@ -201,9 +222,24 @@ function tableOf(results: readonly Result[]): string {
   return table([...heading, "n", "shots", "version"], rows);
 }
 
-/** Where the samples are logged, as a path that does not depend on where one stands. */
-export function samplesFile(path: string): string {
+/**
+ * Where the samples are logged, as a path that does not depend on where one stands.
+ * @throws PareError if no file can be there.
+ */
+export async function samplesFile(path: string): Promise<string> {
   const file = resolve(path);
-  if (basename(file) === "") throw new PareError(`--log-samples ${path}: expected a file`);
+  const folder = await Deno.stat(dirname(file)).catch(insteadOf(UNSEEN, undefined));
+  if (!folder?.isDirectory) throw new PareError(`--log-samples ${path}: ${dirname(file)} is no folder`);
+  const there = await Deno.lstat(file).catch(insteadOf(UNSEEN, undefined));
+  if (there && !there.isFile) throw new PareError(`--log-samples ${path}: what is there is no file`);
   return file;
+}
+
+/** @throws PareError if the disk does not take it. */
+function writeSamples(path: string, lines: readonly string[]): void {
+  try {
+    replaceFile(path, lines.join("\n") + "\n");
+  } catch (error) {
+    throw systemError("write", path, error);
+  }
 }

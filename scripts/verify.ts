@@ -129,7 +129,15 @@ async function repeat(
       };
     }
     case "eval": {
-      const own = { ...await prepare(flagsOf(evalCommand, args)), ...common, card: false };
+      // Benchmarks that were asked along are not recorded.
+      const alone = {
+        tasks: undefined,
+        taskData: undefined,
+        shots: undefined,
+        limit: undefined,
+        logSamples: undefined,
+      };
+      const own = { ...await prepare(flagsOf(evalCommand, args)), ...common, ...alone, card: false };
       return { module: "./eval.ts", ...await enterEval(own, context) };
     }
     case "compare": {

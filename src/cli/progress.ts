@@ -14,7 +14,7 @@ export interface Position {
   /** Units of work in all. */
   readonly total: number;
   /** What the work is counted in. */
-  readonly unit: "tokens" | "bytes";
+  readonly unit: "tokens" | "bytes" | "documents";
 }
 
 /** A position with what follows from the time that it took. */
@@ -72,7 +72,7 @@ function numbers({ done, total, unit, seconds, rate, secondsLeft, peakBytes }: M
   const parts = [`${done < total ? Math.min(percent, 99) : percent} %`];
   if (rate !== undefined) {
     parts.push(done < total ? `${showSeconds(secondsLeft!)} left` : `took ${showSeconds(seconds)}`);
-    parts.push(unit === "bytes" ? `${showBytes(rate)}/s` : `${showCount(rate)} ${few ? "tok" : unit}/s`);
+    parts.push(unit === "bytes" ? `${showBytes(rate)}/s` : `${showCount(rate)} ${few ? unit.slice(0, 3) : unit}/s`);
   }
   return [...parts, `${few ? "" : "peak memory "}${showBytes(peakBytes)}`].join(few ? " " : ", ");
 }

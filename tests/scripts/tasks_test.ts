@@ -72,6 +72,26 @@ const REFUSED: readonly (readonly [Record<string, string>, string, RegExp])[] = 
     /a: 1 examples asked for, FOLDER\/a.jsonl has 0 others/,
   ],
   [
+    { "a.jsonl": '{"context":"a","choices":["b"],"label":0}' },
+    "--tasks FOLDER/a.jsonl --log-samples FOLDER/none/samples.jsonl",
+    /--log-samples FOLDER\/none\/samples.jsonl: FOLDER\/none is no folder/,
+  ],
+  [
+    { "a.jsonl": '{"context":"a","choices":["b"],"label":0}' },
+    "--tasks FOLDER/a.jsonl --log-samples FOLDER/a.jsonl",
+    /--log-samples FOLDER\/a.jsonl: that is the data/,
+  ],
+  [
+    { "a.jsonl": '{"context":"a","choices":["b"],"label":0}' },
+    "--tasks FOLDER/a.jsonl --log-samples FOLDER",
+    /--log-samples FOLDER: what is there is no file/,
+  ],
+  [
+    { "a.jsonl": '{"context":"a","choices":["b c d e f g h i j k"],"label":0}' },
+    "--tasks FOLDER/a.jsonl --seqlen 2",
+    /a continuation of \d+ tokens: the model takes 2/,
+  ],
+  [
     { "mmlu-test.jsonl": '{"question":"a","choices":["b","c","d","e"],"answer":0}' },
     "--tasks mmlu_anatomy --task-data FOLDER",
     /mmlu-test.jsonl: no column "subject"/,
@@ -82,7 +102,7 @@ for (const [files, flags, says] of REFUSED) {
   Deno.test(`eval ${flags} is refused: ${says.source}`, async () => {
     using folder = temporary();
     for (const [file, text] of Object.entries(files)) await Deno.writeTextFile(join(folder.path, file), text);
-    const args = flags.split(" ").map((flag) => flag.replace("FOLDER", folder.path));
+    const args = flags.split(" ").map((flag) => flag.replaceAll("FOLDER", folder.path));
     const { message } = await assertRejects(() => evaluate(...args), PareError);
     assertMatch(message.replaceAll(folder.path, "FOLDER"), says);
     assertEquals(names(folder.path).sort(), Object.keys(files).sort());
