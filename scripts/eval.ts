@@ -20,7 +20,7 @@ import { CARD_FILE, withPerplexities } from "../src/run/card.ts";
 import { MANIFEST_FILE, parseManifest } from "../src/run/manifest.ts";
 import type { PerplexityRecord } from "../src/run/record.ts";
 import { corpusOf, describeRun } from "../src/run/describe.ts";
-import { labelsOf } from "../src/run/labels.ts";
+import { isUnchanged, labelsOf } from "../src/run/labels.ts";
 import { Recorder } from "../src/run/recorder.ts";
 import { Reach } from "./sandbox.ts";
 import { askModel, findSources, readExam, samplesFile, type TaskSources } from "./tasks.ts";
@@ -70,7 +70,13 @@ export async function enter(given: Given, { terminal }: Context) {
   }
   const model = await reach.model(given.model, fetches);
   const named = given.tokens ?? given.corpus ?? (given.tasks === undefined ? "wikitext2" : undefined);
-  if (named === undefined && given.card) throw new PareError("--card is for a perplexity: name a --corpus");
+  if (named === undefined) {
+    const flag = given.card ? "card" : given.windows !== undefined ? "windows" : undefined;
+    if (flag) throw new PareError(`--${flag} is for a perplexity: name a --corpus`);
+    if (!isUnchanged(labelsOf(given))) {
+      throw new PareError("--name, --tag and --note are for a run, and benchmarks alone are not recorded");
+    }
+  }
   const corpus = named === undefined ? undefined : await reach.corpus(named, "test", fetches);
   if (given.card) {
     if (!await isFile(join(model, MANIFEST_FILE))) {

@@ -70,6 +70,7 @@ export type { Distribution, LinearDistribution } from "./stream/distribution.ts"
 export { evaluate, type Evaluation } from "./stream/evaluate.ts";
 export { generate, type Sampling } from "./stream/generate.ts";
 export type { SpoolOptions } from "./stream/hidden.ts";
+export { type Continued, type Likelihood, type Likelihoods, logLikelihoods } from "./stream/likelihood.ts";
 export { logits } from "./stream/logits.ts";
 export { type TokenLosses, tokenLosses } from "./stream/losses.ts";
 export { outlierRatios } from "./stream/outliers.ts";
@@ -80,6 +81,21 @@ export { type Finished, observeFirst, prune, type PruneOptions } from "./stream/
 export type { LinearReport } from "./stream/results.ts";
 export type { StreamOptions } from "./stream/stream.ts";
 export { chooseTargets, type Requests, type TargetOptions, type Targets } from "./stream/target.ts";
+export { findTask, type Group as TaskGroup, GROUPS, TASK_NAMES, TASKS } from "./task/mod.ts";
+export { ownTask } from "./task/own.ts";
+export { ask, type Asking, type Part, partsOf, type Question, type Questions } from "./task/questions.ts";
+export {
+  type Answer,
+  type Figure,
+  groupResult,
+  type Result,
+  resultOf,
+  scoreDocument,
+  type Scores,
+} from "./task/results.ts";
+export { readRows, type Rows } from "./task/rows.ts";
+export type { Document, Examples, HubSet, Metric, Request as TaskRequest, Task } from "./task/task.ts";
+export { encodeRequests, type Files as TokenizerFiles, type Pair, type Prefix, readPrefix } from "./task/tokens.ts";
 export { type Batch, countSequences, lengthsOf, rectangle } from "./text/batch.ts";
 export {
   type Calibration,

@@ -9,7 +9,9 @@ import type { StreamOptions } from "./stream.ts";
 
 /** A continuation of one token or more, and what stands before it, one token or more. */
 export interface Continued {
+  /** What stands before. */
   readonly context: Uint32Array;
+  /** What is asked about. */
   readonly continuation: Uint32Array;
 }
 

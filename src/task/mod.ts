@@ -12,10 +12,13 @@ import { winogrande } from "./winogrande.ts";
 
 /** Several tasks with a figure of their own. */
 export interface Group {
+  /** As it is asked for. */
   readonly name: string;
+  /** What it is made of. */
   readonly tasks: readonly Task[];
   /** Whether every document counts the same, or every task. */
   readonly by: "document" | "task";
+  /** The harness's version of it. */
   readonly version: number;
 }
 

@@ -17,6 +17,7 @@ const BETWEEN = "\n\n";
 export interface Question {
   /** Its place in the set, from 0. */
   readonly id: number;
+  /** The document by itself. */
   readonly document: Document;
   /** With the examples before them. */
   readonly requests: readonly Request[];
@@ -24,9 +25,11 @@ export interface Question {
 
 /** All that is asked of a task. */
 export interface Questions {
+  /** What is asked. */
   readonly task: Task;
   /** Examples before each. */
   readonly shots: number;
+  /** Document after document. */
   readonly questions: readonly Question[];
   /** Documents that the set has. */
   readonly total: number;
@@ -36,7 +39,9 @@ export interface Questions {
 
 /** A part of a task's data: its file's name without the ending, and where it is on the Hub. */
 export interface Part {
+  /** The name, without the ending. */
   readonly file: string;
+  /** The data set and the split. */
   readonly set?: HubSet;
 }
 

@@ -16,19 +16,25 @@ export type Scores = Readonly<Partial<Record<Metric, number>>>;
 
 /** A number and its standard error; that of a single document, or of a perplexity, is not known. */
 export interface Figure {
+  /** Of a mean, from 0 to 1. */
   readonly value: number;
+  /** The standard error. */
   readonly error?: number;
 }
 
 /** What a task or a group came to. */
 export interface Result {
+  /** The task's or group's. */
   readonly name: string;
+  /** The task's or group's. */
   readonly version: number;
+  /** Examples before each document; none said where the tasks of a group differ. */
   readonly shots?: number;
   /** Documents asked. */
   readonly documents: number;
   /** Documents that there are. */
   readonly total: number;
+  /** Metric by metric. */
   readonly figures: Readonly<Partial<Record<Metric, Figure>>>;
 }
 

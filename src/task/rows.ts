@@ -9,6 +9,7 @@ import { PareError } from "../errors.ts";
 export interface Rows {
   /** The file. */
   readonly path: string;
+  /** Plain values. */
   readonly rows: readonly unknown[];
   /** Of the file's bytes. */
   readonly sha256: string;

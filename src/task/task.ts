@@ -9,7 +9,9 @@ import { lengthOf } from "../text/python.ts";
 
 /** What a model is asked: the likelihood of `continuation` after `context`. */
 export interface Request {
+  /** What stands before; it may be empty. */
   readonly context: string;
+  /** What is asked about, with the space before it. */
   readonly continuation: string;
 }
 
@@ -46,8 +48,11 @@ export interface Examples {
 
 /** A data set on the Hub. */
 export interface HubSet {
+  /** `owner/name`. */
   readonly id: string;
+  /** The Hub's word for a part of it. */
   readonly config: string;
+  /** The split of that part. */
   readonly split: string;
 }
 
@@ -63,9 +68,11 @@ export interface Task {
   readonly file: string;
   /** Only the rows whose column `subject` says this. */
   readonly subject?: string;
+  /** Which examples stand before a document, if any are asked for. */
   readonly examples: Examples;
   /** Stands before everything. */
   readonly description?: string;
+  /** In the order of the table. */
   readonly metrics: readonly Metric[];
   /**
    * A row of the set as a document.

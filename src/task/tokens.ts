@@ -7,19 +7,25 @@ import type { Request } from "./task.ts";
 
 /** What stands before a text that has no context, and how it is written. */
 export interface Prefix {
+  /** The token. */
   readonly id: number;
+  /** As the tokenizer reads it. */
   readonly text?: string;
 }
 
 /** A request as token ids. */
 export interface Pair {
+  /** What stands before. */
   readonly context: Uint32Array;
+  /** What is asked about. */
   readonly continuation: Uint32Array;
 }
 
 /** A model's files. */
-interface Files {
+export interface Files {
+  /** `config.json`. */
   readonly config: unknown;
+  /** A file's text; undefined if there is none. */
   readText(file: string): Promise<string | undefined>;
 }
 

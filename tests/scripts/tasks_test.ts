@@ -51,6 +51,8 @@ const REFUSED: readonly (readonly [Record<string, string>, string, RegExp])[] = 
   [{}, "--tasks boolq --task-data FOLDER", /--task-data: there is no FOLDER\/boolq.parquet or .jsonl/],
   [{}, "--tasks FOLDER/own.jsonl", /FOLDER\/own.jsonl: /],
   [{}, "--tasks boolq --task-data FOLDER --limit 0", /--limit 0: expected a whole number of 1 or more/],
+  [{}, "--tasks FOLDER/own.jsonl --windows 2", /--windows is for a perplexity: name a --corpus/],
+  [{}, "--tasks FOLDER/own.jsonl --name a", /--name, --tag and --note are for a run/],
   [{}, "--shots 2", /--shots is for --tasks/],
   [{ "boolq.jsonl": "" }, "--tasks boolq --task-data FOLDER", /FOLDER\/boolq.jsonl: no documents/],
   [
