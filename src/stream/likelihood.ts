@@ -103,7 +103,9 @@ function sequencesFor(requests: readonly Continued[], longest: number): Sequence
     if (continuation.length > longest) {
       throw new PareError(`a continuation of ${continuation.length} tokens: the model takes ${longest}`);
     }
-    const all = Uint32Array.from([...context, ...continuation]);
+    const all = new Uint32Array(context.length + continuation.length);
+    all.set(context);
+    all.set(continuation, context.length);
     const ids = all.subarray(Math.max(0, all.length - longest - 1), all.length - 1), key = digest(ids);
     let sequence = sequences.get(key);
     if (!sequence) sequences.set(key, sequence = { ids, asked: new Map() });
