@@ -67,6 +67,9 @@ export class Heap {
    * @throws OutOfMemory if there is no room for them.
    */
   grow(bytes: number, done: number): number {
+    // Commands may have come to their end since `reuse` was asked, and what they used may be enough by now.
+    const idle = this.reuse(bytes, done);
+    if (idle !== undefined) return idle;
     bytes = rounded(bytes);
     const end = this.#memory.buffer.byteLength;
     const last = this.#free.at(-1);
