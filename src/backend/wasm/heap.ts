@@ -55,11 +55,17 @@ export class Heap {
   /** The offset of `bytes` free bytes that no command after `done` uses; undefined if the memory would have to grow. */
   reuse(bytes: number, done: number): number | undefined {
     bytes = rounded(bytes);
+    const best = this.#find(bytes, done);
+    return best && this.#take(best, bytes);
+  }
+
+  /** The smallest free span of so many bytes that no command after `done` uses. */
+  #find(bytes: number, done: number): Span | undefined {
     let best: Span | undefined;
     for (const span of this.#free) {
       if (span.bytes >= bytes && span.busyUntil <= done && !(best && best.bytes <= span.bytes)) best = span;
     }
-    return best && this.#take(best, bytes);
+    return best;
   }
 
   /**
@@ -68,9 +74,9 @@ export class Heap {
    */
   grow(bytes: number, done: number): number {
     // Commands may have come to their end since `reuse` was asked, and what they used may be enough by now.
-    const idle = this.reuse(bytes, done);
-    if (idle !== undefined) return idle;
     bytes = rounded(bytes);
+    const idle = this.#find(bytes, done);
+    if (idle) return this.#take(idle, bytes);
     const end = this.#memory.buffer.byteLength;
     const last = this.#free.at(-1);
     const tail = last && last.offset + last.bytes === end && last.busyUntil <= done ? last.bytes : 0;
