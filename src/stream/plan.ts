@@ -133,12 +133,13 @@ export async function planPrune(
   const memory = { checkpoint, backend, method, targets, batch: sequences, spooled };
   checkMemory(spec, memory);
   const activations = activationBytes(spec, memory);
-  // This block on the backend, its pruned bytes on their way out, the next block on its way in; of experts one.
+  // This block on the backend, dense copies of it for what is measured, its pruned bytes on their way out, the next block on
+  // its way in; of experts one.
   const resident = most((block) =>
-    3 * bytesOf(residentTensors(block)) +
+    4 * bytesOf(residentTensors(block)) +
     2 * Math.max(0, ...expertsOf(block)?.experts.map((e) => bytesOf(expertTensors(e))) ?? [])
   );
-  // Two of the three are gone when the rest of the model is copied, in pieces.
+  // Three of the four are gone when the rest of the model is copied, in pieces.
   const copied = [...checkpoint.tensors.values()].reduce((most, { bytes }) => Math.max(most, bytes), 0);
   // Of the Hessians, those of the inputs that are observed together.
   const solving = (block: BlockSpec) => {
@@ -148,7 +149,7 @@ export async function planPrune(
       : observationSets(groups, roomBeside(spec, block, memory));
     return Math.max(0, ...sets.map((set) => hessianBytes(set, activations)));
   };
-  const passBytes = OVERHEAD_BYTES + Math.max(resident, resident / 3 + 2 * Math.min(PIECE, copied)) +
+  const passBytes = OVERHEAD_BYTES + Math.max(resident, resident / 4 + 2 * Math.min(PIECE, copied)) +
     (solves ? most(solving) : activations) + (spooled ? 0 : hiddenBytes);
 
   // A walk that only observes ends at the last input.
