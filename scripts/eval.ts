@@ -23,7 +23,8 @@ import { corpusOf, describeRun } from "../src/run/describe.ts";
 import { isUnchanged, labelsOf } from "../src/run/labels.ts";
 import { Recorder } from "../src/run/recorder.ts";
 import { Reach } from "./sandbox.ts";
-import { askModel, findSources, readExam, samplesFile, type TaskSources } from "./tasks.ts";
+import { findSources, readExam, type TaskSources } from "./exam.ts";
+import { askModel, samplesFile } from "./tasks.ts";
 import { blockPosition, defaultSeqlen, fetching, isFile } from "./shared.ts";
 import { insteadOf, UNSEEN } from "../src/errors.ts";
 

@@ -1,0 +1,242 @@
+/**
+ * What `--tasks` asks, in the steps that several models share: the data are found and read and their text becomes tokens once,
+ * then each model answers in one pass. `tasks.ts` shows what one of them answered.
+ */
+import { join, resolve } from "node:path";
+import { didYouMean } from "../src/cli/nearest.ts";
+import {
+  type Checkpoint,
+  type FetchOptions,
+  loadTokenizer,
+  PareError,
+  readSpec,
+  type StreamOptions,
+} from "../src/mod.ts";
+import { type Likelihoods, logLikelihoods } from "../src/stream/likelihood.ts";
+import { fetchSet } from "../src/task/fetch.ts";
+import { findTask, type Group, GROUPS, TASK_NAMES } from "../src/task/mod.ts";
+import { ownTask } from "../src/task/own.ts";
+import { ask, type Part, partsOf, type Questions } from "../src/task/questions.ts";
+import { type Answer, groupResult, type Result, resultOf, scoreDocument, type Scores } from "../src/task/results.ts";
+import { readRows, type Rows } from "../src/task/rows.ts";
+import type { HubSet, Task } from "../src/task/task.ts";
+import { encodeRequests, type Pair, readPrefix } from "../src/task/tokens.ts";
+import { isFile } from "./shared.ts";
+
+/** What the flags say of tasks. */
+export interface TaskFlags {
+  readonly tasks?: string;
+  readonly taskData?: string;
+  readonly shots?: number;
+  readonly limit?: number;
+  readonly logSamples?: string;
+  readonly seqlen?: number;
+  /** Where parts of the Hub's sets lie that were fetched, by {@linkcode keyOf}. */
+  readonly taskFiles?: Readonly<Record<string, string>>;
+}
+
+/** A name in `--tasks` that is a file of the user's. */
+const isOwn = (name: string): boolean => /\.jsonl?$/i.test(name);
+
+/**
+ * The names in `--tasks`.
+ * @throws PareError for one that is none.
+ */
+function taskNames({ tasks }: TaskFlags): string[] {
+  const names = tasks!.split(",").map((name) => name.trim()).filter(Boolean);
+  if (names.length === 0) throw new PareError("--tasks: no task is named");
+  for (const name of names) {
+    if (isOwn(name) || findTask(name)) continue;
+    throw new PareError(`--tasks ${name}: there is no such task${didYouMean(name, TASK_NAMES)}`);
+  }
+  return names;
+}
+
+/** What a part of a set on the Hub is called here. */
+const keyOf = ({ id, config, split }: HubSet): string => `${id} ${config} ${split}`;
+
+/** What `--tasks` reads, so far as that is known before it is read. */
+export interface TaskSources {
+  /** Files and folders of the user's. */
+  readonly paths: readonly string[];
+  /** What has been fetched from the Hub. */
+  readonly taskFiles: Readonly<Record<string, string>>;
+}
+
+/**
+ * Finds the data, and fetches what is not here yet.
+ * @throws PareError if a name is none of a task, or the Hub does not have the data.
+ */
+export async function findSources(flags: TaskFlags, options: FetchOptions): Promise<TaskSources> {
+  const names = taskNames(flags), { taskData: folder, shots = 0 } = flags, own = names.filter(isOwn);
+  if (folder !== undefined) return { paths: [...own, folder], taskFiles: {} };
+  const taskFiles: Record<string, string> = {};
+  for (const name of names.filter((name) => !isOwn(name))) {
+    const found = findTask(name)!;
+    for (const part of ("tasks" in found ? found.tasks : [found]).flatMap((task) => partsOf(task, shots))) {
+      if (part?.set) taskFiles[keyOf(part.set)] ??= await fetchSet(part.set, options);
+    }
+  }
+  return { paths: own, taskFiles };
+}
+
+/** All that is asked, and what the results are put together to. */
+export interface Exam {
+  readonly questions: readonly Questions[];
+  readonly groups: readonly Group[];
+}
+
+/**
+ * Reads the data and puts the questions together.
+ * @throws PareError if data are missing, or not what a task takes.
+ */
+export async function readExam(flags: TaskFlags): Promise<Exam> {
+  const names = taskNames(flags), { shots, limit, taskData, taskFiles = {} } = flags;
+  const files = new Map<string, Promise<Rows>>();
+  const once = (path: string): Promise<Rows> => {
+    const found = files.get(path) ?? readRows(path);
+    files.set(path, found);
+    return found;
+  };
+  const rows = async ({ file, set }: Part): Promise<Rows> => {
+    const fetched = set && taskFiles[keyOf(set)];
+    if (fetched !== undefined) return await once(fetched);
+    if (isOwn(file)) return await once(file);
+    const path = join(taskData!, file);
+    for (const end of ["parquet", "jsonl"]) if (await isFile(`${path}.${end}`)) return await once(`${path}.${end}`);
+    throw new PareError(`--task-data: there is no ${path}.parquet or .jsonl`);
+  };
+  const tasks = new Set<Task>(), groups = new Set<Group>();
+  for (const name of names) {
+    const found = isOwn(name) ? ownTask(name, (await once(name)).rows[0]) : findTask(name)!;
+    if (!("tasks" in found)) {
+      tasks.add(found);
+      continue;
+    }
+    for (const task of found.tasks) tasks.add(task);
+    groups.add(found);
+    // Groups within a group.
+    for (const other of GROUPS) {
+      if (other.by === "document" && other.tasks.every((task) => found.tasks.includes(task))) groups.add(other);
+    }
+  }
+  const questions: Questions[] = [];
+  for (const task of tasks) {
+    if (questions.some((other) => other.task.name === task.name)) {
+      throw new PareError(`--tasks: two tasks have the name ${task.name}`);
+    }
+    questions.push(await ask(task, { shots, limit, rows }));
+  }
+  if (questions.some(({ files }) => files.some(({ path }) => resolve(path) === flags.logSamples))) {
+    throw new PareError(`--log-samples ${flags.logSamples}: that is the data`);
+  }
+  return { questions, groups: [...groups] };
+}
+
+/** Milliseconds between two signs of life while text becomes tokens. */
+const SHOWN_EVERY_MS = 250;
+
+/** How long a text becomes tokens, and who hears of it. */
+export interface EncodeOptions {
+  readonly signal?: AbortSignal;
+  readonly onEncoded?: (documents: number, of: number) => void;
+}
+
+/** All requests of an exam as a model's own token ids, in the order of its questions. */
+export interface Encoded {
+  readonly pairs: readonly Pair[];
+  /** Tokens that a request may have at most: of a longer one the front is left out. */
+  readonly longest: number;
+}
+
+/**
+ * Makes tokens of an exam's text.
+ * @param seqlen Tokens of a request at most, if that is less than the model's own limit.
+ * @throws PareError naming the document that cannot be asked.
+ */
+export async function encodeExam(
+  { questions }: Exam,
+  checkpoint: Checkpoint,
+  seqlen: number | undefined,
+  { signal, onEncoded }: EncodeOptions = {},
+): Promise<Encoded> {
+  const { maxLength } = readSpec(checkpoint);
+  const tokenizer = await loadTokenizer((file) => checkpoint.readText(file), checkpoint.path);
+  const prefix = await readPrefix(checkpoint, tokenizer), pairs: Pair[] = [];
+  const asked = questions.flatMap(({ task, questions }) => questions.map((one) => ({ ...one, name: task.name })));
+  let shown = performance.now();
+  for (const [i, { name, id, requests }] of asked.entries()) {
+    try {
+      pairs.push(...encodeRequests(requests, tokenizer, prefix));
+    } catch (error) {
+      if (!(error instanceof PareError)) throw error;
+      throw new PareError(`${name}: document ${id}: ${error.message}`, { cause: error });
+    }
+    if (performance.now() < shown + SHOWN_EVERY_MS && i + 1 < asked.length) continue;
+    // Ctrl-C is heard meanwhile.
+    await new Promise((resolve) => setTimeout(resolve));
+    signal?.throwIfAborted();
+    onEncoded?.(i + 1, asked.length);
+    shown = performance.now();
+  }
+  return { pairs, longest: Math.min(maxLength, seqlen ?? maxLength) };
+}
+
+/** What a model answered to one document. */
+export interface Answered {
+  /** The task's name. */
+  readonly task: string;
+  /** The document's place in the set. */
+  readonly id: number;
+  readonly target: number | string;
+  /** One a request. */
+  readonly answers: readonly Answer[];
+  readonly scores: Scores;
+}
+
+/** What a model answered to an exam. */
+export interface Answers extends Omit<Likelihoods, "answers"> {
+  /** In the order of the questions. */
+  readonly documents: readonly Answered[];
+  /** One a task. */
+  readonly results: readonly Result[];
+  /** One a group. */
+  readonly groups: readonly { readonly group: Group; readonly result: Result }[];
+}
+
+/** Asks a model, in one pass. @throws PareError as `logLikelihoods`. */
+export async function answerExam(
+  { questions, groups }: Exam,
+  { pairs, longest }: Encoded,
+  options: StreamOptions,
+): Promise<Answers> {
+  const { answers, ...found } = await logLikelihoods(pairs, { ...options, longest });
+  let at = 0;
+  const documents: Answered[] = [];
+  const results = questions.map((all): Result => {
+    const name = all.task.name,
+      own = all.questions.map(({ id, document, requests }): Answered => {
+        const said = answers.slice(at, at += requests.length), scores = scoreDocument(all.task, document, said);
+        return { task: name, id, target: document.target, answers: said, scores };
+      });
+    documents.push(...own);
+    return resultOf(all, own.map(({ scores }) => scores));
+  });
+  const grouped = groups.map((group) => ({
+    group,
+    result: groupResult(group, group.tasks.map((task) => results.find(({ name }) => name === task.name)!)),
+  }));
+  return { ...found, documents, results, groups: grouped };
+}
+
+/** What is logged of a document, as one line. */
+export function logLine({ task, id, target, answers, scores }: Answered): string {
+  return JSON.stringify({
+    task,
+    doc_id: id,
+    target,
+    loglikelihoods: answers.map(({ logLikelihood }) => logLikelihood),
+    greedy: answers.map(({ greedy }) => greedy),
+    ...scores,
+  });
+}
