@@ -198,10 +198,8 @@ export interface Answered {
 export interface Answers extends Omit<Likelihoods, "answers"> {
   /** In the order of the questions. */
   readonly documents: readonly Answered[];
-  /** One a task. */
+  /** One a task, then one a group. */
   readonly results: readonly Result[];
-  /** One a group. */
-  readonly groups: readonly { readonly group: Group; readonly result: Result }[];
 }
 
 /** Asks a model, in one pass. @throws PareError as `logLikelihoods`. */
@@ -222,11 +220,10 @@ export async function answerExam(
     documents.push(...own);
     return resultOf(all, own.map(({ scores }) => scores));
   });
-  const grouped = groups.map((group) => ({
-    group,
-    result: groupResult(group, group.tasks.map((task) => results.find(({ name }) => name === task.name)!)),
-  }));
-  return { ...found, documents, results, groups: grouped };
+  const grouped = groups.map((group) =>
+    groupResult(group, group.tasks.map((task) => results.find(({ name }) => name === task.name)!))
+  );
+  return { ...found, documents, results: [...results, ...grouped] };
 }
 
 /** What is logged of a document, as one line. */

@@ -18,17 +18,17 @@ export async function askModel(
 ): Promise<{ text: string; json: Record<string, unknown> }> {
   const { checkpoint, backend } = options, start = performance.now();
   const encoded = await encodeExam(exam, checkpoint, flags.seqlen, options);
-  const { documents, results, groups, tokens, requestTokens, sparsity } = await answerExam(exam, encoded, options);
+  const { documents, results, tokens, requestTokens, sparsity } = await answerExam(exam, encoded, options);
   if (flags.logSamples) writeSamples(flags.logSamples, documents.map(logLine));
   const seconds = (performance.now() - start) / 1000;
   return {
     text: [
-      tableOf([...results, ...groups.map(({ result }) => result)]),
+      tableOf(results),
       `${tokens} tokens for ${encoded.pairs.length} requests (${requestTokens} if each were on its own); ` +
       `took ${showSeconds(seconds)}`,
     ].join("\n"),
     json: {
-      ...toLmEval(results, groups),
+      ...toLmEval(results),
       config: { model: checkpoint.path, limit: flags.limit ?? null, max_length: encoded.longest, sparsity },
       files: exam.questions.flatMap(({ files }) => files).filter(({ path }, i, all) =>
         all.findIndex((other) => other.path === path) === i
@@ -47,17 +47,18 @@ function tableOf(results: readonly Result[]): string {
     results.some(({ figures }) => figures[metric])
   );
   const heading = ["task", ...metrics.flatMap((metric) => metric === "perplexity" ? [metric] : [metric, "±"])];
-  const rows = results.map(({ name, figures, documents, total, shots, version }) => [
+  const rows = results.map(({ name, figures, documents, total, shots, version, chance }) => [
     name,
     ...metrics.flatMap((metric) => {
       const figure = figures[metric], value = figure?.value.toFixed(4) ?? "-";
       return metric === "perplexity" ? [value] : [value, figure?.error?.toFixed(4) ?? "-"];
     }),
+    chance?.toFixed(4) ?? "-",
     documents < total ? `${documents} of ${total}` : `${documents}`,
     shots === undefined ? "-" : `${shots}`,
     `${version}`,
   ]);
-  return table([...heading, "n", "shots", "version"], rows);
+  return table([...heading, "chance", "n", "shots", "version"], rows);
 }
 
 /**

@@ -1,5 +1,4 @@
 /** Results as lm-evaluation-harness writes them, so that what reads its files reads these. */
-import type { Group } from "./mod.ts";
 import type { Result } from "./results.ts";
 
 /** What the harness writes where a standard error is not known. */
@@ -16,19 +15,16 @@ function byKeys({ name, documents, figures }: Result): Record<string, number | s
 
 /**
  * Results as an object of the harness's.
- * @param groups With their results.
+ * @param all Of tasks and of groups.
  */
-export function toLmEval(
-  tasks: readonly Result[],
-  groups: readonly { readonly group: Group; readonly result: Result }[],
-): Record<string, unknown> {
-  const all = [...tasks, ...groups.map(({ result }) => result)];
+export function toLmEval(all: readonly Result[]): Record<string, unknown> {
+  const groups = all.filter(({ group }) => group), tasks = all.filter(({ group }) => !group);
   const each = <T>(of: readonly Result[], value: (result: Result) => T) =>
     Object.fromEntries(of.map((result) => [result.name, value(result)]));
   return {
     results: each(all, byKeys),
-    ...groups.length > 0 && { groups: each(groups.map(({ result }) => result), byKeys) },
-    group_subtasks: Object.fromEntries(groups.map(({ group }) => [group.name, group.tasks.map(({ name }) => name)])),
+    ...groups.length > 0 && { groups: each(groups, byKeys) },
+    group_subtasks: each(groups, ({ group }) => group!.tasks),
     versions: each(all, ({ version }) => version),
     "n-shot": each(tasks, ({ shots }) => shots),
     higher_is_better: each(

@@ -36,6 +36,10 @@ export interface Result {
   readonly total: number;
   /** Metric by metric. */
   readonly figures: Readonly<Partial<Record<Metric, Figure>>>;
+  /** The accuracy of guessing: one over the number of choices, its mean over the documents; none where none are given. */
+  readonly chance?: number;
+  /** Of a group: its tasks by name, and what counts the same in it. */
+  readonly group?: { readonly tasks: readonly string[]; readonly by: Group["by"] };
 }
 
 /** The place of the largest number, the first of equal ones. */
@@ -65,11 +69,14 @@ function meanOf(numbers: readonly number[]): Figure {
 }
 
 /** What a task came to. */
-export function resultOf({ task, shots, total }: Questions, scores: readonly Scores[]): Result {
+export function resultOf({ task, shots, total, questions }: Questions, scores: readonly Scores[]): Result {
   const figures = task.metrics.map((metric): [Metric, Figure] => {
     const numbers = scores.map((score) => score[metric]!);
     return [metric, metric === "perplexity" ? { value: Math.exp(-mean(numbers)) } : meanOf(numbers)];
   });
+  const guessed = questions.flatMap(({ document: { right, requests } }) =>
+    right === undefined ? [] : 1 / requests.length
+  );
   return {
     name: task.name,
     version: task.version,
@@ -77,6 +84,7 @@ export function resultOf({ task, shots, total }: Questions, scores: readonly Sco
     documents: scores.length,
     total,
     figures: Object.fromEntries(figures),
+    ...guessed.length > 0 && { chance: mean(guessed) },
   };
 }
 
@@ -88,9 +96,10 @@ export function groupResult({ name, version, by }: Group, results: readonly Resu
   const sizes = results.map(({ documents }) => documents), documents = sizes.reduce((a, b) => a + b);
   const figures = results.map(({ figures }) => figures.acc!), errors = figures.map(({ error }) => error ?? NaN);
   const weighted = by === "document";
-  const value = weighted
-    ? figures.reduce((sum, figure, i) => sum + figure.value * sizes[i], 0) / documents
-    : mean(figures.map((figure) => figure.value));
+  const average = (of: readonly number[]) =>
+    weighted ? of.reduce((sum, value, i) => sum + value * sizes[i], 0) / documents : mean(of);
+  const value = average(figures.map((figure) => figure.value)),
+    chance = average(results.map(({ chance }) => chance ?? NaN));
   const squares = weighted
     ? errors.reduce((sum, error, i) => sum + (sizes[i] - 1) * error ** 2 * sizes[i], 0) /
       (documents - sizes.length) / documents
@@ -103,5 +112,7 @@ export function groupResult({ name, version, by }: Group, results: readonly Resu
     documents,
     total: results.reduce((sum, { total }) => sum + total, 0),
     figures: { acc: { value, ...Number.isFinite(squares) && { error: Math.sqrt(squares) } } },
+    ...Number.isFinite(chance) && { chance },
+    group: { tasks: results.map(({ name }) => name), by },
   };
 }

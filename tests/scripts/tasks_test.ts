@@ -25,7 +25,7 @@ Deno.test("figures come as the harness's results, with a line for every document
   assertEquals(json.versions, { "austen-choices": 0 });
   assertEquals(json["n-shot"], { "austen-choices": 1 });
   assertEquals(json["n-samples"], { "austen-choices": { original: 160, effective: 8 } });
-  assertMatch(text, /austen-choices +0\.\d{4} .* 8 of 160 +1 +0/);
+  assertMatch(text, /austen-choices +0\.\d{4} .* 0\.2500 +8 of 160 +1 +0/);
 });
 
 Deno.test("a task of continuations counts those that the model would write, beside a perplexity", async () => {

@@ -1,7 +1,7 @@
 /** What answers are worth. */
 import { assertAlmostEquals, assertEquals } from "@std/assert";
 import { findTask, type Group, GROUPS, TASK_NAMES, TASKS } from "../../src/task/mod.ts";
-import { groupResult, type Result, scoreDocument } from "../../src/task/results.ts";
+import { groupResult, type Result, resultOf, scoreDocument } from "../../src/task/results.ts";
 import { continued, multipleChoice, type Task } from "../../src/task/task.ts";
 
 const PIQA = findTask("piqa") as Task, LAMBADA = findTask("lambada_openai") as Task;
@@ -45,6 +45,22 @@ Deno.test("groups are pooled as the harness pools them, and a mean of tasks coun
   const plain = groupResult(group("task"), results).figures.acc!;
   assertAlmostEquals(plain.value, 0.4, 1e-12);
   assertAlmostEquals(plain.error!, Math.hypot(0.046, 0.029) / 2, 1e-12);
+});
+
+Deno.test("chance is one over the number of choices, document by document and pooled as the figure is", () => {
+  const questions = [["b", "c"], ["b", "c", "d", "e"]].map((choices, id) => {
+    const document = multipleChoice("a", choices, 0);
+    return { id, document, requests: document.requests };
+  });
+  const asked = { task: PIQA, shots: 0, questions, total: 2, files: [] }, scores = [{ acc: 1 }, { acc: 0 }];
+  assertEquals(resultOf(asked, scores).chance, (1 / 2 + 1 / 4) / 2);
+  const written = { ...asked, task: LAMBADA, questions: [{ id: 0, document: continued("a", " b"), requests: [] }] };
+  assertEquals(resultOf(written, [{ acc: 1, perplexity: -2 }]).chance, undefined);
+  const results = [{ ...result("a", 100, 0.3, 0.046), chance: 0.25 }, { ...result("b", 300, 0.5, 0.029), chance: 0.5 }];
+  const group = (by: Group["by"]): Group => ({ name: "g", tasks: [PIQA, LAMBADA], by, version: 1 });
+  assertEquals(groupResult(group("document"), results).chance, 0.4375);
+  assertEquals(groupResult(group("task"), results).chance, 0.375);
+  assertEquals(groupResult(group("task"), [results[0], result("b", 300, 0.5, 0.029)]).chance, undefined);
 });
 
 Deno.test("every name means one thing; MMLU has 57 subjects in four groups, the paper's mean seven tasks", () => {
