@@ -7,7 +7,6 @@ import {
   calibrationSequences,
   chooseTargets,
   createWriter,
-  evaluate,
   evaluationWindows,
   loadTokenizer,
   observeFirst,
@@ -22,17 +21,33 @@ import {
   reserve,
   tensorNames,
 } from "../src/mod.ts";
-import { plotSamples, plotSparsity } from "../src/report/plot.ts";
-import { type Comparison, type Row, samplePoint } from "../src/report/results.ts";
-import { captions, sampleTableOf, tableOf, toCsv, toMarkdown } from "../src/report/text.ts";
+import { headline, show, titleOf } from "../src/report/benchmarks.ts";
+import { plotAccuracy, plotSamples, plotSparsity } from "../src/report/plot.ts";
+import { type Comparison, type Row, samplePoint, type Table } from "../src/report/results.ts";
+import {
+  benchmarksToCsv,
+  benchmarkTables,
+  captions,
+  type Plots,
+  sampleTableOf,
+  tableOf,
+  toCsv,
+  toMarkdown,
+} from "../src/report/text.ts";
 import { corpusOf, describeRun } from "../src/run/describe.ts";
 import { labelsOf } from "../src/run/labels.ts";
+import { fileName } from "../src/run/manifest.ts";
 import { Recorder } from "../src/run/recorder.ts";
+import { measure, type Measured, prepareExam, type Yardstick } from "./compare_measure.ts";
 import { enter, type Given, isCalibrated, type Job, understand } from "./compare_request.ts";
+import { filesOf, logged, readExam } from "./exam.ts";
 import { blockPosition, defaultSeqlen } from "./shared.ts";
 
-/** What is told of each model. */
-type Measured = Pick<Row, "perplexity" | "sparsity" | "metricSeconds" | "seconds" | "peakBytes">;
+/** Where what every model said of every question stands, beside the tables. */
+const SAMPLES_FILE = "tasks.jsonl";
+
+/** What pruning a model took. */
+type Cost = Pick<Row, "metricSeconds" | "seconds" | "peakBytes">;
 
 /** The comparison itself, in its sandbox. */
 export async function main(values: Given, context: Context): Promise<Outcome> {
@@ -56,10 +71,15 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     vocabulary: spec.vocabulary,
     defaultSeqlen: defaultSeqlen(spec),
   };
-  const windows = await evaluationWindows(values.corpus!, {
+  const windows = values.corpus === undefined ? undefined : await evaluationWindows(values.corpus, {
     ...text,
     seqlen: values.evalSeqlen,
     windows: values.windows,
+  });
+  const questions = values.tasks === undefined ? undefined : await readExam(values);
+  const exam = questions && await prepareExam(questions, checkpoint, values.evalSeqlen, {
+    signal,
+    show: (position) => terminal.progress(position),
   });
   await using backend = await openBackend(values.backend, { workers: values.workers });
   terminal.note(`backend: ${backend.name} (${backend.description})`);
@@ -76,15 +96,17 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
       terminal.progress(blockPosition(progress, label));
     },
   });
-  const score = async (label: string, path: string) => {
-    await using pruned = await openCheckpoint(path);
-    return await evaluate(windows, { ...pass(label), checkpoint: pruned });
-  };
+  const score = (label: string, path: string, yardstick: Yardstick = { windows, exam }) =>
+    measure(yardstick, path, (what) => pass(`${label}, ${what}`));
   const draw = (samples: number | undefined, seed: number): Promise<Calibration> =>
     calibrationSequences(values.calibration, { ...text, samples, seqlen: values.seqlen, seed });
 
   /** Prunes, evaluates and removes a model for each job, all on one observation of the first block. */
-  const runAll = async (jobs: readonly Job[], calibration: Calibration | undefined, note: string): Promise<Row[]> => {
+  const runAll = async (
+    jobs: readonly Job[],
+    calibration: Calibration | undefined,
+    { note = "", yardstick }: { readonly note?: string; readonly yardstick?: Yardstick } = {},
+  ): Promise<Row[]> => {
     const grams = jobs.some(({ method }) => method.statistic === "gram"), rows: Row[] = [];
     using first = calibration && await observeFirst({ ...pass("all"), checkpoint, calibration }, grams);
     const begun = performance.now();
@@ -115,12 +137,17 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
         const seconds = (performance.now() - start) / 1000 + (owl ? outlierSeconds : 0);
         const pruningPeak = peakBytes || Deno.memoryUsage().rss;
         await writer.finish();
-        const { perplexity, sparsity } = await score(`${label}, perplexity`, place.passing);
+        const measured = await score(label, place.passing, yardstick);
         await Deno.remove(place.passing, { recursive: true });
         const metricSeconds = reports.reduce((sum, report) => sum + report.seconds, 0);
-        rows.push({ method: name, asked, sparsity, perplexity, metricSeconds, seconds, peakBytes: pruningPeak });
+        rows.push(
+          await tell(label, { method: name, asked }, measured, {
+            metricSeconds,
+            seconds,
+            peakBytes: pruningPeak,
+          }),
+        );
       }
-      tell(label, rows.at(-1)!);
     }
     return rows;
   };
@@ -133,28 +160,38 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     kind: "compare",
     checkpoint,
     backend,
-    files: values.files!,
+    files: [...values.files!, ...exam ? filesOf(exam).map(({ path }) => path) : []],
     request: { methods, sparsities, samples: values.samples ?? null, seeds, ...solve && { ...solve } },
     calibration: calibration && corpusOf(calibration),
-    evaluation: corpusOf(windows),
+    evaluation: windows && corpusOf(windows),
   }, context.args);
   const { evaluation, calibration: calibratedOn } = manifest.plan;
   using recorder = Recorder.begin(values.registry, manifest, { out: values.out, labels: labelsOf(values) });
-  const tell = (label: string, { perplexity, sparsity, ...cost }: Measured) => {
-    terminal.note(`${label}: perplexity ${perplexity.toFixed(2)}`);
-    const { metricSeconds, seconds, peakBytes } = cost, known = seconds !== undefined;
-    recorder.perplexity({
-      label,
-      perplexity,
-      evaluation: evaluation!,
-      sparsity,
-      ...known && { cost: { metricSeconds, seconds, peakBytes } },
-    });
+  /** Says and records what was found of a model, and makes a row of it. */
+  const tell = async (
+    label: string,
+    which: Pick<Row, "method" | "asked">,
+    { documents, ...found }: Measured,
+    cost?: Cost,
+  ): Promise<Row> => {
+    const { perplexity, sparsity } = found, row: Row = { ...which, ...found, ...cost }, benchmark = headline(row);
+    const said = [
+      ...perplexity === undefined ? [] : [`perplexity ${perplexity.toFixed(2)}`],
+      ...benchmark ? [`${titleOf(benchmark)} accuracy ${show("acc", benchmark.figures.acc)} %`] : [],
+    ];
+    terminal.note(`${label}: ${said.join(", ")}`);
+    if (perplexity !== undefined) {
+      recorder.perplexity({ label, perplexity, evaluation: evaluation!, sparsity, ...cost && { cost } });
+    }
+    if (documents) {
+      const lines = documents.map((document) => `${JSON.stringify({ ...which, ...logged(document) })}\n`);
+      await Deno.writeTextFile(`${place.partial}/${SAMPLES_FILE}`, lines.join(""), { append: true });
+    }
+    return row;
   };
   try {
-    const dense = await score("dense, perplexity", values.model);
-    tell("dense", dense);
-    const rows = await runAll(jobs, calibration, "");
+    const dense = await tell("dense", { method: "dense", asked: "" }, await score("dense", values.model));
+    const rows = await runAll(jobs, calibration);
 
     // The same by the number of sequences, at the first sparsity; the table's own run is one of its points.
     const figured = numbers.length > 1 || values.seeds.length > 1;
@@ -164,11 +201,11 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
       for (const each of values.seeds) {
         const own = samples === numbers.at(-1) && each === seed;
         const note = `, ${samples} samples, seed ${each}`;
-        const results = own ? rows : await runAll(few, await draw(samples, each), note);
+        const results = own ? rows : await runAll(few, await draw(samples, each), { note, yardstick: { windows } });
         for (const { name, asked } of few) {
           const { perplexity } = results.find((row) => row.method === name && row.asked === asked)!;
           const key = JSON.stringify([name, samples]);
-          found.set(key, [...found.get(key) ?? [], perplexity]);
+          found.set(key, [...found.get(key) ?? [], perplexity!]);
         }
       }
     }
@@ -181,29 +218,36 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
 
     const comparison: Comparison = {
       model: manifest.plan.model.name,
-      evaluation: evaluation!,
+      ...evaluation && { evaluation },
       ...calibratedOn && { calibration: calibratedOn },
-      rows: [{ method: "dense", asked: "", sparsity: dense.sparsity, perplexity: dense.perplexity }, ...rows],
+      ...exam && { data: filesOf(exam).map(({ path, sha256 }) => ({ name: fileName(path), sha256 })) },
+      rows: [dense, ...rows],
       ...points.length && { samples: { asked: values.sparsities[0], seeds: values.seeds, points } },
     };
-    const plots = { sparsity: "compare.svg", ...points.length && { samples: "samples.svg" } };
+    const plots: Plots = {
+      ...windows && { sparsity: "compare.svg" },
+      ...exam && headline(dense) && { accuracy: "tasks.svg" },
+      ...points.length && { samples: "samples.svg" },
+    };
     const file = (name: string, content: string) => Deno.writeTextFile(`${place.partial}/${name}`, content);
     await file("compare.md", toMarkdown(comparison, plots));
     await file("compare.csv", toCsv(comparison));
     await file("compare.json", `${JSON.stringify(comparison, undefined, 2)}\n`);
-    await file(plots.sparsity, plotSparsity(comparison));
+    if (exam) await file("tasks.csv", benchmarksToCsv(comparison));
+    if (plots.sparsity) await file(plots.sparsity, plotSparsity(comparison));
+    if (plots.accuracy) await file(plots.accuracy, plotAccuracy(comparison));
     if (plots.samples) await file(plots.samples, plotSamples(points));
+    const written = [...Deno.readDirSync(place.partial)].map(({ name }) => name).sort();
     await place.commit();
     recorder.finish({ compare: (performance.now() - begun) / 1000 }, await context.peakMemory());
-    const shown = (part: ReturnType<typeof tableOf>) => table(part.heading, part.rows);
+    const shown = ({ heading, rows }: Table) => table(heading, rows);
     return {
       text: [
         shown(tableOf(comparison)),
+        ...benchmarkTables(comparison).map(({ title, table }) => `${title}\n\n${shown(table)}`),
         ...points.length ? [shown(sampleTableOf(comparison))] : [],
         captions(comparison).join("\n"),
-        `${values.out}: ${
-          Object.values({ md: "compare.md", csv: "compare.csv", json: "compare.json", ...plots }).join(", ")
-        }`,
+        `${values.out}: ${written.join(", ")}`,
       ].join("\n\n"),
       json: {
         ...comparison,

@@ -14,11 +14,13 @@ import {
   withUpdate,
 } from "../src/mod.ts";
 import { labelsOf } from "../src/run/labels.ts";
+import { enterExam, type TaskFlags } from "./exam.ts";
 import { Reach } from "./sandbox.ts";
-import { fetching } from "./shared.ts";
+import { corpusAsked, fetching } from "./shared.ts";
 
 /** The flags as they are given, where hidden states would be spooled to, and what is lost. */
 export type Given = Values<typeof compareCommand.flags> & {
+  readonly taskFiles?: TaskFlags["taskFiles"];
   readonly spoolFile?: string;
   readonly replaces?: string;
   readonly registry?: string;
@@ -55,8 +57,11 @@ function findVariant(name: string): Variant {
 export const isCalibrated = ({ method, owl }: Variant): boolean => method.statistic !== "none" || owl;
 
 /** What the flags ask, checked. */
-export function understand({ methods, sparsities, seeds, calibration, damping, blockSize, corpus, tokens }: Given) {
-  if (corpus && tokens) throw new PareError("--corpus and --tokens exclude each other");
+export function understand({ methods, sparsities, samples, seeds, calibration, damping, blockSize, ...given }: Given) {
+  const corpus = corpusAsked(given), several = samples && samples.length > 1 ? "samples" : seeds.length > 1 && "seeds";
+  if (several && corpus === undefined) {
+    throw new PareError(`--${several}: several numbers are for a perplexity: name a --corpus`);
+  }
   if (seeds.length > 1 && /\.safetensors$/i.test(calibration)) {
     throw new PareError(`--seeds ${seeds.join(",")}: ${calibration} holds ready sequences; no seed draws others`);
   }
@@ -80,16 +85,17 @@ export function understand({ methods, sparsities, seeds, calibration, damping, b
   if (!solving && (damping !== undefined || blockSize !== undefined)) {
     throw new PareError("--damping and --block-size are for sparsegpt and for updates, which --methods does not name");
   }
-  return { jobs: jobs.flat(), solve: solving && makeSolve(solving, { damping, blockSize }) };
+  return { jobs: jobs.flat(), corpus, solve: solving && makeSolve(solving, { damping, blockSize }) };
 }
 
 /** Fetches what the comparison needs, and says what it may touch. */
 export async function enter(given: Given, { terminal }: Context) {
   labelsOf(given);
-  const { jobs } = understand(given), reach = new Reach(), fetches = fetching(terminal);
+  const { jobs, corpus: asked } = understand(given), reach = new Reach(), fetches = fetching(terminal);
   const model = await reach.model(given.model, fetches);
   const calibration = jobs.some(isCalibrated) ? await reach.corpus(given.calibration, "train", fetches) : undefined;
-  const corpus = await reach.corpus(given.tokens ?? given.corpus ?? "wikitext2", "test", fetches);
+  const corpus = asked === undefined ? undefined : await reach.corpus(asked, "test", fetches);
+  const taskFiles = await enterExam(given, reach, fetches);
   const replaces = reach.output(given.out, model, given.force);
   return {
     values: {
@@ -97,8 +103,9 @@ export async function enter(given: Given, { terminal }: Context) {
       model,
       calibration: calibration?.name ?? given.calibration,
       tokens: undefined,
-      corpus: corpus.name,
-      files: [calibration?.file, corpus.file].filter((path) => path !== undefined),
+      corpus: corpus?.name,
+      taskFiles,
+      files: [calibration?.file, corpus?.file].filter((path) => path !== undefined),
       replaces,
       spoolFile: reach.spool(given.spool),
       registry: reach.registry(given.runs),

@@ -2,7 +2,6 @@
 import { join } from "node:path";
 import { disk, replaceFile } from "../src/checkpoint/disk.ts";
 import { evalCommand } from "../src/cli/eval_command.ts";
-import { spelling } from "../src/cli/flag.ts";
 import type { Values } from "../src/cli/flags.ts";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { table } from "../src/cli/table.ts";
@@ -23,9 +22,9 @@ import { corpusOf, describeRun } from "../src/run/describe.ts";
 import { isUnchanged, labelsOf } from "../src/run/labels.ts";
 import { Recorder } from "../src/run/recorder.ts";
 import { Reach } from "./sandbox.ts";
-import { findSources, readExam, type TaskSources } from "./exam.ts";
+import { encoding, enterExam, readExam, type TaskFlags } from "./exam.ts";
 import { askModel, samplesFile } from "./tasks.ts";
-import { blockPosition, defaultSeqlen, fetching, isFile } from "./shared.ts";
+import { blockPosition, corpusAsked, defaultSeqlen, fetching, isFile } from "./shared.ts";
 import { insteadOf, UNSEEN } from "../src/errors.ts";
 
 /** The flags as they are given, and what the launcher has found: files by their paths. */
@@ -33,7 +32,7 @@ type Given = Values<typeof evalCommand.flags> & {
   readonly spoolFile?: string;
   readonly registry?: string;
   readonly corpusFile?: string;
-  readonly taskFiles?: TaskSources["taskFiles"];
+  readonly taskFiles?: TaskFlags["taskFiles"];
 };
 
 /** The next version of a model's card, until it is whole. */
@@ -56,24 +55,15 @@ async function addToCard(model: string, perplexities: readonly PerplexityRecord[
 
 /** Fetches what the evaluation needs, and says what it may touch. */
 export async function enter(given: Given, { terminal }: Context) {
-  if (given.corpus && given.tokens) throw new PareError("--corpus and --tokens exclude each other");
   labelsOf(given);
   const reach = new Reach(), fetches = fetching(terminal);
-  let sources: TaskSources | undefined, logSamples: string | undefined;
-  if (given.tasks !== undefined) {
-    sources = await findSources(given, fetches);
-    for (const path of [...sources.paths, ...Object.values(sources.taskFiles)]) reach.read(path);
-    if (given.logSamples) reach.replace(logSamples = await samplesFile(given.logSamples));
-  } else {
-    for (const flag of ["taskData", "shots", "limit", "logSamples"] as const) {
-      if (given[flag] !== undefined) throw new PareError(`--${spelling(flag)} is for --tasks, and there are none`);
-    }
-  }
+  const taskFiles = await enterExam(given, reach, fetches);
+  const logSamples = given.logSamples === undefined ? undefined : await samplesFile(given.logSamples);
+  if (logSamples !== undefined) reach.replace(logSamples);
   const model = await reach.model(given.model, fetches);
-  const named = given.tokens ?? given.corpus ?? (given.tasks === undefined ? "wikitext2" : undefined);
+  const named = corpusAsked(given);
   if (named === undefined) {
-    const flag = given.card ? "card" : given.windows !== undefined ? "windows" : undefined;
-    if (flag) throw new PareError(`--${flag} is for a perplexity: name a --corpus`);
+    if (given.card) throw new PareError("--card is for a perplexity: name a --corpus");
     if (!isUnchanged(labelsOf(given))) {
       throw new PareError("--name, --tag and --note are for a run, and benchmarks alone are not recorded");
     }
@@ -90,7 +80,7 @@ export async function enter(given: Given, { terminal }: Context) {
       ...given,
       model,
       tokens: undefined,
-      taskFiles: sources?.taskFiles,
+      taskFiles,
       corpus: corpus?.name,
       corpusFile: corpus?.file,
       logSamples,
@@ -117,15 +107,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     signal,
     spool: { always: values.spool !== undefined, file: values.spoolFile },
     onProgress: (progress) => terminal.progress(blockPosition(progress, "tasks")),
-    onEncoded: (done, total) =>
-      terminal.progress({
-        label: "tasks: text to tokens",
-        short: "to tokens",
-        detail: "",
-        done,
-        total,
-        unit: "documents",
-      }),
+    onEncoded: (done, total) => terminal.progress(encoding(done, total)),
   });
   return {
     text: [...perplexity ? [perplexity.text, ""] : [], text].join("\n"),

@@ -3,7 +3,9 @@
  * then each model answers in one pass. `tasks.ts` shows what one of them answered.
  */
 import { join, resolve } from "node:path";
+import { spelling } from "../src/cli/flag.ts";
 import { didYouMean } from "../src/cli/nearest.ts";
+import type { Position } from "../src/cli/progress.ts";
 import {
   type Checkpoint,
   type FetchOptions,
@@ -21,6 +23,7 @@ import { type Answer, groupResult, type Result, resultOf, scoreDocument, type Sc
 import { readRows, type Rows } from "../src/task/rows.ts";
 import type { HubSet, Task } from "../src/task/task.ts";
 import { encodeRequests, type Pair, readPrefix } from "../src/task/tokens.ts";
+import type { Reach } from "./sandbox.ts";
 import { isFile } from "./shared.ts";
 
 /** What the flags say of tasks. */
@@ -56,7 +59,7 @@ function taskNames({ tasks }: TaskFlags): string[] {
 const keyOf = ({ id, config, split }: HubSet): string => `${id} ${config} ${split}`;
 
 /** What `--tasks` reads, so far as that is known before it is read. */
-export interface TaskSources {
+interface TaskSources {
   /** Files and folders of the user's. */
   readonly paths: readonly string[];
   /** What has been fetched from the Hub. */
@@ -67,7 +70,7 @@ export interface TaskSources {
  * Finds the data, and fetches what is not here yet.
  * @throws PareError if a name is none of a task, or the Hub does not have the data.
  */
-export async function findSources(flags: TaskFlags, options: FetchOptions): Promise<TaskSources> {
+async function findSources(flags: TaskFlags, options: FetchOptions): Promise<TaskSources> {
   const names = taskNames(flags), { taskData: folder, shots = 0 } = flags, own = names.filter(isOwn);
   if (folder !== undefined) return { paths: [...own, folder], taskFiles: {} };
   const taskFiles: Record<string, string> = {};
@@ -78,6 +81,27 @@ export async function findSources(flags: TaskFlags, options: FetchOptions): Prom
     }
   }
   return { paths: own, taskFiles };
+}
+
+/**
+ * Finds and fetches what a run reads for `--tasks`, and lets it read that.
+ * @returns What came from the Hub; undefined if no tasks are asked.
+ * @throws PareError as {@linkcode findSources}, or for a flag that means nothing without tasks.
+ */
+export async function enterExam(
+  flags: TaskFlags,
+  reach: Reach,
+  options: FetchOptions,
+): Promise<TaskFlags["taskFiles"]> {
+  if (flags.tasks === undefined) {
+    for (const flag of ["taskData", "shots", "limit", "logSamples"] as const) {
+      if (flags[flag] !== undefined) throw new PareError(`--${spelling(flag)} is for --tasks, and there are none`);
+    }
+    return undefined;
+  }
+  const { paths, taskFiles } = await findSources(flags, options);
+  for (const path of [...paths, ...Object.values(taskFiles)]) reach.read(path);
+  return taskFiles;
 }
 
 /** All that is asked, and what the results are put together to. */
@@ -131,6 +155,12 @@ export async function readExam(flags: TaskFlags): Promise<Exam> {
     throw new PareError(`--log-samples ${flags.logSamples}: that is the data`);
   }
   return { questions, groups: [...groups] };
+}
+
+/** How far text has become tokens, as it is shown. */
+export function encoding(done: number, total: number): Position {
+  const label = "tasks: text to tokens";
+  return { label, short: "to tokens", detail: "", done, total, unit: "documents" };
 }
 
 /** Milliseconds between two signs of life while text becomes tokens. */
@@ -226,14 +256,19 @@ export async function answerExam(
   return { ...found, documents, results: [...results, ...grouped] };
 }
 
-/** What is logged of a document, as one line. */
-export function logLine({ task, id, target, answers, scores }: Answered): string {
-  return JSON.stringify({
+/** What is logged of a document, by the harness's keys. */
+export function logged({ task, id, target, answers, scores }: Answered): Record<string, unknown> {
+  return {
     task,
     doc_id: id,
     target,
     loglikelihoods: answers.map(({ logLikelihood }) => logLikelihood),
     greedy: answers.map(({ greedy }) => greedy),
     ...scores,
-  });
+  };
+}
+
+/** The files that an exam was read from, each once. */
+export function filesOf({ questions }: Exam): Questions["files"] {
+  return [...new Map(questions.flatMap(({ files }) => files).map((file) => [file.path, file])).values()];
 }

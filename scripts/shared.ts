@@ -1,12 +1,39 @@
 /** What several commands say or assume in the same way. */
 import type { Context } from "../src/cli/run.ts";
 import type { Position } from "../src/cli/progress.ts";
-import { DEFAULT_SEQLEN, type FetchOptions, type HubProgress, type ModelSpec, type Progress } from "../src/mod.ts";
+import {
+  DEFAULT_SEQLEN,
+  type FetchOptions,
+  type HubProgress,
+  type ModelSpec,
+  PareError,
+  type Progress,
+} from "../src/mod.ts";
 import { insteadOf, UNSEEN } from "../src/errors.ts";
 
 /** 2048, or the model's limit if that is less; never the 131072 that a config may claim. */
 export function defaultSeqlen(spec: ModelSpec): number {
   return Math.min(DEFAULT_SEQLEN, spec.maxLength);
+}
+
+/**
+ * The corpus that a perplexity is asked of: WikiText-2, unless another is named, or benchmarks are asked instead.
+ * @throws PareError if two are named, or there is none to take windows of.
+ */
+export function corpusAsked(
+  { tokens, corpus, tasks, windows }: {
+    readonly tokens?: string;
+    readonly corpus?: string;
+    readonly tasks?: string;
+    readonly windows?: number;
+  },
+): string | undefined {
+  if (corpus && tokens) throw new PareError("--corpus and --tokens exclude each other");
+  const named = tokens ?? corpus ?? (tasks === undefined ? "wikitext2" : undefined);
+  if (named === undefined && windows !== undefined) {
+    throw new PareError("--windows is for a perplexity: name a --corpus");
+  }
+  return named;
 }
 
 /** Whether there is anything at a path. */

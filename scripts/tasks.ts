@@ -8,7 +8,7 @@ import { PareError, type StreamOptions } from "../src/mod.ts";
 import { insteadOf, UNSEEN } from "../src/errors.ts";
 import { toLmEval } from "../src/task/lm_eval.ts";
 import type { Result } from "../src/task/results.ts";
-import { answerExam, encodeExam, type EncodeOptions, type Exam, logLine, type TaskFlags } from "./exam.ts";
+import { answerExam, encodeExam, type EncodeOptions, type Exam, filesOf, logged, type TaskFlags } from "./exam.ts";
 
 /** Asks a model, and sets what it answers in a table and in the harness's form. */
 export async function askModel(
@@ -19,7 +19,7 @@ export async function askModel(
   const { checkpoint, backend } = options, start = performance.now();
   const encoded = await encodeExam(exam, checkpoint, flags.seqlen, options);
   const { documents, results, tokens, requestTokens, sparsity } = await answerExam(exam, encoded, options);
-  if (flags.logSamples) writeSamples(flags.logSamples, documents.map(logLine));
+  if (flags.logSamples) writeSamples(flags.logSamples, documents.map((document) => JSON.stringify(logged(document))));
   const seconds = (performance.now() - start) / 1000;
   return {
     text: [
@@ -30,9 +30,7 @@ export async function askModel(
     json: {
       ...toLmEval(results),
       config: { model: checkpoint.path, limit: flags.limit ?? null, max_length: encoded.longest, sparsity },
-      files: exam.questions.flatMap(({ files }) => files).filter(({ path }, i, all) =>
-        all.findIndex((other) => other.path === path) === i
-      ),
+      files: filesOf(exam),
       tokens,
       requestTokens,
       seconds,

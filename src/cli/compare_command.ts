@@ -1,7 +1,7 @@
 /** What `deno task compare` understands. */
 import { PareError } from "../errors.ts";
 import { integer, number, readPattern, required, shareMeant, text, toggle, value } from "./flags.ts";
-import { backend, explainPermissions, labels, model, runs, spool, workers } from "./shared_flags.ts";
+import { backend, benchmarks, explainPermissions, labels, model, runs, spool, workers } from "./shared_flags.ts";
 
 /** A list of words, each once. */
 function words(text: string, flag: string): readonly string[] {
@@ -35,14 +35,16 @@ const numbers = (least: number) => (text: string, flag: string): readonly number
 /** What `deno task compare` understands. */
 export const compareCommand = {
   name: "compare",
-  summary: "prune a model by several methods and show what each costs: the paper's Table 3 for one model.",
+  summary: "prune a model by several methods and show what each costs: the paper's Tables 2 and 3 for one model.",
   flags: {
     model,
     out: required(text({
       metavar: "DIR",
       short: "o",
       once: true,
-      help: "Where the results go: compare.md, compare.csv, compare.json and plots in SVG, all at the end.",
+      help:
+        "Where the results go: compare.md, compare.csv, compare.json and plots in SVG; with --tasks also tasks.csv, a line " +
+        "for every figure, and tasks.jsonl, one for every question of every model. All at the end.",
     })),
     methods: value({
       metavar: "LIST",
@@ -94,8 +96,12 @@ export const compareCommand = {
       metavar: "FILE",
       help: 'Instead of a corpus: safetensors with token ids as I32 "evaluation", windows x tokens.',
     }),
-    evalSeqlen: integer(2, { help: "Tokens in a window.", otherwise: "2048, or the model's limit if that is less" }),
+    evalSeqlen: integer(2, {
+      help: "Tokens in a window; with --tasks the most that a request may have, its front left out.",
+      otherwise: "2048, or the model's limit if that is less; with --tasks that limit",
+    }),
     windows: integer(1, { help: "How many windows, from the first on.", otherwise: "all" }),
+    ...benchmarks,
     damping: number({
       help: "For sparsegpt and updates: what is added to a Hessian's diagonal, as a share of its mean.",
       otherwise: "0.01",
@@ -122,8 +128,10 @@ export const compareCommand = {
     "deno task compare --model HuggingFaceTB/SmolLM2-135M-Instruct --samples 1,8,32,128 --seeds 0,1,2 --out compared",
     "deno task compare --model HuggingFaceTB/SmolLM2-135M-Instruct --methods wanda,wanda+owl --sparsities 0.6,0.7 \\\n" +
     "    --out compared",
+    "deno task compare --model HuggingFaceTB/SmolLM2-135M-Instruct --tasks wanda --limit 200 --out compared",
   ],
   notes:
-    "Each pruned model is written beside --out, evaluated and removed again. Dense perplexity is computed once, and the " +
-    "first block is observed once for all methods of a calibration set.",
+    "Each pruned model is written beside --out, evaluated and removed again: one stands there at a time. The dense model " +
+    "is evaluated once, the text of benchmarks becomes tokens once, and the first block is observed once for all methods " +
+    "of a calibration set.",
 } as const;

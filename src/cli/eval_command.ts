@@ -1,6 +1,6 @@
 /** What `deno task eval` understands. */
 import { integer, text, toggle } from "./flags.ts";
-import { backend, explainPermissions, labels, model, runs, spool, workers } from "./shared_flags.ts";
+import { backend, benchmarks, explainPermissions, labels, model, runs, spool, workers } from "./shared_flags.ts";
 
 /** What `deno task eval` understands. */
 export const evalCommand = {
@@ -23,21 +23,7 @@ export const evalCommand = {
       otherwise: "2048, or the model's limit if that is less; with --tasks that limit",
     }),
     windows: integer(1, { help: "How many windows, from the first on.", otherwise: "all" }),
-    tasks: text({
-      metavar: "NAME,...",
-      help: "Benchmarks, asked as lm-evaluation-harness asks them: boolq, rte, hellaswag, winogrande, arc_easy, " +
-        "arc_challenge, openbookqa (these seven: wanda), piqa, lambada_openai, mmlu, mmlu_stem, mmlu_SUBJECT and so on; " +
-        "or a file of your own, .json or .jsonl: context, choices and label, or context and continuation. " +
-        "The perplexity is then measured only if a corpus is named. They are not recorded as a run.",
-    }),
-    taskData: text({
-      metavar: "DIR",
-      help: "Where the benchmarks' data lie: NAME.parquet or NAME.jsonl in the Hub's columns, for mmlu mmlu-test and " +
-        "mmlu-dev with a subject; examples are drawn from NAME-train.",
-      otherwise: "the Hub, fetched once",
-    }),
-    shots: integer(0, { help: "Examples before every question.", otherwise: "0" }),
-    limit: integer(1, { help: "Only the first so many questions of each task.", otherwise: "all" }),
+    ...benchmarks,
     logSamples: text({ metavar: "FILE", help: "Write what became of every question, one line of JSON each." }),
     card: toggle({
       help:

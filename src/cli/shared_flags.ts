@@ -49,3 +49,22 @@ export const labels = {
   tag: repeated(text({ metavar: "WORD", help: "A tag for the run, to find it by.", short: "t" })),
   note: text({ metavar: "TEXT", help: "A note on the run." }),
 };
+
+/** What benchmarks are asked, with which data, and how many questions. */
+export const benchmarks = {
+  tasks: text({
+    metavar: "NAME,...",
+    help: "Benchmarks, asked as lm-evaluation-harness asks them: boolq, rte, hellaswag, winogrande, arc_easy, " +
+      "arc_challenge, openbookqa (these seven: wanda), piqa, lambada_openai, mmlu, mmlu_stem, mmlu_SUBJECT and so on; " +
+      "or a file of your own, .json or .jsonl: context, choices and label, or context and continuation. " +
+      "The perplexity is then measured only if a corpus is named. They are not recorded as a run.",
+  }),
+  taskData: text({
+    metavar: "DIR",
+    help: "Where the benchmarks' data lie: NAME.parquet or NAME.jsonl in the Hub's columns, for mmlu mmlu-test and " +
+      "mmlu-dev with a subject; examples are drawn from NAME-train.",
+    otherwise: "the Hub, fetched once",
+  }),
+  shots: integer(0, { help: "Examples before every question.", otherwise: "0" }),
+  limit: integer(1, { help: "Only the first so many questions of each task.", otherwise: "all" }),
+};

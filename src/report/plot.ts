@@ -4,6 +4,7 @@
  */
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
+import { headline, titleOf } from "./benchmarks.ts";
 import { heightFor, isFar, placeLabels, widthOf } from "./labels.ts";
 import type { Comparison, SamplePoint } from "./results.ts";
 
@@ -103,13 +104,25 @@ function shareOf(asked: string): number {
   return n === undefined ? Number(asked) : 1 - Number(n) / Number(m);
 }
 
-/** Perplexity against sparsity: a line for each method through its shares, a sign of its own for each n:m, dense as a rule. */
-export function plotSparsity({ rows }: Comparison): string {
-  const dense = rows.filter(({ method }) => method === "dense");
-  const pruned = rows.filter(({ method }) => method !== "dense").map((row) => ({
-    ...row,
-    share: 100 * shareOf(row.asked),
-  }));
+/** What of a model is drawn: a number, and its standard error if there is one. */
+interface Point {
+  readonly method: string;
+  readonly asked: string;
+  readonly y: number;
+  readonly error?: number;
+}
+
+/** What is drawn against sparsity. */
+interface Measure {
+  readonly y: Marks["y"];
+  readonly points: readonly Point[];
+  /** Levels that hold at every sparsity, with their names. */
+  readonly rules: readonly { readonly text: string; readonly y: number }[];
+}
+
+/** Against sparsity: a line for each method through its shares, a sign of its own for each n:m, rules across all. */
+function againstSparsity({ y, points, rules }: Measure): string {
+  const pruned = points.map((point) => ({ ...point, share: 100 * shareOf(point.asked) }));
   const shares = pruned.filter(({ asked }) => !asked.includes(":")).sort((a, b) => a.share - b.share);
   const patterns = pruned.filter(({ asked }) => asked.includes(":"));
   const methods = [...new Set(pruned.map(({ method }) => method))];
@@ -117,25 +130,60 @@ export function plotSparsity({ rows }: Comparison): string {
     shares.findLast((row) => row.method === method) ?? patterns.findLast((row) => row.method === method)!
   );
   // A method that has no share is named at its last pattern.
-  const beside = ({ method, asked }: typeof pruned[number], isNamed: boolean) =>
+  const beside = ({ method, asked }: Point, isNamed: boolean) =>
     [isNamed && method, asked.includes(":") && asked].filter(Boolean).join(" ");
   const all = [...shares, ...patterns].map((row) => ({
     text: beside(row, named.includes(row)),
     x: row.share,
-    y: row.perplexity,
+    y: row.y,
     method: row.method,
   })).filter(({ text }) => text);
+  const errors = pruned.filter(({ error }) => error !== undefined);
   return draw({
     x: { label: "weights removed (%)", nice: true, inset: 16, tickFormat: (share: number) => `${+share.toFixed(2)}` },
-    y: { label: "perplexity", type: "log", grid: true, inset: 8 },
+    y: { grid: true, inset: 8, ...y },
     color: colors(methods),
     marks: [
-      Plot.ruleY(dense, { y: "perplexity", strokeDasharray: "4 4" }),
-      Plot.line(shares, { x: "share", y: "perplexity", z: "method", stroke: "method" }),
-      Plot.dot(shares, { x: "share", y: "perplexity", fill: "method", r: 4 }),
-      Plot.dot(patterns, { x: "share", y: "perplexity", stroke: "method", symbol: "diamond", r: 5 }),
+      Plot.ruleY(rules, { y: "y", strokeDasharray: "4 4" }),
+      Plot.ruleX(errors, {
+        x: "share",
+        y1: ({ y, error }: Point) => y - error!,
+        y2: ({ y, error }: Point) => y + error!,
+        stroke: "method",
+        strokeOpacity: 0.5,
+      }),
+      Plot.line(shares, { x: "share", y: "y", z: "method", stroke: "method" }),
+      Plot.dot(shares, { x: "share", y: "y", fill: "method", r: 4 }),
+      Plot.dot(patterns, { x: "share", y: "y", stroke: "method", symbol: "diamond", r: 5 }),
     ],
-  }, [...all, ...dense.map(({ perplexity }) => ({ text: "dense", y: perplexity }))]);
+  }, [...all, ...rules]);
+}
+
+/** Perplexity against sparsity, the dense model's as a rule. */
+export function plotSparsity({ rows }: Comparison): string {
+  const points = rows.flatMap(({ method, asked, perplexity: y }) => y === undefined ? [] : [{ method, asked, y }]);
+  return againstSparsity({
+    y: { label: "perplexity", type: "log" },
+    points: points.filter(({ method }) => method !== "dense"),
+    rules: points.filter(({ method }) => method === "dense").map(({ y }) => ({ text: "dense", y })),
+  });
+}
+
+/** Accuracy in per cent against sparsity with its standard errors, chance and the dense model as rules. */
+export function plotAccuracy({ rows }: Comparison): string {
+  const benchmark = headline(rows[0])!;
+  const points = rows.map((row): Point => {
+    const { value, error } = headline(row)!.figures.acc!;
+    return { ...row, y: 100 * value, ...error !== undefined && { error: 100 * error } };
+  });
+  return againstSparsity({
+    y: { label: `${titleOf(benchmark)} accuracy (%)` },
+    points: points.filter(({ method }) => method !== "dense"),
+    rules: [
+      ...benchmark.chance === undefined ? [] : [{ text: "chance", y: 100 * benchmark.chance }],
+      ...points.filter(({ method }) => method === "dense").map(({ y }) => ({ text: "dense", y })),
+    ],
+  });
 }
 
 /** Perplexity by the number of calibration sequences: a line for each method, and its deviation over the seeds. */

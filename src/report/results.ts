@@ -1,4 +1,5 @@
 /** What a comparison found, as plain data: one row for each model that was pruned and evaluated. */
+import type { Result } from "../task/results.ts";
 
 /** One pruned model. */
 export interface Row {
@@ -8,7 +9,10 @@ export interface Row {
   readonly asked: string;
   /** The share of zeros among the weights of all linears. */
   readonly sparsity: number;
-  readonly perplexity: number;
+  /** Where one was asked for. */
+  readonly perplexity?: number;
+  /** What benchmarks came to, and groups of them: the same ones in every row. */
+  readonly results?: readonly Result[];
   /** Seconds of scoring, masking and solving. */
   readonly metricSeconds?: number;
   /** Seconds of the whole pruning: observing and propagating as well. */
@@ -31,8 +35,10 @@ export interface SamplePoint {
 /** A comparison, whole. */
 export interface Comparison {
   readonly model: string;
-  /** What perplexity was measured on: corpus, windows and their length, SHA-256. */
-  readonly evaluation: Protocol;
+  /** What perplexity was measured on, if it was: corpus, windows and their length, SHA-256. */
+  readonly evaluation?: Protocol;
+  /** The files that benchmarks were read from, if there were any. */
+  readonly data?: readonly { readonly name: string; readonly sha256: string }[];
   /** What inputs were measured on. */
   readonly calibration?: Protocol;
   readonly rows: readonly Row[];
@@ -42,6 +48,12 @@ export interface Comparison {
     readonly seeds: readonly number[];
     readonly points: readonly SamplePoint[];
   };
+}
+
+/** A heading and what stands under it, for any renderer. */
+export interface Table {
+  readonly heading: readonly string[];
+  readonly rows: readonly (readonly string[])[];
 }
 
 /** Some text, cut into sequences. */

@@ -1,16 +1,26 @@
 /** A comparison as Markdown and as CSV. */
 import { showBytes, showShare } from "../cli/units.ts";
-import type { Comparison, Protocol, Row } from "./results.ts";
+import {
+  benchmarkCaption,
+  FIGURE_HEADING,
+  figures,
+  headline,
+  meanTable,
+  show,
+  taskTables,
+  titleOf,
+} from "./benchmarks.ts";
+import type { Comparison, Protocol, Row, Table } from "./results.ts";
 
-const HEADING = ["method", "sparsity", "zeros", "perplexity", "metric (s)", "in all (s)", "peak memory"];
-
-function cells({ method, asked, sparsity, perplexity, metricSeconds, seconds, peakBytes }: Row): string[] {
+function cells(row: Row): string[] {
+  const { method, asked, sparsity, perplexity, metricSeconds, seconds, peakBytes } = row, benchmark = headline(row);
   const fixed = (number: number | undefined, digits: number) => number === undefined ? "" : number.toFixed(digits);
   return [
     method,
     asked,
     showShare(sparsity),
-    perplexity.toFixed(2),
+    ...perplexity === undefined ? [] : [fixed(perplexity, 2)],
+    ...benchmark ? [show("acc", benchmark.figures.acc)] : [],
     fixed(metricSeconds, 2),
     fixed(seconds, 1),
     peakBytes === undefined ? "" : showBytes(peakBytes),
@@ -22,30 +32,47 @@ function protocol({ description, sequences, seqlen, sha256 }: Protocol): string 
 }
 
 /** A table in Markdown; the first column is text, the others numbers. */
-function markdownTable(heading: readonly string[], rows: readonly (readonly string[])[]): string {
+function markdownTable({ heading, rows }: Table): string {
   const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
   return [line(heading), line(heading.map((_, i) => i ? "---:" : "---")), ...rows.map(line)].join("\n");
 }
 
 /** What stands under every table. */
-export function captions({ evaluation, calibration }: Comparison): string[] {
+export function captions(comparison: Comparison): string[] {
+  const { evaluation, calibration, data } = comparison;
   return [
-    `Perplexity: ${protocol(evaluation)}.`,
+    ...evaluation ? [`Perplexity: ${protocol(evaluation)}.`] : [],
+    ...data ? [benchmarkCaption(comparison)] : [],
     ...calibration ? [`Calibration: ${protocol(calibration)}.`] : [],
     "Metric: scoring, masking and solving, of all linears. In all: observing and propagating as well. Peak memory: the " +
     "most that was seen in use while the model was pruned.",
   ];
 }
 
-/** The rows of the table, for any renderer. */
-export function tableOf({ rows }: Comparison): { heading: readonly string[]; rows: readonly (readonly string[])[] } {
-  return { heading: HEADING, rows: rows.map(cells) };
+/** The table of all models. */
+export function tableOf({ rows }: Comparison): Table {
+  const [{ perplexity }] = rows, benchmark = headline(rows[0]);
+  const measured = [
+    ...perplexity === undefined ? [] : ["perplexity"],
+    ...benchmark ? [`${titleOf(benchmark)} acc (%)`] : [],
+  ];
+  return {
+    heading: ["method", "sparsity", "zeros", ...measured, "metric (s)", "in all (s)", "peak memory"],
+    rows: rows.map(cells),
+  };
+}
+
+/** The tables of benchmarks, if there were any, each under its title. */
+export function benchmarkTables(comparison: Comparison): { readonly title: string; readonly table: Table }[] {
+  const mean = meanTable(comparison);
+  return [
+    ...mean ? [{ title: "Accuracy by method and sparsity", table: mean }] : [],
+    ...taskTables(comparison).map(({ metric, table }) => ({ title: `Every benchmark: ${metric}`, table })),
+  ];
 }
 
 /** The rows of the table by number of calibration sequences. */
-export function sampleTableOf(
-  comparison: Comparison,
-): { heading: readonly string[]; rows: readonly (readonly string[])[] } {
+export function sampleTableOf(comparison: Comparison): Table {
   const { points = [], seeds = [] } = comparison.samples ?? {};
   return {
     heading: ["method", "samples", "mean perplexity", "deviation", ...seeds.map((seed) => `seed ${seed}`)],
@@ -59,18 +86,26 @@ export function sampleTableOf(
   };
 }
 
+/** The pictures of a comparison by their files' names. */
+export interface Plots {
+  /** Perplexity against sparsity. */
+  readonly sparsity?: string;
+  /** Accuracy against sparsity. */
+  readonly accuracy?: string;
+  /** Perplexity by the number of calibration sequences. */
+  readonly samples?: string;
+}
+
 /** The whole comparison in Markdown; the plots stand beside it under these names. */
-export function toMarkdown(
-  comparison: Comparison,
-  plots: { readonly sparsity: string; readonly samples?: string },
-): string {
-  const { heading, rows } = tableOf(comparison), parts = [`# ${comparison.model}`, markdownTable(heading, rows)];
-  parts.push(...captions(comparison), `![perplexity against sparsity](${plots.sparsity})`);
+export function toMarkdown(comparison: Comparison, plots: Plots): string {
+  const parts = [`# ${comparison.model}`, markdownTable(tableOf(comparison)), ...captions(comparison)];
+  if (plots.sparsity) parts.push(`![perplexity against sparsity](${plots.sparsity})`);
+  for (const { title, table } of benchmarkTables(comparison)) parts.push(`## ${title}`, markdownTable(table));
+  if (plots.accuracy) parts.push(`![accuracy against sparsity](${plots.accuracy})`);
   if (comparison.samples && plots.samples) {
-    const samples = sampleTableOf(comparison);
     parts.push(
       `## Calibration sequences (${comparison.samples.asked})`,
-      markdownTable(samples.heading, samples.rows),
+      markdownTable(sampleTableOf(comparison)),
       `![perplexity by calibration sequences](${plots.samples})`,
     );
   }
@@ -83,9 +118,18 @@ export function toCsv({ rows, evaluation }: Comparison): string {
   const context = ["windows", "seqlen", "corpus", "corpus_sha256"];
   const lines = rows.map(({ method, asked, sparsity, perplexity, metricSeconds, seconds, peakBytes }) => [
     ...[method, asked, sparsity, perplexity, metricSeconds, seconds, peakBytes],
-    ...[evaluation.sequences, evaluation.seqlen, evaluation.description, evaluation.sha256],
+    ...[evaluation?.sequences, evaluation?.seqlen, evaluation?.description, evaluation?.sha256],
   ]);
-  return [[...heading, ...context], ...lines].map((line) => line.map(field).join(",") + "\r\n").join("");
+  return csv([[...heading, ...context], ...lines]);
+}
+
+/** The figures of benchmarks as CSV, one a line. */
+export function benchmarksToCsv(comparison: Comparison): string {
+  return csv([FIGURE_HEADING, ...figures(comparison)]);
+}
+
+function csv(lines: readonly (readonly (string | number | undefined)[])[]): string {
+  return lines.map((line) => line.map(field).join(",") + "\r\n").join("");
 }
 
 function field(value: string | number | undefined): string {

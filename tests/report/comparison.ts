@@ -1,5 +1,6 @@
 /** A comparison that the tests of its renderings share, with names that must be quoted. */
-import { type Comparison, samplePoint } from "../../src/report/results.ts";
+import { type Comparison, type Row, samplePoint } from "../../src/report/results.ts";
+import type { Result } from "../../src/task/results.ts";
 
 /** Two methods at two shares and a pattern. */
 export const COMPARISON: Comparison = {
@@ -59,4 +60,51 @@ export const COMPARISON: Comparison = {
     seeds: [0, 1, 2],
     points: [samplePoint("wanda", 2, [28, 29, 33]), samplePoint("wanda", 8, [27, 27, 27])],
   },
+};
+
+/** Two tasks of which one has no `acc_norm`, their mean, and a group that counts by the document with its part. */
+const results = (acc: readonly [number, number, number]): readonly Result[] => {
+  const figure = (value: number, error: number) => ({ value, error });
+  const [boolq, piqa, anatomy] = acc;
+  return [
+    {
+      ...{ name: "boolq", version: 2, shots: 0, documents: 40, total: 3270, chance: 0.5 },
+      figures: { acc: figure(boolq, 0.08) },
+    },
+    {
+      ...{ name: "piqa", version: 1, shots: 0, documents: 9, total: 9, chance: 0.5 },
+      figures: { acc: figure(piqa, 0.06), acc_norm: figure(piqa / 2, 0.07) },
+    },
+    {
+      ...{ name: "mmlu_anatomy", version: 1, shots: 0, documents: 9, total: 9, chance: 0.25 },
+      figures: { acc: figure(anatomy, 0.01) },
+    },
+    {
+      ...{ name: "mean", version: 1, shots: 0, documents: 49, total: 3279, chance: 0.5 },
+      figures: { acc: figure((boolq + piqa) / 2, 0.05) },
+      group: { tasks: ["boolq", "piqa"], by: "task" },
+    },
+    {
+      ...{ name: "mmlu", version: 2, shots: 0, documents: 9, total: 9, chance: 0.25 },
+      figures: { acc: figure(anatomy, 0.01) },
+      group: { tasks: ["mmlu_anatomy"], by: "document" },
+    },
+  ];
+};
+
+const answered = (method: string, asked: string, acc: readonly [number, number, number]): Row => ({
+  ...{ method, asked, sparsity: asked ? 0.5 : 0 },
+  results: results(acc),
+});
+
+/** The same methods judged by benchmarks, and by nothing else. */
+export const BENCHMARKS: Comparison = {
+  model: "models/tiny",
+  data: [{ name: "boolq.parquet", sha256: "ef".repeat(32) }],
+  rows: [
+    answered("dense", "", [0.75, 0.65, 0.3]),
+    answered("magnitude", "0.5", [0.5, 0.6, 0.25]),
+    answered("wanda", "0.5", [0.6, 0.6, 0.25]),
+    answered("wanda", "2:4", [0.55, 0.5, 0.25]),
+  ],
 };

@@ -2,8 +2,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fc } from "../fuzz/seed.ts";
 import { parseHTML } from "linkedom";
-import { plotSamples, plotSparsity } from "../../src/report/plot.ts";
-import { COMPARISON } from "./comparison.ts";
+import { plotAccuracy, plotSamples, plotSparsity } from "../../src/report/plot.ts";
+import { BENCHMARKS, COMPARISON } from "./comparison.ts";
 
 interface Node {
   readonly textContent: string;
@@ -21,6 +21,17 @@ Deno.test("perplexity against sparsity: a line for each method, a point for each
   assertEquals(count(root, '[aria-label="dot"] circle') + count(root, '[aria-label="dot"] path'), 5);
   const said = texts(root).join("|");
   for (const word of ["magnitude", "wanda", "dense", "2:4", "perplexity", "weights removed (%)"]) {
+    assertStringIncludes(said, word);
+  }
+});
+
+Deno.test("accuracy against sparsity: a bar of the standard error at each point, dense and chance as rules", () => {
+  const root = read(plotAccuracy(BENCHMARKS));
+  assertEquals(count(root, '[aria-label="dot"] circle') + count(root, '[aria-label="dot"] path'), 3);
+  const bars = [...root.querySelectorAll('[aria-label="rule"]')].map((rule) => count(rule, "line"));
+  assertEquals(bars, [2, 3]);
+  const said = texts(root).join("|");
+  for (const word of ["chance", "dense", "magnitude", "wanda", "2:4", "mean accuracy (%)"]) {
     assertStringIncludes(said, word);
   }
 });

@@ -1,7 +1,8 @@
 /** `deno task compare` as a user runs it, on the model that comes with Pare. */
-import { assert, assertEquals, assertLess, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertLess, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { PareError } from "../../src/errors.ts";
 import { names, temporary } from "../checkpoint/folders.ts";
-import { AUSTEN, HELD_OUT, run, start } from "./commands.ts";
+import { AUSTEN, HELD_OUT, ROOT, run, start } from "./commands.ts";
 import { runJson } from "./in_process.ts";
 
 const FLAGS = ["--model", AUSTEN, "--calibration", "sample", "--seqlen", "64", "--backend", "wasm"]
@@ -46,6 +47,57 @@ Deno.test("a row is what prune and eval give for the same flags", async () => {
   const evaluated = ["--corpus", HELD_OUT, "--seqlen", "128", "--windows", "6", "--backend", "wasm"];
   const { perplexity } = await runJson("eval", "--model", `${folder.path}/m`, ...evaluated);
   assertEquals(rows[1].perplexity, perplexity);
+});
+
+const CHOICES = `${ROOT}tests/fixtures/data/austen-choices.jsonl`;
+/** What is calibrated, and with what: no perplexity. */
+const CALIBRATED = [...FLAGS.slice(0, FLAGS.indexOf("--corpus")), "--samples", "4"];
+
+Deno.test("benchmarks alone: a row answers as eval --tasks of the model that prune writes does, and no perplexity is measured", async () => {
+  using folder = temporary();
+  const out = `${folder.path}/compared`, asked = ["--tasks", CHOICES, "--shots", "1", "--limit", "12"];
+  const flags = [...CALIBRATED, ...asked, "--methods", "wanda,magnitude", "--sparsities", "2:4"];
+  const { rows, data, evaluation } = await runJson("compare", ...flags, "--out", out);
+  assertEquals([evaluation, data.length, data[0].name], [undefined, 1, "austen-choices.jsonl"]);
+  assertEquals(rows.map(({ method }: { method: string }) => method), ["dense", "wanda", "magnitude"]);
+
+  await runJson("prune", ...CALIBRATED, "--pattern", "2:4", "--out", `${folder.path}/m`);
+  const models = [AUSTEN, `${folder.path}/m`];
+  const samples = (await Deno.readTextFile(`${out}/tasks.jsonl`)).trimEnd().split("\n").map((line) => JSON.parse(line));
+  assertEquals(samples.length, 3 * 12);
+  for (const [i, model] of models.entries()) {
+    const log = `${folder.path}/${i}.jsonl`, alone = ["--log-samples", log, "--runs", "none"];
+    const found = await runJson("eval", "--model", model, "--backend", "wasm", ...asked, ...alone);
+    const expected = found.results["austen-choices"],
+      { perplexity, results: [{ figures, documents, total }] } = rows[i];
+    assertEquals([perplexity, documents, total], [undefined, 12, 160]);
+    assertEquals([figures.acc.value, figures.acc.error], [expected["acc,none"], expected["acc_stderr,none"]]);
+    assertEquals(figures.acc_norm.value, expected["acc_norm,none"]);
+    const lines = (await Deno.readTextFile(log)).trimEnd().split("\n").map((line) => JSON.parse(line));
+    assertEquals(
+      samples.slice(12 * i, 12 * i + 12).map(({ method: _, asked: __, ...sample }) => sample),
+      lines,
+    );
+  }
+  assertEquals(names(out), ["compare.csv", "compare.json", "compare.md", "tasks.csv", "tasks.jsonl", "tasks.svg"]);
+  assertStringIncludes(Deno.readTextFileSync(`${out}/compare.md`), "| questions |  | 12 of 160 |");
+});
+
+Deno.test("several tasks without a group of their own are compared by their mean, beside a perplexity", async () => {
+  using folder = temporary();
+  const own = `${folder.path}/own.json`, out = `${folder.path}/compared`;
+  const question = (context: string) => ({ context, choices: ["sure", "zebra"], label: 0 });
+  await Deno.writeTextFile(own, JSON.stringify([question("to be"), question("I am")]));
+  const asked = ["--tasks", `${own},${CHOICES}`, "--limit", "2", "--methods", "magnitude", "--sparsities", "0.5"];
+  const { rows: [dense, pruned] } = await runJson("compare", ...FLAGS, ...asked, "--windows", "1", "--out", out);
+  for (const { perplexity, results } of [dense, pruned]) {
+    assert(perplexity > 1);
+    const [a, b, mean] = results;
+    assertEquals([a.name, b.name, mean.name], ["own", "austen-choices", "mean"]);
+    assertEquals(mean.figures.acc.value, (a.figures.acc.value + b.figures.acc.value) / 2);
+    assertEquals(mean.chance, (1 / 2 + 1 / 4) / 2);
+  }
+  assert(names(out).includes("compare.svg"));
 });
 
 Deno.test("OWL and updates behind a method's name are prune's own flags", async () => {
@@ -108,12 +160,27 @@ Deno.test("what cannot be compared is refused before any work", async () => {
     "--methods wanda+owls": /^error: --update owls: expected sequential or iterative$/m,
     "--methods wanda+owl+owl":
       /^error: --methods wanda\+owl\+owl: expected \+owl once at most, and one update at most$/m,
+    "--shots 1": /^error: --shots is for --tasks, and there are none$/m,
+    [`--tasks ${CHOICES}x`]: /^error: --tasks .*austen-choices\.jsonlx: there is no such task/m,
     "--methods wanda,ria+owl": /^error: --methods ria\+owl: owl shares out a sparsity, and 4:8 is one for all$/m,
   };
   for (const [flags, says] of Object.entries(refusals)) {
     const { code, out: printed, err } = await run("compare", ...FLAGS, "--out", out, ...flags.split(" "));
     assertEquals([code, printed, names(folder.path)], [2, "", []], err);
     assertMatch(err, says);
+  }
+});
+
+Deno.test("without a corpus nothing is asked of a perplexity", async () => {
+  const refusals: Record<string, RegExp> = {
+    "--samples 1,2": /^--samples: several numbers are for a perplexity: name a --corpus$/,
+    "--seeds 0,1": /^--seeds: several numbers are for a perplexity: name a --corpus$/,
+    "--windows 2": /^--windows is for a perplexity: name a --corpus$/,
+  };
+  for (const [flags, says] of Object.entries(refusals)) {
+    const asked = ["--model", AUSTEN, "--tasks", CHOICES, "--out", "none", ...flags.split(" ")];
+    const { message } = await assertRejects(() => runJson("compare", ...asked), PareError);
+    assertMatch(message, says);
   }
 });
 

@@ -1,0 +1,57 @@
+/** What `compare` measures of each model: perplexity on windows, answers to benchmarks, or both. All of it is read once. */
+import type { Position } from "../src/cli/progress.ts";
+import { type Checkpoint, evaluate, openCheckpoint, type StreamOptions, type Windows } from "../src/mod.ts";
+import type { Result } from "../src/task/results.ts";
+import { type Answered, answerExam, type Encoded, encodeExam, encoding, type Exam } from "./exam.ts";
+
+/** Benchmarks with their questions as tokens. */
+export type Asked = Exam & Encoded;
+
+/** What is measured. */
+export interface Yardstick {
+  readonly windows?: Windows;
+  readonly exam?: Asked;
+}
+
+/** What was measured of a model. */
+export interface Measured {
+  readonly sparsity: number;
+  readonly perplexity?: number;
+  readonly results?: readonly Result[];
+  readonly documents?: readonly Answered[];
+}
+
+/**
+ * An exam as a model's tokens, which its pruned copies share. Several tasks without a group of their own are one: their mean
+ * is what methods are compared by.
+ */
+export async function prepareExam(
+  exam: Exam,
+  checkpoint: Checkpoint,
+  seqlen: number | undefined,
+  { signal, show }: { readonly signal: AbortSignal; readonly show: (position: Position) => void },
+): Promise<Asked> {
+  const encoded = await encodeExam(exam, checkpoint, seqlen, {
+    signal,
+    onEncoded: (done, total) => show(encoding(done, total)),
+  });
+  const tasks = exam.questions.map(({ task }) => task), alone = exam.groups.length || tasks.length === 1;
+  const groups = alone ? exam.groups : [{ name: "mean", tasks, by: "task" as const, version: 1 }];
+  return { ...exam, groups, ...encoded };
+}
+
+/** Measures the model at a path. @param pass How a pass over it is made, by what it is for. */
+export async function measure(
+  { windows, exam }: Yardstick,
+  path: string,
+  pass: (what: string) => Omit<StreamOptions, "checkpoint">,
+): Promise<Measured> {
+  await using checkpoint = await openCheckpoint(path);
+  const evaluated = windows && await evaluate(windows, { ...pass("perplexity"), checkpoint });
+  const answers = exam && await answerExam(exam, exam, { ...pass("tasks"), checkpoint });
+  return {
+    sparsity: (evaluated ?? answers)!.sparsity,
+    ...evaluated && { perplexity: evaluated.perplexity },
+    ...answers && { results: answers.results, documents: answers.documents },
+  };
+}
