@@ -117,6 +117,14 @@ async function repeat(
   };
   const common = { workers, spool, backend, runs: places.runs };
   const out = { out: places.out, force: false };
+  // Benchmarks that were asked along are not recorded.
+  const alone = {
+    tasks: undefined,
+    taskData: undefined,
+    shots: undefined,
+    limit: undefined,
+    logSamples: undefined,
+  };
   switch (plan.kind) {
     case "prune": {
       const own = { ...planFlags(await prepare(flagsOf(pruneCommand, args)), plan), ...common, ...out };
@@ -129,19 +137,15 @@ async function repeat(
       };
     }
     case "eval": {
-      // Benchmarks that were asked along are not recorded.
-      const alone = {
-        tasks: undefined,
-        taskData: undefined,
-        shots: undefined,
-        limit: undefined,
-        logSamples: undefined,
-      };
       const own = { ...await prepare(flagsOf(evalCommand, args)), ...common, ...alone, card: false };
       return { module: "./eval.ts", ...await enterEval(own, context) };
     }
     case "compare": {
-      const own = { ...await prepare(flagsOf(compareCommand, args)), ...common, ...out };
+      if (!plan.evaluation) {
+        throw new PareError(`${manifest.planId}: benchmarks alone are not recorded: there is nothing to compare with`);
+      }
+      const { logSamples: _, ...asked } = alone;
+      const own = { ...await prepare(flagsOf(compareCommand, args)), ...common, ...asked, ...out };
       return { module: "./compare.ts", ...await enterCompare(own, context) };
     }
   }
