@@ -34,11 +34,12 @@ import {
   toCsv,
   toMarkdown,
 } from "../src/report/text.ts";
+import { benchmarkOf, refuseChangedData, taskRecords } from "../src/run/benchmarks.ts";
 import { corpusOf, describeRun } from "../src/run/describe.ts";
 import { labelsOf } from "../src/run/labels.ts";
 import { fileName } from "../src/run/manifest.ts";
 import { Recorder } from "../src/run/recorder.ts";
-import { measure, type Measured, prepareExam, type Yardstick } from "./compare_measure.ts";
+import { type Asked, measure, type Measured, prepareExam, type Yardstick } from "./compare_measure.ts";
 import { enter, type Given, isCalibrated, type Job, understand } from "./compare_request.ts";
 import { filesOf, logged, readExam } from "./exam.ts";
 import { blockPosition, defaultSeqlen } from "./shared.ts";
@@ -48,6 +49,9 @@ const SAMPLES_FILE = "tasks.jsonl";
 
 /** What pruning a model took. */
 type Cost = Pick<Row, "metricSeconds" | "seconds" | "peakBytes">;
+
+/** What of benchmarks stands in a request. */
+const requestOf = ({ longest, groups }: Asked) => ({ longest, groups: groups.map(({ name }) => name) });
 
 /** The comparison itself, in its sandbox. */
 export async function main(values: Given, context: Context): Promise<Outcome> {
@@ -77,6 +81,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     windows: values.windows,
   });
   const questions = values.tasks === undefined ? undefined : await readExam(values);
+  if (questions && !values.force) refuseChangedData(values.registry, filesOf(questions));
   const exam = questions && await prepareExam(questions, checkpoint, values.evalSeqlen, {
     signal,
     show: (position) => terminal.progress(position),
@@ -160,10 +165,18 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     kind: "compare",
     checkpoint,
     backend,
-    files: [...values.files!, ...exam ? filesOf(exam).map(({ path }) => path) : []],
-    request: { methods, sparsities, samples: values.samples ?? null, seeds, ...solve && { ...solve } },
+    files: [...values.files!, ...exam ? filesOf(exam) : []],
+    request: {
+      methods,
+      sparsities,
+      samples: values.samples ?? null,
+      seeds,
+      ...solve && { ...solve },
+      ...exam && requestOf(exam),
+    },
     calibration: calibration && corpusOf(calibration),
     evaluation: windows && corpusOf(windows),
+    tasks: exam?.questions.map(benchmarkOf),
   }, context.args);
   const { evaluation, calibration: calibratedOn } = manifest.plan;
   using recorder = Recorder.begin(values.registry, manifest, { out: values.out, labels: labelsOf(values) });
@@ -183,7 +196,10 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     if (perplexity !== undefined) {
       recorder.perplexity({ label, perplexity, evaluation: evaluation!, sparsity, ...cost && { cost } });
     }
-    if (documents) {
+    if (documents && exam) {
+      for (const each of taskRecords(exam.questions, { documents, results: found.results!, sparsity }, label)) {
+        recorder.task(each.record, each.documents);
+      }
       const lines = documents.map((document) => `${JSON.stringify({ ...which, ...logged(document) })}\n`);
       await Deno.writeTextFile(`${place.partial}/${SAMPLES_FILE}`, lines.join(""), { append: true });
     }

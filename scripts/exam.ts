@@ -39,13 +39,13 @@ export interface TaskFlags {
 }
 
 /** A name in `--tasks` that is a file of the user's. */
-const isOwn = (name: string): boolean => /\.jsonl?$/i.test(name);
+export const isOwn = (name: string): boolean => /\.jsonl?$/i.test(name);
 
 /**
  * The names in `--tasks`.
  * @throws PareError for one that is none.
  */
-function taskNames({ tasks }: TaskFlags): string[] {
+export function taskNames({ tasks }: Pick<TaskFlags, "tasks">): string[] {
   const names = tasks!.split(",").map((name) => name.trim()).filter(Boolean);
   if (names.length === 0) throw new PareError("--tasks: no task is named");
   for (const name of names) {
@@ -190,14 +190,17 @@ export async function encodeExam(
   seqlen: number | undefined,
   { signal, onEncoded }: EncodeOptions = {},
 ): Promise<Encoded> {
-  const { maxLength } = readSpec(checkpoint);
+  const { maxLength } = readSpec(checkpoint), longest = Math.min(maxLength, seqlen ?? maxLength);
   const tokenizer = await loadTokenizer((file) => checkpoint.readText(file), checkpoint.path);
   const prefix = await readPrefix(checkpoint, tokenizer), pairs: Pair[] = [];
   const asked = questions.flatMap(({ task, questions }) => questions.map((one) => ({ ...one, name: task.name })));
   let shown = performance.now();
   for (const [i, { name, id, requests }] of asked.entries()) {
     try {
-      pairs.push(...encodeRequests(requests, tokenizer, prefix));
+      const own = encodeRequests(requests, tokenizer, prefix);
+      const long = own.find(({ continuation }) => continuation.length > longest);
+      if (long) throw new PareError(`a continuation of ${long.continuation.length} tokens: the model takes ${longest}`);
+      pairs.push(...own);
     } catch (error) {
       if (!(error instanceof PareError)) throw error;
       throw new PareError(`${name}: document ${id}: ${error.message}`, { cause: error });
@@ -209,7 +212,7 @@ export async function encodeExam(
     onEncoded?.(i + 1, asked.length);
     shown = performance.now();
   }
-  return { pairs, longest: Math.min(maxLength, seqlen ?? maxLength) };
+  return { pairs, longest };
 }
 
 /** What a model answered to one document. */

@@ -7,11 +7,11 @@ import type { Outcome } from "../src/cli/run.ts";
 import { table } from "../src/cli/table.ts";
 import { showShare } from "../src/cli/units.ts";
 import { locateCheckpoint, openCheckpoint, PareError } from "../src/mod.ts";
-import { compareHashes, differingBits, type Hashes, protocolOf } from "../src/run/compare.ts";
+import { compareHashes, differingBits, type Hashes } from "../src/run/compare.ts";
 import { maskBits } from "../src/checkpoint/mask.ts";
 import { digest } from "../src/run/digest.ts";
 import { describeChange } from "../src/run/manifest.ts";
-import type { InputFile, PerplexityRecord } from "../src/run/record.ts";
+import type { InputFile } from "../src/run/record.ts";
 import type { LinearSummary } from "../src/run/registry.ts";
 import { isFile } from "./shared.ts";
 import { checkWritten } from "./written.ts";
@@ -22,8 +22,6 @@ export interface Original {
   readonly model?: string;
   /** What the registry says of its linears. */
   readonly hashes?: readonly Hashes[];
-  /** What it says of its perplexities. */
-  readonly perplexities?: readonly PerplexityRecord[];
 }
 
 /** The mask and weight hashes of linears as they stand in a model, and their masks' bits. */
@@ -48,28 +46,8 @@ export interface About {
 }
 
 /** What is said of two results that differ and may. */
-const mayDiffer = ({ differences }: About): string => `not identical, and need not be: ${differences.join("; ")}`;
-
-/** Compares perplexities by their labels and protocols: where nothing was computed differently, every bit of them. */
-export function judgePerplexities(
-  about: About,
-  expected: readonly PerplexityRecord[],
-  found: readonly PerplexityRecord[],
-): Outcome {
-  const perplexities = expected.map(({ label, perplexity, evaluation }) => ({
-    label,
-    expected: perplexity,
-    found: found.find((each) => each.label === label && protocolOf(each.evaluation) === protocolOf(evaluation))
-      ?.perplexity,
-  }));
-  const first = perplexities.find(({ expected, found }) => expected !== found), identical = !first;
-  const rows = perplexities.map(({ label, expected, found }) => [label, `${expected}`, `${found ?? "-"}`]);
-  const shown = table(["perplexity", "run", "repetition"], rows), json = { ...about, identical, perplexities };
-  if (identical) return { text: `${shown}\n\nidentical: every perplexity`, json };
-  if (about.differences.length) return { text: `${shown}\n\n${mayDiffer(about)}`, json };
-  const problem = `not identical; first ${first.label}: ${first.found ?? "none"}, the run has ${first.expected}`;
-  return { text: shown, json, problems: [problem] };
-}
+export const mayDiffer = ({ differences }: About): string =>
+  `not identical, and need not be: ${differences.join("; ")}`;
 
 /** The repetition of a run that prunes. */
 export interface Repetition {

@@ -4,7 +4,7 @@ import type { pruneCommand } from "../src/cli/prune_command.ts";
 import { PareError } from "../src/mod.ts";
 import { parseManifest } from "../src/run/manifest.ts";
 import { canonicalJson, parsePlan } from "../src/run/plan.ts";
-import type { Corpus, Plan } from "../src/run/record.ts";
+import type { Benchmark, Corpus, Plan } from "../src/run/record.ts";
 
 type Flags = Values<typeof pruneCommand.flags>;
 
@@ -49,6 +49,9 @@ export function planFlags(given: Flags, { request, backend, calibration }: Plan)
   };
 }
 
+const describeBenchmark = ({ version, shots, documents, total, data }: Benchmark): string =>
+  `version ${version}, ${shots} examples, ${documents} of ${total} documents, SHA-256 ${data.join(" and ")}`;
+
 /**
  * Refuses to do something else than what was planned.
  * @param where What names the plan.
@@ -56,12 +59,16 @@ export function planFlags(given: Flags, { request, backend, calibration }: Plan)
  */
 export function refuseOtherPlan(expected: Plan, found: Plan, where: string): void {
   const protocol = (corpus: Corpus | undefined) => corpus && `${corpus.sequences} x ${corpus.seqlen} tokens`;
+  const benchmarks = (tasks: Plan["tasks"]) => new Map(tasks?.map((task) => [task.name, describeBenchmark(task)]));
+  const [wantedTasks, foundTasks] = [benchmarks(expected.tasks), benchmarks(found.tasks)];
+  const names = new Set([...wantedTasks.keys(), ...foundTasks.keys()]);
   const parts: readonly (readonly [string, unknown, unknown])[] = [
     ["the model's SHA-256", expected.model.sha256, found.model.sha256],
     ["the calibration's SHA-256", expected.calibration?.sha256, found.calibration?.sha256],
     ["the calibration", protocol(expected.calibration), protocol(found.calibration)],
     ["the evaluation's SHA-256", expected.evaluation?.sha256, found.evaluation?.sha256],
     ["the evaluation", protocol(expected.evaluation), protocol(found.evaluation)],
+    ...[...names].map((name) => [`the benchmark ${name}`, wantedTasks.get(name), foundTasks.get(name)] as const),
     ["Pare", expected.pare, found.pare],
     ["the request", canonicalJson(expected.request), canonicalJson(found.request)],
   ];

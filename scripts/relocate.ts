@@ -10,6 +10,7 @@ import { PareError } from "../src/mod.ts";
 import { type Change, checkSizes, describeChange } from "../src/run/manifest.ts";
 import { statFile } from "../src/run/digest.ts";
 import type { InputFile, Manifest } from "../src/run/record.ts";
+import { isOwn, taskNames } from "./exam.ts";
 import { exists } from "./shared.ts";
 
 /** The flags that name what is read. */
@@ -18,6 +19,8 @@ export interface Read {
   readonly calibration?: string;
   readonly corpus?: string;
   readonly tokens?: string;
+  readonly tasks?: string;
+  readonly taskData?: string;
 }
 
 /**
@@ -53,6 +56,11 @@ export async function relocate<R extends Read>(
     }
     if (corpus || !(await Deno.stat(found)).isDirectory) await refuseUnread(found, manifest.inputs);
     located[flag] = value.slice(0, value.length - path.length) + found;
+  }
+  // What of a benchmark's data was read stands in the manifest, and its hash in the plan.
+  if (own.taskData !== undefined && given.taskData === undefined) located.taskData = await find(own.taskData);
+  if (own.tasks !== undefined) {
+    located.tasks = (await Promise.all(taskNames(own).map((name) => isOwn(name) ? find(name) : name))).join(",");
   }
   return { ...own, ...located };
 }

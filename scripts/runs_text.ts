@@ -3,6 +3,7 @@ import { table } from "../src/cli/table.ts";
 import { showBytes, showSeconds, showShare } from "../src/cli/units.ts";
 import type { RunRecord } from "../src/run/record.ts";
 import type { LinearSummary } from "../src/run/registry.ts";
+import { tableOf } from "./tasks.ts";
 
 /** What anybody may have written, on one line that moves no cursor. */
 export const plain = (text: unknown): string => String(text).replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ");
@@ -15,9 +16,28 @@ function asked({ manifest: { plan: { request: { pattern, sparsity } } } }: RunRe
 /** A perplexity with as many digits as do not depend on the backend. */
 const digits = (perplexity: number) => perplexity.toPrecision(4);
 
+/** What the benchmarks came to: the figure of a group, or of the only task. */
+function accuracy({ manifest: { plan: { kind } }, tasks }: RunRecord): string {
+  if (kind === "compare" || !tasks.length) return "-";
+  const shown = tasks.find(({ group }) => group) ?? (tasks.length === 1 ? tasks[0] : undefined);
+  return shown?.figures.acc ? `${shown.figures.acc.value.toFixed(4)} ${shown.name}` : `${tasks.length} tasks`;
+}
+
 /** A line for each run. */
 export function runTable(runs: readonly RunRecord[]): string {
-  const heading = ["id", "name", "status", "command", "model", "method", "sparsity", "perplexity", "started", "tags"];
+  const heading = [
+    "id",
+    "name",
+    "status",
+    "command",
+    "model",
+    "method",
+    "sparsity",
+    "perplexity",
+    "acc",
+    "started",
+    "tags",
+  ];
   return table(
     heading,
     runs.map((run) => {
@@ -25,7 +45,7 @@ export function runTable(runs: readonly RunRecord[]): string {
       const measured = kind === "compare" ? undefined : run.perplexities.at(-1);
       return [
         ...[run.id, run.name ?? "", run.status, kind, model.name, request.method ?? "-"],
-        ...[asked(run), measured ? digits(measured.perplexity) : "-"],
+        ...[asked(run), measured ? digits(measured.perplexity) : "-", accuracy(run)],
         ...[run.startedAt.slice(0, 16).replace("T", " "), run.tags.join(" ")],
       ].map(plain);
     }),
@@ -71,9 +91,17 @@ export function runFacts(run: RunRecord, layers: readonly LinearSummary[]): stri
   const perplexities = run.perplexities.map(({ label, perplexity, evaluation: { description, sequences, seqlen } }) =>
     [label, digits(perplexity), `${seqlen}`, `${sequences}`, description].map(plain)
   );
+  const tasks = [...Map.groupBy(run.tasks, ({ label }) => label)].map(([label, records]) => {
+    const shown = tableOf(records.map((record) => ({ ...record, name: plain(record.name) })));
+    return plan.kind === "compare"
+      ? `${plain(label)}:
+${shown}`
+      : shown;
+  });
   return [
     known.map(([what, value]) => `${what.padEnd(14)}${plain(value)}`).join("\n"),
     ...run.note === undefined ? [] : [run.note],
     ...perplexities.length ? [table(["of", "perplexity", "seqlen", "windows", "corpus"], perplexities)] : [],
+    ...tasks,
   ].join("\n\n");
 }

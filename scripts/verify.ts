@@ -12,11 +12,12 @@ import { PareError } from "../src/mod.ts";
 import { describeChange, MANIFEST_FILE, parseManifest } from "../src/run/manifest.ts";
 import { numericDifferences } from "../src/run/numerics.ts";
 import { defaultRegistry } from "../src/run/place.ts";
-import type { Manifest } from "../src/run/record.ts";
+import type { Manifest, RunRecord } from "../src/run/record.ts";
 import { Registry } from "../src/run/registry.ts";
 import { enter as enterCompare } from "./compare_request.ts";
-import { enter as enterEval } from "./eval.ts";
-import { type Case, judgePerplexities, type Original } from "./judge.ts";
+import { enter as enterEval } from "./eval_request.ts";
+import type { Case, Original } from "./judge.ts";
+import { judgeMeasured, type Measured } from "./judge_measured.ts";
 import { planFlags, refuseOtherPlan } from "./planned.ts";
 import { enter as enterPrune } from "./prune_request.ts";
 import { inputsHere, type Read, refuseChanges, relocate } from "./relocate.ts";
@@ -27,7 +28,7 @@ import { checkInSandbox } from "./written.ts";
 type Given = Values<typeof verifyCommand.flags>;
 
 /** A run, with what is known of its results, and the folder of the manifest that it was found by. */
-type Found = Original & { readonly manifest: Manifest; readonly folder?: string };
+type Found = Original & { readonly manifest: Manifest; readonly measured?: Measured; readonly folder?: string };
 
 /** Finds a run by its id, a manifest's path or a pruned model's. */
 async function find(reference: string, runs: string | undefined): Promise<Found> {
@@ -49,10 +50,15 @@ async function find(reference: string, runs: string | undefined): Promise<Found>
   if (found.status !== "finished") {
     throw new PareError(`run ${reference} is ${found.status}: there is nothing to compare`);
   }
-  const { manifest, out, perplexities } = found;
+  const { manifest, out } = found;
   return manifest.plan.kind === "prune"
     ? { manifest, model: out, hashes: registry.layers(found.id) }
-    : { manifest, perplexities };
+    : { manifest, measured: measuredOf(registry, found) };
+}
+
+/** All that was measured in a run. */
+function measuredOf(registry: Registry, { id, perplexities, tasks }: RunRecord): Measured {
+  return { perplexities, tasks: tasks.map((record) => ({ record, documents: registry.documents(id, record) ?? [] })) };
 }
 
 /** A manifest that travels, with what only the registry of where it was made knows: where things stood, what was written. */
@@ -102,8 +108,8 @@ async function repeat(
   context: Context,
 ): Promise<Again> {
   const { args, plan } = manifest,
-    { model, calibration, corpus, tokens, backend = plan.backend, workers, spool } = given;
-  const reads = instead({ model, calibration, corpus, tokens });
+    { model, calibration, corpus, tokens, taskData, backend = plan.backend, workers, spool } = given;
+  const reads = instead({ model, calibration, corpus, tokens, taskData });
   /** A run's own flags, with paths that hold here. */
   const prepare = async <R extends Read>(flags: R): Promise<R> => {
     const own = await relocate({ ...flags, ...reads }, reads, manifest, folder);
@@ -117,14 +123,8 @@ async function repeat(
   };
   const common = { workers, spool, backend, runs: places.runs };
   const out = { out: places.out, force: false };
-  // Benchmarks that were asked along are not recorded.
-  const alone = {
-    tasks: undefined,
-    taskData: undefined,
-    shots: undefined,
-    limit: undefined,
-    logSamples: undefined,
-  };
+  // An older Pare did not record the benchmarks that were asked along.
+  const alone = !plan.tasks && { tasks: undefined, taskData: undefined, shots: undefined, limit: undefined };
   switch (plan.kind) {
     case "prune": {
       const own = { ...planFlags(await prepare(flagsOf(pruneCommand, args)), plan), ...common, ...out };
@@ -137,15 +137,12 @@ async function repeat(
       };
     }
     case "eval": {
-      const own = { ...await prepare(flagsOf(evalCommand, args)), ...common, ...alone, card: false };
+      const flags = { ...flagsOf(evalCommand, args), ...alone };
+      const own = { ...await prepare(flags), ...common, card: false, logSamples: undefined };
       return { module: "./eval.ts", ...await enterEval(own, context) };
     }
     case "compare": {
-      if (!plan.evaluation) {
-        throw new PareError(`${manifest.planId}: benchmarks alone are not recorded: there is nothing to compare with`);
-      }
-      const { logSamples: _, ...asked } = alone;
-      const own = { ...await prepare(flagsOf(compareCommand, args)), ...common, ...asked, ...out };
+      const own = { ...await prepare({ ...flagsOf(compareCommand, args), ...alone }), ...common, ...out };
       return { module: "./compare.ts", ...await enterCompare(own, context) };
     }
   }
@@ -183,7 +180,7 @@ async function verifyFast({ manifest, hashes, ...found }: Found, context: Contex
 
 /** Finds the run, repeats it in a sandbox and compares. */
 export async function main(given: Given, context: Context): Promise<Outcome> {
-  const found = await find(given.run, given.runs), { manifest, folder: _, ...original } = found;
+  const found = await find(given.run, given.runs), { manifest, measured, folder: _, ...original } = found;
   if (given.fast) return await verifyFast(found, context);
   const folder = await Deno.makeTempDir({ prefix: "pare-verify-" });
   try {
@@ -201,7 +198,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
       differences: numericDifferences(manifest, newest.manifest),
     };
     if (manifest.plan.kind !== "prune") {
-      return judgePerplexities(about, original.perplexities ?? [], newest.perplexities);
+      return judgeMeasured(about, measured!, measuredOf(repeated, newest));
     }
     const reach = new Reach(), model = original.model && await isFile(join(original.model, "config.json"));
     for (const each of [places.out, ...model ? [original.model!] : []]) await reach.model(each, {});

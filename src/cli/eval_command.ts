@@ -32,7 +32,8 @@ export const evalCommand = {
     }),
     force: toggle({
       short: "f",
-      help: "Evaluate again what has been evaluated before: the same model on the same text.",
+      help: "Evaluate again what has been evaluated before: the same model on the same text and benchmarks; and ask " +
+        "benchmarks whose data have changed since.",
     }),
     backend,
     workers,

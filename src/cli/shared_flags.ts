@@ -57,7 +57,7 @@ export const benchmarks = {
     help: "Benchmarks, asked as lm-evaluation-harness asks them: boolq, rte, hellaswag, winogrande, arc_easy, " +
       "arc_challenge, openbookqa (these seven: wanda), piqa, lambada_openai, mmlu, mmlu_stem, mmlu_SUBJECT and so on; " +
       "or a file of your own, .json or .jsonl: context, choices and label, or context and continuation. " +
-      "The perplexity is then measured only if a corpus is named. They are not recorded as a run.",
+      "The perplexity is then measured only if a corpus is named.",
   }),
   taskData: text({
     metavar: "DIR",

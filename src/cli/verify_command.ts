@@ -5,7 +5,7 @@ import { backend, explainPermissions, runs, spool, workers } from "./shared_flag
 /** What `deno task verify` understands. */
 export const verifyCommand = {
   name: "verify",
-  summary: "do a recorded run again, in a sandbox of its own, and compare every mask, weight and perplexity.",
+  summary: "do a recorded run again, in a sandbox of its own, and compare every mask, weight, perplexity and answer.",
   operand: "run",
   flags: {
     run: required(text({
@@ -20,6 +20,7 @@ export const verifyCommand = {
     calibration: text({ metavar: "FILE", help: "The same for the calibration text.", otherwise: "the run's own" }),
     corpus: text({ metavar: "FILE", help: "The same for the evaluation's text.", otherwise: "the run's own" }),
     tokens: text({ metavar: "FILE", help: "The same for the evaluation's tokens.", otherwise: "the run's own" }),
+    taskData: text({ metavar: "DIR", help: "The same for the benchmarks' data.", otherwise: "the run's own" }),
     fast: toggle({
       help: "Run nothing: only see whether a pruned model's files are those that the run wrote, by their hashes.",
     }),

@@ -3,14 +3,22 @@
  * the text, how the model came to be, what that cost, and how to repeat it. The base's licence holds for what was made of it,
  * so the card takes it over from the base's own card; where that says nothing, neither does this one.
  */
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { CORE_SCHEMA, dump, load, YAMLException } from "js-yaml";
 import { z } from "npm:zod@4.6.7";
+import { disk, replaceFile } from "../checkpoint/disk.ts";
+import { insteadOf, PareError, UNSEEN } from "../errors.ts";
 import { commandLine } from "./command.ts";
 import { MANIFEST_FILE } from "./manifest.ts";
 import type { LinearRecord, Manifest, PerplexityRecord } from "./record.ts";
+import type { Evaluated } from "./recorder.ts";
 
 /** The card's name beside a model, the Hub's. */
 export const CARD_FILE = "README.md";
+
+/** The next version of a model's card, until it is whole. */
+export const NEW_CARD = `.${CARD_FILE}.partial`;
 
 /** What a card tells of. */
 export interface Subject {
@@ -23,6 +31,9 @@ export interface Subject {
   /** Every linear that was pruned. */
   readonly linears: readonly Pick<LinearRecord, "rows" | "cols" | "zeros">[];
 }
+
+/** What was measured of a model. */
+export type Measured = Pick<Evaluated, "perplexity" | "tasks">;
 
 /** Names in a front matter: one or several. */
 const Names = z.union([z.string(), z.array(z.string())]).optional().catch(undefined);
@@ -158,4 +169,24 @@ function fenced(text: string): string {
   const longest = Math.max(2, ...(text.match(/`+/g) ?? []).map(({ length }) => length));
   const fence = "`".repeat(longest + 1);
   return `${fence}sh\n${text}\n${fence}`;
+}
+
+/**
+ * Writes what was measured into a model's card, beside what is known of the dense model.
+ * @throws PareError if that is not possible; the card is then as it was.
+ */
+export async function addToCard(model: string, found: Measured, dense: Measured): Promise<void> {
+  const path = join(model, CARD_FILE), next = join(model, NEW_CARD);
+  try {
+    const perplexities = [dense, found].flatMap(({ perplexity }) => perplexity ?? []);
+    const card = await readFile(path, "utf8");
+    replaceFile(next, perplexities.length ? withPerplexities(card, perplexities) : card);
+    await disk.sync(next);
+    disk.rename(next, path);
+    await disk.sync(model);
+  } catch (error) {
+    await rm(next).catch(insteadOf(UNSEEN, undefined)); // else it is told why
+    if (Object(error).code === undefined && !(error instanceof PareError)) throw error;
+    throw new PareError(`--card: ${path}: ${(error as Error).message}`, { cause: error });
+  }
 }

@@ -10,11 +10,11 @@ import { makeNumerics } from "./numerics.ts";
 import type { Corpus, InputFile, Manifest, Plan } from "./record.ts";
 
 /** What is known of a run before it begins. */
-export interface Subject extends Pick<Plan, "kind" | "request" | "calibration" | "evaluation"> {
+export interface Subject extends Pick<Plan, "kind" | "request" | "calibration" | "evaluation" | "tasks"> {
   readonly checkpoint: Pick<Checkpoint, "path" | "sources">;
   readonly backend: Pick<Backend, "name" | "description" | "arithmetic">;
-  /** Files that were read beside the model's. */
-  readonly files: readonly string[];
+  /** Files that were read beside the model's, those whose content is known by then with it. */
+  readonly files: readonly (string | InputFile)[];
 }
 
 /** Calibration sequences or evaluation windows as a run's record has them. */
@@ -34,11 +34,14 @@ export function corpusOf(
  * @param args The command line.
  */
 export async function describeRun(subject: Subject, args: readonly string[]): Promise<Manifest> {
-  const { kind, request, calibration, evaluation, checkpoint, backend, files } = subject;
-  const hash = async (paths: readonly string[]): Promise<InputFile[]> => {
-    const hashed: InputFile[] = [];
-    for (const path of new Set(paths)) hashed.push(await digestFile(resolve(path)));
-    return hashed;
+  const { kind, request, calibration, evaluation, tasks, checkpoint, backend, files } = subject;
+  const hash = async (files: readonly (string | InputFile)[]): Promise<InputFile[]> => {
+    const hashed = new Map<string, InputFile>();
+    for (const file of files) {
+      const path = resolve(typeof file === "string" ? file : file.path);
+      if (!hashed.has(path)) hashed.set(path, typeof file === "string" ? await digestFile(path) : { ...file, path });
+    }
+    return [...hashed.values()];
   };
   const sources: string[] = [];
   for (const source of checkpoint.sources) {
@@ -56,6 +59,7 @@ export async function describeRun(subject: Subject, args: readonly string[]): Pr
     request,
     ...calibration && { calibration: named(calibration) },
     ...evaluation && { evaluation: named(evaluation) },
+    ...tasks && { tasks },
   };
   return makeManifest({
     plan,

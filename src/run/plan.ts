@@ -22,6 +22,16 @@ const CorpusSchema = z.strictObject({
   sha256: Sha256Schema,
 });
 
+const BenchmarkSchema = z.strictObject({
+  name: z.string(),
+  version: z.number(),
+  shots: z.int().nonnegative(),
+  documents: z.int().positive(),
+  total: z.int().positive(),
+  data: z.array(Sha256Schema),
+  set: z.strictObject({ id: z.string(), config: z.string(), split: z.string() }).optional(),
+});
+
 /** What a plan looks like. Nothing else may stand in it: a field that nobody reads would still change the id. */
 export const PlanSchema: z.ZodType<Plan> = z.strictObject({
   kind: z.enum(["prune", "eval", "compare"]),
@@ -32,6 +42,7 @@ export const PlanSchema: z.ZodType<Plan> = z.strictObject({
   request: z.record(z.string(), z.json()),
   calibration: CorpusSchema.optional(),
   evaluation: CorpusSchema.optional(),
+  tasks: z.array(BenchmarkSchema).optional(),
 });
 
 /** A plan in its one spelling. */

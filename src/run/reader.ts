@@ -8,7 +8,19 @@
 import { PareError } from "../errors.ts";
 import type { RunLabels } from "./labels.ts";
 import { protocolOf } from "./compare.ts";
-import type { Corpus, LinearRecord, PerplexityRecord, RunProgress, RunRecord, RunStatus } from "./record.ts";
+import { unpackDocuments } from "./documents.ts";
+import type {
+  Corpus,
+  DocumentRecord,
+  InputFile,
+  LinearRecord,
+  PerplexityRecord,
+  RunProgress,
+  RunRecord,
+  RunStatus,
+  TaskRecord,
+} from "./record.ts";
+import { benchmarkColumn } from "./schema.ts";
 import { parseStored, type Statements } from "./statements.ts";
 
 /** Milliseconds between two signs of life. */
@@ -34,6 +46,7 @@ export type RunEvent =
     | { readonly kind: "progress"; readonly data: RunProgress }
     | { readonly kind: "linear"; readonly data: LinearSummary }
     | { readonly kind: "perplexity"; readonly data: PerplexityRecord }
+    | { readonly kind: "task"; readonly data: TaskRecord }
     | { readonly kind: "labels"; readonly data: RunLabels }
   );
 
@@ -73,6 +86,7 @@ interface RunRow {
   readonly note: string | null;
   readonly tags: string;
   readonly perplexities: string;
+  readonly tasks: string;
   readonly progress: string | null;
 }
 
@@ -86,6 +100,7 @@ const RUNS = `
       (SELECT json_group_array(tag) FROM (SELECT tag FROM tags WHERE run = runs.seq ORDER BY tag)) AS tags,
       CASE ${STATUS} WHEN 'running' THEN NULL ELSE coalesce(finished_at, alive_at) END AS finished,
       (SELECT json_group_array(json(record)) FROM (SELECT record FROM perplexities WHERE run = runs.seq ORDER BY seq)) AS perplexities,
+      (SELECT json_group_array(json(record)) FROM (SELECT record FROM tasks WHERE run = runs.seq ORDER BY seq)) AS tasks,
       (SELECT data FROM events WHERE run = runs.seq AND kind = 'progress') AS progress
     FROM runs
   )`;
@@ -187,6 +202,43 @@ export class RunReader {
     );
   }
 
+  /** What every document gave of a benchmark that a run was asked; undefined if the run has no such record, or of a group. */
+  documents(id: string, record: TaskRecord): DocumentRecord[] | undefined {
+    return this.file.get(
+      ({ documents }: { documents: Uint8Array }) => unpackDocuments(documents),
+      `SELECT documents FROM tasks WHERE run = (SELECT seq FROM runs WHERE id = :id) AND label = :label
+        AND name = :name AND benchmark = ${benchmarkColumn(":record")} AND documents IS NOT NULL`,
+      { id, label: record.label, name: record.name, record: JSON.stringify(record) },
+    );
+  }
+
+  /**
+   * What the newest evaluation or comparison that came to its end has read at a place, and its id; undefined if none has read there.
+   * @param places A path; `*` stands for anything in it, `[*]` for itself (SQLite's GLOB).
+   */
+  lastRead(places: string): (Pick<InputFile, "sha256"> & { readonly run: string }) | undefined {
+    return this.file.get(
+      (row: { run: string; sha256: string }) => row,
+      `SELECT runs.id AS run, input.value ->> '$.sha256' AS sha256 FROM runs, json_each(manifest, '$.inputs') AS input
+        WHERE status = 'finished' AND manifest ->> '$.plan.kind' <> 'prune' AND input.value ->> '$.path' GLOB ?
+        ORDER BY runs.seq DESC LIMIT 1`,
+      places,
+    );
+  }
+
+  /** What a model came to in the same benchmark, the newest; undefined if no evaluation with it has come to its end. */
+  asked(modelSha256: string, record: TaskRecord): TaskRecord | undefined {
+    return this.file.get(
+      ({ record }: { record: string }): TaskRecord => parseStored(record),
+      `SELECT record FROM tasks JOIN runs ON runs.seq = tasks.run
+        WHERE status = 'finished' AND manifest ->> '$.plan.kind' = 'eval'
+          AND manifest ->> '$.plan.model.sha256' = :model
+          AND tasks.name = :name AND benchmark = ${benchmarkColumn(":record")}
+        ORDER BY tasks.seq DESC LIMIT 1`,
+      { model: modelSha256, name: record.name, record: JSON.stringify(record) },
+    );
+  }
+
   /** The newest run that began this plan for this output and did not come to its end; undefined if there is none. */
   unfinishedRun(planId: string, out: string): RunRecord | undefined {
     return this.file.get(
@@ -260,6 +312,7 @@ function readRow(row: RunRow): { readonly seq: number; readonly run: RunRecord }
     manifest: parseStored(row.manifest),
     ...row.out !== null && { out: row.out },
     perplexities: parseStored(row.perplexities),
+    tasks: parseStored(row.tasks),
     phases: parseStored(row.phases),
     ...row.peak !== null && { peakBytes: row.peak },
     ...row.error !== null && { error: row.error },

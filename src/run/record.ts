@@ -3,7 +3,11 @@
  * results. The registry keeps it, `verify` repeats it, the server shows it; none of them computes.
  */
 
+import type { HubSet } from "../task/task.ts";
+import type { Answer, Result, Scores } from "../task/results.ts";
 import type { RunLabels } from "./labels.ts";
+
+export type { Figure } from "../task/results.ts";
 
 /** Anything that JSON can say. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -21,6 +25,19 @@ export interface Corpus {
   readonly seqlen: number;
   /** 64 hexadecimal digits. */
   readonly sha256: string;
+}
+
+/**
+ * A benchmark as it is asked. The first documents of a set are the same however many are asked, so two results of one task,
+ * version, number of examples and data compare document by document.
+ */
+export interface Benchmark extends Pick<Result, "name" | "version" | "documents" | "total"> {
+  /** Examples before each document. */
+  readonly shots: number;
+  /** SHA-256 of the files that were read: that of the documents, and of the examples if they are of another one. */
+  readonly data: readonly string[];
+  /** Where the documents are on the Hub. */
+  readonly set?: HubSet;
 }
 
 /** What the bytes of a run depend on besides what was asked: two runs of one request with the same numerics give the same. */
@@ -52,6 +69,8 @@ export interface Plan {
   readonly calibration?: Corpus;
   /** What perplexity is measured on. */
   readonly evaluation?: Corpus;
+  /** What benchmarks are asked. */
+  readonly tasks?: readonly Benchmark[];
 }
 
 /** A file that went in, or that came out. */
@@ -161,6 +180,22 @@ export interface PerplexityRecord {
   readonly cost?: PruningCost;
 }
 
+/** What a benchmark came to, or a group of them, whose data is one SHA-256 over those of its tasks. */
+export interface TaskRecord extends Result, Pick<Benchmark, "data" | "set"> {
+  /** Whose, as of a perplexity. */
+  readonly label: string;
+  /** The share of zeros among the weights of all linears. */
+  readonly sparsity: number;
+}
+
+/** What one document of a benchmark gave; which one it is, its place says: the first is document 0 of the set. */
+export interface DocumentRecord {
+  /** One for each request. */
+  readonly answers: readonly Answer[];
+  /** Metric by metric. */
+  readonly scores: Scores;
+}
+
 /** What pruning a model took. */
 export interface PruningCost {
   /** Seconds of scoring, masking and solving. */
@@ -208,6 +243,8 @@ export interface RunRecord extends RunLabels {
   readonly out?: string;
   /** In the order in which they were measured. */
   readonly perplexities: readonly PerplexityRecord[];
+  /** In the order in which they were asked, groups last; their documents are asked for one by one. */
+  readonly tasks: readonly TaskRecord[];
   /** Seconds of each phase by name. */
   readonly phases: { readonly [phase: string]: number };
   /** Of the process, at its largest. */

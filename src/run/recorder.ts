@@ -5,12 +5,38 @@
 import { resolve } from "node:path";
 import { PareError } from "../errors.ts";
 import { isUnchanged, type LabelChange } from "./labels.ts";
-import type { Corpus, LinearRecord, Manifest, PerplexityRecord, RunProgress, RunRecord } from "./record.ts";
+import type {
+  DocumentRecord,
+  LinearRecord,
+  Manifest,
+  PerplexityRecord,
+  RunProgress,
+  RunRecord,
+  TaskRecord,
+} from "./record.ts";
 import { Registry } from "./registry.ts";
 import { Throughput } from "./throughput.ts";
 
 /** What `--runs` says for no registry. */
 export const NO_RUNS = "none";
+
+/** What an evaluation came to. */
+export interface Evaluated {
+  /** The run's id. */
+  readonly run: string;
+  /** Where one was asked for. */
+  readonly perplexity?: PerplexityRecord;
+  /** Benchmarks and groups of them, as they are recorded. */
+  readonly tasks: readonly TaskRecord[];
+  /** What their documents gave, one benchmark after the other. */
+  readonly documents: readonly DocumentRecord[];
+  /** Seconds by phase. */
+  readonly phases: Readonly<Record<string, number>>;
+  /** Of the process, at its largest. */
+  readonly peakBytes?: number;
+  /** When it ended, if that was before. */
+  readonly finishedAt?: string;
+}
 
 /** A run on its way. */
 export class Recorder implements Disposable {
@@ -54,11 +80,31 @@ export class Recorder implements Disposable {
     return registry.finishedRun(manifest.planId);
   }
 
-  /** What a model's evaluation by some protocol gave, if it is known. */
-  static measured(path: string | undefined, modelSha256: string, evaluation: Corpus): PerplexityRecord | undefined {
+  /** What the finished evaluation of the same plan came to, if there is one that has all of it. */
+  static evaluated(path: string | undefined, { planId, plan }: Manifest): Evaluated | undefined {
     if (path === undefined) return undefined;
     using registry = Registry.open(path, { mode: "write" });
-    return registry.measured(modelSha256, evaluation);
+    const run = registry.finishedRun(planId);
+    // One of an older Pare has not counted the zeros.
+    const perplexity = run?.perplexities.find(({ sparsity }) => sparsity !== undefined);
+    if (!run || plan.evaluation && !perplexity) return undefined;
+    const { id, tasks, phases, peakBytes, finishedAt } = run;
+    const documents = tasks.flatMap((record) => registry.documents(id, record) ?? []);
+    return { run: id, perplexity, tasks, documents, phases, peakBytes, finishedAt };
+  }
+
+  /** What another model's evaluations gave by the same protocols, so far as they are known. */
+  static measured(
+    path: string | undefined,
+    modelSha256: string,
+    { perplexity, tasks }: Pick<Evaluated, "perplexity" | "tasks">,
+  ): Pick<Evaluated, "perplexity" | "tasks"> {
+    if (path === undefined) return { tasks: [] };
+    using registry = Registry.open(path, { mode: "write" });
+    return {
+      perplexity: perplexity && registry.measured(modelSha256, perplexity.evaluation),
+      tasks: tasks.flatMap((record) => registry.asked(modelSha256, record) ?? []),
+    };
   }
 
   /** How far it has come; how fast, and with how much memory, is added. */
@@ -82,10 +128,15 @@ export class Recorder implements Disposable {
     this.registry?.perplexity(this.id, record);
   }
 
-  /** The same for the newest finished run of another plan, if there is one. */
-  perplexityOf(planId: string, record: PerplexityRecord): void {
+  /** A benchmark was asked, or a group of them is complete, which has no documents. */
+  task(record: TaskRecord, documents?: readonly DocumentRecord[]): void {
+    this.registry?.task(this.id, record, documents);
+  }
+
+  /** The newest finished run of another plan, to report to, if there is one. */
+  of(planId: string): Pick<Recorder, "perplexity" | "task"> | undefined {
     const run = this.registry?.finishedRun(planId);
-    if (run) this.registry!.perplexity(run.id, record);
+    return run && new Recorder(this.registry, run.id);
   }
 
   /** The run has come to its end; its manifest names what it wrote, if it did. */

@@ -6,7 +6,17 @@ import { PareError } from "../errors.ts";
 import type { Mode } from "./database.ts";
 import { checkLabels, isUnchanged, type LabelChange, type RunLabels } from "./labels.ts";
 import { HEARTBEAT, type RunEvent, RunReader } from "./reader.ts";
-import type { LinearRecord, Manifest, PerplexityRecord, RunProgress, RunRecord, RunStatus } from "./record.ts";
+import { packDocuments } from "./documents.ts";
+import type {
+  DocumentRecord,
+  LinearRecord,
+  Manifest,
+  PerplexityRecord,
+  RunProgress,
+  RunRecord,
+  RunStatus,
+  TaskRecord,
+} from "./record.ts";
 import { Statements } from "./statements.ts";
 
 export type { LinearSummary, RunEvent, RunFilter } from "./reader.ts";
@@ -122,6 +132,18 @@ export class Registry extends RunReader implements Disposable {
         ...[run, record.label, JSON.stringify(record)],
       );
       this.#tell(run, "perplexity", record);
+    });
+  }
+
+  /** What a benchmark came to is known, of a group without documents. One of the same label asked the same is replaced. */
+  task(id: string, record: TaskRecord, documents?: readonly DocumentRecord[]): void {
+    this.file.transact(() => {
+      const run = this.#seq(id);
+      this.file.run(
+        "INSERT OR REPLACE INTO tasks (run, label, record, documents) VALUES (?, ?, ?, ?)",
+        ...[run, record.label, JSON.stringify(record), documents ? packDocuments(documents) : null],
+      );
+      this.#tell(run, "task", record);
     });
   }
 

@@ -9,6 +9,13 @@
 /** Marks a SQLite file as a registry of Pare: "PARE" in ASCII. */
 export const APPLICATION_ID = 0x50415245;
 
+/**
+ * What two results of a benchmark differ in where both may stand in one run, as an expression of SQL.
+ * @param record An expression for its JSON.
+ */
+export const benchmarkColumn = (record: string): string =>
+  `json_array(${["version", "shots", "documents", "data"].map((field) => `${record} -> '$.${field}'`).join(", ")})`;
+
 /** The SQL of every step, in order. */
 export const MIGRATIONS: readonly string[] = [
   /* sql */ `
@@ -96,5 +103,31 @@ export const MIGRATIONS: readonly string[] = [
     INSERT INTO measured (run, seq, label, record) SELECT run, seq, label, record FROM perplexities;
     DROP TABLE perplexities;
     ALTER TABLE measured RENAME TO perplexities;
+  `,
+
+  // What benchmarks came to. SQLite changes no CHECK, hence again a new table of events.
+  /* sql */ `
+    CREATE TABLE tasks (
+      run       INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
+      seq       INTEGER PRIMARY KEY AUTOINCREMENT,   -- the order in which they were done
+      label     TEXT NOT NULL,
+      name      TEXT NOT NULL GENERATED ALWAYS AS (record ->> '$.name') STORED,
+      benchmark TEXT NOT NULL GENERATED ALWAYS AS (${benchmarkColumn("record")}) STORED,
+      record    TEXT NOT NULL,
+      documents BLOB,                                -- large, hence last; none of a group
+      UNIQUE (run, label, name, benchmark)
+    ) STRICT;
+
+    CREATE TABLE task_events (
+      id   INTEGER PRIMARY KEY AUTOINCREMENT,        -- never used twice
+      run  INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
+      kind TEXT NOT NULL CHECK (kind IN ('status', 'progress', 'linear', 'perplexity', 'labels', 'task')),
+      data TEXT NOT NULL
+    ) STRICT;
+    INSERT INTO task_events SELECT id, run, kind, data FROM events;
+    DROP TABLE events;
+    ALTER TABLE task_events RENAME TO events;
+    CREATE INDEX events_by_run ON events (run, id);
+    CREATE UNIQUE INDEX one_progress ON events (run) WHERE kind = 'progress';
   `,
 ];

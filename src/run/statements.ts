@@ -6,7 +6,9 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { inWords, type Mode, openDatabase, patiently, transact } from "./database.ts";
 
 /** What a statement's parameters take: by name, or in order. */
-export type Values = (string | number | null | Record<string, string | number | null>)[];
+export type Values = (Value | Record<string, Value>)[];
+
+type Value = string | number | null | Uint8Array;
 
 /** An open registry, as SQL. */
 export class Statements implements Disposable {

@@ -7,6 +7,7 @@ import type { LinearSummary } from "../run/registry.ts";
 import type {
   Corpus,
   DensityMap,
+  Figure,
   Histogram,
   InputFile,
   LinearRecord,
@@ -16,6 +17,7 @@ import type {
   RunProgress,
   RunRecord,
   RunStatus,
+  TaskRecord,
 } from "../run/record.ts";
 
 /** Runs of a page at most. */
@@ -38,6 +40,16 @@ const CorpusSchema: z.ZodType<Corpus> = z.object({
   sha256: Sha256,
 }).openapi("Corpus");
 
+const BENCHMARK = {
+  name: z.string(),
+  version: z.number(),
+  shots: z.int().openapi({ description: "Examples before each document." }),
+  documents: z.int().openapi({ description: "The first so many are asked." }),
+  total: z.int().openapi({ description: "Documents that the set has." }),
+  data: z.array(Sha256).openapi({ description: "Of the files that it is read from." }),
+  set: z.object({ id: z.string(), config: z.string(), split: z.string() }).optional(),
+};
+
 const PlanSchema: z.ZodType<Plan> = z.object({
   kind: z.enum(["prune", "eval", "compare"]),
   pare: z.string(),
@@ -47,6 +59,7 @@ const PlanSchema: z.ZodType<Plan> = z.object({
   request: z.record(z.string(), z.any()),
   calibration: CorpusSchema.optional(),
   evaluation: CorpusSchema.optional(),
+  tasks: z.array(z.object(BENCHMARK)).optional().openapi({ description: "Benchmarks as they are asked." }),
 }).openapi("Plan");
 
 const InputFileSchema: z.ZodType<InputFile> = z.object({ path: z.string(), bytes: z.int(), sha256: Sha256 })
@@ -77,6 +90,27 @@ const PerplexitySchema: z.ZodType<PerplexityRecord> = z.object({
   }).optional().openapi({ description: "What pruning the model took, in a comparison." }),
 }).openapi("Perplexity");
 
+/** A number and its standard error. */
+export const FigureSchema: z.ZodType<Figure> = z.object({ value: z.number(), error: z.number().optional() })
+  .openapi("Figure");
+
+/** What a benchmark, or a group of them, came to. */
+export const TaskSchema: z.ZodType<TaskRecord> = z.object({
+  label: z.string(),
+  ...BENCHMARK,
+  shots: BENCHMARK.shots.optional(),
+  figures: z.object({
+    acc: FigureSchema.optional(),
+    acc_norm: FigureSchema.optional(),
+    perplexity: FigureSchema.optional(),
+  }),
+  chance: z.number().optional().openapi({ description: "The accuracy of guessing." }),
+  group: z.object({ tasks: z.array(z.string()), by: z.enum(["document", "task"]) }).optional().openapi({
+    description: "Of a group: its tasks, and what counts the same in it.",
+  }),
+  sparsity: z.number(),
+}).openapi("Task");
+
 const ProgressSchema: z.ZodType<RunProgress> = z.object({
   phase: z.string(),
   block: z.int(),
@@ -96,6 +130,7 @@ export const RunSchema: z.ZodType<RunRecord> = z.object({
   manifest: ManifestSchema,
   out: z.string().optional(),
   perplexities: z.array(PerplexitySchema),
+  tasks: z.array(TaskSchema),
   phases: z.record(z.string(), z.number()),
   peakBytes: z.number().optional(),
   error: z.string().optional(),

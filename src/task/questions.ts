@@ -33,8 +33,8 @@ export interface Questions {
   readonly questions: readonly Question[];
   /** Documents that the set has. */
   readonly total: number;
-  /** The files that were read. */
-  readonly files: readonly { readonly path: string; readonly sha256: string }[];
+  /** The files that were read: that of the documents, and of the examples if they are of another one. */
+  readonly files: readonly Omit<Rows, "rows">[];
 }
 
 /** A part of a task's data: its file's name without the ending, and where it is on the Hub. */
@@ -122,7 +122,7 @@ export async function ask(task: Task, { shots = 0, limit = Infinity, rows }: Ask
       requests: document.requests.map(({ context, continuation }) => ({ context: before + context, continuation })),
     };
   });
-  return { task, shots, questions, total: all.length, files: files.map(({ path, sha256 }) => ({ path, sha256 })) };
+  return { task, shots, questions, total: all.length, files: files.map(({ rows: _, ...file }) => file) };
 }
 
 /** The rows that are a task's. */

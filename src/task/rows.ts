@@ -11,6 +11,8 @@ export interface Rows {
   readonly path: string;
   /** Plain values. */
   readonly rows: readonly unknown[];
+  /** The file's size. */
+  readonly bytes: number;
   /** Of the file's bytes. */
   readonly sha256: string;
 }
@@ -24,7 +26,7 @@ export async function readRows(path: string): Promise<Rows> {
   const bytes = await file.read(0, file.size);
   const rows = /\.parquet$/i.test(path) ? await parquetRows(bytes, path) : jsonRows(bytes, path);
   if (rows.length === 0) throw new PareError(`${path}: no documents`);
-  return { path, rows, sha256: sha256(bytes) };
+  return { path, rows, bytes: bytes.length, sha256: sha256(bytes) };
 }
 
 async function parquetRows(bytes: Uint8Array<ArrayBuffer>, path: string): Promise<unknown[]> {

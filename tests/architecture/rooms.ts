@@ -48,7 +48,11 @@ export const ROOMS: readonly Room[] = [
   },
   // How a number is written is the same wherever Pare writes one: src/cli/units.ts.
   { name: "report", files: /^src\/report\//, imports: ["errors", "cli", "task (types)"] },
-  { name: "run", files: /^src\/run\//, imports: ["errors", "checkpoint", "backend (types)", "project"] },
+  {
+    name: "run",
+    files: /^src\/run\//,
+    imports: ["errors", "checkpoint", "backend (types)", "task (types)", "project"],
+  },
   { name: "server", files: /^src\/server\//, imports: ["run", "errors"] },
   { name: "webgpu", files: /^src\/backend\/webgpu\//, imports: ["errors", "backend", "wgsl", "wasm"] },
   { name: "wasm", files: /^src\/backend\/wasm\//, imports: ["errors", "backend", "kernels"] },

@@ -32,6 +32,7 @@ Deno.test("a run comes back as it was reported", () =>
       out: "out/dir",
       tags: [],
       perplexities: [],
+      tasks: [],
       phases: {},
     });
     const progress = { phase: "observe", block: 0, blocks: 30, done: 5, total: 10 };
@@ -51,6 +52,7 @@ Deno.test("a run comes back as it was reported", () =>
       out: "out/dir",
       tags: [],
       perplexities: [{ label: "pruned", perplexity: 20.5, evaluation }, { label: "dense", perplexity: 15, evaluation }],
+      tasks: [],
       phases: { observe: 0.5, prune: 0.25 },
       peakBytes: 2 ** 40,
       progress,

@@ -1,5 +1,5 @@
 /** Runs to fill a registry with: plausible, small, and different where a test must tell them apart. */
-import type { LinearRecord, Manifest } from "../../src/run/record.ts";
+import type { DocumentRecord, LinearRecord, Manifest, TaskRecord } from "../../src/run/record.ts";
 
 /** What a test may choose. */
 export interface Choice {
@@ -47,5 +47,37 @@ export function linear(name: string, block = 0): LinearRecord {
     magnitudes: { max: 1.5, counts: Array.from({ length: 128 }, (_, bin) => bin * 37) },
     scores: { max: 9, counts: Array.from({ length: 128 }, (_, bin) => bin * 41), threshold: 2.5 },
     density: { rows: 64, cols: 64, cells: btoa("\x80".repeat(4096)) },
+  };
+}
+
+/**
+ * A benchmark of two choices, of which a model got these documents right (1) or wrong (0) by `acc`, and all wrong by
+ * `acc_norm`.
+ */
+export function task(name: string, acc: readonly number[]): { record: TaskRecord; documents: DocumentRecord[] } {
+  const value = acc.reduce((a, b) => a + b) / acc.length;
+  return {
+    record: {
+      label: "pruned",
+      name,
+      version: 1,
+      shots: 0,
+      documents: acc.length,
+      total: 10,
+      figures: {
+        acc: { value, error: Math.sqrt(value * (1 - value) / (acc.length - 1)) },
+        acc_norm: { value: 0, error: 0 },
+      },
+      chance: 0.5,
+      data: ["12".repeat(32)],
+      sparsity: 0.5,
+    },
+    documents: acc.map((right, at) => ({
+      answers: [{ logLikelihood: -at - 0.1, greedy: false }, {
+        logLikelihood: 2 * right - at - 3,
+        greedy: right === 1,
+      }],
+      scores: { acc: right, acc_norm: 0 },
+    })),
   };
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { PareError } from "../../src/errors.ts";
 import { names, temporary } from "../checkpoint/folders.ts";
 import { AUSTEN, HELD_OUT, ROOT } from "./commands.ts";
+import { Registry } from "../../src/run/registry.ts";
 import { IN_PROCESS } from "./in_process.ts";
 
 const CHOICES = `${ROOT}tests/fixtures/data/austen-choices.jsonl`;
@@ -44,6 +45,11 @@ Deno.test("a task of continuations counts those that the model would write, besi
   assert((json.perplexity as { perplexity: number }).perplexity > 1);
 });
 
+function listRuns(path: string) {
+  using registry = Registry.open(path, { mode: "read" });
+  return registry.list().runs;
+}
+
 /** Files by name, flags with `FOLDER` for where they lie, and the error. */
 const REFUSED: readonly (readonly [Record<string, string>, string, RegExp])[] = [
   [{}, "--tasks wandda", /--tasks wandda: there is no such task; did you mean wanda\?/],
@@ -52,7 +58,6 @@ const REFUSED: readonly (readonly [Record<string, string>, string, RegExp])[] = 
   [{}, "--tasks FOLDER/own.jsonl", /FOLDER\/own.jsonl: /],
   [{}, "--tasks boolq --task-data FOLDER --limit 0", /--limit 0: expected a whole number of 1 or more/],
   [{}, "--tasks FOLDER/own.jsonl --windows 2", /--windows is for a perplexity: name a --corpus/],
-  [{}, "--tasks FOLDER/own.jsonl --name a", /--name, --tag and --note are for a run/],
   [{}, "--shots 2", /--shots is for --tasks/],
   [{ "boolq.jsonl": "" }, "--tasks boolq --task-data FOLDER", /FOLDER\/boolq.jsonl: no documents/],
   [
@@ -91,7 +96,7 @@ const REFUSED: readonly (readonly [Record<string, string>, string, RegExp])[] = 
   [
     { "a.jsonl": '{"context":"a","choices":["b c d e f g h i j k"],"label":0}' },
     "--tasks FOLDER/a.jsonl --seqlen 2",
-    /a continuation of \d+ tokens: the model takes 2/,
+    /a: document 0: a continuation of \d+ tokens: the model takes 2/,
   ],
   [
     { "mmlu-test.jsonl": '{"question":"a","choices":["b","c","d","e"],"answer":0}' },
@@ -105,8 +110,11 @@ for (const [files, flags, says] of REFUSED) {
     using folder = temporary();
     for (const [file, text] of Object.entries(files)) await Deno.writeTextFile(join(folder.path, file), text);
     const args = flags.split(" ").map((flag) => flag.replaceAll("FOLDER", folder.path));
-    const { message } = await assertRejects(() => evaluate(...args), PareError);
+    using runs = temporary();
+    const { message } = await assertRejects(() => evaluate(...args, "--runs", join(runs.path, "runs.db")), PareError);
     assertMatch(message.replaceAll(folder.path, "FOLDER"), says);
     assertEquals(names(folder.path).sort(), Object.keys(files).sort());
+    // Nothing half recorded: if the registry was made at all, no run is in it.
+    if (names(runs.path).length) assertEquals(listRuns(join(runs.path, "runs.db")), []);
   });
 }

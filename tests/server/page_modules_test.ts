@@ -24,6 +24,7 @@ function runOf(id: string, change: Partial<RunRecord> = {}, plan: object = {}): 
     finishedAt: "2026-11-30T01:00:00.000Z",
     manifest: { ...rest, plan: { ...standard, ...plan } },
     perplexities: [],
+    tasks: [],
     phases: {},
     tags: [],
     ...change,

@@ -16,7 +16,7 @@ for (const [name, { files, requests_sha256 }] of Object.entries(golden.tasks)) {
   Deno.test(`${name} with ${golden.shots} examples: the harness's draws, document after document`, async () => {
     const { questions } = await ask(findTask(name) as Task, {
       shots: golden.shots,
-      rows: ({ file }) => Promise.resolve({ path: file, rows: files[file], sha256: "" }),
+      rows: ({ file }) => Promise.resolve({ path: file, rows: files[file], bytes: 0, sha256: "" }),
     });
     assertEquals(questions.map(({ requests }) => hashRequests(requests).slice(0, 16)), requests_sha256);
   });
@@ -24,7 +24,7 @@ for (const [name, { files, requests_sha256 }] of Object.entries(golden.tasks)) {
 
 Deno.test("a document is no example for itself, nor is one that says the same", async () => {
   const rows = ["a", "b", "a", "c"].map((context) => ({ context, choices: ["x", "y"], label: 1 }));
-  const set = { path: "own.jsonl", rows, sha256: "" }, task = ownTask(set.path, rows[0]);
+  const set = { path: "own.jsonl", rows, bytes: 0, sha256: "" }, task = ownTask(set.path, rows[0]);
   const contexts = async (shots: number, limit?: number) =>
     (await ask(task, { shots, limit, rows: () => Promise.resolve(set) })).questions.map((q) => q.requests[0].context);
   assertEquals(await contexts(2), ["b y\n\nc y\n\na", "a y\n\na y\n\nb", "b y\n\nc y\n\na", "a y\n\nb y\n\nc"]);

@@ -1,0 +1,52 @@
+/** What a command line asks of `eval`, checked; and what the run that follows from it may touch. */
+import { join } from "node:path";
+import type { evalCommand } from "../src/cli/eval_command.ts";
+import type { Values } from "../src/cli/flags.ts";
+import type { Context } from "../src/cli/run.ts";
+import { PareError } from "../src/mod.ts";
+import { CARD_FILE, NEW_CARD } from "../src/run/card.ts";
+import { labelsOf } from "../src/run/labels.ts";
+import { MANIFEST_FILE } from "../src/run/manifest.ts";
+import { enterExam, type TaskFlags } from "./exam.ts";
+import { Reach } from "./sandbox.ts";
+import { corpusAsked, fetching, isFile } from "./shared.ts";
+import { samplesFile } from "./tasks.ts";
+
+/** The flags as they are given, and what the launcher has found: files by their paths. */
+export type Given = Values<typeof evalCommand.flags> & {
+  readonly spoolFile?: string;
+  readonly registry?: string;
+  readonly corpusFile?: string;
+  readonly taskFiles?: TaskFlags["taskFiles"];
+};
+
+/** Fetches what the evaluation needs, and says what it may touch. */
+export async function enter(given: Given, { terminal }: Context) {
+  labelsOf(given);
+  const reach = new Reach(), fetches = fetching(terminal), taskFiles = await enterExam(given, reach, fetches);
+  const logSamples = given.logSamples === undefined ? undefined : await samplesFile(given.logSamples);
+  if (logSamples !== undefined) reach.replace(logSamples);
+  const model = await reach.model(given.model, fetches), named = corpusAsked(given);
+  if (named === undefined && given.card) throw new PareError("--card is for a perplexity: name a --corpus");
+  const corpus = named === undefined ? undefined : await reach.corpus(named, "test", fetches);
+  if (given.card) {
+    if (!await isFile(join(model, MANIFEST_FILE))) {
+      throw new PareError(`--card: ${given.model} has no ${MANIFEST_FILE}: it is no model that Pare has pruned`);
+    }
+    for (const name of [CARD_FILE, NEW_CARD]) reach.replace(join(model, name));
+  }
+  return {
+    values: {
+      ...given,
+      model,
+      tokens: undefined,
+      taskFiles,
+      corpus: corpus?.name,
+      corpusFile: corpus?.file,
+      logSamples,
+      spoolFile: reach.spool(given.spool),
+      registry: reach.registry(given.runs),
+    },
+    permissions: reach.permissions,
+  };
+}
