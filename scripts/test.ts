@@ -1,20 +1,19 @@
 /**
  * `deno task test [paths] [flags of deno test]`: every test, the example in the library's documentation included. The
  * shaders are tested too, so a machine without a usable graphics driver gets a software one first, where that can be
- * done; where it cannot, their tests are skipped and the last lines say so. Where no path is named two processes share
- * the tests, one file at a time each. The last lines say which tests took longest, and the very last is the sum:
- * `N passed, N failed, N skipped`, steps of tests counted as tests.
+ * done; where it cannot, their tests are skipped and the last lines say so. Where no path is named two processes at a time
+ * share the files, a few each, and what they say is shown when they are done. The last lines name what failed and which
+ * tests took longest, and the very last is the sum: `N passed, N failed, N skipped`, steps of tests counted as tests.
+ * Types are checked by `deno task check`.
  */
 import { resolve } from "node:path";
-import { joinReports, readReport, type Report, slowest } from "./test/report.ts";
+import { deal, share, testFiles } from "./test/files.ts";
+import { failedOutside, failures, joinReports, readReport, type Report, slowest } from "./test/report.ts";
 import { GRAPHICS_ENVIRONMENT } from "../src/cli/run.ts";
 import { insteadOf, UNSEEN } from "../src/errors.ts";
 
-/**
- * Folders of tests that mostly compute; all other tests mostly wait, for commands, connections and a browser. Each half
- * is run by a process of its own, since some tests set their process's environment or working directory.
- */
-const COMPUTING = ["backend", "contract", "golden", "method", "stream"].map((folder) => `tests/${folder}`);
+/** Tests at a time: most wait now and then, for a command, a connection or a browser, and compute on all cores otherwise. */
+const PROCESSES = 2;
 
 /** Documentation is tested where it is the library's face. */
 const DOCUMENTED = "src/mod.ts";
@@ -87,31 +86,24 @@ async function userArgs(): Promise<string[]> {
   return await Promise.all(Deno.args.map((arg) => arg.startsWith("-") ? arg : place(arg)));
 }
 
-/** What each process is to test: the named paths, or a half of everything. */
-async function shares(): Promise<string[][]> {
-  if ((await Promise.all(args.map(exists))).some((isPath) => isPath)) return [[]];
-  const folders = [...Deno.readDirSync("tests")].map(({ name }) => `tests/${name}`);
-  return [[...folders.filter((folder) => !COMPUTING.includes(folder)).sort(), DOCUMENTED], COMPUTING];
-}
-
-/** Runs `deno test` on a share; what the first says is shown at once, what another says when that is `over`. */
-async function test(share: readonly string[], over?: Promise<unknown>): Promise<Report> {
-  const path = await Deno.makeTempFile({ suffix: ".xml" }), out = over ? "piped" : "inherit";
-  const asked = ["test", "--allow-all", "--doc", `--junit-path=${path}`, ...args, ...share];
+/**
+ * Runs `deno test` on files, or on what the arguments name. What it says of files is shown when it is done, unless they have
+ * no test of the name that is asked for.
+ */
+async function test(files: readonly string[] = []): Promise<Report> {
+  const path = await Deno.makeTempFile({ suffix: ".xml" }), out = files.length ? "piped" : "inherit";
+  const asked = ["test", "--allow-all", "--no-check", "--doc", `--junit-path=${path}`, ...args, ...files];
   const env = { ...graphics, ...adapter ? {} : { PARE_NO_WEBGPU: "1" } };
   const child = new Deno.Command(Deno.execPath(), { args: asked, env, stdin: "null", stdout: out, stderr: out })
     .spawn();
-  let code: number;
-  if (over) {
-    const { stdout, stderr, ...status } = await child.output();
-    await over;
-    for (const bytes of [stdout, stderr]) await write(bytes);
-    code = status.code;
-  } else code = (await child.status).code;
+  const said = files.length ? await child.output() : undefined, { code } = await child.status;
   const report = readReport(await Deno.readTextFile(path));
   await Deno.remove(path);
+  if (said && (report.tests || code)) {
+    for (const bytes of [said.stdout, said.stderr]) await write(bytes);
+  }
   // A file that does not compile or fails outside of a test is in no count.
-  return code === 0 ? report : { ...report, failed: Math.max(report.failed, 1) };
+  return code === 0 || report.failed ? report : joinReports([report, failedOutside(files.length ? files : args)]);
 }
 
 /** Writes all of it to stdout. */
@@ -119,10 +111,13 @@ async function write(bytes: Uint8Array): Promise<void> {
   while (bytes.length) bytes = bytes.subarray(await Deno.stdout.write(bytes));
 }
 
-const [first, ...others] = await shares(), running = test(first);
-const report = joinReports(await Promise.all([running, ...others.map((share) => test(share, running))]));
+const named = (await Promise.all(args.map(exists))).some((isPath) => isPath);
+const report = named
+  ? await test()
+  : joinReports(await share(deal([...testFiles("tests"), DOCUMENTED]), PROCESSES, test));
 const { tests, failed, skipped } = report;
 if (!adapter) console.error("\nNO WEBGPU ADAPTER: the shaders were not tested. Above is what to install.");
+if (failed) console.log(`\n${failures(report)}`);
 console.log(`\n${slowest(report, SLOWEST)}`);
 console.log(`\n${tests - failed - skipped} passed, ${failed} failed, ${skipped} skipped`);
 Deno.exit(failed > 0 ? 1 : 0);
