@@ -16,7 +16,11 @@ export async function endAfter(
   const end = async () => {
     for await (const _ of watcher) {
       if (++seen < changes || over) continue;
-      child.kill(signal);
+      try {
+        child.kill(signal);
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw error; // it has ended, and nobody has been told yet
+      }
       break;
     }
   };
