@@ -2,7 +2,9 @@
 // and passes over the keys, 16 at a time, keeping for each row the largest score so far, the sum of
 // exp(score - largest), and, in out itself, the weighted sum of values (Milakov and Gimelshein 2018; Dao et al. 2022).
 // The keys of a dispatch are a range: a sequence whose keys lie in several tiles, or are too many for one dispatch,
-// takes several, and what is between them stays in `state` and out. With a window a workgroup begins with the first key that
+// takes several, and what is between them stays in `state` and out. Keys and query rows are counted as if each sequence's
+// keys lay one behind the other from its first row on: the sequence that begins with `begin` has the keys from there, and
+// its first query has the number begin + past. With a window a workgroup begins with the first key that
 // its first row sees. A row that has met none of its keys yet has weights without meaning, which the first score undoes.
 // Bindings: 0 parameters; 1 q and 5 out, F32, tiles of tokens x heads x vectors; 2 k and 3 v, F32, tiles of
 // tokens x kv_heads x vectors; 4 state, F32 tokens x heads x 2: largest and sum; 6 slopes, F32, one a head (without: q again). Workgroups: x blocks of THREADS
@@ -10,14 +12,15 @@
 struct Params {
   length: u32, // tokens of a sequence
   first_begin: u32, // the row of all tokens that the first sequence of this dispatch begins with
+  past: u32, // keys before a sequence's first query
   heads: u32,
   kv_heads: u32,
-  first_row: u32, // query rows of this dispatch: [first_row, end_row) of all tokens
+  first_row: u32, // query rows of this dispatch: [first_row, end_row)
   end_row: u32,
-  q_row: u32, // the row of all tokens that q's and out's tile begins with
+  q_row: u32, // the row that q's and out's tile begins with; this and the next two may lie below 0, and wrap
   state_row: u32,
   kv_row: u32,
-  first_key: u32, // keys of this dispatch: [first_key, end_key) of all tokens
+  first_key: u32, // keys of this dispatch: [first_key, end_key)
   end_key: u32,
   scale: f32,
   vectors: u32, // of a head
@@ -179,8 +182,9 @@ fn close_rows(rows: Rows, row: u32, head: u32, at: u32, stride: u32, here: vec4<
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let begin = params.first_begin + group.z * params.length;
-  let end = begin + min(params.length, (group.x + 1u) * THREADS * STRIPS * 4u); // after the block's last query and key
-  let block_row = begin + group.x * THREADS * STRIPS * 4u;
+  let first_query = begin + params.past;
+  let end = first_query + min(params.length, (group.x + 1u) * THREADS * STRIPS * 4u); // after the block's last query and key
+  let block_row = first_query + group.x * THREADS * STRIPS * 4u;
   let row = block_row + lane * STRIPS * 4u;
   var seen_from = begin; // the first key of the workgroup's rows
   if (WINDOWED == 1u) {

@@ -52,16 +52,17 @@ export function add_rows(team: number, x: number, count: number, cols: number, r
 export function apply(team: number, weight: number, dtype: number, rows: number, cols: number, mask: number): void;
 
 /**
- * `out` (tokens x heads * dim) from q of the same shape and the packed K and V. A chunk is eight queries of a head. Query
- * `i` sees the keys `i - window + 1..=i`, or all up to itself if `window` is 0; `cap * tanh(score / cap)` takes a score's
- * place unless `cap` is 0; `slopes` are one number for each head, or null.
+ * `out` (tokens x heads * dim) from q of the same shape and the packed K and V, for `count` sequences. A chunk is eight
+ * queries of a head. The query at position `i` sees the keys `i - window + 1..=i`, or all up to itself if `window` is 0;
+ * `cap * tanh(score / cap)` takes a score's place unless `cap` is 0; `slopes` are one number for each head, or null.
+ * `seen` names the sequences' spans; no sequence has more than `most` positions.
  */
-export function attention(team: number, q: number, packed: number, sequences: number, length: number, heads: number, kv_heads: number, dim: number, scale: number, window: number, cap: number, slopes: number, out: number, scratch: number): void;
+export function attention(team: number, q: number, packed: number, spans: number, seen: number, sequences: number, count: number, most: number, heads: number, kv_heads: number, dim: number, scale: number, window: number, cap: number, slopes: number, out: number, scratch: number): void;
 
 /**
  * f32 of scratch for each worker: a panel of queries, their scores, their output.
  */
-export function attention_scratch(length: number, dim: number): number;
+export function attention_scratch(positions: number, dim: number): number;
 
 /**
  * f32 of the packed strips of a block of `count` columns.
@@ -304,9 +305,9 @@ export function pack_block(team: number, upper: number, n: number, first: number
 export function pack_gram(team: number, x: number, tokens: number, cols: number, strips: number): void;
 
 /**
- * Packs K and V (tokens x kv_heads * dim) of whole sequences into `packed`.
+ * Packs `count` spans of K and V (rows x kv_heads * dim) into `packed`.
  */
-export function pack_keys_values(team: number, k: number, v: number, sequences: number, length: number, kv_heads: number, dim: number, packed: number): void;
+export function pack_keys_values(team: number, k: number, v: number, spans: number, count: number, kv_heads: number, dim: number, packed: number): void;
 
 /**
  * Packs rows `first..first + rows` of the weight (rows of `depth` numbers) into `panels`.
@@ -314,9 +315,9 @@ export function pack_keys_values(team: number, k: number, v: number, sequences: 
 export function pack_slice(team: number, weight: number, dtype: number, depth: number, first: number, rows: number, panels: number): void;
 
 /**
- * f32 of packed K and V for each sequence and kv head.
+ * f32 of packed K and V for each span and kv head.
  */
-export function packed_floats(length: number, dim: number): number;
+export function packed_floats(rows: number, dim: number): number;
 
 /**
  * Scores of a weight whose sums are known; `statistic` is 1 x cols.
@@ -442,7 +443,7 @@ export interface InitOutput {
     readonly add_parts: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly add_rows: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly apply: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
-    readonly attention: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number) => void;
+    readonly attention: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number, q: number) => void;
     readonly attention_scratch: (a: number, b: number) => number;
     readonly block_strips: (a: number, b: number, c: number, d: number) => number;
     readonly clear_dead: (a: number, b: number, c: number, d: number, e: number) => void;

@@ -129,14 +129,18 @@ export function apply(team, weight, dtype, rows, cols, mask) {
 }
 
 /**
- * `out` (tokens x heads * dim) from q of the same shape and the packed K and V. A chunk is eight queries of a head. Query
- * `i` sees the keys `i - window + 1..=i`, or all up to itself if `window` is 0; `cap * tanh(score / cap)` takes a score's
- * place unless `cap` is 0; `slopes` are one number for each head, or null.
+ * `out` (tokens x heads * dim) from q of the same shape and the packed K and V, for `count` sequences. A chunk is eight
+ * queries of a head. The query at position `i` sees the keys `i - window + 1..=i`, or all up to itself if `window` is 0;
+ * `cap * tanh(score / cap)` takes a score's place unless `cap` is 0; `slopes` are one number for each head, or null.
+ * `seen` names the sequences' spans; no sequence has more than `most` positions.
  * @param {number} team
  * @param {number} q
  * @param {number} packed
+ * @param {number} spans
+ * @param {number} seen
  * @param {number} sequences
- * @param {number} length
+ * @param {number} count
+ * @param {number} most
  * @param {number} heads
  * @param {number} kv_heads
  * @param {number} dim
@@ -147,18 +151,18 @@ export function apply(team, weight, dtype, rows, cols, mask) {
  * @param {number} out
  * @param {number} scratch
  */
-export function attention(team, q, packed, sequences, length, heads, kv_heads, dim, scale, window, cap, slopes, out, scratch) {
-    wasm.attention(team, q, packed, sequences, length, heads, kv_heads, dim, scale, window, cap, slopes, out, scratch);
+export function attention(team, q, packed, spans, seen, sequences, count, most, heads, kv_heads, dim, scale, window, cap, slopes, out, scratch) {
+    wasm.attention(team, q, packed, spans, seen, sequences, count, most, heads, kv_heads, dim, scale, window, cap, slopes, out, scratch);
 }
 
 /**
  * f32 of scratch for each worker: a panel of queries, their scores, their output.
- * @param {number} length
+ * @param {number} positions
  * @param {number} dim
  * @returns {number}
  */
-export function attention_scratch(length, dim) {
-    const ret = wasm.attention_scratch(length, dim);
+export function attention_scratch(positions, dim) {
+    const ret = wasm.attention_scratch(positions, dim);
     return ret >>> 0;
 }
 
@@ -774,18 +778,18 @@ export function pack_gram(team, x, tokens, cols, strips) {
 }
 
 /**
- * Packs K and V (tokens x kv_heads * dim) of whole sequences into `packed`.
+ * Packs `count` spans of K and V (rows x kv_heads * dim) into `packed`.
  * @param {number} team
  * @param {number} k
  * @param {number} v
- * @param {number} sequences
- * @param {number} length
+ * @param {number} spans
+ * @param {number} count
  * @param {number} kv_heads
  * @param {number} dim
  * @param {number} packed
  */
-export function pack_keys_values(team, k, v, sequences, length, kv_heads, dim, packed) {
-    wasm.pack_keys_values(team, k, v, sequences, length, kv_heads, dim, packed);
+export function pack_keys_values(team, k, v, spans, count, kv_heads, dim, packed) {
+    wasm.pack_keys_values(team, k, v, spans, count, kv_heads, dim, packed);
 }
 
 /**
@@ -803,13 +807,13 @@ export function pack_slice(team, weight, dtype, depth, first, rows, panels) {
 }
 
 /**
- * f32 of packed K and V for each sequence and kv head.
- * @param {number} length
+ * f32 of packed K and V for each span and kv head.
+ * @param {number} rows
  * @param {number} dim
  * @returns {number}
  */
-export function packed_floats(length, dim) {
-    const ret = wasm.packed_floats(length, dim);
+export function packed_floats(rows, dim) {
+    const ret = wasm.packed_floats(rows, dim);
     return ret >>> 0;
 }
 

@@ -1,4 +1,5 @@
 /** Sequences of a batch as a realisation takes them: neighbours of one length at once. */
+import type { AttentionOptions } from "./backend.ts";
 
 /** Neighbouring sequences of one length. */
 export interface EqualLengths {
@@ -8,15 +9,20 @@ export interface EqualLengths {
   readonly length: number;
   /** How many. */
   readonly sequences: number;
+  /** The rows of keys that they see, as pairs of first and end: their own, or what one sequence sees. */
+  readonly ranges: Uint32Array;
 }
 
-/** The runs of equal lengths among sequences that begin at these rows; the last offset is the number of rows. */
-export function* equalLengths(offsets: Uint32Array): Generator<EqualLengths> {
+/** The runs of equal lengths among sequences; what sees other rows than its own is alone. */
+export function* equalLengths(
+  { offsets, spans }: Pick<AttentionOptions, "offsets" | "spans">,
+): Generator<EqualLengths> {
   const count = offsets.length - 1, lengthOf = (i: number): number => offsets[i + 1] - offsets[i];
   for (let i = 0; i < count;) {
     let end = i + 1;
-    while (end < count && lengthOf(end) === lengthOf(i)) end++;
-    yield { first: offsets[i], length: lengthOf(i), sequences: end - i };
+    while (!spans && end < count && lengthOf(end) === lengthOf(i)) end++;
+    const ranges = spans?.[i] ?? Uint32Array.of(offsets[i], offsets[end]);
+    yield { first: offsets[i], length: lengthOf(i), sequences: end - i, ranges };
     i = end;
   }
 }

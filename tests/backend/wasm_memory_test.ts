@@ -1,5 +1,6 @@
 /** Whichever allocation of an operation is refused, the operation keeps none of the others, and the next one computes. */
 import { assert, assertEquals, assertGreater } from "@std/assert";
+import { attention } from "../../src/backend/wasm/attention.ts";
 import type { Engine } from "../../src/backend/wasm/engine.ts";
 import * as distribution from "../../src/backend/wasm/distribution.ts";
 import * as forward from "../../src/backend/wasm/forward.ts";
@@ -25,7 +26,7 @@ const OPERATIONS: Record<string, (engine: Engine, put: Put) => Disposable | void
   "norm": (engine, put) => forward.norm(engine, put(wave), put(wave, 1), { kind: "layer", epsilon: 1e-5 }),
   "rotate": (engine, put) => forward.rotate(engine, put(wave), put(wave), { headDim: N, layout: "half" }),
   "attention": (engine, put) =>
-    forward.attention(engine, put(wave), put(wave), put(wave), {
+    attention(engine, put(wave), put(wave), put(wave), {
       offsets: Uint32Array.of(0, 16, 48, N),
       heads: 2,
       kvHeads: 2,

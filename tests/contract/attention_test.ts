@@ -5,9 +5,11 @@ import { CAP, DIVISION, exponential, gamma, underflow, UNIT } from "./bounds.ts"
 import { type Draw, draw, type Matrix, matrix, NORMAL } from "./matrices.ts";
 import { remembered } from "./remembered.ts";
 
-interface Case extends Omit<AttentionOptions, "offsets" | "scale"> {
+interface Case extends Omit<AttentionOptions, "offsets" | "scale" | "spans"> {
   /** Tokens of each sequence. */
   readonly lengths: readonly number[];
+  /** Of each sequence the ranges of rows that it sees: first, end, first, end, …; without them its own. */
+  readonly seen?: readonly (readonly number[])[];
   readonly headDim: number;
   /** 1/sqrt(headDim) unless said. */
   readonly scale?: number;
@@ -62,20 +64,40 @@ const OPTIONS: Readonly<Record<string, readonly Case[]>> = {
   }],
 };
 
+/** Sequences that see other rows than their own. */
+const SPANS: readonly Case[] = [
+  // A context with three continuations, of which the last is continued by two others.
+  ...[{}, { window: 10 }, { window: 40, softCap: 0.7, slopes: Float32Array.of(0.5, 0.25) }].map((options) => ({
+    lengths: [37, 5, 1, 20, 3, 9],
+    seen: [[0, 37], [0, 42], [0, 37, 42, 43], [0, 37, 43, 63], [0, 37, 43, 63, 63, 66], [0, 37, 43, 63, 66, 75]],
+    heads: 2,
+    kvHeads: 1,
+    headDim: 24,
+    ...options,
+  })),
+  // Caches: one query, and a few, of sequences that lie anywhere among rows of which some are nobody's.
+  { lengths: [1, 3, 1], seen: [[70, 300], [6, 13], [400, 401]], heads: 4, kvHeads: 2, headDim: 10 },
+  { lengths: [1, 40], seen: [[1, 521], [530, 535, 0, 130]], heads: 2, kvHeads: 2, headDim: 16, window: 100 },
+  // The queries' own rows are in pieces, too.
+  { lengths: [11], seen: [[20, 25, 3, 4, 9, 17]], heads: 3, kvHeads: 3, headDim: 7 },
+];
+
 /** What the backend takes of a case. */
-function optionsOf({ lengths, headDim, scale = 1 / Math.sqrt(headDim), ...rest }: Case): AttentionOptions {
+function optionsOf({ lengths, headDim, scale = 1 / Math.sqrt(headDim), seen, ...rest }: Case): AttentionOptions {
   const offsets = new Uint32Array(lengths.length + 1);
   lengths.forEach((length, i) => offsets[i + 1] = offsets[i] + length);
-  return { ...rest, offsets, scale };
+  return { ...rest, offsets, scale, spans: seen?.map((ranges) => Uint32Array.from(ranges)) };
 }
 
 /** What must not be seen: scores of it would leave no weight to any other. */
 const HUGE: Draw = (random) => 1e15 * NORMAL(random);
 
 /** q, k and v of a case. */
-const inputs = remembered((seed: number, { lengths, heads, kvHeads, headDim }: Case, each: Draw): Matrix[] => {
-  const tokens = lengths.reduce((sum, length) => sum + length);
-  return [heads, kvHeads, kvHeads].map((count, i) => draw(seed + 100 * i, tokens, count * headDim, "F32", each));
+const inputs = remembered((seed: number, { lengths, heads, kvHeads, headDim, seen }: Case, each: Draw): Matrix[] => {
+  const tokens = lengths.reduce((sum, length) => sum + length), rows = seen ? Math.max(...seen.flat()) : tokens;
+  return [heads, kvHeads, kvHeads].map((count, i) =>
+    draw(seed + 100 * i, i ? rows : tokens, count * headDim, "F32", each)
+  );
 });
 
 /**
@@ -90,20 +112,23 @@ const attended = remembered(([q, k, v]: Matrix[], shape: Case, least: number) =>
   const values = new Float64Array(q.values.length), bounds = values.slice();
   for (let t = 0, sequence = 0; t < q.rows; t++) {
     if (t === offsets[sequence + 1]) sequence++;
-    const first = Math.max(offsets[sequence], t - window + 1), count = t - first + 1;
+    const ranges = [...shape.seen?.[sequence] ?? offsets.subarray(sequence, sequence + 2)], keys: number[] = [];
+    for (let i = 0; i < ranges.length; i += 2) for (let row = ranges[i]; row < ranges[i + 1]; row++) keys.push(row);
+    const position = keys.length - (offsets[sequence + 1] - t), first = Math.max(0, position - window + 1);
+    const count = position - first + 1;
     for (let h = 0; h < heads; h++) {
       const kv = Math.floor(h / (heads / kvHeads)) * headDim, at = t * q.cols + h * headDim;
       const scores: number[] = [];
       let delta = 0;
-      for (let s = first; s <= t; s++) {
+      for (let s = first; s <= position; s++) {
         let dot = 0, magnitude = 0;
         for (let j = 0; j < headDim; j++) {
-          const term = q.values[at + j] * k.values[s * k.cols + kv + j];
+          const term = q.values[at + j] * k.values[keys[s] * k.cols + kv + j];
           dot += term;
           magnitude += Math.abs(term);
         }
         const capped = softCap ? softCap * Math.tanh(dot * scale / softCap) : dot * scale;
-        const sloped = slopes ? slopes[h] * (s - t) : 0;
+        const sloped = slopes ? slopes[h] * (s - position) : 0;
         scores.push(capped + sloped);
         const added = (softCap ? CAP * Math.abs(capped) : 0) + (slopes ? gamma(4) * (Math.abs(capped) - sloped) : 0);
         delta = Math.max(delta, gamma(headDim + 2) * magnitude * scale + added);
@@ -117,7 +142,7 @@ const attended = remembered(([q, k, v]: Matrix[], shape: Case, least: number) =>
       for (let j = 0; j < headDim; j++) {
         let sum = 0, magnitude = 0;
         weights.forEach((weight, s) => {
-          const value = weight * v.values[(first + s) * v.cols + kv + j];
+          const value = weight * v.values[keys[first + s] * v.cols + kv + j];
           sum += value;
           magnitude += Math.abs(value);
         });
@@ -143,8 +168,10 @@ contract("attention", (claim) => {
     const expected = cases.map((shape, seed): Expected => {
       const all = inputs(seed, shape, each), [q, k, v] = all.map((one) => hold(one));
       const held = keep(backend.attention(q, k, v, optionsOf(shape)));
-      const { lengths, heads, kvHeads, headDim, window } = shape;
-      const what = `${lengths} tokens, heads ${heads}/${kvHeads} of ${headDim}, window ${window}`;
+      const { lengths, heads, kvHeads, headDim, window, seen } = shape;
+      const what = `${lengths} tokens${
+        seen ? ` that see ${seen.join(" ")}` : ""
+      }, heads ${heads}/${kvHeads} of ${headDim}, window ${window}`;
       return { what, held, ...attended(all, shape, underflow(backend)) };
     });
     await assertHeld(backend, expected);
@@ -154,7 +181,11 @@ contract("attention", (claim) => {
   claim("stands sharp scores, where one token takes all", check(CASES, sharp));
   claim("stands zeros and ones, where scores tie", check(CASES, (random) => Math.floor(2 * random())));
   for (const [what, cases] of Object.entries(OPTIONS)) claim(`takes ${what}`, check(cases, NORMAL));
-  claim("takes all of it with sharp scores", check(Object.values(OPTIONS).flat(), (random) => 4 * NORMAL(random)));
+  claim("takes sequences that see a common context, a cache, or rows in pieces", check(SPANS, NORMAL));
+  claim(
+    "takes all of it with sharp scores",
+    check([...Object.values(OPTIONS).flat(), ...SPANS], (random) => 4 * NORMAL(random)),
+  );
 
   // What is skipped is not read: NaN would be seen even where its weight is 0.
   claim("does no work for what lies far before a window", async ({ backend, hold, keep }) => {
@@ -179,6 +210,17 @@ contract("attention", (claim) => {
     const alone = keep(backend.attention(a, b, c, optionsOf({ ...shape, lengths: [40] })));
     const [whole, one] = await backend.read(together, alone);
     assertSameBytes(whole.subarray(43 * 24 * 4, 83 * 24 * 4), one, "the third sequence");
+  });
+
+  claim("of a continuation is what it is behind its context in one piece", async ({ backend, hold, keep }) => {
+    const whole: Case = { lengths: [48], heads: 4, kvHeads: 2, headDim: 16 };
+    const all = inputs(17, whole, NORMAL), [q, k, v] = all.map((one) => hold(one));
+    const alone = keep(backend.attention(q, k, v, optionsOf(whole)));
+    const cut = keep(backend.attention(q, k, v, optionsOf({ ...whole, lengths: [33, 15], seen: [[0, 33], [0, 48]] })));
+    const [one, two] = await backend.read(alone, cut);
+    assertSameBytes(one.subarray(0, 33 * 64 * 4), two.subarray(0, 33 * 64 * 4), "the context");
+    const expected = attended(all, whole, underflow(backend));
+    await assertHeld(backend, [{ what: "the continuation", held: cut, ...expected }]);
   });
 
   // Every weight is exp(0) over the count: count sums, the exponential, a division.

@@ -172,26 +172,33 @@ export class ReferenceBackend implements Backend {
 
   attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
     OPERATIONS.attention.check(q, k, v, options);
-    const { offsets, heads, kvHeads, scale, window = Infinity, softCap, slopes } = options;
+    const { offsets, heads, kvHeads, scale, window = Infinity, softCap, slopes, spans } = options;
     const d = q.cols / heads, shared = heads / kvHeads;
+    // The rows of k that a sequence sees, by their positions.
+    const rowsOf = (sequence: number): number[] => {
+      const ranges = spans?.[sequence] ?? offsets.subarray(sequence, sequence + 2), rows: number[] = [];
+      for (let i = 0; i < ranges.length; i += 2) for (let row = ranges[i]; row < ranges[i + 1]; row++) rows.push(row);
+      return rows;
+    };
     const a = values(q), b = values(k), c = values(v), out = new Float32Array(a.length);
-    for (let t = 0, sequence = 0; t < q.rows; t++) {
-      if (t === offsets[sequence + 1]) sequence++;
-      const first = Math.max(offsets[sequence], t - window + 1);
+    for (let t = 0, sequence = 0, rows = rowsOf(0); t < q.rows; t++) {
+      if (t === offsets[sequence + 1]) rows = rowsOf(++sequence);
+      const position = rows.length - (offsets[sequence + 1] - t), first = Math.max(0, position - window + 1);
+      const seen = rows.slice(first, position + 1);
       for (let h = 0; h < heads; h++) {
-        const kv = Math.floor(h / shared) * d, scores: number[] = [];
-        for (let s = first; s <= t; s++) {
+        const kv = Math.floor(h / shared) * d;
+        const scores = seen.map((row, i) => {
           let dot = 0;
-          for (let j = 0; j < d; j++) dot += a[t * q.cols + h * d + j] * b[s * k.cols + kv + j];
+          for (let j = 0; j < d; j++) dot += a[t * q.cols + h * d + j] * b[row * k.cols + kv + j];
           const score = softCap ? softCap * Math.tanh(dot * scale / softCap) : dot * scale;
-          scores.push(score + (slopes ? slopes[h] * (s - t) : 0));
-        }
+          return score + (slopes ? slopes[h] * (first + i - position) : 0);
+        });
         const largest = scores.reduce((x, y) => Math.max(x, y));
         const exps = scores.map((score) => Math.exp(score - largest));
         const total = exps.reduce((x, y) => x + y);
         for (let j = 0; j < d; j++) {
           let sum = 0;
-          for (let s = first; s <= t; s++) sum += exps[s - first] * c[s * v.cols + kv + j];
+          for (const [i, row] of seen.entries()) sum += exps[i] * c[row * v.cols + kv + j];
           out[t * q.cols + h * d + j] = sum / total;
         }
       }

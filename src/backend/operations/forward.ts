@@ -70,6 +70,13 @@ export interface AttentionOptions {
   readonly softCap?: number;
   /** One number a head: `slope * (position of the key - position of the query)` is added (ALiBi; Press et al., 2022). */
   readonly slopes?: Float32Array;
+  /**
+   * For each sequence the rows of k and v that it sees: ranges `first, end, first, end, …`, in the order of the positions from
+   * 0 on that they stand for. The last positions, as many as its queries, are the queries' own: each sees up to itself.
+   * Sequences may share rows, so a common context is there once; k and v may be a cache that has more rows than q. Without
+   * it: the rows of its queries.
+   */
+  readonly spans?: readonly Uint32Array[];
 }
 
 /** How {@linkcode Backend.crossEntropy} takes a slice. */
@@ -102,8 +109,8 @@ export interface ForwardOperations {
    */
   rotate(x: Tensor, angles: Tensor, options: RotateOptions): Tensor;
   /**
-   * Causal softmax attention within each sequence. q tokens x (heads * headDim), k and v tokens x (kvHeads * headDim) →
-   * tokens x (heads * headDim). A score is `scale * q · k`, then capped, then sloped.
+   * Causal softmax attention within each sequence. q tokens x (heads * headDim), k and v tokens (or the rows of the spans) x
+   * (kvHeads * headDim) → tokens x (heads * headDim). A score is `scale * q · k`, then capped, then sloped.
    */
   attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor;
   /** A function of every number. */
@@ -138,14 +145,37 @@ export interface ForwardOperations {
   addRows(out: Tensor, x: Tensor, rows: Uint32Array, weights: Float32Array): void;
 }
 
+/** Rows of all ranges of a sequence: its positions. */
+function countPositions(spans: Uint32Array): number {
+  return spans.reduce((sum, at, i) => i % 2 ? sum + at : sum - at, 0);
+}
+
 /** Pairs of a query and a key that attention looks at, of one head. */
-function countPairs({ offsets, window = Infinity }: Pick<AttentionOptions, "offsets" | "window">): number {
+function countPairs({ offsets, window = Infinity, spans }: AttentionOptions): number {
+  /** Of a sequence's first queries. */
+  const pairsOf = (queries: number): number => {
+    const most = Math.min(queries, window);
+    return most * (most + 1) / 2 + (queries - most) * most;
+  };
   let pairs = 0;
   for (let i = 1; i < offsets.length; i++) {
-    const length = offsets[i] - offsets[i - 1], most = Math.min(length, window);
-    pairs += most * (most + 1) / 2 + (length - most) * most;
+    const length = offsets[i] - offsets[i - 1], positions = spans ? countPositions(spans[i - 1]) : length;
+    pairs += pairsOf(positions) - pairsOf(positions - length);
   }
   return pairs;
+}
+
+/** Throws unless the ranges of every sequence are rows of k, and as many as its queries or more. */
+function expectSpans({ offsets, spans = [] }: AttentionOptions, rows: number): void {
+  expect("attention: spans", offsets.length - 1, spans.length);
+  for (const [i, own] of spans.entries()) {
+    expectMultiple(`attention: numbers of span ${i}`, 2, own.length);
+    for (let at = 0; at < own.length; at += 2) {
+      expectAtMost(`attention: end of a range of span ${i}`, rows, own[at + 1]);
+      expectAtMost(`attention: first row of a range of span ${i}`, own[at + 1] - 1, own[at]);
+    }
+    expectAtMost(`attention: queries of sequence ${i}`, countPositions(own), offsets[i + 1] - offsets[i]);
+  }
 }
 
 /** What each takes and costs. */
@@ -195,12 +225,12 @@ export const FORWARD: Declarations<ForwardOperations> = {
   },
   attention: {
     check(q, k, v, options) {
-      const { offsets, heads, kvHeads, window, softCap, slopes } = options;
+      const { offsets, heads, kvHeads, window, softCap, slopes, spans } = options, rows = spans ? k.rows : q.rows;
       expectFloats("attention", q, k, v);
       expectMultiple("attention: heads", kvHeads, heads);
       expectMultiple("attention: columns of q", heads, q.cols);
-      expectShape("attention: k", q.rows, q.cols / heads * kvHeads, k);
-      expectShape("attention: v", q.rows, q.cols / heads * kvHeads, v);
+      expectShape("attention: k", rows, q.cols / heads * kvHeads, k);
+      expectShape("attention: v", rows, q.cols / heads * kvHeads, v);
       expect("attention: first offset", 0, offsets[0]);
       expect("attention: last offset", q.rows, offsets[offsets.length - 1]);
       for (let i = 1; i < offsets.length; i++) {
@@ -208,6 +238,7 @@ export const FORWARD: Declarations<ForwardOperations> = {
           throw new RangeError(`attention: offset ${i}: expected more than ${offsets[i - 1]}, found ${offsets[i]}`);
         }
       }
+      if (spans) expectSpans(options, rows);
       if (window !== undefined) expectCount("attention: window", window);
       if (softCap !== undefined) expectPositive("attention: cap", softCap);
       if (slopes) expect("attention: slopes", heads, slopes.length);

@@ -1,21 +1,11 @@
 /** The forward pass: each operation checks its shapes, makes its output and queues its kernels (`kernels/src/`). */
 import * as kernels from "../../../kernels/pkg/kernels.js";
-import type {
-  Activation,
-  AttentionOptions,
-  CrossEntropyOptions,
-  MapFunction,
-  NormOptions,
-  RotateOptions,
-} from "../backend.ts";
-import { equalLengths } from "../sequences.ts";
+import type { Activation, CrossEntropyOptions, MapFunction, NormOptions, RotateOptions } from "../backend.ts";
 import type { Engine } from "./engine.ts";
 import type { Owned, WasmTensor } from "./tensor.ts";
 
 /** Bytes of a weight that are packed at a time: with the activations of a block they fit a shared last-level cache. */
 const SLICE = 8 * 2 ** 20;
-/** Bytes of packed keys and values that attention holds at a time (or one sequence's, if that is more). */
-const PACKED = 16 * 2 ** 20;
 /** Columns of a tile (`kernels/src/tile.rs`): a slice is whole panels. */
 const PANEL = 8;
 
@@ -83,43 +73,8 @@ export function rotate(engine: Engine, x: WasmTensor, angles: WasmTensor, option
   return out;
 }
 
-/** See `Backend.attention`. */
-export function attention(
-  engine: Engine,
-  q: WasmTensor,
-  k: WasmTensor,
-  v: WasmTensor,
-  options: AttentionOptions,
-): WasmTensor {
-  const { offsets, heads, kvHeads, scale, window = Infinity, softCap = 0, slopes } = options;
-  const [a, b, c] = [q, k, v];
-  const dim = a.cols / heads;
-  return engine.filled(engine.tensor(a.rows, a.cols), (out) => {
-    const queue = (slopesAt: number) => {
-      for (const { first, length, sequences } of equalLengths(offsets)) {
-        const sequenceBytes = kvHeads * kernels.packed_floats(length, dim) * 4;
-        const most = Math.min(sequences, Math.max(1, Math.floor(PACKED / sequenceBytes)));
-        engine.scratch(engine.workers * kernels.attention_scratch(length, dim) * 4, (scratch) => {
-          engine.scratch(most * sequenceBytes, (packed) => {
-            for (let done = 0; done < sequences; done += most) {
-              const count = Math.min(most, sequences - done);
-              const at = ({ offset, cols }: WasmTensor) => offset + (first + done * length) * cols * 4;
-              engine.run("attention", "pack_keys_values", at(b), at(c), count, length, kvHeads, dim, packed);
-              // deno-fmt-ignore
-              engine.run("attention", "attention", at(a), packed, count, length, heads, kvHeads, dim,
-                scale, window < length ? window : 0, softCap, slopesAt, at(out), scratch);
-            }
-          });
-        });
-      }
-    };
-    if (slopes) engine.withNumbers(words(slopes), queue);
-    else queue(0);
-  });
-}
-
 /** The bits of floats. */
-function words({ buffer, byteOffset, length }: Float32Array): Uint32Array {
+export function words({ buffer, byteOffset, length }: Float32Array): Uint32Array {
   return new Uint32Array(buffer, byteOffset, length);
 }
 

@@ -11,6 +11,7 @@ import { initSync } from "../../../kernels/pkg/kernels.js";
 import { PareError } from "../../errors.ts";
 import type { Backend } from "../backend.ts";
 import { bind, type Realisation } from "../bind.ts";
+import { attention } from "./attention.ts";
 import { controlBytes } from "./control.ts";
 import * as distribution from "./distribution.ts";
 import { Engine } from "./engine.ts";
@@ -44,6 +45,7 @@ const mostWorkers = (cores: number) => Math.max(16, 4 * cores);
 const REALISATION: Realisation<Engine, WasmTensor, WasmMask> = {
   ...hold,
   ...forward,
+  attention,
   ...observe,
   ...prune,
   ...solve,
