@@ -30,15 +30,17 @@ export function tell(found: Found, about: About): Outcome {
     seqlen: about.windows.length,
     corpus: about.windows.description,
     sha256: about.windows.sha256,
+    protocol: about.windows.protocol,
     sparsity: found.perplexity.sparsity!,
   };
   const text: string[] = [];
   if (perplexity) {
-    const { perplexity: value, seqlen, windows, sparsity, corpus, sha256 } = perplexity;
+    const { perplexity: value, seqlen, windows, sparsity, corpus, sha256, protocol } = perplexity;
     text.push(
       table(["perplexity", "seqlen", "windows", "sparsity", "corpus"], [
         [value.toFixed(4), `${seqlen}`, `${windows}`, showShare(sparsity), corpus],
       ]),
+      ...protocol === undefined ? [] : [`protocol: ${protocol}`],
       `SHA-256 of the corpus: ${sha256}`,
     );
   }

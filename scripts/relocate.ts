@@ -3,7 +3,7 @@
  * file of the size that it says?) and never read by this process; that is for the sandboxes of `verify`.
  */
 import { basename, isAbsolute, join, resolve } from "node:path";
-import { parseCorpus } from "../src/text/corpus.ts";
+import { parseCorpus, pathOf } from "../src/text/corpus.ts";
 import { isStdin } from "../src/text/piped.ts";
 import { isHubId } from "../src/checkpoint/hub/repository.ts";
 import { PareError } from "../src/mod.ts";
@@ -87,8 +87,7 @@ export async function inputsHere(
   { inputs }: Manifest,
   { model, calibration, corpus, tokens }: Read,
 ): Promise<InputFile[]> {
-  const named = [calibration, corpus, tokens].map((name) => name?.replace(/^(c4|wikitext2):/, "")),
-    here: InputFile[] = [];
+  const named = [calibration, corpus, tokens].map((name) => name && pathOf(name)), here: InputFile[] = [];
   for (const input of inputs) {
     const places = isAbsolute(input.path) ? [input.path] : [
       join(model, input.path),

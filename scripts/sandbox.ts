@@ -20,6 +20,7 @@ import {
   PareError,
   replacedBy,
   type Room,
+  type Split,
   tryPlace,
   workshopOf,
 } from "../src/mod.ts";
@@ -57,8 +58,8 @@ export class Reach {
     for (const each of names(directory)) this.#deny.add(join(each, name));
   }
 
-  /** A corpus under a name that needs no network. */
-  async corpus(name: string, split: "test" | "train", options: FetchOptions): Promise<LocalCorpus> {
+  /** A corpus under a name that needs no network. @param split The part of a data set, where the name says none. */
+  async corpus(name: string, split: Split, options: FetchOptions): Promise<LocalCorpus> {
     const local = await fetchCorpus(name, split, options);
     this.read(local.path);
     return local;

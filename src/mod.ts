@@ -104,7 +104,8 @@ export {
   DEFAULT_SAMPLES,
   DEFAULT_SEQLEN,
 } from "./text/calibration.ts";
-export { fetchCorpus, type FetchOptions, type LocalCorpus, type Split } from "./text/fetch.ts";
+export type { Split } from "./text/datasets.ts";
+export { fetchCorpus, type FetchOptions, type LocalCorpus } from "./text/fetch.ts";
 export type { TokenMatrix } from "./text/token_file.ts";
 export { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
 export { evaluationWindows, type WindowOptions, type Windows } from "./text/windows.ts";

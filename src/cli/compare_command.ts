@@ -63,7 +63,7 @@ export const compareCommand = {
       short: "s",
     }, sparsities),
     calibration: text({
-      metavar: "c4|wikitext2|sample|FILE",
+      metavar: "c4|wikitext2|ptb|sample|FILE",
       short: "c",
       help: "The text that inputs are measured on, as prune has it.",
       fallback: "c4",
@@ -88,7 +88,7 @@ export const compareCommand = {
       aliases: ["seed"],
     }, numbers(0)),
     corpus: text({
-      metavar: "wikitext2|FILE",
+      metavar: "wikitext2|wikitext2:validation|c4:validation|ptb|FILE",
       help: "The text that perplexity is measured on, as eval has it.",
       otherwise: "wikitext2",
     }),

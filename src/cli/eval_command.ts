@@ -9,9 +9,10 @@ export const evalCommand = {
   flags: {
     model,
     corpus: text({
-      metavar: "wikitext2|FILE",
-      help:
-        'WikiText-2\'s test split from the Hub, a plain text file, or JSONL with a "text" in every line; - is stdin.',
+      metavar: "wikitext2|wikitext2:validation|c4:validation|ptb|FILE",
+      help: "The text, cut into windows as the published code cuts it: WikiText-2's or Penn Treebank's test split, " +
+        'another split, or C4\'s first validation documents, from the Hub; a plain text file, or JSONL with a "text" in ' +
+        "every line; - is stdin. A local copy is named behind the set: c4:validation:FILE.",
       otherwise: "wikitext2",
     }),
     tokens: text({

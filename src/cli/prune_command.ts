@@ -36,7 +36,7 @@ const flags = {
     help: "Instead of a share: keep n of every m neighbouring weights of a row, such as 2:4 or 4:8.",
   }, readPattern),
   calibration: text({
-    metavar: "c4|wikitext2|sample|FILE",
+    metavar: "c4|wikitext2|ptb|sample|FILE",
     short: "c",
     help:
       "The text that inputs are measured on. c4 is fetched from the Hub once, as the published code draws it. sample " +

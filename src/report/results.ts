@@ -62,6 +62,8 @@ export interface Protocol {
   readonly sequences: number;
   readonly seqlen: number;
   readonly sha256: string;
+  /** How the text was put together, where it comes in parts. */
+  readonly protocol?: string;
 }
 
 /** The point of these perplexities. */

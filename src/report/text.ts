@@ -27,8 +27,9 @@ function cells(row: Row): string[] {
   ];
 }
 
-function protocol({ description, sequences, seqlen, sha256 }: Protocol): string {
-  return `${sequences} x ${seqlen} tokens of ${description} (SHA-256 ${sha256})`;
+function protocol({ description, sequences, seqlen, sha256, protocol }: Protocol): string {
+  const how = protocol === undefined ? "" : `, ${protocol}`;
+  return `${sequences} x ${seqlen} tokens of ${description}${how} (SHA-256 ${sha256})`;
 }
 
 /** A table in Markdown; the first column is text, the others numbers. */

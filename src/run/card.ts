@@ -83,11 +83,15 @@ export function modelCard({ manifest, baseId, baseCard, linears }: Subject): str
  */
 export function withPerplexities(card: string, perplexities: readonly PerplexityRecord[]): string {
   const [found = ""] = PERPLEXITY.exec(card) ?? [];
-  const rows = perplexities.map(({ label, perplexity, evaluation: { description, sequences, seqlen, sha256 } }) => [
+  const rows = perplexities.map((
+    { label, perplexity, evaluation: { description, sequences, seqlen, sha256, protocol } },
+  ) => [
     label,
     // Four digits: a fifth depends on the backend's order of sums.
     perplexity.toPrecision(4),
-    `${description}, ${sequences} windows of ${seqlen} tokens, ids ${sha256.slice(0, 16)}…`,
+    `${description}${protocol === undefined ? "" : `, ${protocol}`}, ${sequences} windows of ${seqlen} tokens, ids ${
+      sha256.slice(0, 16)
+    }…`,
   ]);
   const [head, rule, ...fresh] = table(["model", "perplexity", "protocol"], rows).split("\n");
   // A row without its number.

@@ -7,10 +7,10 @@ import type { Corpus, LinearRecord } from "./record.ts";
 
 /**
  * How a perplexity was measured, as one word: two compare only if it is the same for both. The corpus alone does not do: 128
- * windows of 4 tokens are not 256 of 8.
+ * windows of 4 tokens are not 256 of 8, and documents joined by a space are not the same joined by an empty line.
  */
-export function protocolOf({ sha256, sequences, seqlen }: Omit<Corpus, "description">): string {
-  return `${sequences}x${seqlen}-${sha256}`;
+export function protocolOf({ sha256, sequences, seqlen, protocol }: Omit<Corpus, "description">): string {
+  return `${sequences}x${seqlen}-${sha256}${protocol === undefined ? "" : `-${protocol}`}`;
 }
 
 /** What is compared of a linear. */

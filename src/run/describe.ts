@@ -19,14 +19,16 @@ export interface Subject extends Pick<Plan, "kind" | "request" | "calibration" |
 
 /** Calibration sequences or evaluation windows as a run's record has them. */
 export function corpusOf(
-  { description, length, sha256, ...how }:
-    & { readonly description: string; readonly length: number; readonly sha256: string }
+  { description, length, sha256, protocol, ...how }:
+    & Pick<Corpus, "description" | "sha256" | "protocol">
+    & { readonly length: number }
     & (
       | { readonly sequences: number }
       | { readonly windows: number }
     ),
 ): Corpus {
-  return { description, sequences: "windows" in how ? how.windows : how.sequences, seqlen: length, sha256 };
+  const sequences = "windows" in how ? how.windows : how.sequences;
+  return { description, sequences, seqlen: length, sha256, ...protocol !== undefined && { protocol } };
 }
 
 /**

@@ -75,7 +75,9 @@ export function publicManifest({ directory = "", args, inputs, ...rest }: Manife
     value === model.name || resolve(directory, value) === resolve(directory, model.path);
   const named = (arg: string): string => {
     // What may stand before a path: a flag, and the words of `src/text/corpus.ts`.
-    const [, before, path] = /^((?:--[^=]*=)?(?:c4:|wikitext2:)?)(.*)$/s.exec(arg)!;
+    const [, before, path] = /^((?:--[^=]*=)?(?:(?:c4|wikitext2|ptb):(?:(?:train|validation|test):)?)?)(.*)$/s.exec(
+      arg,
+    )!;
     if (isModel(path)) return before + model.name;
     if (path.startsWith("/dev/")) return arg; // stdin is called the same everywhere
     return before + fileName(path);

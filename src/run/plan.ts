@@ -20,6 +20,7 @@ const CorpusSchema = z.strictObject({
   sequences: z.int().positive(),
   seqlen: z.int().positive(),
   sha256: Sha256Schema,
+  protocol: z.string().optional(),
 });
 
 const BenchmarkSchema = z.strictObject({

@@ -25,6 +25,8 @@ export interface Corpus {
   readonly seqlen: number;
   /** 64 hexadecimal digits. */
   readonly sha256: string;
+  /** How a text that is evaluated on was put together, where it comes in parts. */
+  readonly protocol?: string;
 }
 
 /**

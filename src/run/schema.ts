@@ -130,4 +130,21 @@ export const MIGRATIONS: readonly string[] = [
     CREATE INDEX events_by_run ON events (run, id);
     CREATE UNIQUE INDEX one_progress ON events (run) WHERE kind = 'progress';
   `,
+
+  // The same bytes can be joined to a text in several ways.
+  /* sql */ `
+    CREATE TABLE measured (
+      run      INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
+      seq      INTEGER PRIMARY KEY AUTOINCREMENT,
+      label    TEXT NOT NULL,
+      record   TEXT NOT NULL,
+      protocol TEXT NOT NULL GENERATED ALWAYS AS (coalesce(record ->> '$.evaluation.sequences', '') || 'x'
+        || coalesce(record ->> '$.evaluation.seqlen', '') || '-' || coalesce(record ->> '$.evaluation.sha256', '')
+        || coalesce('-' || (record ->> '$.evaluation.protocol'), '')) STORED,
+      UNIQUE (run, label, protocol)
+    ) STRICT;
+    INSERT INTO measured (run, seq, label, record) SELECT run, seq, label, record FROM perplexities;
+    DROP TABLE perplexities;
+    ALTER TABLE measured RENAME TO perplexities;
+  `,
 ];

@@ -38,6 +38,7 @@ const CorpusSchema: z.ZodType<Corpus> = z.object({
   sequences: z.int(),
   seqlen: z.int(),
   sha256: Sha256,
+  protocol: z.string().optional(),
 }).openapi("Corpus");
 
 const BENCHMARK = {

@@ -6,12 +6,12 @@
 import type { HubProgress } from "../checkpoint/hub.ts";
 import { sha256 } from "../checkpoint/sha256.ts";
 import { type Batch, rectangle } from "./batch.ts";
-import { type CorpusName, describeCorpus, parseCorpus, readText, SAMPLE } from "./corpus.ts";
-import { fetchC4 } from "./fetch.ts";
+import { type CorpusName, describeCorpus, parseCorpus, readText, SAMPLE, splitOf } from "./corpus.ts";
+import { fetchSplit } from "./fetch.ts";
 import { type Draw, drawFromDocuments, drawFromText } from "./draw.ts";
+import { joinSplit } from "./joined.ts";
 import { checkVocabulary, readTokens, type TokenMatrix } from "./token_file.ts";
 import type { Tokenizer } from "./tokenizer.ts";
-import { wikitext2 } from "./wikitext.ts";
 
 /** How many sequences the published code draws unless told otherwise. */
 export const DEFAULT_SAMPLES = 128;
@@ -50,8 +50,8 @@ export interface Calibration extends TokenMatrix, Batch {
 }
 
 /**
- * The calibration sequences of a corpus: `c4`, `wikitext2`, `wikitext2:<raw file>`, `sample`, or the path of a text,
- * JSONL or safetensors file (I32 `calibration`, sequences x tokens).
+ * The calibration sequences of a corpus: a published data set (`c4`, `wikitext2`, `ptb`; `wikitext2:<raw file>`), of which
+ * the train split is meant unless another is named, `sample`, or the path of a text, JSONL or safetensors file (I32 `calibration`, sequences x tokens).
  * @throws PareError if the corpus cannot be read or fetched, is too short, or has an id that the model does not know.
  */
 export async function calibrationSequences(corpus: string, options: CalibrationOptions): Promise<Calibration> {
@@ -81,11 +81,17 @@ async function draw(name: Exclude<CorpusName, { kind: "tokens" }>, options: Cali
       case "text":
         return drawFromText((await readText(name.path)).text, name.title ?? name.path, how);
       case "wikitext2":
-        return drawFromText((await wikitext2("train", { path: name.path, onProgress })).text, "wikitext2", how);
+      case "ptb": {
+        const { text } = await joinSplit(name.kind, splitOf(name, "train"), { path: name.path, onProgress });
+        return drawFromText(text, name.kind, how);
+      }
       case "jsonl":
         return await drawFromDocuments(name.path, how);
       case "c4":
-        return await drawFromDocuments(name.path ?? await fetchC4({ onProgress }), how);
+        return await drawFromDocuments(
+          name.path ?? await fetchSplit("c4", splitOf(name, "train"), { onProgress }),
+          how,
+        );
     }
   };
   return { ids: await fromCorpus(), sequences: samples, length };

@@ -7,13 +7,16 @@ import { decodeText } from "../checkpoint/json.ts";
 import { openFile } from "../checkpoint/file.ts";
 import { sha256 } from "../checkpoint/sha256.ts";
 import { PareError } from "../errors.ts";
+import { type DatasetName, DATASETS, type Split } from "./datasets.ts";
 
 /** A corpus as the user named it. */
 export type CorpusName =
-  /** The published code's shard of C4, from the Hub or where it was put (`c4:<path>`). */
-  | { readonly kind: "c4"; readonly path?: string }
-  /** WikiText-2 raw: from the Hub, or a local file, raw or parquet (`wikitext2:<path>`). */
-  | { readonly kind: "wikitext2"; readonly path?: string }
+  /**
+   * A split of a published data set (`c4:validation`), from the Hub or where it was put: `wikitext2:<path>`,
+   * `c4:validation:<path>`. C4 is gzipped JSONL, the others are raw or parquet. What it is for says which split, where none
+   * is named.
+   */
+  | { readonly kind: DatasetName; readonly split?: Split; readonly path?: string }
   /** The chapters of Austen that come with Pare. */
   | { readonly kind: "sample" }
   /** A plain text file, taken as one text. `title` is what a corpus that came by a pipe is called. */
@@ -29,37 +32,70 @@ export interface Text {
   readonly text: string;
   /** SHA-256 of the corpus's bytes, in hexadecimal. */
   readonly sha256: string;
+  /** How it was put together, where it comes in parts. */
+  readonly protocol?: string;
+  /** Windows that are cut of it at most, where that is part of the protocol. */
+  readonly mostWindows?: number;
 }
 
+/** A data set's name, one of its splits, and a path. */
+const DATASET = new RegExp(`^(${Object.keys(DATASETS).join("|")})(?::(train|validation|test))?(?::(.+))?$`, "s");
+
 /** The words that name a corpus; anything else is a path. */
-const WORDS = ["c4", "wikitext2", "sample"] as const;
+const WORDS = [...Object.keys(DATASETS), "sample"];
 
 /**
- * Tells what a corpus is by its name: a word, `wikitext2:<path>`, `c4:<path>`, a path, by its ending, or `stdin:<path>` and
- * `pipe:<path>` for what came by a pipe and lies there now. No file is opened. A file whose name is one of
- * the words is reached as `./c4`.
+ * Tells what a corpus is by its name: a data set (`c4`) with a split and a path or without (`wikitext2:validation`,
+ * `wikitext2:<path>`, `c4:validation:<path>`), `sample`, a path, by its ending, or `stdin:<path>` and `pipe:<path>` for what
+ * came by a pipe and lies there now. No file is opened. A file whose name is one of the words is reached as `./c4`.
  */
 export function parseCorpus(name: string): CorpusName {
-  const word = WORDS.find((each) => each === name);
-  if (word !== undefined) return { kind: word };
-  for (const kind of ["wikitext2", "c4"] as const) {
-    if (name.startsWith(`${kind}:`)) return { kind, path: name.slice(kind.length + 1) };
+  if (name === "sample") return { kind: name };
+  const [, set, split, where] = DATASET.exec(name) ?? [];
+  if (set !== undefined) {
+    const part = split === undefined ? {} : { split: split as Split };
+    return { kind: set as DatasetName, ...part, ...where !== undefined && { path: where } };
   }
   const [, title, path = name] = /^(stdin|pipe):(.+)$/s.exec(name) ?? [];
   const kind = /\.safetensors$/i.test(path) ? "tokens" : /\.(jsonl|ndjson|json)(\.gz)?$/i.test(path) ? "jsonl" : "text";
   return { kind, path, ...title !== undefined && { title } };
 }
 
-/** What a corpus is called in reports; `split` is the part of WikiText-2 that is meant. */
-export function describeCorpus(name: CorpusName, split: "test" | "train"): string {
+/** Where a corpus lies here, as its name says it; nothing of one that is a word. */
+export function pathOf(corpus: string): string | undefined {
+  const name = parseCorpus(corpus);
+  return "path" in name ? name.path : undefined;
+}
+
+/**
+ * The split of a data set that is meant.
+ * @param otherwise Where its name says none.
+ * @throws PareError if the set has no such split.
+ */
+export function splitOf({ kind, split = undefined }: { kind: DatasetName; split?: Split }, otherwise: Split): Split {
+  const meant = split ?? otherwise, has = Object.keys(DATASETS[kind].files).filter((each) => each !== "train");
+  if (DATASETS[kind].files[meant] !== undefined) return meant;
+  const others = has.map((each) => `${kind}:${each}`).join(", ");
+  throw new PareError(
+    split === undefined
+      ? `${kind} is for calibration; expected ${others}, wikitext2, ptb, sample or the path of a file`
+      : `${kind}:${split}: there is no such split; expected ${others}`,
+  );
+}
+
+/** What a corpus is called in reports. @param otherwise The split of a data set that is meant where its name says none. */
+export function describeCorpus(name: CorpusName, otherwise: Split): string {
   switch (name.kind) {
     case "c4":
-      return "c4 (English, first training shard)";
+      return `c4 (English, first ${(name.split ?? otherwise) === "validation" ? "validation" : "training"} shard)`;
     case "sample":
       return "sample (Pride and Prejudice, chapters 1 to 20)";
     case "wikitext2":
+    case "ptb": {
+      const title = `${name.kind} (${name.split ?? otherwise})`;
       // The Hub's own file is what the word means.
-      return name.path?.endsWith(".parquet") ? `wikitext2 (${split})` : name.path ?? `wikitext2 (${split})`;
+      return name.path === undefined || name.path.endsWith(".parquet") ? title : name.path;
+    }
     default:
       return name.title ?? name.path;
   }

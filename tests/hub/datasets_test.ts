@@ -6,6 +6,7 @@ import { parquetWriteBuffer } from "hyparquet-writer";
 import { fetchDatasetFile } from "../../src/checkpoint/hub.ts";
 import { PareError } from "../../src/errors.ts";
 import { calibrationSequences } from "../../src/text/calibration.ts";
+import { fetchCorpus } from "../../src/text/fetch.ts";
 import { Random } from "../../src/text/random.ts";
 import type { Tokenizer } from "../../src/text/tokenizer.ts";
 import { evaluationWindows } from "../../src/text/windows.ts";
@@ -46,6 +47,56 @@ Deno.test("c4 is fetched once, and drawn from as get_c4 draws", () =>
     assertEquals(hub.seen.length, requests);
   }));
 
+Deno.test("c4:validation is the first 1100 documents of its first shard joined by spaces, 256 windows at most", () =>
+  withHub(async (hub, home) => {
+    const shard = "en/c4-validation.00000-of-00008.json.gz";
+    const documents = Array.from({ length: 1103 }, (_, i) => `${i}`.padStart(4, "0"));
+    const lines = documents.map((text) => JSON.stringify({ text })).join("\n");
+    hub.put("datasets/allenai/c4", shard, new Uint8Array(gzipSync(lines)), true);
+    const { path, name } = await fetchCorpus("c4:validation", "test");
+    assertEquals(path, `${home}/hub/datasets--allenai--c4/snapshots/${COMMIT}/${shard}`);
+
+    const whole = documents.slice(0, 1100).join(" ");
+    const cut = await evaluationWindows(name, { ...bytes, seqlen: whole.length });
+    assertEquals([cut.windows, BYTES.decode(cut.ids)], [1, whole]);
+    assertEquals(cut.description, "c4 (English, first validation shard)");
+    assertEquals(cut.protocol, 'the first 1100 documents, joined by " ", 256 windows at most');
+    assertEquals(cut.sha256, createHash("sha256").update(lines).digest("hex"));
+    const many = await evaluationWindows("c4:validation", { ...bytes, seqlen: 10 });
+    assertEquals([many.windows, BYTES.decode(many.ids)], [256, whole.slice(0, 2560)]);
+    assertEquals((await evaluationWindows("c4:validation", { ...bytes, seqlen: 10, windows: 3 })).windows, 3);
+    // As a user's own JSONL the same bytes are another text.
+    const own = await evaluationWindows(path, { ...bytes, seqlen: 10 });
+    assertEquals([own.sha256, own.windows], [cut.sha256, (6 * 1103 - 2) / 10 | 0]);
+    assertEquals(own.protocol, 'documents joined by "\\n\\n"');
+  }));
+
+Deno.test("ptb is its test split's sentences joined by spaces, from the Hub's parquet branch or a raw file", () =>
+  withHub(async (hub, home) => {
+    const put = (split: string, data: string[]) => {
+      const file = parquetWriteBuffer({ columnData: [{ name: "sentence", data, type: "STRING" }] });
+      const where = `penn_treebank/${split}/0000.parquet`;
+      hub.put("datasets/ptb-text-only/ptb_text_only", where, new Uint8Array(file), true);
+    };
+    put("test", ["no it was n't black monday", "but <unk> <unk> N"]);
+    put("train", ["aer banknote berlitz", "calloway centrust"]);
+    const text = "no it was n't black monday but <unk> <unk> N";
+    const cut = await evaluationWindows("ptb", { ...bytes, seqlen: text.length });
+    assertEquals(BYTES.decode(cut.ids), text);
+    assertEquals([cut.description, cut.protocol], ["ptb (test)", 'sentences joined by " "']);
+    const branch = `${home}/hub/datasets--ptb-text-only--ptb_text_only/refs/refs/convert/parquet`;
+    assertEquals(await Deno.readTextFile(branch), COMMIT);
+    const raw = await Deno.makeTempFile();
+    await Deno.writeTextFile(raw, " no it was n't black monday \n but <unk> <unk> N \n");
+    const local = await evaluationWindows(`ptb:${raw}`, { ...bytes, seqlen: text.length });
+    await Deno.remove(raw);
+    assertEquals([local.ids, local.sha256], [cut.ids, cut.sha256]);
+    // What inputs are measured on is the train split, as get_ptb of the published code draws it.
+    const train = "aer banknote berlitz calloway centrust";
+    const { ids } = await calibrationSequences("ptb", { ...bytes, samples: 1, seqlen: train.length - 1 });
+    assertEquals(BYTES.decode(ids), train.slice(0, -1));
+  }));
+
 /** Puts a split on the Hub as the usual data set has it. */
 function putSplit(hub: FakeHub, split: string, text: string[]): void {
   const file = parquetWriteBuffer({ columnData: [{ name: "text", data: text, type: "STRING" }] });
@@ -73,6 +124,11 @@ Deno.test("wikitext2 is its test split joined by empty lines, or its train split
     const local = await evaluationWindows(`wikitext2:${raw}`, { ...bytes, seqlen: length });
     await Deno.remove(raw);
     assertEquals([local.ids, local.sha256], [cut.ids, cut.sha256]);
+
+    putSplit(hub, "validation", ["", " held out \n"]);
+    const held = await evaluationWindows("wikitext2:validation", { ...bytes, seqlen: 12 });
+    assertEquals(BYTES.decode(held.ids), "\n\n held out ");
+    assertEquals([held.description, held.protocol], ["wikitext2 (validation)", 'lines joined by "\\n\\n"']);
 
     const train = " " + " = Train = \n" + " " + " " + " Text with caf\u00e9 . \n";
     const { ids } = await calibrationSequences("wikitext2", {

@@ -105,7 +105,7 @@ Deno.test("a manifest that travels tells names and Hub ids, and no place on the 
         "./runs.db",
       ],
       ...["--sparsity-map", "C:\\Users\\ann\\map.json", "--include", "*.mlp.*", "--spool", "..", "--pattern", "2:4"],
-      ...["--calibration", "/dev/stdin"],
+      ...["--calibration", "/dev/stdin", "--corpus", "c4:validation:/data/c4.json.gz", "--corpus=ptb:test"],
     ],
     inputs: [{ path: "/home/ann/models/base/model.safetensors", bytes: 1, sha256: "00".repeat(32) }],
   });
@@ -113,7 +113,8 @@ Deno.test("a manifest that travels tells names and Hub ids, and no place on the 
   assertEquals(
     given.args.join(" "),
     "--model base --calibration c4:c4.json.gz --out=pruned --runs runs.db " +
-      "--sparsity-map map.json --include *.mlp.* --spool .. --pattern 2:4 --calibration /dev/stdin",
+      "--sparsity-map map.json --include *.mlp.* --spool .. --pattern 2:4 --calibration /dev/stdin " +
+      "--corpus c4:validation:c4.json.gz --corpus=ptb:test",
   );
   assertEquals([given.directory, given.inputs[0].path], [undefined, "model.safetensors"]);
   assertEquals(parseManifest(manifestText(given), "m.json"), given);

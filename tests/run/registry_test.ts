@@ -62,10 +62,11 @@ Deno.test("a run comes back as it was reported", () =>
     assertEquals(registry.layer(id, "model.layers.0.a"), linear("model.layers.0.a"));
   }));
 
-Deno.test("perplexities are told apart by their protocols: another length or number of windows is another one", () =>
+Deno.test("perplexities are told apart by their protocols: another length or number of windows, or another way to join", () =>
   withRegistry((registry) => {
     const { plan } = manifest(), evaluated: Manifest = { ...manifest(), plan: { ...plan, kind: "eval" } };
-    const id = registry.begin(evaluated), others = [{ sequences: 5 }, { seqlen: 4096 }, { sha256: "34".repeat(32) }];
+    const id = registry.begin(evaluated);
+    const others = [{ sequences: 5 }, { seqlen: 4096 }, { sha256: "34".repeat(32) }, { protocol: "lines joined" }];
     registry.perplexity(id, { label: "dense", perplexity: 15, evaluation });
     registry.perplexity(id, { label: "dense", perplexity: 16, evaluation: { ...evaluation, description: "a copy" } });
     registry.finish(id, { phases: {} });
@@ -75,7 +76,7 @@ Deno.test("perplexities are told apart by their protocols: another length or num
       registry.perplexity(id, { label: "dense", perplexity: i, evaluation: { ...evaluation, ...other } });
       assertEquals(measured({ ...evaluation, ...other }), i);
     }
-    assertEquals(registry.get(id)!.perplexities.map(({ perplexity }) => perplexity), [16, 0, 1, 2]);
+    assertEquals(registry.get(id)!.perplexities.map(({ perplexity }) => perplexity), [16, 0, 1, 2, 3]);
     assertEquals(measured(evaluation), 16);
   }));
 

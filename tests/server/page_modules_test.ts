@@ -61,9 +61,10 @@ Deno.test("the command that is copied is the one that the library writes, whatev
   }));
 });
 
-Deno.test("one text in windows of another length or number is another protocol", () => {
+Deno.test("one text in windows of another length or number, or joined in another way, is another protocol", () => {
   const protocols = [TEXT, { ...TEXT, seqlen: 128, sequences: 8 }, { ...TEXT, sequences: 8 }, { ...TEXT, sha256: "f" }];
-  assertEquals(new Set(protocols.map(protocolOf)).size, 4);
+  const joined = { ...TEXT, protocol: "lines joined by a space" };
+  assertEquals(new Set([...protocols, joined].map(protocolOf)).size, 5);
   const elsewhere: Corpus = { ...TEXT, description: "the same file elsewhere" };
   assertEquals(protocolOf(elsewhere), protocolOf(TEXT));
 });

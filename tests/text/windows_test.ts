@@ -1,8 +1,9 @@
 /** Windows are the published code's: one stream, no overlap, the rest dropped. */
 import { assertEquals, assertRejects } from "@std/assert";
 import { PareError } from "../../src/errors.ts";
+import { parseCorpus } from "../../src/text/corpus.ts";
 import { evaluationWindows } from "../../src/text/windows.ts";
-import { rawRows } from "../../src/text/wikitext.ts";
+import { rawRows } from "../../src/text/joined.ts";
 import { SHARED, SMOLLM2, testWith } from "../golden/shared.ts";
 import { AUSTEN, goldenTokens, HELDOUT, smollm2Tokenizer, STORIES, tokenizerOf } from "./models.ts";
 
@@ -60,8 +61,27 @@ Deno.test("a raw file's rows are those of the usual data set", () => {
   assertEquals(rawRows(" \n = Title = \n\n text \n"), ["", " = Title = \n", "", " text \n"]);
 });
 
-Deno.test("c4 is not for evaluation", async () => {
-  await assertRejects(() => evaluationWindows("c4", austen), PareError, "c4 is for calibration");
+Deno.test("a split that a data set does not have is refused, and told which it has", async () => {
+  await assertRejects(
+    () => evaluationWindows("c4", austen),
+    PareError,
+    "c4 is for calibration; expected c4:validation",
+  );
+  const none = "c4:test: there is no such split; expected c4:validation";
+  await assertRejects(() => evaluationWindows("c4:test", austen), PareError, none);
+});
+
+Deno.test("a corpus's name says the set, the split and the file, each where it is meant", () => {
+  const names = ["wikitext2", "c4:validation", "ptb:raw.txt", "c4:validation:a:b.gz", "c4:validations", "./c4", "ptb:"];
+  assertEquals(names.map(parseCorpus), [
+    { kind: "wikitext2" },
+    { kind: "c4", split: "validation" },
+    { kind: "ptb", path: "raw.txt" },
+    { kind: "c4", split: "validation", path: "a:b.gz" },
+    { kind: "c4", path: "validations" },
+    { kind: "text", path: "./c4" },
+    { kind: "text", path: "ptb:" },
+  ]);
 });
 
 testWith([SHARED], "a text without BOS gives the golden windows of stories260K", async () => {

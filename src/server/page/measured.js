@@ -6,11 +6,12 @@
 import { askedOf, methodOf, shareOf } from "./names.js";
 
 /** Names the text, the windows' length and their number: only under one such name may perplexities stand together. */
-export const protocolOf = ({ sha256, seqlen, sequences }) => `${sha256} ${sequences} x ${seqlen}`;
+export const protocolOf = ({ sha256, seqlen, sequences, protocol = "" }) =>
+  `${sha256} ${sequences} x ${seqlen} ${protocol}`;
 
 /** A protocol in words. */
-export const describeProtocol = ({ description, sequences, seqlen }) =>
-  `${description}, ${sequences} windows of ${seqlen} tokens`;
+export const describeProtocol = ({ description, sequences, seqlen, protocol }) =>
+  `${description}${protocol === undefined ? "" : `, ${protocol}`}, ${sequences} windows of ${seqlen} tokens`;
 
 /** The folder that a file stands in; relative paths are relative to where the run was begun. */
 function folderOf(path, directory) {
