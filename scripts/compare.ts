@@ -27,10 +27,10 @@ import { corpusOf, describeRun } from "../src/run/describe.ts";
 import { labelsOf } from "../src/run/labels.ts";
 import { fileName } from "../src/run/manifest.ts";
 import { Recorder } from "../src/run/recorder.ts";
-import { type Asked, measure, type Measured, prepareExam, type Yardstick } from "./compare_measure.ts";
+import { type Asked, differenceOf, measure, type Measured, prepareExam, type Yardstick } from "./compare_measure.ts";
 import { enter, type Given, isCalibrated, type Job, understand } from "./compare_request.ts";
 import { tell, write } from "./compare_text.ts";
-import { filesOf, logged, readExam } from "./exam.ts";
+import { type Answered, filesOf, logged, readExam } from "./exam.ts";
 import { blockPosition, defaultSeqlen } from "./shared.ts";
 
 /** Where what every model said of every question stands, beside the tables. */
@@ -169,6 +169,13 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   }, context.args);
   const { evaluation, calibration: calibratedOn } = manifest.plan;
   using recorder = Recorder.begin(values.registry, manifest, { out: values.out, labels: labelsOf(values) });
+  let ofDense: readonly Answered[] | undefined;
+  /** What a model differs by from the dense one, which answers first. */
+  const toDense = (documents: readonly Answered[]): Row["toDense"] => {
+    const first = ofDense, found = exam && first && differenceOf(exam, first, documents);
+    ofDense ??= documents;
+    return found && { value: found.difference, ...found.error !== undefined && { error: found.error } };
+  };
   /** Says and records what was found of a model, and makes a row of it. */
   const rowOf = async (
     label: string,
@@ -176,7 +183,9 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     { documents, ...found }: Measured,
     cost?: Cost,
   ): Promise<Row> => {
-    const { perplexity, sparsity } = found, row: Row = { ...which, ...found, ...cost }, benchmark = headline(row);
+    const { perplexity, sparsity } = found, difference = documents && toDense(documents);
+    const row: Row = { ...which, ...found, ...difference && { toDense: difference }, ...cost };
+    const benchmark = headline(row);
     const said = [
       ...perplexity === undefined ? [] : [`perplexity ${perplexity.toFixed(2)}`],
       ...benchmark ? [`${titleOf(benchmark)} accuracy ${show("acc", benchmark.figures.acc)} %`] : [],
