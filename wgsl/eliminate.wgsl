@@ -1,7 +1,8 @@
 // Columns of a block, from left to right: the error of every removed weight is spread over the block's columns to its
 // right. Rows are independent, so a thread has one.
 // Bindings: 0 parameters; 1 factor, F32, a tile of U; 2 column, F32 1 x cols, see worth.wgsl; 3 block, F32 width x rows;
-// 4 state, width x rows: 1 or 0, whether a weight goes, until its column is reached; then the bits of its error, F32.
+// 4 state, width x rows: 1 or 0, whether a weight goes, until its column is reached; then the bits of its error, F32, with
+// -0 for no error, so that only what stays has 0.
 struct Params {
   rows: u32,
   cols: u32, // of the factor
@@ -59,7 +60,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let u = (params.factor_row + j - params.begin) * params.cols + params.first;
     let error = block[at] / factor[u + j];
     block[at] = 0.0;
-    state[at] = bitcast<u32>(error);
+    state[at] = select(bitcast<u32>(error), 0x80000000u, error == 0.0);
     for (var k = j + 1u; k < params.width; k++) {
       block[k * params.rows + row] -= error * factor[u + k];
     }

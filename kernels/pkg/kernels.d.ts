@@ -80,6 +80,19 @@ export function clear_dead(team: number, weight: number, rows: number, cols: num
 export function columns_scratch(rows: number): number;
 
 /**
+ * `out = ((a + b) + c) * columns`, each term times its coefficient for what is kept or removed. Terms b and c may be null, as
+ * may the mask (all is kept) and the columns (1 x cols).
+ */
+export function combine(team: number, rows: number, cols: number, a: number, a_dtype: number, a_kept: number, a_removed: number, b: number, b_dtype: number, b_kept: number, b_removed: number, c: number, c_dtype: number, c_kept: number, c_removed: number, mask: number, columns: number, out: number): void;
+
+/**
+ * `x += α p`, `r -= α q`, `p = r + β p`, all rows x cols, with q the product where the mask keeps and 0 elsewhere,
+ * `α = r·r / p·q` and `β = r·r (new) / r·r (old)`: 0 where their denominators are not above 0. r and p are 0 where the
+ * mask removes.
+ */
+export function conjugate(team: number, x: number, r: number, p: number, rows: number, cols: number, product: number, mask: number): void;
+
+/**
  * `n` numbers of the dtype `from_dtype` at `from`, written in the dtype `to_dtype` at `to`.
  */
 export function convert(team: number, from: number, from_dtype: number, n: number, to: number, to_dtype: number): void;
@@ -140,19 +153,19 @@ export function difference(team: number, before: number, before_dtype: number, a
  * The same with all weights whose worth before the block (see `worth`) is at most the `k`-th smallest, which the
  * histograms know (`select_long.rs`).
  */
-export function eliminate_below(team: number, weight: number, rows: number, cols: number, first: number, count: number, strips: number, formula: number, column: number, histograms: number, k: number, scratch: number): void;
+export function eliminate_below(team: number, weight: number, rows: number, cols: number, first: number, count: number, strips: number, removed: number, formula: number, column: number, histograms: number, k: number, scratch: number): void;
 
 /**
  * The same, and at every m-th column chooses the `remove` of the next m that go, by what they are worth then (see
  * `worth`). m divides `first` and `count`. `chosen` holds [`groups_scratch`] u32 for each worker.
  */
-export function eliminate_groups(team: number, weight: number, rows: number, cols: number, first: number, count: number, strips: number, remove: number, m: number, formula: number, column: number, scratch: number, chosen: number): void;
+export function eliminate_groups(team: number, weight: number, rows: number, cols: number, first: number, count: number, strips: number, removed: number, remove: number, m: number, formula: number, column: number, scratch: number, chosen: number): void;
 
 /**
- * Removes from columns `first..first + count` of the weight the weights whose bit is 1 in its mask, which has `words`
- * words in a row. `scratch` holds [`eliminate_scratch`] f32 for each worker.
+ * Removes from columns `first..first + count` of the weight the weights whose bit is 1 in its mask, and sets their bits in
+ * the mask `removed`. `scratch` holds [`eliminate_scratch`] f32 for each worker.
  */
-export function eliminate_marked(team: number, weight: number, rows: number, cols: number, first: number, count: number, strips: number, mask: number, words: number, scratch: number): void;
+export function eliminate_marked(team: number, weight: number, rows: number, cols: number, first: number, count: number, strips: number, removed: number, mask: number, scratch: number): void;
 
 /**
  * f32 of scratch for each worker that eliminates a block of `count` columns.
@@ -163,6 +176,11 @@ export function eliminate_scratch(count: number): number;
  * Row `t` of `out` becomes row `ids[t] - first` of the table, if the table's `rows` have it.
  */
 export function embed(team: number, ids: number, tokens: number, table: number, dtype: number, first: number, rows: number, cols: number, out: number): void;
+
+/**
+ * `out = s_i a_ij s_j`, n x n, 1 on the diagonal; `scale` is 1 x n.
+ */
+export function equilibrate(team: number, a: number, n: number, scale: number, out: number): void;
 
 /**
  * `out` (rows x 3) of the magnitudes of `values` (rows x cols, finite): -1 for the greatest of none, infinity for the
@@ -448,6 +466,8 @@ export interface InitOutput {
     readonly block_strips: (a: number, b: number, c: number, d: number) => number;
     readonly clear_dead: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly columns_scratch: (a: number) => number;
+    readonly combine: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number, q: number, r: number) => void;
+    readonly conjugate: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly convert: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly copy: (a: number, b: number, c: number, d: number) => void;
     readonly count_above: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
@@ -459,11 +479,12 @@ export interface InitOutput {
     readonly density: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly diagonal_sums: (a: number) => number;
     readonly difference: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
-    readonly eliminate_below: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number) => void;
-    readonly eliminate_groups: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number) => void;
+    readonly eliminate_below: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number) => void;
+    readonly eliminate_groups: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number) => void;
     readonly eliminate_marked: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;
     readonly eliminate_scratch: (a: number) => number;
     readonly embed: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
+    readonly equilibrate: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly extremes: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly factor_panel: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly factor_pivot: (a: number, b: number, c: number, d: number, e: number) => void;

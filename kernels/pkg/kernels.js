@@ -202,6 +202,49 @@ export function columns_scratch(rows) {
 }
 
 /**
+ * `out = ((a + b) + c) * columns`, each term times its coefficient for what is kept or removed. Terms b and c may be null, as
+ * may the mask (all is kept) and the columns (1 x cols).
+ * @param {number} team
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} a
+ * @param {number} a_dtype
+ * @param {number} a_kept
+ * @param {number} a_removed
+ * @param {number} b
+ * @param {number} b_dtype
+ * @param {number} b_kept
+ * @param {number} b_removed
+ * @param {number} c
+ * @param {number} c_dtype
+ * @param {number} c_kept
+ * @param {number} c_removed
+ * @param {number} mask
+ * @param {number} columns
+ * @param {number} out
+ */
+export function combine(team, rows, cols, a, a_dtype, a_kept, a_removed, b, b_dtype, b_kept, b_removed, c, c_dtype, c_kept, c_removed, mask, columns, out) {
+    wasm.combine(team, rows, cols, a, a_dtype, a_kept, a_removed, b, b_dtype, b_kept, b_removed, c, c_dtype, c_kept, c_removed, mask, columns, out);
+}
+
+/**
+ * `x += α p`, `r -= α q`, `p = r + β p`, all rows x cols, with q the product where the mask keeps and 0 elsewhere,
+ * `α = r·r / p·q` and `β = r·r (new) / r·r (old)`: 0 where their denominators are not above 0. r and p are 0 where the
+ * mask removes.
+ * @param {number} team
+ * @param {number} x
+ * @param {number} r
+ * @param {number} p
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} product
+ * @param {number} mask
+ */
+export function conjugate(team, x, r, p, rows, cols, product, mask) {
+    wasm.conjugate(team, x, r, p, rows, cols, product, mask);
+}
+
+/**
  * `n` numbers of the dtype `from_dtype` at `from`, written in the dtype `to_dtype` at `to`.
  * @param {number} team
  * @param {number} from
@@ -361,14 +404,15 @@ export function difference(team, before, before_dtype, after, after_dtype, first
  * @param {number} first
  * @param {number} count
  * @param {number} strips
+ * @param {number} removed
  * @param {number} formula
  * @param {number} column
  * @param {number} histograms
  * @param {number} k
  * @param {number} scratch
  */
-export function eliminate_below(team, weight, rows, cols, first, count, strips, formula, column, histograms, k, scratch) {
-    wasm.eliminate_below(team, weight, rows, cols, first, count, strips, formula, column, histograms, k, scratch);
+export function eliminate_below(team, weight, rows, cols, first, count, strips, removed, formula, column, histograms, k, scratch) {
+    wasm.eliminate_below(team, weight, rows, cols, first, count, strips, removed, formula, column, histograms, k, scratch);
 }
 
 /**
@@ -381,6 +425,7 @@ export function eliminate_below(team, weight, rows, cols, first, count, strips, 
  * @param {number} first
  * @param {number} count
  * @param {number} strips
+ * @param {number} removed
  * @param {number} remove
  * @param {number} m
  * @param {number} formula
@@ -388,13 +433,13 @@ export function eliminate_below(team, weight, rows, cols, first, count, strips, 
  * @param {number} scratch
  * @param {number} chosen
  */
-export function eliminate_groups(team, weight, rows, cols, first, count, strips, remove, m, formula, column, scratch, chosen) {
-    wasm.eliminate_groups(team, weight, rows, cols, first, count, strips, remove, m, formula, column, scratch, chosen);
+export function eliminate_groups(team, weight, rows, cols, first, count, strips, removed, remove, m, formula, column, scratch, chosen) {
+    wasm.eliminate_groups(team, weight, rows, cols, first, count, strips, removed, remove, m, formula, column, scratch, chosen);
 }
 
 /**
- * Removes from columns `first..first + count` of the weight the weights whose bit is 1 in its mask, which has `words`
- * words in a row. `scratch` holds [`eliminate_scratch`] f32 for each worker.
+ * Removes from columns `first..first + count` of the weight the weights whose bit is 1 in its mask, and sets their bits in
+ * the mask `removed`. `scratch` holds [`eliminate_scratch`] f32 for each worker.
  * @param {number} team
  * @param {number} weight
  * @param {number} rows
@@ -402,12 +447,12 @@ export function eliminate_groups(team, weight, rows, cols, first, count, strips,
  * @param {number} first
  * @param {number} count
  * @param {number} strips
+ * @param {number} removed
  * @param {number} mask
- * @param {number} words
  * @param {number} scratch
  */
-export function eliminate_marked(team, weight, rows, cols, first, count, strips, mask, words, scratch) {
-    wasm.eliminate_marked(team, weight, rows, cols, first, count, strips, mask, words, scratch);
+export function eliminate_marked(team, weight, rows, cols, first, count, strips, removed, mask, scratch) {
+    wasm.eliminate_marked(team, weight, rows, cols, first, count, strips, removed, mask, scratch);
 }
 
 /**
@@ -434,6 +479,18 @@ export function eliminate_scratch(count) {
  */
 export function embed(team, ids, tokens, table, dtype, first, rows, cols, out) {
     wasm.embed(team, ids, tokens, table, dtype, first, rows, cols, out);
+}
+
+/**
+ * `out = s_i a_ij s_j`, n x n, 1 on the diagonal; `scale` is 1 x n.
+ * @param {number} team
+ * @param {number} a
+ * @param {number} n
+ * @param {number} scale
+ * @param {number} out
+ */
+export function equilibrate(team, a, n, scale, out) {
+    wasm.equilibrate(team, a, n, scale, out);
 }
 
 /**

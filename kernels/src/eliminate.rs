@@ -74,8 +74,8 @@ pub unsafe fn pack_block(
     }
 }
 
-/// Removes from columns `first..first + count` of the weight the weights whose bit is 1 in its mask, which has `words`
-/// words in a row. `scratch` holds [`eliminate_scratch`] f32 for each worker.
+/// Removes from columns `first..first + count` of the weight the weights whose bit is 1 in its mask, and sets their bits in
+/// the mask `removed`. `scratch` holds [`eliminate_scratch`] f32 for each worker.
 #[wasm_bindgen]
 pub unsafe fn eliminate_marked(
     team: *const Team,
@@ -85,12 +85,12 @@ pub unsafe fn eliminate_marked(
     first: usize,
     count: usize,
     strips: *const f32,
+    removed: *mut u32,
     mask: *const u32,
-    words: usize,
     scratch: *mut f32,
 ) {
-    let block = Block { weight, rows, cols, first, strips, own: Strips { m: 1, count } };
-    block.eliminate(&*team, scratch, Marked { mask, words, bit: first });
+    let block = Block { weight, rows, cols, first, strips, own: Strips { m: 1, count }, removed };
+    block.eliminate(&*team, scratch, Marked { mask, words: cols.div_ceil(32), bit: first });
 }
 
 /// The same with all weights whose worth before the block (see `worth`) is at most the `k`-th smallest, which the
@@ -104,13 +104,14 @@ pub unsafe fn eliminate_below(
     first: usize,
     count: usize,
     strips: *const f32,
+    removed: *mut u32,
     formula: u32,
     column: *const f32,
     histograms: *const u32,
     k: usize,
     scratch: *mut f32,
 ) {
-    let block = Block { weight, rows, cols, first, strips, own: Strips { m: 1, count } };
+    let block = Block { weight, rows, cols, first, strips, own: Strips { m: 1, count }, removed };
     let worth = Worth { formula, column: column.add(first) };
     block.eliminate(&*team, scratch, Below { worth, most: kth(histograms, k) });
 }
@@ -132,6 +133,7 @@ pub unsafe fn eliminate_groups(
     first: usize,
     count: usize,
     strips: *const f32,
+    removed: *mut u32,
     remove: usize,
     m: usize,
     formula: u32,
@@ -140,7 +142,7 @@ pub unsafe fn eliminate_groups(
     chosen: *mut u32,
 ) {
     let team = &*team;
-    let block = Block { weight, rows, cols, first, strips, own: Strips { m, count } };
+    let block = Block { weight, rows, cols, first, strips, own: Strips { m, count }, removed };
     let worth = Worth { formula, column: column.add(first) };
     block.eliminate(team, scratch, Groups::new(worth, remove, m, chosen.add(team.worker * Groups::scratch(m))));
 }
@@ -153,6 +155,7 @@ struct Block {
     first: usize,
     strips: *const f32,
     own: Strips,
+    removed: *mut u32,
 }
 
 impl Block {
@@ -162,6 +165,7 @@ impl Block {
         let count = self.own.count;
         let right = self.first + count;
         let errors = scratch.add(team.worker * eliminate_scratch(count));
+        let words = self.cols.div_ceil(32);
         for run in team.runs(self.rows, RUN) {
             for row in run.clone().step_by(ROWS) {
                 let panel = Panel {
@@ -172,6 +176,9 @@ impl Block {
                     errors: errors.add((row - run.start) * count),
                     strips: self.strips,
                     own: self.own,
+                    removed: self.removed.add(row * words),
+                    words,
+                    bit: self.first,
                 };
                 panel.eliminate(&mut choose);
             }
@@ -224,8 +231,10 @@ mod tests {
         n: usize,
         block: usize,
         m: usize,
-        mut command: impl FnMut(*const Team, *mut f32, usize, usize, *const f32, *mut f32),
+        mut command: impl FnMut(*const Team, *mut f32, usize, usize, *const f32, *mut u32, *mut f32),
     ) {
+        let words = n.div_ceil(32);
+        let mut removed = vec![0u32; weight.len() / n * words];
         for first in (0..n).step_by(block) {
             let count = block.min(n - first);
             let mut strips = vec![f32::NAN; block_strips(n, first, count, m)];
@@ -233,8 +242,12 @@ mod tests {
             let (w, p, s, e) = (weight.as_mut_ptr(), u.as_ptr(), strips.as_mut_ptr(), scratch.as_mut_ptr());
             unsafe {
                 alone(|team| pack_block(team, p, n, first, count, m, s));
-                alone(|team| command(team, w, first, count, s, e));
+                alone(|team| command(team, w, first, count, s, removed.as_mut_ptr(), e));
             }
+        }
+        for (at, &x) in weight.iter().enumerate() {
+            let (i, j) = (at / n, at % n);
+            assert_eq!(removed[i * words + j / 32] >> (j % 32) & 1 == 1, x == 0.0, "the bit of weight {at}");
         }
     }
 
@@ -254,8 +267,8 @@ mod tests {
             let mask: Vec<u32> =
                 numbers(rows * words, 2).iter().map(|x| x.to_bits().wrapping_mul(2_654_435_761)).collect();
             let mut found = weight.clone();
-            eliminate(&mut found, &u, n, block, 1, |team, w, first, count, strips, scratch| unsafe {
-                eliminate_marked(team, w, rows, n, first, count, strips, mask.as_ptr(), words, scratch);
+            eliminate(&mut found, &u, n, block, 1, |team, w, first, count, strips, removed, scratch| unsafe {
+                eliminate_marked(team, w, rows, n, first, count, strips, removed, mask.as_ptr(), scratch);
             });
             let expected = truth(&weight, &u, n, |_, row, j| mask[row * words + j / 32] >> (j % 32) & 1 == 1);
             compare(&found, &expected, n, &format!("{rows} x {n} by {block}"));
@@ -274,9 +287,11 @@ mod tests {
                 unsafe { alone(|team| worth(team, formula, u.as_ptr(), n, column.as_mut_ptr())) }
                 let mut chosen = vec![0u32; groups_scratch(m)];
                 let mut found = weight.clone();
-                eliminate(&mut found, &u, n, block, m, |team, w, first, count, strips, scratch| unsafe {
+                eliminate(&mut found, &u, n, block, m, |team, w, first, count, strips, removed, scratch| unsafe {
                     let (c, s) = (column.as_ptr(), chosen.as_mut_ptr());
-                    eliminate_groups(team, w, rows, n, first, count, strips, remove, m, formula, c, scratch, s);
+                    eliminate_groups(
+                        team, w, rows, n, first, count, strips, removed, remove, m, formula, c, scratch, s,
+                    );
                 });
                 let mut falls = vec![];
                 let expected = truth(&weight, &u, n, |w, _, j| {
@@ -315,7 +330,7 @@ mod tests {
             unsafe { alone(|team| worth(team, formula, u.as_ptr(), n, column.as_mut_ptr())) }
             let mut found = weight.clone();
             let mut falls = vec![false; rows * n];
-            eliminate(&mut found, &u, n, block, 1, |team, w, first, count, strips, scratch| unsafe {
+            eliminate(&mut found, &u, n, block, 1, |team, w, first, count, strips, removed, scratch| unsafe {
                 let (size, k) = (rows * count, rows * count / 2 + 1);
                 let mut scores = vec![0f32; size];
                 let mut counts = vec![0u32; histogram_counts()];
@@ -330,7 +345,7 @@ mod tests {
                     assert_eq!(*score, if formula == CURVATURE { x * x / column[j] } else { x.abs() });
                     falls[i * n + j] = *score <= sorted[k - 1];
                 }
-                eliminate_below(team, w, rows, n, first, count, strips, formula, c, h, k, scratch);
+                eliminate_below(team, w, rows, n, first, count, strips, removed, formula, c, h, k, scratch);
             });
             compare(&found, &truth(&weight, &u, n, |_, row, j| falls[row * n + j]), n, "threshold");
         }

@@ -50,6 +50,12 @@ pub struct Panel {
     pub errors: *mut f32,
     pub strips: *const f32,
     pub own: Strips,
+    /// The first row's words of the mask of what was removed.
+    pub removed: *mut u32,
+    /// Words of a row of it.
+    pub words: usize,
+    /// The block's first column.
+    pub bit: usize,
 }
 
 impl Panel {
@@ -108,7 +114,23 @@ impl Panel {
                 error.store(self.errors.add((first + j) * ROWS));
             }
             self.write(first, width, columns);
+            self.note(first, width, chosen);
             s += 1;
+        }
+    }
+
+    /// Writes down what the rows have lost of a strip.
+    #[inline(always)]
+    unsafe fn note(&self, first: usize, width: usize, chosen: U32x4) {
+        let at = self.bit + first;
+        for (i, bits) in chosen.to_array().into_iter().enumerate().take(self.height) {
+            let word = self.removed.add(i * self.words + at / 32);
+            let bits = ((bits & ((1 << width) - 1)) as u64) << (at % 32);
+            *word |= bits as u32;
+            // The strip may reach into the next word.
+            if bits >> 32 != 0 {
+                *word.add(1) |= (bits >> 32) as u32;
+            }
         }
     }
 

@@ -30,7 +30,15 @@ export type { DistributionOperations } from "./operations/distribution.ts";
 export type { HoldOperations } from "./operations/hold.ts";
 export type { ObserveOperations } from "./operations/observe.ts";
 export type { Formula, PruneOperations, Selection } from "./operations/prune.ts";
-export type { Choice, EliminationFormula, InverseFactor, SolveOperations } from "./operations/solve.ts";
+export type {
+  Choice,
+  CombineOptions,
+  Descent,
+  EliminationFormula,
+  InverseFactor,
+  SolveOperations,
+  Term,
+} from "./operations/solve.ts";
 
 /** What a backend can hold, and how it likes to be fed. */
 export interface BackendLimits {

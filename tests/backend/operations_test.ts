@@ -56,6 +56,10 @@ Deno.test("every operation has a rule and a cost that is finite and no less than
     histogram: [x, 128],
     inverseFactor: [square, 0.01],
     eliminate: [x, { upper: square, dead: shape(1, 8), damping: 0 }, { kind: "groups", formula, n: 2, m: 4 }, 4],
+    equilibrate: [square, shape(1, 8)],
+    combine: [[{ tensor: x, kept: 1 }, { tensor: shape(6, 8, "F16"), kept: 1, removed: 0 }], { mask }],
+    conjugate: [{ x, r: x, p: x }, x, mask],
+    assign: [shape(6, 8, "BF16"), x],
   };
   for (const name of Object.keys(OPERATIONS) as (keyof typeof OPERATIONS)[]) {
     const { check, cost } = OPERATIONS[name] as { check(...of: unknown[]): void; cost(...of: unknown[]): object };

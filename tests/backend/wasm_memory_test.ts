@@ -79,6 +79,8 @@ const OPERATIONS: Record<string, (engine: Engine, put: Put) => Disposable | void
   // f32 is not enough: the same is done in f64.
   "inverseFactor of a stiff Hessian": (engine, put) => solve.inverseFactor(engine, put(hilbert), 1e-7),
   "inverseFactor of no Hessian": (engine, put) => solve.inverseFactor(engine, put(() => -1), 0.01),
+  "equilibrate": (engine, put) => solve.equilibrate(engine, put(diagonal), put(() => 1, 1)),
+  "combine": (engine, put) => solve.combine(engine, [{ tensor: put(wave), kept: 1 }]),
   "eliminate, threshold": (engine, put) => eliminate(engine, put, "threshold"),
   "eliminate, groups": (engine, put) => eliminate(engine, put, "groups"),
 };
@@ -87,12 +89,12 @@ const wave = (row: number, col: number) => Math.sin(row * 7 + col * 3);
 const diagonal = (row: number, col: number) => Number(row === col);
 const hilbert = (row: number, col: number) => 1 / (1 + row + col);
 
-function eliminate(engine: Engine, put: Put, kind: "threshold" | "groups"): void {
+function eliminate(engine: Engine, put: Put, kind: "threshold" | "groups"): Disposable {
   using weight = engine.tensor(N, N, "F16");
   const factor = { upper: put(diagonal), dead: put(() => 0, 1), damping: 0, [Symbol.dispose]: () => {} };
   const formula = { kind: "curvature" } as const;
   const choice = kind === "groups" ? { kind, formula, n: 2, m: 4 } as const : { kind, formula, sparsity: 0.5 } as const;
-  solve.eliminate(engine, weight, factor, choice, 16);
+  return solve.eliminate(engine, weight, factor, choice, 16);
 }
 
 Deno.test("whichever allocation of an operation is refused, it keeps no other, and the next one has all memory", async () => {

@@ -112,10 +112,18 @@ async function everything(backend: Backend, headDim = 40): Promise<Map<string, U
   for (const choice of choices) {
     for (const before of [weight, held(9, 131, width), held(10, 131, width, "BF16")]) {
       const after = keep(`eliminate ${choice.kind} ${before.dtype}`, backend.copy(before));
-      backend.eliminate(after, factor, choice, 128);
+      keep(`eliminate's mask ${choice.kind} ${before.dtype}`, backend.eliminate(after, factor, choice, 128));
       keep(`error ${choice.kind} ${before.dtype}`, backend.error(before, after, hessian));
     }
   }
+  const unit = keep("equilibrate", backend.equilibrate(hessian, statistic)), mask = keep("mask", backend.zeros(weight));
+  const r = keep("combine", backend.combine([{ tensor: weight, kept: 1, removed: -1 }], { mask, columns: statistic }));
+  backend.apply(r, mask);
+  const best = keep("conjugate", backend.allocate(131, width)), p = keep("direction", backend.copy(r));
+  for (let step = 0; step < 2; step++) {
+    backend.conjugate({ x: best, r, p }, keep(`product ${step}`, backend.linear(p, unit)), mask);
+  }
+  backend.assign(keep("assign", backend.copy(weight)), best);
   const bytes = await backend.read(...results.map(([, one]) => one));
   return new Map(results.map(([operation], i) => [operation, bytes[i]]));
 }

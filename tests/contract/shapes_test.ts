@@ -90,7 +90,7 @@ const eliminated = (
 ) =>
 (backend: Backend, zeros: Zeros): void => {
   const factor = { upper: zeros(...upper), dead: zeros(...dead), damping: 0, [Symbol.dispose]() {} };
-  backend.eliminate(zeros(6, 8), factor, choice?.(backend, zeros) ?? groups(2, 4), block);
+  using _ = backend.eliminate(zeros(6, 8), factor, choice?.(backend, zeros) ?? groups(2, 4), block);
 };
 
 /** Eliminates with a mask of another shape. */
@@ -98,6 +98,20 @@ const eliminatedBy = (rows: number, cols: number) => (backend: Backend, zeros: Z
   using mask = backend.selectSmallest(zeros(rows, cols), { group: 1, sparsity: 0, rule: "count" });
   eliminated({ choice: () => ({ kind: "mask", mask }) })(backend, zeros);
 };
+
+/** Takes a step of conjugate gradients with a part that is wrong. */
+const stepped = ({ r = [6, 8], product = [6, 8], mask = [6, 8] }: {
+  r?: readonly [number, number, Dtype?];
+  product?: readonly [number, number];
+  mask?: readonly [number, number];
+}) =>
+(backend: Backend, zeros: Zeros): void => {
+  using removed = backend.zeros(zeros(...mask));
+  backend.conjugate({ x: zeros(6, 8), r: zeros(...r), p: zeros(6, 8) }, zeros(...product), removed);
+};
+
+/** A term of a combination. */
+const term = (tensor: Tensor) => ({ tensor, kept: 1 });
 
 /** n:m by size. */
 const groups = (n: number, m: number): Choice => ({ kind: "groups", formula: { kind: "magnitude" }, n, m });
@@ -226,6 +240,22 @@ const WRONG: Readonly<Record<string, (backend: Backend, zeros: Zeros) => Disposa
   "eliminate: n": eliminated({ choice: () => groups(5, 4) }),
   "eliminate: rows of the mask": eliminatedBy(5, 8),
   "eliminate: columns of the mask": eliminatedBy(6, 7),
+  "equilibrate: rows": (backend, zeros) => backend.equilibrate(zeros(7, 8), zeros(1, 8)),
+  "equilibrate: scale": (backend, zeros) => backend.equilibrate(zeros(8, 8), zeros(1, 7)),
+  "combine: no terms": (backend) => backend.combine([]),
+  "combine: four terms": (backend, zeros) => backend.combine(Array.from({ length: 4 }, () => term(zeros(6, 8)))),
+  "combine: rows": (backend, zeros) => backend.combine([term(zeros(6, 8)), term(zeros(5, 8))]),
+  "combine: columns": (backend, zeros) => backend.combine([term(zeros(6, 8))], { columns: zeros(1, 7) }),
+  "combine: columns of the mask": (backend, zeros) => {
+    using mask = backend.zeros(zeros(6, 7));
+    return backend.combine([term(zeros(6, 8))], { mask });
+  },
+  "conjugate: rows of the residual": stepped({ r: [5, 8] }),
+  "conjugate: dtype of the residual": stepped({ r: [6, 8, "F16"] }),
+  "conjugate: columns of the product": stepped({ product: [6, 7] }),
+  "conjugate: rows of the mask": stepped({ mask: [5, 8] }),
+  "assign: rows": (backend, zeros) => backend.assign(zeros(6, 8, "F16"), zeros(5, 8)),
+  "assign: dtype of the numbers": (backend, zeros) => backend.assign(zeros(6, 8), zeros(6, 8, "F16")),
   "apply: columns": applied(6, 7),
   "apply: rows": applied(5, 8),
 };

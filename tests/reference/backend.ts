@@ -8,7 +8,9 @@ import type {
   AttentionOptions,
   Backend,
   Choice,
+  CombineOptions,
   CrossEntropyOptions,
+  Descent,
   Dtype,
   EliminationFormula,
   Formula,
@@ -20,11 +22,12 @@ import type {
   Selection,
   Sums,
   Tensor,
+  Term,
 } from "../../src/backend/backend.ts";
 import { OPERATIONS } from "../../src/backend/operations/mod.ts";
 import { fromFloats, toFloats } from "./floats.ts";
 import { mapped } from "./functions.ts";
-import { eliminate, inverse } from "./solve.ts";
+import { conjugate, eliminate, inverse } from "./solve.ts";
 
 /** A tensor of the reference backend: its values, widened. */
 export class Matrix implements Tensor {
@@ -491,7 +494,7 @@ export class ReferenceBackend implements Backend {
     return { upper, dead, damping: found.damping, [Symbol.dispose]: () => owned.dispose() };
   }
 
-  eliminate(weight: Tensor, factor: InverseFactor, choice: Choice, block: number): void {
+  eliminate(weight: Tensor, factor: InverseFactor, choice: Choice, block: number): Mask {
     OPERATIONS.eliminate.check(weight, factor, choice, block);
     const { rows, cols } = weight, upper = values(factor.upper), w = Float64Array.from(values(weight));
     const score = (w: Float64Array, i: number, j: number, formula: EliminationFormula): number =>
@@ -513,8 +516,54 @@ export class ReferenceBackend implements Backend {
         return group.map((_, k) => k).sort((a, b) => group[a] - group[b] || a - b).slice(0, choice.m - choice.n);
       },
     };
-    eliminate({ weight: w, rows, upper, dead: values(factor.dead), block, before, groups });
-    values(weight).set(toFloats(fromFloats(Float32Array.from(w), weight.dtype), weight.dtype));
+    const removed = eliminate({ weight: w, rows, upper, dead: values(factor.dead), block, before, groups });
+    this.#round(weight, w);
+    const mask = new Bits(this, rows, cols);
+    removed.forEach((gone, at) => gone && mask.remove(Math.floor(at / cols), at % cols));
+    return mask;
+  }
+
+  /** Writes numbers into a weight, rounded to its dtype. */
+  #round(weight: Tensor, numbers: ArrayLike<number>): void {
+    values(weight).set(toFloats(fromFloats(Float32Array.from(numbers), weight.dtype), weight.dtype));
+  }
+
+  equilibrate(matrix: Tensor, scale: Tensor): Tensor {
+    OPERATIONS.equilibrate.check(matrix, scale);
+    const a = values(matrix), s = values(scale), n = matrix.cols;
+    return this.#fill(n, n, (i, j) => i === j ? 1 : s[i] * a[i * n + j] * s[j]);
+  }
+
+  combine(terms: readonly Term[], options: CombineOptions = {}): Tensor {
+    OPERATIONS.combine.check(terms, options);
+    const [{ tensor: { rows, cols } }] = terms, { mask, columns } = options;
+    return this.#fill(rows, cols, (i, j) => {
+      const gone = mask !== undefined && (mask as Bits).removes(i, j);
+      const sum = terms.reduce(
+        (sum, { tensor, kept, removed = kept }) => sum + (gone ? removed : kept) * values(tensor)[i * cols + j],
+        0,
+      );
+      return sum * (columns ? values(columns)[j] : 1);
+    });
+  }
+
+  conjugate({ x, r, p }: Descent, product: Tensor, mask: Mask): void {
+    OPERATIONS.conjugate.check({ x, r, p }, product, mask);
+    const n = x.cols;
+    for (let i = 0; i < x.rows; i++) {
+      const row = (held: Tensor) => values(held).subarray(i * n, (i + 1) * n);
+      const wide = (held: Tensor) => Float64Array.from(row(held));
+      const q = wide(product).map((value, j) => (mask as Bits).removes(i, j) ? 0 : value);
+      const next = conjugate({ x: wide(x), r: wide(r), p: wide(p) }, q);
+      row(x).set(next.x);
+      row(r).set(next.r);
+      row(p).set(next.p);
+    }
+  }
+
+  assign(weight: Tensor, numbers: Tensor): void {
+    OPERATIONS.assign.check(weight, numbers);
+    this.#round(weight, values(numbers));
   }
 
   seconds(): Promise<Record<string, number>> {

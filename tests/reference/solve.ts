@@ -69,6 +69,26 @@ export function inverse(
   }
 }
 
+/** Linear systems on their way, row by row: see `Descent`. */
+export interface Descent {
+  readonly x: Float64Array;
+  readonly r: Float64Array;
+  readonly p: Float64Array;
+}
+
+/** What `Backend.conjugate` computes in a row. */
+export function conjugate({ x, r, p }: Descent, q: Float64Array): Descent {
+  const dot = (a: Float64Array, b: Float64Array) => a.reduce((sum, value, j) => sum + value * b[j], 0);
+  const over = (a: number, b: number) => b > 0 ? a / b : 0;
+  const before = dot(r, r), alpha = over(before, dot(p, q)), residual = r.map((value, j) => value - alpha * q[j]);
+  const beta = over(dot(residual, residual), before);
+  return {
+    x: x.map((value, j) => value + alpha * p[j]),
+    r: residual,
+    p: residual.map((value, j) => value + beta * p[j]),
+  };
+}
+
 /** A weight (rows x n) on its way through an elimination. */
 export interface Elimination {
   readonly weight: Float64Array;
@@ -85,8 +105,8 @@ export interface Elimination {
   };
 }
 
-/** What `Backend.eliminate` computes, in place. */
-export function eliminate({ weight: w, rows, upper, dead, block, before, groups }: Elimination): void {
+/** What `Backend.eliminate` computes, in place; gives 1 for every weight that it removed. */
+export function eliminate({ weight: w, rows, upper, dead, block, before, groups }: Elimination): Uint8Array {
   const n = w.length / rows, width = groups ? Math.ceil(block / groups.m) * groups.m : block;
   const removed = new Uint8Array(w.length);
   for (let j = 0; j < n; j++) if (dead[j]) { for (let i = 0; i < rows; i++) w[i * n + j] = 0; }
@@ -103,4 +123,5 @@ export function eliminate({ weight: w, rows, upper, dead, block, before, groups 
       }
     }
   }
+  return removed;
 }

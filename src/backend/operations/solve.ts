@@ -1,7 +1,10 @@
-/** SparseGPT's solve (Frantar & Alistarh, 2023, algorithm 1). */
+/**
+ * What solves for weights: SparseGPT's elimination (Frantar & Alistarh, 2023, algorithm 1), and the parts of which updates by
+ * conjugate gradients and by ADMM are made beside products.
+ */
 import type { Mask, Tensor } from "../tensor.ts";
-import { bytesOf, type Declarations, size } from "./declaration.ts";
-import { expectCount, expectFloats, expectGroups, expectShape, expectSparsity } from "./expect.ts";
+import { bytesOf, type Declarations, floats, maskBytes, size } from "./declaration.ts";
+import { expectAtMost, expectCount, expectFloats, expectGroups, expectShape, expectSparsity } from "./expect.ts";
 import { expectStatistic, type Formula } from "./prune.ts";
 
 /** `U` of a damped Hessian, `H⁻¹ = Uᵀ U`. A backend owns its tensors. */
@@ -29,6 +32,35 @@ export type Choice =
   /** n:m, keeps n, chosen at every m-th column from the weights as they are then; ties to the lower column. */
   | { readonly kind: "groups"; readonly formula: EliminationFormula; readonly n: number; readonly m: number };
 
+/** A matrix of a linear combination, any dtype, with its coefficient where a mask keeps and where it removes. */
+export interface Term {
+  readonly tensor: Tensor;
+  readonly kept: number;
+  /** The same as `kept` unless given. */
+  readonly removed?: number;
+}
+
+/** How a linear combination is made. */
+export interface CombineOptions {
+  /** Which coefficient counts where; without it everything is kept. */
+  readonly mask?: Mask;
+  /** F32 1 x cols: what every column is multiplied by, after the sum. */
+  readonly columns?: Tensor;
+}
+
+/** Of linear systems that are being solved by conjugate gradients, one for each row: F32, all of the same shape. */
+export interface Descent {
+  /** The solution so far. */
+  readonly x: Tensor;
+  /** The residual, zero where the mask removes. */
+  readonly r: Tensor;
+  /** The direction, zero where the mask removes. */
+  readonly p: Tensor;
+}
+
+/** The most terms of a {@linkcode Backend.combine}: as many as a device binds beside a mask, columns and the result. */
+const TERMS = 3;
+
 /** See the file's head. */
 export interface SolveOperations {
   /**
@@ -43,8 +75,22 @@ export interface SolveOperations {
    * whole groups for n:m), and spreads each column's error over the columns to its right: `err = (w - q) / U_jj`,
    * `W_:,j.. -= err ⊗ U_j,j..`. Weights of dead columns become zero first. In place; computed in F32, rounded once to the
    * weight's dtype (to nearest, ties to even).
+   * @returns What it removed; a weight that stays may have become zero.
    */
-  eliminate(weight: Tensor, factor: InverseFactor, choice: Choice, block: number): void;
+  eliminate(weight: Tensor, factor: InverseFactor, choice: Choice, block: number): Mask;
+  /** `s_i a_ij s_j` with 1 on the diagonal, of a symmetric matrix (F32 n x n) and a scale (F32 1 x n). */
+  equilibrate(matrix: Tensor, scale: Tensor): Tensor;
+  /** The sum of one to three matrices of one shape, each times its coefficient, as F32: elementwise, in the terms' order. */
+  combine(terms: readonly Term[], options?: CombineOptions): Tensor;
+  /**
+   * One step of conjugate gradients (Hestenes & Stiefel, 1952) in every row on its own: with q the `product` of p with the
+   * system's matrix where the mask keeps and 0 elsewhere, `x += α p`, `r -= α q`, `p = r + β p`; `α = r·r / p·q` and β the new
+   * `r·r` by the old, 0 where their denominators are not above 0. In place, F32; the three sums are wider on a device that
+   * has f64.
+   */
+  conjugate(descent: Descent, product: Tensor, mask: Mask): void;
+  /** Writes F32 numbers into a weight of any dtype, rounded to nearest, ties to even. */
+  assign(weight: Tensor, values: Tensor): void;
 }
 
 /** What each takes and costs. */
@@ -74,5 +120,44 @@ export const SOLVE: Declarations<SolveOperations> = {
       flops: size(weight) * weight.cols,
       bytes: 2 * bytesOf(weight) + bytesOf(upper) / 2,
     }),
+  },
+  equilibrate: {
+    check(matrix, scale) {
+      expectFloats("equilibrate", matrix, scale);
+      expectShape("equilibrate: matrix", matrix.cols, matrix.cols, matrix);
+      expectShape("equilibrate: scale", 1, matrix.cols, scale);
+    },
+    cost: (matrix) => ({ flops: 2 * size(matrix), bytes: 2 * bytesOf(matrix) }),
+  },
+  combine: {
+    check(terms, { mask, columns } = {}) {
+      expectCount("combine: terms", terms.length);
+      expectAtMost("combine: terms", TERMS, terms.length);
+      const [{ tensor: { rows, cols } }, ...others] = terms;
+      for (const { tensor } of others) expectShape("combine: term", rows, cols, tensor);
+      if (mask) expectShape("combine: mask", rows, cols, mask);
+      if (!columns) return;
+      expectFloats("combine: columns", columns);
+      expectShape("combine: columns", 1, cols, columns);
+    },
+    cost: (terms, { mask, columns } = {}) => ({
+      flops: size(terms[0].tensor) * (2 * terms.length - 1 + (columns ? 1 : 0)),
+      bytes: bytesOf(columns, ...terms.map(({ tensor }) => tensor)) + (mask ? maskBytes(mask) : 0) +
+        floats(size(terms[0].tensor)),
+    }),
+  },
+  conjugate: {
+    check({ x, r, p }, product, mask) {
+      expectFloats("conjugate", x, r, p, product);
+      for (const held of [r, p, product, mask]) expectShape("conjugate: the others as x", x.rows, x.cols, held);
+    },
+    cost: ({ x }, _product, mask) => ({ flops: 12 * size(x), bytes: 7 * bytesOf(x) + maskBytes(mask) }),
+  },
+  assign: {
+    check(weight, values) {
+      expectFloats("assign: values", values);
+      expectShape("assign: values", weight.rows, weight.cols, values);
+    },
+    cost: (weight, values) => ({ flops: 0, bytes: bytesOf(weight, values) }),
   },
 };

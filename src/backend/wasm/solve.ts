@@ -1,13 +1,14 @@
 /**
- * SparseGPT's solve (`kernels/src/factor.rs`, `eliminate.rs`): each operation checks its shapes and queues its kernels.
- * Only the inverse factor waits, since whether a pivot fails depends on the numbers.
+ * SparseGPT's solve (`kernels/src/factor.rs`, `eliminate.rs`) and the parts of the iterative ones (`combine.rs`,
+ * `conjugate.rs`, `equilibrate.rs`): each operation queues its kernels. Only the inverse factor waits, since whether a pivot
+ * fails depends on the numbers.
  */
 import * as kernels from "../../../kernels/pkg/kernels.js";
-import type { Choice, EliminationFormula, InverseFactor } from "../backend.ts";
-import { type Engine, maskWords } from "./engine.ts";
+import type { Choice, CombineOptions, Descent, EliminationFormula, InverseFactor, Term } from "../backend.ts";
+import type { Engine } from "./engine.ts";
 import { OutOfMemory } from "./heap.ts";
 import { withHistograms } from "./prune.ts";
-import type { Owned, WasmTensor } from "./tensor.ts";
+import type { Owned, WasmMask, WasmTensor } from "./tensor.ts";
 
 /** How often the damping is raised tenfold (`Backend.inverseFactor`). */
 const RAISES = 3;
@@ -110,16 +111,19 @@ export function eliminate(
   factor: Owned<InverseFactor>,
   choice: Owned<Choice>,
   block: number,
-): void {
-  const w = weight, upper = factor.upper, dead = factor.dead;
-  using wide = w.dtype === "F32" ? undefined : convert(engine, w, engine.tensor(w.rows, w.cols));
-  columns(engine, wide ?? w, upper, dead, choice, block);
-  if (wide) convert(engine, wide, w);
+): WasmMask {
+  const w = weight, upper = factor.upper, dead = factor.dead, name = "eliminate";
+  return engine.filled(engine.mask(w.rows, w.cols), (removed) => {
+    engine.run(name, "zero", removed.offset, removed.bytes);
+    using wide = w.dtype === "F32" ? undefined : convert(engine, name, w, engine.tensor(w.rows, w.cols));
+    columns(engine, wide ?? w, upper, dead, choice, block, removed);
+    if (wide) convert(engine, name, wide, w);
+  });
 }
 
 /** Writes a tensor in the dtype of another. */
-function convert(engine: Engine, from: WasmTensor, to: WasmTensor): WasmTensor {
-  engine.run("eliminate", "convert", from.offset, from.code, from.rows * from.cols, to.offset, to.code);
+function convert(engine: Engine, operation: string, from: WasmTensor, to: WasmTensor): WasmTensor {
+  engine.run(operation, "convert", from.offset, from.code, from.rows * from.cols, to.offset, to.code);
   return to;
 }
 
@@ -131,6 +135,7 @@ function columns(
   dead: WasmTensor,
   choice: Owned<Choice>,
   block: number,
+  removed: WasmMask,
 ): void {
   const name = "eliminate";
   engine.run(name, "clear_dead", offset, rows, cols, dead.offset);
@@ -144,11 +149,10 @@ function columns(
     for (let first = 0; first < cols; first += most) {
       const count = Math.min(most, cols - first);
       engine.scratch(kernels.block_strips(cols, first, count, m) * 4, (strips) => {
-        const where = [offset, rows, cols, first, count, strips] as const;
+        const where = [offset, rows, cols, first, count, strips, removed.offset] as const;
         engine.run(name, "pack_block", upper.offset, cols, first, count, m, strips);
         if (choice.kind === "mask") {
-          const mask = choice.mask.offset;
-          engine.run(name, "eliminate_marked", ...where, mask, maskWords(cols), errors);
+          engine.run(name, "eliminate_marked", ...where, choice.mask.offset, errors);
         } else if (choice.kind === "threshold") {
           const k = Math.floor(rows * count * choice.sparsity) + 1;
           using scores = engine.tensor(rows, count);
@@ -171,4 +175,41 @@ function queueWorth(engine: Engine, formula: Owned<EliminationFormula>, upper: W
   const from = formula.kind === "activation" ? formula.statistic : upper;
   engine.run("eliminate", "worth", FORMULAS[formula.kind], from.offset, worth.cols, worth.offset);
   return FORMULAS[formula.kind];
+}
+
+/** See `Backend.equilibrate`. */
+export function equilibrate(engine: Engine, matrix: WasmTensor, scale: WasmTensor): WasmTensor {
+  const out = engine.tensor(matrix.rows, matrix.cols);
+  engine.run("equilibrate", "equilibrate", matrix.offset, matrix.cols, scale.offset, out.offset);
+  return out;
+}
+
+/** See `Backend.combine`. */
+export function combine(
+  engine: Engine,
+  terms: readonly Owned<Term>[],
+  { mask, columns }: Owned<CombineOptions> = {},
+): WasmTensor {
+  const [{ tensor: { rows, cols } }] = terms, out = engine.tensor(rows, cols);
+  type Kernel = [offset: number, dtype: number, kept: number, removed: number];
+  const term = (at: number): Kernel => {
+    if (at >= terms.length) return [0, 0, 0, 0];
+    const { tensor, kept, removed = kept } = terms[at];
+    return [tensor.offset, tensor.code, kept, removed];
+  };
+  // deno-fmt-ignore
+  engine.run("combine", "combine", rows, cols, ...term(0), ...term(1), ...term(2), mask?.offset ?? 0, columns?.offset ?? 0,
+    out.offset);
+  return out;
+}
+
+/** See `Backend.conjugate`. */
+export function conjugate(engine: Engine, { x, r, p }: Owned<Descent>, product: WasmTensor, mask: WasmMask): void {
+  // deno-fmt-ignore
+  engine.run("conjugate", "conjugate", x.offset, r.offset, p.offset, x.rows, x.cols, product.offset, mask.offset);
+}
+
+/** See `Backend.assign`. */
+export function assign(engine: Engine, weight: WasmTensor, values: WasmTensor): void {
+  convert(engine, "assign", values, weight);
 }

@@ -15,6 +15,7 @@ import * as measure from "./measure.ts";
 import * as observe from "./observe.ts";
 import { apply, score } from "./score.ts";
 import { selectGroups, selectSmallest } from "./select.ts";
+import * as solve from "./solve.ts";
 import { own, type TiledMask, type TiledTensor } from "./tensor.ts";
 
 /** Opens the backend of a device. */
@@ -35,6 +36,7 @@ export function bindDevice(device: Device, description: string, arithmetic: stri
     ...measure,
     inverseFactor: (_, hessian, damping) => host.inverseFactor(backend, hessian, damping),
     eliminate,
+    ...solve,
     ...distribution,
   };
   const backend: Backend = bind(

@@ -6,7 +6,8 @@ import type { Choice, EliminationFormula } from "../backend.ts";
 import { type Device, line, THREADS, WORK_PER_DISPATCH, WORKGROUPS } from "./device.ts";
 import { multiplyPacked, PACKED_BYTES } from "./linear.ts";
 import { selectSmallest } from "./select.ts";
-import { runsOf, STORED, type TiledMask, TiledTensor } from "./tensor.ts";
+import { assign } from "./solve.ts";
+import { runsOf, STORED, type TiledMask, TiledTensor, zeroMask } from "./tensor.ts";
 import { pad, padded, VECTOR } from "./vectors.ts";
 
 /** The formulas as worth.wgsl knows them. */
@@ -26,6 +27,8 @@ interface Block {
 
 /** What an elimination works on. */
 interface Elimination {
+  /** Gets the bits of what goes. */
+  readonly removed: TiledMask;
   readonly weight: TiledTensor;
   readonly upper: TiledTensor;
   readonly choice: Choice;
@@ -35,7 +38,13 @@ interface Elimination {
 }
 
 /** See {@linkcode Backend.eliminate}. */
-export function eliminate(device: Device, weight: TiledTensor, factor: Factor, choice: Choice, block: number): void {
+export function eliminate(
+  device: Device,
+  weight: TiledTensor,
+  factor: Factor,
+  choice: Choice,
+  block: number,
+): TiledMask {
   const { cols } = weight;
   const { upper } = factor;
   const unit = choice.kind === "groups" ? choice.m : 1;
@@ -44,13 +53,15 @@ export function eliminate(device: Device, weight: TiledTensor, factor: Factor, c
   using diagonal = diagonalOf(device, upper);
   const formula = choice.kind === "mask" ? { kind: "magnitude" } as const : choice.formula;
   const column = formula.kind === "activation" ? formula.statistic as TiledTensor : diagonal;
-  const elimination = { weight: work, upper, choice, column, formula: FORMULAS[formula.kind] };
+  const removed = zeroMask(device, weight.rows, cols);
+  const elimination = { removed, weight: work, upper, choice, column, formula: FORMULAS[formula.kind] };
   for (let first = 0; first < cols; first += most) {
     const columns = { first, width: Math.min(most, cols - first) };
     using errors = eliminateBlock(device, elimination, columns);
     spread(device, elimination, columns, errors);
   }
-  narrow(device, work, weight);
+  assign(device, weight, work);
+  return removed;
 }
 
 /** An F32 copy of a weight with zeros in the dead columns. */
@@ -68,21 +79,6 @@ function widen(device: Device, weight: TiledTensor, dead: TiledTensor): TiledTen
     });
   }
   return out;
-}
-
-/** Rounds F32 numbers into a weight. */
-function narrow(device: Device, source: TiledTensor, weight: TiledTensor): void {
-  for (const { first, rows } of runsOf([source, weight])) {
-    const work = rows * weight.cols;
-    device.dispatch({
-      shader: "narrow",
-      constants: { WEIGHT: STORED[weight.dtype] },
-      params: [rows, weight.cols, source.placeOf(first), weight.placeOf(first)],
-      buffers: [source.tileOf(first), weight.tileOf(first)],
-      groups: line(work, THREADS), // see apply
-      work,
-    });
-  }
 }
 
 /** The diagonal of a square matrix, F32 1 x n. */
@@ -123,7 +119,7 @@ function maskOf(device: Device, { weight, choice, column, formula }: Elimination
 
 /** Eliminates within a block; the errors of its weights, in rows of whole vectors. */
 function eliminateBlock(device: Device, elimination: Elimination, block: Block): TiledTensor {
-  const { weight, upper, choice, column, formula } = elimination;
+  const { removed, weight, upper, choice, column, formula } = elimination;
   const { first, width } = block;
   const errors = new TiledTensor(device, weight.rows, padded(width), "F32");
   using chosen = maskOf(device, elimination, block);
@@ -173,7 +169,7 @@ function eliminateBlock(device: Device, elimination: Elimination, block: Block):
         work: rows * run.rows * width,
       });
     }
-    for (const run of runsOf([weight, errors], Infinity, top, end)) {
+    for (const run of runsOf([weight, errors, removed.words], Infinity, top, end)) {
       const work = run.rows * errors.cols;
       device.dispatch({
         shader: "eliminateScatter",
@@ -187,8 +183,16 @@ function eliminateBlock(device: Device, elimination: Elimination, block: Block):
           run.first - top,
           errors.cols,
           errors.placeOf(run.first),
+          removed.words.cols,
+          removed.words.placeOf(run.first),
         ],
-        buffers: [turned, state, weight.tileOf(run.first), errors.tileOf(run.first)],
+        buffers: [
+          turned,
+          state,
+          weight.tileOf(run.first),
+          errors.tileOf(run.first),
+          removed.words.tileOf(run.first),
+        ],
         groups: line(work, THREADS),
         work,
       });

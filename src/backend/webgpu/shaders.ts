@@ -9,6 +9,8 @@ import addRows from "../../../wgsl/add_rows.wgsl" with { type: "text" };
 import addSquares from "../../../wgsl/add_squares.wgsl" with { type: "text" };
 import apply from "../../../wgsl/apply.wgsl" with { type: "text" };
 import attention from "../../../wgsl/attention.wgsl" with { type: "text" };
+import combine from "../../../wgsl/combine.wgsl" with { type: "text" };
+import conjugate from "../../../wgsl/conjugate.wgsl" with { type: "text" };
 import countAbove from "../../../wgsl/count_above.wgsl" with { type: "text" };
 import crossEntropy from "../../../wgsl/cross_entropy.wgsl" with { type: "text" };
 import cumulativeRow from "../../../wgsl/cumulative_row.wgsl" with { type: "text" };
@@ -24,6 +26,7 @@ import eliminateGather from "../../../wgsl/eliminate_gather.wgsl" with { type: "
 import eliminateScatter from "../../../wgsl/eliminate_scatter.wgsl" with { type: "text" };
 import eliminateScore from "../../../wgsl/eliminate_score.wgsl" with { type: "text" };
 import embed from "../../../wgsl/embed.wgsl" with { type: "text" };
+import equilibrate from "../../../wgsl/equilibrate.wgsl" with { type: "text" };
 import extremes from "../../../wgsl/extremes.wgsl" with { type: "text" };
 import finish from "../../../wgsl/finish.wgsl" with { type: "text" };
 import histogram from "../../../wgsl/histogram.wgsl" with { type: "text" };
@@ -66,6 +69,8 @@ export const SHADERS = {
   addSquares: pairs + addSquares,
   apply: numbers + apply,
   attention: tanh + tile + attention,
+  combine: numbers + combine,
+  conjugate,
   countAbove,
   crossEntropy: tanh + crossEntropy,
   cumulativeRow: pairs + cumulativeRow,
@@ -80,6 +85,7 @@ export const SHADERS = {
   eliminateScatter,
   eliminateScore: worth + eliminateScore,
   embed: numbers + embed,
+  equilibrate,
   extremes: numbers + extremes,
   finish: pairs + finish,
   histogram: numbers + histogram,

@@ -1,0 +1,24 @@
+//! The bits of a mask as lanes: what `combine.rs` and `conjugate.rs` select by.
+
+use crate::simd::U32x4;
+
+/// For every four bits, all ones in the lanes of those that are 1.
+const LANES: [[u32; 4]; 16] = {
+    let mut lanes = [[0; 4]; 16];
+    let mut at = 0;
+    while at < 64 {
+        if ((at / 4) >> (at % 4)) & 1 == 1 {
+            lanes[at / 4][at % 4] = u32::MAX;
+        }
+        at += 1;
+    }
+    lanes
+};
+
+/// Bits `j..j + 4` of a mask's row; 4 divides j.
+/// # Safety
+/// The word of bit j can be read.
+#[inline(always)]
+pub unsafe fn lanes(row: *const u32, j: usize) -> U32x4 {
+    U32x4::load(&LANES[(*row.add(j / 32) >> (j % 32) & 15) as usize][0])
+}

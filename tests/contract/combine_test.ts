@@ -1,0 +1,108 @@
+/** Claims about `combine`, and about `equilibrate` and `assign`, which go before and after it. */
+import { BYTES } from "../../src/backend/backend.ts";
+import { gamma, underflow, UNIT } from "./bounds.ts";
+import { assertHeld, assertSameBytes, contract } from "./contract.ts";
+import { draw, DTYPES, edge, encode, matrix, NORMAL, SPREAD, UNIFORM } from "./matrices.ts";
+
+const shapes = (long: number) => [[1, 1], [3, 33], [33, 65], [2, long]] as const;
+/** For kept and removed: what solvers ask for, and numbers that no other term has. */
+const COEFFICIENTS = [[1, 0], [0.5, -1.25], [-1, 3]] as const;
+
+contract("combine", (claim) => {
+  claim(
+    "sums one to three matrices of any dtype, each by its coefficient for what is kept or removed",
+    async (stage) => {
+      const { backend, hold, keep, long } = stage;
+      for (const [rows, cols] of shapes(long)) {
+        const matrices = DTYPES.map((dtype, at) => draw(at + 1, rows, cols, dtype, NORMAL));
+        const scale = draw(7, 1, cols, "F32", NORMAL),
+          zeros = draw(8, rows, cols, "F32", (random) => Number(random() < 0.5));
+        const mask = keep(backend.zeros(hold(zeros))), columns = hold(scale);
+        const expected = matrices.flatMap((_, last) =>
+          [{}, { mask }, { columns }, { mask, columns }].map((options) => {
+            const chosen = matrices.slice(0, last + 1);
+            const terms = chosen.map((one, at) => ({ one, kept: COEFFICIENTS[at][0], removed: COEFFICIENTS[at][1] }));
+            const parts = zeros.values.map((kept, at) => at).reduce((all, at) => {
+              const gone = "mask" in options && zeros.values[at] === 0,
+                by = "columns" in options ? scale.values[at % cols] : 1;
+              all.push(terms.map(({ one, kept, removed }) => (gone ? removed : kept) * one.values[at] * by));
+              return all;
+            }, [] as number[][]);
+            return {
+              what: `${rows} x ${cols}, ${terms.length} terms, ${Object.keys(options)}`,
+              held: keep(
+                backend.combine(terms.map(({ one, kept, removed }) => ({ tensor: hold(one), kept, removed })), options),
+              ),
+              values: parts.map((part) => part.reduce((a, b) => a + b)),
+              // A product of each term, as many sums less one, and the column's product.
+              bounds: parts.map((part) =>
+                gamma(part.length + 2) * part.reduce((a, b) => a + Math.abs(b), 0) + 4 * underflow(backend)
+              ),
+            };
+          })
+        );
+        await assertHeld(backend, expected);
+      }
+    },
+  );
+
+  claim("takes one coefficient for both unless told otherwise", async ({ backend, hold, keep }) => {
+    const one = draw(1, 5, 37, "F32", NORMAL), mask = keep(backend.zeros(hold(one)));
+    const held = keep(backend.combine([{ tensor: hold(one), kept: -2 }], { mask }));
+    await assertHeld(backend, [{ what: "twice", held, values: one.values.map((value) => -2 * value) }]);
+  });
+});
+
+contract("equilibrate", (claim) => {
+  claim("scales rows and columns alike, with ones on the diagonal", async ({ backend, hold, keep, long }) => {
+    const expected = [1, 33, 130, Math.min(long, 200)].map((n) => {
+      const half = draw(n, n, n, "F32", NORMAL), scale = draw(n + 1, 1, n, "F32", (random) => 0.01 + 100 * random());
+      const a = matrix(
+        n,
+        n,
+        "F32",
+        half.values.map((value, at) => value + half.values[at % n * n + Math.floor(at / n)]),
+      );
+      const values = a.values.map((value, at) => {
+        const [i, j] = [Math.floor(at / n), at % n];
+        return i === j ? 1 : scale.values[i] * value * scale.values[j];
+      });
+      const bounds = values.map((value, at) => at % (n + 1) ? gamma(2) * Math.abs(value) + underflow(backend) : 0);
+      return { what: `${n}`, held: keep(backend.equilibrate(hold(a), hold(scale))), values, bounds };
+    });
+    await assertHeld(backend, expected);
+    for (const { held: one } of expected) {
+      const turned = new Float32Array((await backend.read(one))[0].buffer);
+      const n = one.cols, mirrored = turned.map((_, at) => turned[at % n * n + Math.floor(at / n)]);
+      assertSameBytes(new Uint8Array(mirrored.buffer), new Uint8Array(turned.buffer), "a matrix that stays symmetric");
+    }
+  });
+});
+
+contract("assign", (claim) => {
+  claim("rounds numbers to the weight's dtype, to nearest, ties to even", async ({ backend, hold, long }) => {
+    for (const [rows, cols] of shapes(long)) {
+      for (const dtype of ["F32", "F16"] as const) {
+        const numbers = draw(rows, rows, cols, "F32", SPREAD), weight = hold(draw(1, rows, cols, dtype, UNIFORM));
+        backend.assign(weight, hold(numbers));
+        // The engine's own conversion is to nearest, ties to even.
+        assertSameBytes((await backend.read(weight))[0], encode(numbers.values, dtype), `${rows} x ${cols} ${dtype}`);
+      }
+    }
+  });
+
+  claim("keeps what the dtype can say as it is, every edge too", async ({ backend, hold }) => {
+    for (const dtype of DTYPES) {
+      const numbers = draw(3, 7, 33, dtype, edge(dtype)), weight = hold(draw(1, 7, 33, dtype, UNIFORM));
+      backend.assign(weight, hold(matrix(7, 33, "F32", numbers.values)));
+      assertSameBytes((await backend.read(weight))[0], numbers.bytes, `${dtype}, ${BYTES[dtype]} bytes a number`);
+    }
+  });
+
+  claim("rounds to BF16 within half a unit", async ({ backend, hold }) => {
+    const numbers = draw(5, 9, 65, "F32", SPREAD), weight = hold(draw(1, 9, 65, "BF16", UNIFORM));
+    backend.assign(weight, hold(numbers));
+    const bounds = numbers.values.map((value) => 2 ** -8 * Math.abs(value)); // 8 significant bits
+    await assertHeld(backend, [{ what: "BF16", held: weight, values: numbers.values, bounds }]);
+  });
+});
