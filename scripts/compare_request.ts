@@ -10,6 +10,7 @@ import {
   PareError,
   parsePattern,
   type Request,
+  type Solve,
   type Update,
   withUpdate,
 } from "../src/mod.ts";
@@ -41,6 +42,17 @@ export interface Variant {
 export interface Job extends Variant {
   readonly asked: string;
   readonly request: Request;
+  readonly solve: Solve;
+}
+
+/** How the jobs use a Hessian, as a plan has it: one damping, or one for each method where theirs differ. */
+export function solvesOf(
+  jobs: readonly Job[],
+): Partial<Solve> | { damping: Record<string, number>; blockSize: number } {
+  const solving = jobs.filter(({ method }) => method.statistic === "gram");
+  if (!solving.length) return {};
+  const [{ solve }] = solving, damping = Object.fromEntries(solving.map(({ name, solve }) => [name, solve.damping]));
+  return solving.every((job) => job.solve.damping === solve.damping) ? solve : { ...solve, damping };
 }
 
 /** The method behind such a name. */
@@ -78,14 +90,18 @@ export function understand({ methods, sparsities, samples, seeds, calibration, d
         if (variant.owl && "pattern" in part) {
           throw new PareError(`--methods ${variant.name}: ${OWL} shares out a sparsity, and ${asked} is one for all`);
         }
-        return { ...variant, asked, request: makeRequest(variant.method, part) };
+        const { method } = variant,
+          solve = makeSolve(method, method.statistic === "gram" ? { damping, blockSize } : {});
+        return { ...variant, asked, solve, request: makeRequest(method, part) };
       })
     );
-  const solving = found.find(({ method }) => method.statistic === "gram")?.method;
-  if (!solving && (damping !== undefined || blockSize !== undefined)) {
-    throw new PareError("--damping and --block-size are for sparsegpt and for updates, which --methods does not name");
+  const solves = found.some(({ method }) => method.statistic === "gram");
+  if (!solves && (damping !== undefined || blockSize !== undefined)) {
+    throw new PareError(
+      "--damping and --block-size are for methods with a Hessian and for updates, which --methods does not name",
+    );
   }
-  return { jobs: jobs.flat(), corpus, solve: solving && makeSolve(solving, { damping, blockSize }) };
+  return { jobs: jobs.flat(), corpus };
 }
 
 /** Fetches what the comparison needs, and says what it may touch. */

@@ -38,7 +38,7 @@ export function understand(values: PruneValues) {
   const base = findMethod(values.method), method = values.update ? withUpdate(base, values.update) : base;
   const solve = makeSolve(method, values);
   if (values.trueSequential && method.statistic !== "gram") {
-    throw new PareError(`--true-sequential: ${method.name} updates no weights; sparsegpt and --update do`);
+    throw new PareError(`--true-sequential: ${method.name} updates no weights; sparsegpt, admm, alps and --update do`);
   }
   if (values.sparsityMap !== undefined && values.allocation === "owl") {
     throw new PareError("--sparsity-map and --allocation owl exclude each other");

@@ -28,7 +28,8 @@ export async function benchMask({ quick, note }: Bench): Promise<Ratio[]> {
       using weight = backend.upload(bytes, ROWS, COLS, "F32");
       await backend.read();
       const start = performance.now();
-      method.prune(backend, { name, weight }, { squares: statistic }, request, DEFAULT_SOLVE);
+      using pruner = await method.begin(backend, { squares: statistic }, DEFAULT_SOLVE);
+      using _removed = await pruner!.prune({ name, weight }, request);
       await backend.read();
       return (performance.now() - start) / 1000;
     },

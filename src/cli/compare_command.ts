@@ -49,9 +49,9 @@ export const compareCommand = {
     methods: value({
       metavar: "LIST",
       help:
-        "The methods to compare, of magnitude, sparsegpt, wanda and ria; with +owl behind it, each block gets the " +
-        "sparsity that OWL gives it (prune's --allocation owl), with +sequential or +iterative the weights that stay " +
-        "are updated (prune's --update).",
+        "The methods to compare, of magnitude, sparsegpt, wanda, ria, admm and alps; with +owl behind it, each block gets the " +
+        "sparsity that OWL gives it (prune's --allocation owl), with +pcg, +sequential or +iterative the weights that " +
+        "stay are updated (prune's --update).",
       fallback: ["magnitude", "sparsegpt", "wanda"] as readonly string[],
       otherwise: "magnitude,sparsegpt,wanda",
     }, words),
@@ -103,8 +103,8 @@ export const compareCommand = {
     windows: integer(1, { help: "How many windows, from the first on.", otherwise: "all" }),
     ...benchmarks,
     damping: number({
-      help: "For sparsegpt and updates: what is added to a Hessian's diagonal, as a share of its mean.",
-      otherwise: "0.01",
+      help: "For sparsegpt, admm, alps and updates: what is added to a Hessian's diagonal, as a share of its mean.",
+      otherwise: "0.01; for admm 0.1",
     }),
     blockSize: integer(1, {
       help: "For sparsegpt and updates: columns that are worked on at a time.",

@@ -16,11 +16,12 @@ const flags = {
     once: true,
   }),
   method: text({
-    metavar: "magnitude|wanda|ria|sparsegpt",
+    metavar: "magnitude|wanda|ria|sparsegpt|admm|alps",
     help:
       "How weights are judged: by their size (magnitude); by their size times the norm of the inputs they meet (wanda); by " +
       "their share of their row and column times the root of that norm (ria); by the error that they leave after the " +
-      "others make up for it (sparsegpt, which updates the weights that stay).",
+      "others make up for it (sparsegpt, which updates the weights that stay); together with the best weights for those " +
+      "that stay, in turns (admm, alps).",
     fallback: "wanda",
     aliases: ["prune_method"],
   }),
@@ -57,10 +58,10 @@ const flags = {
     otherwise: "row for wanda and ria, layer for magnitude",
   }),
   variant: toggle({ help: "Wanda's variant: a threshold on running sums, not a count.", aliases: ["use_variant"] }),
-  update: choice(["sequential", "iterative"], {
+  update: choice(["sequential", "iterative", "pcg"], {
     help:
-      "Let SparseGPT update the weights that another method keeps: after the whole mask is chosen (sequential), or " +
-      "choosing it block of columns after block from updated weights (iterative).",
+      "Update the weights that a method keeps: by conjugate gradients, with any method's mask (pcg); as SparseGPT does, " +
+      "after a mask is chosen (sequential), or choosing it block of columns after block (iterative).",
     otherwise: "no update",
   }),
   allocation: choice(["uniform", "owl"], {
@@ -74,8 +75,8 @@ const flags = {
       "glob that matches nothing is an error.",
   }),
   damping: number({
-    help: "What is added to the diagonal of a Hessian, as a share of its mean; for sparsegpt and --update.",
-    otherwise: "0.01",
+    help: "What is added to the diagonal of a Hessian, as a share of its mean; for sparsegpt, admm, alps and --update.",
+    otherwise: "0.01; for admm 0.1",
     aliases: ["percdamp"],
   }),
   blockSize: integer(1, {

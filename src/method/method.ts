@@ -4,7 +4,7 @@
  * every method (a weight update after it, an allocation before it) is a function from method to method or from a model to
  * requests.
  */
-import type { Backend, Formula, InverseFactor, Selection, Tensor } from "../backend/backend.ts";
+import type { Backend, Formula, Mask, Selection, Tensor } from "../backend/backend.ts";
 
 /** n:m sparsity: of every `m` neighbouring weights of a row, `n` are kept. */
 export interface Pattern {
@@ -52,8 +52,8 @@ export interface LinearWeight {
 export interface Input {
   /** F32 1 x in: `(1/S) Σ_sequences Σ_tokens x_j²`, where the method asks for a statistic. */
   readonly squares?: Tensor;
-  /** Of the damped Hessian `(2/S) Σ_sequences Xᵀ X`, where the method asks for `gram`. */
-  readonly factor?: InverseFactor;
+  /** The Hessian `(2/S) Σ_sequences Xᵀ X`, F32 in x in, where the method asks for `gram`. */
+  readonly hessian?: Tensor;
 }
 
 /** How a method judges weights that it only masks. */
@@ -64,19 +64,47 @@ export interface Criterion {
   own(rows: number, sparsity: number): Selection;
 }
 
+/** What prunes the linears that share an input: it holds what was made of the input for all of them. */
+export interface Pruner extends Disposable {
+  /** The damping that the input's Hessian needed, where there is one. */
+  readonly damping?: number;
+  /**
+   * Prunes one linear.
+   * @returns What was removed: a weight that stays may be zero. The caller disposes of it.
+   */
+  prune(linear: LinearWeight, request: Request): Mask | Promise<Mask>;
+}
+
+/** What a method that has a Hessian takes for its work. */
+export interface Effort {
+  /** F32 matrices of the Hessian's size that it holds at most beside it, and of a linear's size beside its weight. */
+  readonly holds: { readonly inputs: number; readonly weights: number };
+  /** Floating-point operations to look at an input of so many columns. */
+  begin(cols: number): number;
+  /** And to prune a linear that sees it. */
+  prune(rows: number, cols: number): number;
+}
+
 /** A pruning method. */
 export interface Method {
   /** What a user calls it. */
   readonly name: string;
   /**
    * What it must know of the linear's input: nothing, the mean over sequences of the column sums of squares, or besides
-   * them the inverse of the Hessian.
+   * them the Hessian. What it makes of that (a factor, an inverse) is its own affair.
    */
   readonly statistic: "none" | "squares" | "gram";
   /** Which parts of a request it can follow, besides sparsity and pattern. */
   readonly follows: readonly ("group" | "variant")[];
+  /** Its own damping, where it has a Hessian and the request does not say: {@linkcode DEFAULT_SOLVE}'s unless given. */
+  readonly damping?: number;
+  /** What it takes, where it has a Hessian. */
+  readonly effort?: Effort;
   /** Where it is a mask alone: how it judges. Another method can then use the judgement. */
   readonly criterion?: Criterion;
-  /** Queues the pruning of one linear. */
-  prune(backend: Backend, linear: LinearWeight, input: Input, request: Request, solve: Solve): void;
+  /**
+   * Looks at an input.
+   * @returns What prunes its linears; undefined if the Hessian cannot be inverted.
+   */
+  begin(backend: Backend, input: Input, solve: Solve): Pruner | Promise<Pruner | undefined>;
 }

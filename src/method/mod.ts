@@ -1,5 +1,7 @@
 /** The methods that Pare knows. A new one is a file and a line here. */
 import { PareError } from "../errors.ts";
+import { admm } from "./admm.ts";
+import { alps } from "./alps.ts";
 import { magnitude } from "./magnitude.ts";
 import type { Method } from "./method.ts";
 import { ria } from "./ria.ts";
@@ -13,7 +15,7 @@ export * from "./update.ts";
 
 /** Every method, by its name. */
 export const METHODS: ReadonlyMap<string, Method> = new Map(
-  [magnitude, sparsegpt, wanda, ria].map((method) => [method.name, method]),
+  [magnitude, sparsegpt, wanda, ria, admm, alps].map((method) => [method.name, method]),
 );
 
 /**

@@ -77,11 +77,11 @@ export function makeRequest(method: Method, options: RequestOptions): Request {
  * either of them for a method that has no Hessian.
  */
 export function makeSolve(method: Method, options: Partial<Solve>): Solve {
-  const { damping = DEFAULT_SOLVE.damping, blockSize = DEFAULT_SOLVE.blockSize } = options;
+  const { damping = method.damping ?? DEFAULT_SOLVE.damping, blockSize = DEFAULT_SOLVE.blockSize } = options;
   if (method.statistic !== "gram") {
     const [flag] = Object.entries({ "--damping": options.damping, "--block-size": options.blockSize })
       .find(([, value]) => value !== undefined) ?? [];
-    if (flag) throw new PareError(`${flag}: ${method.name} has no Hessian; sparsegpt and --update have`);
+    if (flag) throw new PareError(`${flag}: ${method.name} has no Hessian; sparsegpt, admm, alps and --update have`);
   }
   if (!(damping >= 0 && damping < Infinity)) {
     throw new PareError(`--damping ${damping}: expected a share of the mean diagonal, 0 or more, such as 0.01`);

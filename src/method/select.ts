@@ -2,34 +2,48 @@
 import type { Backend, Mask, Selection, Tensor } from "../backend/backend.ts";
 import type { Criterion, Group, Input, Method, Request } from "./method.ts";
 
-function selection(group: Group, rows: number, sparsity: number): Selection {
+/** Selects exactly the share of every group, ties to the lower row-major index. */
+export function selection(group: Group, rows: number, sparsity: number): Selection {
   const size = group === "row" ? 1 : group === "layer" ? rows : group === "column" ? group : group.block;
   return { group: size, sparsity, rule: "count" };
 }
 
-/** The mask by the request's pattern, variant or group, else by the method's own selection. */
+/** The mask of the smallest scores by the request's pattern, variant or group, else by a method's own selection. */
+export function selectBy(
+  backend: Backend,
+  scores: Tensor,
+  { sparsity, pattern, variant, group }: Request,
+  own: Selection,
+): Mask {
+  if (pattern) return backend.selectGroups(scores, pattern.n, pattern.m);
+  if (variant) return backend.selectCumulative(scores, sparsity);
+  return backend.selectSmallest(scores, group ? selection(group, scores.rows, sparsity) : own);
+}
+
+/** The mask of what a criterion finds least worth. */
 export function selectMask(
   backend: Backend,
   weight: Tensor,
   input: Input,
-  { sparsity, pattern, variant, group }: Request,
+  request: Request,
   { formula, own }: Criterion,
 ): Mask {
   using scores = backend.score(weight, formula(input));
-  if (pattern) return backend.selectGroups(scores, pattern.n, pattern.m);
-  if (variant) return backend.selectCumulative(scores, sparsity);
-  const { rows } = weight;
-  return backend.selectSmallest(scores, group ? selection(group, rows, sparsity) : own(rows, sparsity));
+  return selectBy(backend, scores, request, own(weight.rows, request.sparsity));
 }
 
 /** The method that removes what a criterion finds least worth, and changes nothing else. */
-export function maskMethod(of: Omit<Method, "prune"> & { readonly criterion: Criterion }): Method {
+export function maskMethod(of: Omit<Method, "begin"> & { readonly criterion: Criterion }): Method {
   return {
     ...of,
-    prune(backend, { weight }, input, request) {
-      using mask = selectMask(backend, weight, input, request, of.criterion);
-      backend.apply(weight, mask);
-    },
+    begin: (backend, input) => ({
+      prune({ weight }, request) {
+        const mask = selectMask(backend, weight, input, request, of.criterion);
+        backend.apply(weight, mask);
+        return mask;
+      },
+      [Symbol.dispose]() {},
+    }),
   };
 }
 

@@ -5,7 +5,8 @@
 import { type Backend, BYTES } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { PareError } from "../errors.ts";
-import type { Method } from "../method/method.ts";
+import type { Effort, Method } from "../method/method.ts";
+import { ELIMINATION } from "../method/sparsegpt.ts";
 import { expertsOf, expertTensors, residentTensors, type TensorSpec } from "../model/layers.ts";
 import type { BlockSpec, Linear, ModelSpec } from "../model/spec.ts";
 import { type Batch, longestOf } from "../text/batch.ts";
@@ -23,23 +24,29 @@ export function sumBytes(group: readonly Linear[]): number {
   return PAIR * width(group) ** 2;
 }
 
-/** Bytes beside its Hessian and factor while a group's linears are solved: of one as F32, and as it was. */
-function solvingBytes(group: readonly Linear[]): number {
-  return Math.max(...group.map(({ rows, cols }) => rows * cols)) * 2 * SINGLE;
+/** Bytes of the largest linear of a group as F32. */
+function weightBytes(group: readonly Linear[]): number {
+  return Math.max(...group.map(({ rows, cols }) => rows * cols)) * SINGLE;
 }
+
+type Holds = Effort["holds"];
 
 /**
  * The most bytes that it takes to observe and solve some groups with Hessians: first their sums beside the activations of a
  * batch; then, while the linears of one group are solved, the factor of the next is under way and the sums of those after it
  * are kept.
  */
-export function hessianBytes(groups: readonly (readonly Linear[])[], activations: number): number {
+export function hessianBytes(
+  groups: readonly (readonly Linear[])[],
+  activations: number,
+  holds: Holds = ELIMINATION.holds,
+): number {
   let most = activations + groups.reduce((sum, group) => sum + sumBytes(group), 0);
   for (let at = -1; at < groups.length; at++) {
     const now = groups[at], next = groups[at + 1];
-    const solving = now ? 2 * SINGLE * width(now) ** 2 + solvingBytes(now) : 0;
-    // A Hessian is made of its sums, which go then.
-    const coming = next ? (PAIR + SINGLE) * width(next) ** 2 : 0;
+    const solving = now ? (1 + holds.inputs) * SINGLE * width(now) ** 2 + holds.weights * weightBytes(now) : 0;
+    // A Hessian is made of its sums, which go then, and something of it.
+    const coming = next ? Math.max(PAIR + SINGLE, (1 + holds.inputs) * SINGLE) * width(next) ** 2 : 0;
     most = Math.max(most, solving + coming + groups.slice(at + 2).reduce((sum, group) => sum + sumBytes(group), 0));
   }
   return most;
@@ -51,16 +58,16 @@ export function hessianBytes(groups: readonly (readonly Linear[])[], activations
  */
 export function observationSets(
   groups: readonly (readonly Linear[])[],
-  { bytes, drafts, activations }: Room,
+  { bytes, drafts, activations, holds }: Room,
 ): (readonly (readonly Linear[])[])[] {
-  const fits = !groups.some(([{ role }]) => role.includes("*")) && hessianBytes(groups, activations) <= bytes;
+  const fits = !groups.some(([{ role }]) => role.includes("*")) && hessianBytes(groups, activations, holds) <= bytes;
   if (fits) return [groups];
   const owner = ([{ name, role }]: readonly Linear[]) => role.includes("*") ? name.replace(/\.[^.]*$/, "") : "";
   return [...Map.groupBy(groups, owner).values()].flatMap((own) => {
     const sets: (readonly Linear[])[][] = [];
     for (const group of own) {
       const last = sets.at(-1);
-      if (last && hessianBytes([...last, group], activations) <= bytes - drafts) last.push(group);
+      if (last && hessianBytes([...last, group], activations, holds) <= bytes - drafts) last.push(group);
       else sets.push([group]);
     }
     return sets;
@@ -106,6 +113,8 @@ export interface Room {
   readonly drafts: number;
   /** How many of them a batch's activations take, while one is under way. */
   readonly activations: number;
+  /** What the method holds while it works; an elimination's unless given. */
+  readonly holds?: Holds;
 }
 
 /** What is left beside a block of a pass. */
@@ -116,6 +125,7 @@ export function roomBeside(spec: ModelSpec, block: BlockSpec, options: MemoryOpt
     bytes: backend.limits.memoryBytes - blockBytes(checkpoint, block) - hidden,
     drafts: blockBytes(checkpoint, block),
     activations: activationBytes(spec, options),
+    holds: options.method.effort?.holds,
   };
 }
 
@@ -140,7 +150,7 @@ export function checkMemory(spec: ModelSpec, options: MemoryOptions): void {
     if (method.statistic !== "gram") continue;
     const groups = chooseGroups({ spec: block }, targets.get(block.index) ?? []);
     const alone = observationSets(groups, beside).length <= 1, room = beside.bytes - (alone ? 0 : beside.drafts);
-    const sized = groups.map((group) => ({ group, bytes: hessianBytes([group], activations) }));
+    const sized = groups.map((group) => ({ group, bytes: hessianBytes([group], activations, method.effort?.holds) }));
     for (const { group, bytes } of sized.sort((a, b) => b.bytes - a.bytes).slice(0, 1)) {
       if (bytes <= room) continue;
       const [{ name, cols }] = group, most = Math.floor(Math.sqrt(room / (PAIR + SINGLE)));

@@ -5,7 +5,8 @@
 import { type Backend, BYTES } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { PIECE } from "../checkpoint/ranges.ts";
-import type { Method } from "../method/method.ts";
+import type { Effort, Method } from "../method/method.ts";
+import { ELIMINATION } from "../method/sparsegpt.ts";
 import { tokenFlops } from "../model/cost.ts";
 import {
   blockTensors,
@@ -91,15 +92,16 @@ export interface PlanOptions {
   readonly held?: () => number;
 }
 
-/** Operations of SparseGPT's solve: the sums of xᵀx, the factors, and for each linear its elimination and its error. */
-function solveFlops(spec: ModelSpec, targets: Targets, tokens: number): number {
+/** Operations of solves with Hessians: the sums of xᵀx, what is made of them, and for each linear its solve and its error. */
+function solveFlops(spec: ModelSpec, targets: Targets, tokens: number, effort: Effort): number {
   let flops = 0;
   for (const [index, linears] of targets) {
     const block = spec.blocks[index], experts = expertsOf(block);
     for (const shared of chooseGroups({ spec: block }, linears)) {
       const share = experts && shared[0].role.includes("*") ? experts.chosen / experts.experts.length : 1;
       for (const [i, { rows, cols }] of shared.entries()) {
-        flops += 3 * rows * cols ** 2 + (i > 0 ? 0 : share * tokens * cols ** 2 + 2 / 3 * cols ** 3);
+        flops += 2 * rows * cols ** 2 + effort.prune(rows, cols) +
+          (i > 0 ? 0 : share * tokens * cols ** 2 + effort.begin(cols));
       }
     }
   }
@@ -115,7 +117,8 @@ export async function planPrune(
   options: PlanOptions,
 ): Promise<Plan> {
   const { method, calibration, outliers, spool = {}, held = () => PROCESS_BYTES } = options,
-    solves = method.statistic === "gram";
+    solves = method.statistic === "gram",
+    { effort = ELIMINATION } = method;
   const linears = [...targets.values()].flat(), last = Math.max(...targets.keys());
   const weights = linears.reduce((sum, { rows, cols }) => sum + rows * cols, 0);
   const bytesOf = (tensors: readonly TensorSpec[]) =>
@@ -147,7 +150,7 @@ export async function planPrune(
     const sets = options.trueSequential
       ? groups.map((group) => [group])
       : observationSets(groups, roomBeside(spec, block, memory));
-    return Math.max(0, ...sets.map((set) => hessianBytes(set, activations)));
+    return Math.max(0, ...sets.map((set) => hessianBytes(set, activations, effort.holds)));
   };
   const passBytes = OVERHEAD_BYTES + Math.max(resident, resident / 4 + 2 * Math.min(PIECE, copied)) +
     (solves ? most(solving) : activations) + (spooled ? 0 : hiddenBytes);
@@ -155,7 +158,7 @@ export async function planPrune(
   // A walk that only observes ends at the last input.
   const observe = (length: number) => (block: BlockSpec) => tokenFlops(block, length, inputGroups(block).at(-1)!);
   const propagate = (length: number) => (block: BlockSpec) => tokenFlops(block, length);
-  let flops = solves ? solveFlops(spec, targets, tokens) : 0;
+  let flops = solves ? solveFlops(spec, targets, tokens, effort) : 0;
   const lengths = Map.groupBy(sequences ? lengthsOf(sequences) : [], (length) => length);
   for (const [length, { length: count }] of lengths) {
     const tokens = count * length;

@@ -6,7 +6,7 @@
 import type { Backend, Tensor } from "../backend/backend.ts";
 import { PareError, toldElsewhere } from "../errors.ts";
 import { magnitude } from "../method/magnitude.ts";
-import type { Input, Method, Solve } from "../method/method.ts";
+import type { Input, Method, Pruner, Solve } from "../method/method.ts";
 import type { Block } from "../model/block.ts";
 import { inputGroups } from "../model/layers.ts";
 import type { Linear } from "../model/spec.ts";
@@ -50,8 +50,8 @@ export interface Task {
 /** An input made ready for a method. */
 interface Ready {
   readonly input: Input;
-  /** Its second moment: the Hessian, or the statistic, its diagonal. */
-  readonly moment?: Tensor;
+  /** What prunes the linears that see it. */
+  readonly pruner: Pruner;
 }
 
 /** Seconds between events that come about in this order, or as if they did. */
@@ -86,7 +86,7 @@ export async function solveLinears(
   sequences: number,
   held: DisposableStack,
 ): Promise<Solved[]> {
-  const { backend, requests, solve, distributions = false } = task,
+  const { backend, requests, distributions = false } = task,
     results: Solved[] = [],
     laps = new Laps(backend.read());
   const groups = chooseGroups(block, linears);
@@ -104,12 +104,12 @@ export async function solveLinears(
   for (const [at, group] of groups.entries()) {
     const { scope, method, ready, seconds } = next;
     using _scope = scope;
-    const { input, moment } = await ready;
+    const { input, pruner } = await ready, moment = input.hessian ?? input.squares;
     if (at + 1 < groups.length) next = start(at + 1);
     for (const [i, linear] of group.entries()) {
       const { name } = linear, weight = task.drafts ? block.draft(linear) : block.weight(linear);
       using before = moment || distributions ? backend.copy(weight) : undefined;
-      method.prune(backend, { name, weight }, input, requestFor(requests, name), solve);
+      using _removed = await pruner.prune({ name, weight }, requestFor(requests, name));
       // Not from the elimination's own loss, Σ err² - λ‖D‖²: that is the loss before the weight is rounded to its dtype. On
       // simulated inputs the rounding changed it by 1e-4 to 2e-2 in BF16, up to 1e-3 in F16, and by 5e-7 at most without.
       const error = moment && held.use(backend.error(before!, weight, moment));
@@ -122,8 +122,8 @@ export async function solveLinears(
         measuring,
         squares: input.squares,
         error,
-        exact: input.factor !== undefined,
-        damping: input.factor?.damping,
+        exact: input.hessian !== undefined,
+        damping: pruner.damping,
         seconds: i > 0 ? own : sum(seconds, own),
         ...linear.role.includes("*") && observation && { tokens: observation.tokens(linear) },
       });
@@ -161,14 +161,11 @@ async function makeReady(
   held: DisposableStack,
   scope: DisposableStack,
 ): Promise<Ready> {
-  if (!observation || method.statistic === "none") return { input: {} };
-  const [linear] = group, squares = held.use(observation.squares(linear, sequences));
-  if (method.statistic !== "gram") return { input: { squares }, moment: squares };
-  const moment = scope.use(observation.hessian(linear, sequences));
-  const factor = await backend.inverseFactor(moment, solve.damping);
-  if (factor) return { input: { squares, factor: scope.use(factor) }, moment };
+  const input = inputOf(method, group, observation, sequences, held, scope);
+  const pruner = await method.begin(backend, input, solve);
+  if (pruner) return { input, pruner: scope.use(pruner) };
   const names = group.map(({ name }) => name).join(", ");
-  const [bytes] = await backend.read(squares);
+  const [bytes] = await backend.read(input.squares!);
   checkStatistic(names, new Float32Array(bytes.buffer));
   const tried = solve.damping > 0
     ? `, even with ${
@@ -176,6 +173,20 @@ async function makeReady(
     } of its mean diagonal added: expected more calibration tokens, or a larger --damping`
     : ": expected more calibration tokens, or a --damping above 0";
   throw new PareError(`${names}: the Hessian of the inputs cannot be inverted${tried}`);
+}
+
+/** What a method asks to know of an input. */
+function inputOf(
+  { statistic }: Method,
+  [linear]: readonly Linear[],
+  observation: Observation | undefined,
+  sequences: number,
+  held: DisposableStack,
+  scope: DisposableStack,
+): Input {
+  if (!observation || statistic === "none") return {};
+  const squares = held.use(observation.squares(linear, sequences));
+  return { squares, ...statistic === "gram" && { hessian: scope.use(observation.hessian(linear, sequences)) } };
 }
 
 /**

@@ -134,7 +134,8 @@ async function maskOf(
 ) {
   using stat = statistic && backend.upload(new Uint8Array(statistic.buffer), 1, weight.cols, "F32");
   using scores = backend.score(weight, stat ? { kind: "activation", statistic: stat } : { kind: "magnitude" });
-  run.method.prune(backend, { name: "", weight }, { squares: stat }, run.request, DEFAULT_SOLVE);
+  using pruner = await run.method.begin(backend, { squares: stat }, DEFAULT_SOLVE);
+  using _ = await pruner!.prune({ name: "", weight }, run.request);
   const [pruned, score] = await backend.read(weight, scores);
   return { pruned, scores: new Float32Array(score.buffer) };
 }

@@ -57,13 +57,8 @@ async function pruned(backend: Backend, name: string, given: Case, options: Requ
   using weight = backend.upload(fromFloats(floats, dtype), rows, cols, dtype);
   const squares = new Uint8Array(new Float32Array(given.statistic).buffer);
   using statistic = method.statistic === "none" ? undefined : backend.upload(squares, 1, cols, "F32");
-  method.prune(
-    backend,
-    { name: "linear", weight },
-    { squares: statistic },
-    makeRequest(method, options),
-    DEFAULT_SOLVE,
-  );
+  using pruner = await method.begin(backend, { squares: statistic }, DEFAULT_SOLVE);
+  using _ = await pruner!.prune({ name: "linear", weight }, makeRequest(method, options));
   return (await backend.read(weight))[0];
 }
 

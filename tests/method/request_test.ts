@@ -82,7 +82,7 @@ Deno.test("what excludes each other is named", () => {
 Deno.test("a method that is not known is named, with those that are", () => {
   assertEquals(
     refusal(() => findMethod("Wanda")),
-    "--method Wanda: not known; known are magnitude, sparsegpt, wanda, ria",
+    "--method Wanda: not known; known are magnitude, sparsegpt, wanda, ria, admm, alps",
   );
   for (const name of METHODS.keys()) assertEquals(findMethod(name).name, name);
 });

@@ -50,9 +50,9 @@ async function pruned(
     cols,
     "F32",
   );
-  using factor = method.statistic === "gram" ? await backend.inverseFactor(moment, solve.damping) : undefined;
-  assert(method.statistic !== "gram" || factor, "the Hessian can be inverted");
-  method.prune(backend, { name: "linear", weight }, { squares, factor }, makeRequest(method, options), solve);
+  using pruner = await method.begin(backend, { squares, hessian: moment }, solve);
+  assert(pruner, "the Hessian can be inverted");
+  using _ = await pruner.prune({ name: "linear", weight }, makeRequest(method, options));
   return [...new Float32Array((await backend.read(weight))[0].buffer)];
 }
 

@@ -1,13 +1,5 @@
 /** `deno task compare` as a user runs it, on the model that comes with Pare. */
-import {
-  assert,
-  assertAlmostEquals,
-  assertEquals,
-  assertLess,
-  assertMatch,
-  assertRejects,
-  assertStringIncludes,
-} from "@std/assert";
+import { assert, assertEquals, assertLess, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { PareError } from "../../src/errors.ts";
 import { names, temporary } from "../checkpoint/folders.ts";
 import { AUSTEN, HELD_OUT, ROOT, run, start } from "./commands.ts";
@@ -87,13 +79,6 @@ Deno.test("benchmarks alone: a row answers as eval --tasks of the model that pru
       lines,
     );
   }
-  // Paired by question: the deviation of the differences, not of the answers.
-  const differences = samples.slice(12, 24).map(({ acc }, i) => acc - samples[i].acc);
-  const mean = differences.reduce((a, b) => a + b) / 12;
-  assertAlmostEquals(rows[1].toDense.value, mean, 1e-12);
-  const squares = differences.reduce((sum, each) => sum + (each - mean) ** 2, 0);
-  assertAlmostEquals(rows[1].toDense.error, Math.sqrt(squares / 11 / 12), 1e-12);
-  assertEquals(rows[0].toDense, undefined);
   assertEquals(names(out), ["compare.csv", "compare.json", "compare.md", "tasks.csv", "tasks.jsonl", "tasks.svg"]);
   assertStringIncludes(Deno.readTextFileSync(`${out}/compare.md`), "| questions |  | 12 of 160 |");
 });
@@ -112,11 +97,6 @@ Deno.test("several tasks without a group of their own are compared by their mean
     assertEquals(mean.figures.acc.value, (a.figures.acc.value + b.figures.acc.value) / 2);
     assertEquals(mean.chance, (1 / 2 + 1 / 4) / 2);
   }
-  assertAlmostEquals(
-    pruned.toDense.value,
-    pruned.results.at(-1).figures.acc.value - dense.results.at(-1).figures.acc.value,
-    1e-12,
-  );
   assert(names(out).includes("compare.svg"));
 });
 
@@ -166,7 +146,7 @@ Deno.test("what cannot be compared is refused before any work", async () => {
   using folder = temporary();
   const out = `${folder.path}/out`;
   const refusals: Record<string, RegExp> = {
-    "--methods wanda,obs": /^error: --method obs: not known; known are magnitude, sparsegpt, wanda, ria$/m,
+    "--methods wanda,obs": /^error: --method obs: not known; known are magnitude, sparsegpt, wanda, ria, admm, alps$/m,
     "--methods wanda,wanda": /^error: --methods wanda,wanda: wanda stands there twice$/m,
     "--sparsities 0.5,": /^error: --sparsities 0\.5,: expected words with a comma between them$/m,
     "--sparsities 1.5": /^error: --sparsity 1\.5: expected a share in \[0, 1\)$/m,
@@ -176,8 +156,8 @@ Deno.test("what cannot be compared is refused before any work", async () => {
       /^error: --seeds 0,1: x\.safetensors holds ready sequences; no seed draws others$/m,
     "--samples 0": /^error: --samples 0: expected whole numbers of 1 or more, with a comma between them$/m,
     "--methods wanda --damping 0.1":
-      /^error: --damping and --block-size are for sparsegpt and for updates, which --methods does not name$/m,
-    "--methods wanda+owls": /^error: --update owls: expected sequential or iterative$/m,
+      /^error: --damping and --block-size are for methods with a Hessian and for updates, which --methods does not name$/m,
+    "--methods wanda+owls": /^error: --update owls: expected sequential, iterative or pcg$/m,
     "--methods wanda+owl+owl":
       /^error: --methods wanda\+owl\+owl: expected \+owl once at most, and one update at most$/m,
     "--shots 1": /^error: --shots is for --tasks, and there are none$/m,

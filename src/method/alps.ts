@@ -1,0 +1,110 @@
+/**
+ * ALPS (Meng, Behdin, Wang, Mazumder, NeurIPS 2024): ADMM (`admm.ts`) whose penalty begins small and grows as long as the mask
+ * still changes, and conjugate gradients (`pcg.ts`) for the weights at the end.
+ */
+import type { Mask } from "../backend/backend.ts";
+import { PareError } from "../errors.ts";
+import { follow, inverting, Latest, pulled, resolvent, select } from "./admm.ts";
+import { equilibrate } from "./equilibrated.ts";
+import type { Method } from "./method.ts";
+import { descend, DESCENT } from "./pcg.ts";
+
+/** The penalty at first and at most, the steps at most, and after how many of them it is reviewed: algorithm 1. */
+const FIRST = 0.1, MOST = 1e6, STEPS = 300, REVIEW = 3;
+/** A mask of which less than this share of the kept changes has settled, after so many steps. */
+const SETTLED = 0.0003, EARLIEST = 30;
+
+/** What a review finds: the next penalty, whether to begin again with it, whether the mask has settled. */
+interface Review {
+  /** At most {@linkcode MOST}. */
+  readonly penalty: number;
+  readonly again?: boolean;
+  readonly settled?: boolean;
+}
+
+/**
+ * The published schedule: much change asks for a penalty that grows fast. Until it has grown once, no change or little says
+ * that it was too large to begin with.
+ */
+function review(penalty: number, change: number, raised: boolean): Review {
+  const grown = (by: number) => ({ penalty: Math.min(MOST, penalty * by) });
+  if (change > 0.1) return grown(1.3);
+  if (change > 0.005) return grown(1.2);
+  if (change > 0) return raised ? grown(1.1) : { penalty: penalty / 5, again: true };
+  return raised ? { penalty, settled: true } : { penalty: penalty / 5 };
+}
+
+/** How many bits of two masks differ. */
+function differing(one: Uint32Array, other: Uint32Array): number {
+  return one.reduce((sum, word, at) => sum + countBits(word ^ other[at]), 0);
+}
+
+/** The ones of a 32-bit word (Warren, Hacker's Delight, figure 5-2). */
+function countBits(word: number): number {
+  word -= word >>> 1 & 0x55555555;
+  word = (word & 0x33333333) + (word >>> 2 & 0x33333333);
+  return Math.imul(word + (word >>> 4) & 0x0f0f0f0f, 0x01010101) >>> 24;
+}
+
+/** Masks by ADMM with a penalty that grows, weights by conjugate gradients. */
+export const alps: Method = {
+  name: "alps",
+  statistic: "gram",
+  follows: ["group"],
+  // An inverse more than ADMM, that of the penalty before, and X.
+  effort: {
+    holds: { inputs: 5, weights: 7 },
+    begin: DESCENT.begin,
+    prune: (rows, cols) =>
+      2 * EARLIEST * rows * cols ** 2 + EARLIEST / REVIEW * inverting(cols) + DESCENT.prune(rows, cols),
+  },
+  async begin(backend, input, { damping }) {
+    const scale = await equilibrate(backend, input, { damping, clearDead: true });
+    return {
+      damping,
+      async prune({ name, weight }, request) {
+        const words = async (mask: Mask) => new Uint32Array((await backend.read(mask))[0].buffer);
+        const inverted = async (penalty: number) => {
+          const inverse = await resolvent(backend, scale, penalty);
+          if (inverse) return inverse;
+          throw new PareError(
+            `${name}: the Hessian of the inputs cannot be inverted: expected more calibration tokens`,
+          );
+        };
+        using target = scale.scaled(weight);
+        using y = new Latest(backend.copy(target)), mask = new Latest(select(backend, target, request));
+        using inverse = new Latest(await inverted(FIRST)), x = new Latest(backend.copy(target));
+        const first = await words(mask.value);
+        const kept = weight.rows * weight.cols - differing(first, new Uint32Array(first.length));
+        let penalty = FIRST, carry = 0, raised = false, before = first;
+        for (let step = 1; step <= STEPS; step++) {
+          using product = pulled(backend, target, y.value, mask.value, inverse.value, carry);
+          x.value = backend.add(product, target);
+          y.value = follow(backend, target, y.value, mask.value, product, carry);
+          mask.value = select(backend, y.value, request);
+          carry = 1;
+          if (step % REVIEW) continue;
+          const now = await words(mask.value), change = differing(now, before) / kept;
+          const next = review(penalty, change, raised);
+          if (next.settled || step > EARLIEST && change < SETTLED) break;
+          raised ||= next.penalty > penalty;
+          before = now;
+          // The multiplier is held by the penalty.
+          carry = penalty / next.penalty;
+          if (next.again) {
+            [y.value, mask.value] = [backend.copy(target), select(backend, target, request)];
+            [before, carry] = [first, 0];
+          }
+          penalty = next.penalty;
+          inverse.value = await inverted(penalty);
+        }
+        using chosen = new Latest(select(backend, x.value, request));
+        backend.apply(x.value, chosen.value);
+        descend(backend, scale, target, x.value, chosen.value);
+        scale.store(weight, x.value, chosen.value);
+        return chosen.release();
+      },
+      [Symbol.dispose]: () => scale[Symbol.dispose](),
+    };
+  },
+};
