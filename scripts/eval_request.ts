@@ -27,7 +27,6 @@ export async function enter(given: Given, { terminal }: Context) {
   const logSamples = given.logSamples === undefined ? undefined : await samplesFile(given.logSamples);
   if (logSamples !== undefined) reach.replace(logSamples);
   const model = await reach.model(given.model, fetches), named = corpusAsked(given);
-  if (named === undefined && given.card) throw new PareError("--card is for a perplexity: name a --corpus");
   const corpus = named === undefined ? undefined : await reach.corpus(named, "test", fetches);
   if (given.card) {
     if (!await isFile(join(model, MANIFEST_FILE))) {

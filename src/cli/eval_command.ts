@@ -28,8 +28,8 @@ export const evalCommand = {
     logSamples: text({ metavar: "FILE", help: "Write what became of every question, one line of JSON each." }),
     card: toggle({
       help:
-        "Write the perplexity into the model card of a model that Pare has pruned, beside the dense model's if that " +
-        "was evaluated on the same text.",
+        "Write the figures into the model card of a model that Pare has pruned, beside the dense model's if that was " +
+        "evaluated alike; benchmarks for the Hub as well (model-index).",
     }),
     force: toggle({
       short: "f",

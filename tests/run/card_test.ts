@@ -1,9 +1,11 @@
 /** The model card, read by other eyes: its front matter by PyYAML where there is one, its text as a person would. */
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { load } from "js-yaml";
-import { modelCard, type Subject, withPerplexities } from "../../src/run/card.ts";
+import { PareError } from "../../src/errors.ts";
+import { modelCard, type Subject, withBenchmarks, withPerplexities } from "../../src/run/card.ts";
+import { withModelIndex } from "../../src/run/model_index.ts";
 import type { PerplexityRecord } from "../../src/run/record.ts";
-import { manifest } from "./runs.ts";
+import { manifest, task } from "./runs.ts";
 
 const subject: Subject = {
   manifest: { ...manifest({ pattern: "2:4" }), args: ["--model", "org/base", "--include", "*.mlp.*"] },
@@ -108,6 +110,85 @@ Deno.test("each perplexity stands in the card with its protocol, once, and all e
   const foreign = withPerplexities("# Mine\n", [perplexity("pruned", 21)]);
   assert(foreign.startsWith("# Mine\n\n## Perplexity\n\n") && foreign.endsWith(`${row}\n`));
   assertEquals(withPerplexities(foreign, [perplexity("pruned", 21)]).trimEnd(), foreign.trimEnd());
+});
+
+const BOOLQ = {
+  ...task("boolq", [1, 0, 1, 1]).record,
+  set: { id: "aps/super_glue", config: "boolq", split: "validation" },
+};
+
+Deno.test("benchmarks stand in the front matter as the Hub's documentation has them, a group's tasks without the group", () => {
+  const group = { ...BOOLQ, name: "wanda", group: { tasks: ["boolq"], by: "task" as const } };
+  const card = modelCard(subject),
+    { "model-index": index, ...rest } = frontMatter(
+      withModelIndex(card, "mine", [BOOLQ, { ...task("own", [1, 1]).record, documents: 10, figures: {} }, group]),
+    );
+  const taskOf = { type: "text-generation", name: "Text Generation" };
+  assertEquals(index, [{
+    name: "mine",
+    results: [
+      {
+        task: taskOf,
+        dataset: {
+          ...{ name: "boolq", type: "aps/super_glue", config: "boolq", split: "validation" },
+          args: { num_few_shot: 0, limit: 4 },
+        },
+        metrics: [
+          { type: "accuracy", value: 0.75, name: "acc, standard error 0.25" },
+          { type: "acc_norm", value: 0, name: "acc_norm, standard error 0" },
+        ],
+      },
+      { task: taskOf, dataset: { name: "own", type: "own", args: { num_few_shot: 0 } }, metrics: [] },
+    ],
+  }]);
+  assertEquals(rest, frontMatter(card));
+});
+
+Deno.test("what anybody wrote in a front matter stays, and only what was measured anew is replaced", () => {
+  const own = "- name: mine\n  verified: true\n  results:\n  - dataset: {name: other}\n    metrics: []\n";
+  const written = (index: string) =>
+    `\uFEFF---\n# a remark\nlicense: mit # so\n${index}tags: [a]\n---\n# Mine\n\n---\n`;
+  const parse = (card: string) =>
+    frontMatter(card.slice(1))["model-index"] as { results: { dataset: { name: string } }[] }[];
+  for (
+    const index of [
+      "",
+      `model-index:\n${own}`,
+      `model-index:\n${own.replace(/^/gm, "  ").trimEnd()}\n\n`,
+      "model-index: []\n",
+    ]
+  ) {
+    const once = withModelIndex(written(index), "mine", [BOOLQ]), [{ results }] = parse(once);
+    assertEquals(results.map(({ dataset }) => dataset.name), [
+      ...index.includes("own") || index.includes("other") ? ["other"] : [],
+      "boolq",
+    ]);
+    for (const kept of ["\uFEFF---\n# a remark\nlicense: mit # so\n", "tags: [a]\n", "---\n# Mine\n\n---\n"]) {
+      assertStringIncludes(once, kept);
+    }
+    // Again it is the same, and of another number of examples it stands beside.
+    assertEquals(withModelIndex(once, "mine", [BOOLQ]), once);
+    assertEquals(parse(withModelIndex(once, "mine", [{ ...BOOLQ, shots: 5 }]))[0].results.length, results.length + 1);
+  }
+  // One without a front matter gets one: a line in the middle is none.
+  const plain = withModelIndex("# Mine\n\n---\na: b\n---\n", "mine", [BOOLQ]);
+  assert(plain.endsWith("\n---\n\n# Mine\n\n---\na: b\n---\n") && frontMatter(plain)["model-index"]);
+  for (const broken of [": : [\n", "model-index: best\n", "model-index: [{results: 7}]\n"]) {
+    assertThrows(() => withModelIndex(`---\n${broken}---\n# Mine\n`, "mine", [BOOLQ]), PareError, "its ");
+  }
+});
+
+Deno.test("benchmarks stand in the text as a table: a figure of the same protocol is replaced, its bar is none of a cell's", () => {
+  const [a, b] = [BOOLQ, { ...BOOLQ, name: "a|b" }], once = withBenchmarks(modelCard(subject), [a, b]);
+  assertStringIncludes(
+    once,
+    "| pruned | boolq | 75.00 ± 25.00 | 0.00 ± 0.00 | – | 50.00 | 0 shots, 4 of 10 documents, version 1, data 1212",
+  );
+  const better = { ...b, figures: { acc: { value: 1 } } },
+    twice = withBenchmarks(once, [better, { ...a, documents: 5 }]);
+  const rows = [...twice.matchAll(/^\| pruned \| (.*?) \| ([\d.]+)/gm)].map(([, ...cells]) => cells.join(" "));
+  assertEquals(rows, ["boolq 75.00", "a\\|b 100.00", "boolq 75.00"]);
+  assertEquals(withBenchmarks(twice, [better]).split("\n").length, twice.split("\n").length);
 });
 
 Deno.test("where the base says nothing, or nothing that can be read, the card claims no licence", () => {

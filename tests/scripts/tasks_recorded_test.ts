@@ -104,3 +104,35 @@ Deno.test("data that have changed since a run read them are refused, and nothing
   // From now on it is the changed one.
   assertEquals((await runJson("eval", ...it.flags)).done, true);
 });
+
+Deno.test("what a pruned model answers stands in its own run and, beside what the dense one did, in its card", async () => {
+  using it = setting();
+  const out = join(it.folder.path, "pruned"), runs = ["--runs", it.registry];
+  await runJson("eval", ...it.flags);
+  const { run } = await runJson(
+    ...["prune", "--model", AUSTEN, "--method", "magnitude", "--backend", "wasm", "--out", out, ...runs] as const,
+  );
+  const { results } = await runJson("eval", ...it.flags.map((flag) => flag === AUSTEN ? out : flag), "--card");
+  const acc = results.choices["acc,none"], pruned = it.runs().find(({ id }) => id === run)!;
+  assertEquals(pruned.tasks.map(({ label, figures }) => [label, figures.acc!.value]), [["pruned", acc]]);
+  assertEquals(pruned.documents[0]!.length, 6);
+  const card = Deno.readTextFileSync(join(out, "README.md"));
+  assertMatch(card, /^model-index:\n {2}- name: pruned\n[\s\S]*type: accuracy\n[\s\S]*^---\n\n# /m);
+  assertEquals([...card.matchAll(/^\| (dense|pruned) \| choices \|/gm)].map(([, label]) => label), ["dense", "pruned"]);
+  // The model's files are still those that its run wrote: a card is none of them.
+  assertEquals((await runJson("verify", out, "--fast", ...runs)).identical, true);
+});
+
+Deno.test("a comparison's benchmarks are recorded for each of its models, and verified", async () => {
+  using it = setting();
+  const out = ["--out", join(it.folder.path, "compared"), "--methods", "magnitude", "--sparsities", "0.5"];
+  const { run } = await runJson("compare", ...it.flags, "--limit", "2", ...out);
+  const [{ tasks, documents, manifest: { plan } }] = it.runs();
+  assertEquals([tasks.map(({ label }) => label), plan.tasks![0].documents], [["dense", "magnitude 0.5"], 2]);
+  assertEquals(documents.map((each) => each!.length), [2, 2]);
+  const verified = await runJson("verify", run, "--runs", it.registry);
+  assertEquals([verified.identical, verified.tasks.map(({ sameAnswers }: { sameAnswers: number }) => sameAnswers)], [
+    true,
+    [2, 2],
+  ]);
+});
