@@ -2,6 +2,7 @@
  * A command in the test's own process, without its sandbox: what it computes, writes and refuses, for a fraction of what a
  * process costs. Exit codes, streams, signals and the sandbox are claimed of processes (`commands.ts`).
  */
+import { assert } from "@std/assert";
 import { compareCommand } from "../../src/cli/compare_command.ts";
 import type { Context, Outcome } from "../../src/cli/context.ts";
 import { evalCommand } from "../../src/cli/eval_command.ts";
@@ -10,6 +11,7 @@ import { pruneCommand } from "../../src/cli/prune_command.ts";
 import { syncDirectory } from "../../src/cli/sandbox.ts";
 import { peakMemory } from "../../src/cli/terminal.ts";
 import { verifyCommand } from "../../src/cli/verify_command.ts";
+import { PareError } from "../../src/errors.ts";
 import { main as compare } from "../../scripts/compare.ts";
 import { enter as enterCompare } from "../../scripts/compare_request.ts";
 import { enter as enterEval } from "../../scripts/eval_request.ts";
@@ -54,6 +56,16 @@ export const IN_PROCESS = {
   eval: inProcess(evalCommand, enterEval, evaluate),
   verify: inProcess(verifyCommand, (values) => Promise.resolve({ values }), verify),
 };
+
+/** The lines by which a command tells a user what to mend: why it refused, or what is wrong with what it found. */
+export async function errorsOf(command: keyof typeof IN_PROCESS, ...args: readonly string[]): Promise<string> {
+  const { problems = [] } = await IN_PROCESS[command](...args).catch((error): Pick<Outcome, "problems"> => {
+    if (!(error instanceof PareError)) throw error;
+    return { problems: [error.message] };
+  });
+  assert(problems.length, `${command} ${args.join(" ")}: nothing was wrong`);
+  return problems.map((problem) => `error: ${problem}\n`).join("");
+}
 
 /** What a command gives a program, computed here where that can be, else by a process. */
 // deno-lint-ignore no-explicit-any -- the JSON of a command, looked into by the test
