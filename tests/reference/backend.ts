@@ -95,7 +95,8 @@ export class ReferenceBackend implements Backend {
   readonly name = "reference";
   readonly description = "plain TypeScript, f64";
   readonly arithmetic = "f64";
-  readonly limits = { memoryBytes: Infinity, batchTokens: 1024, spoolAbove: 2 ** 30 };
+  /** Small batches: several of them are still few tokens. */
+  readonly limits = { memoryBytes: Infinity, batchTokens: 256, spoolAbove: 2 ** 30 };
   live = 0;
 
   allocate(rows: number, cols: number, dtype: Dtype = "F32"): Tensor {

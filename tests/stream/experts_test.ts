@@ -21,7 +21,7 @@ import { aboutExperts } from "../../scripts/prune_text.ts";
 
 const FEW = randomTokens(6, 16, 256);
 /** Two batches and a bit. */
-const MANY = randomTokens(34, 64, 256);
+const MANY = randomTokens(9, 64, 256);
 
 /** Counts the bytes of 16-bit tensors that are there: of a model in BF16 its weights, and nothing else. */
 class Weighing extends ReferenceBackend {

@@ -111,14 +111,14 @@ Deno.test("progress counts every token of every step, and ends at its total", as
     const seen: Progress[] = [];
     await pruned(watched.checkpoint, new ReferenceBackend(), {
       leave: { blocks },
-      calibration: randomTokens(70, 16, 128),
+      calibration: CALIBRATION,
       onProgress: (progress) => void seen.push(progress),
     });
     for (const [i, { tokens, totalTokens, blocks }] of seen.entries()) {
       assertGreater(tokens, seen[i - 1]?.tokens ?? 0);
-      assertEquals([totalTokens, blocks], [passes * 70 * 16, 3]);
+      assertEquals([totalTokens, blocks], [passes * CALIBRATION.ids.length, 3]);
     }
-    assertEquals(seen.at(-1)?.tokens, passes * 70 * 16);
+    assertEquals(seen.at(-1)?.tokens, passes * CALIBRATION.ids.length);
   }
 });
 
@@ -196,7 +196,7 @@ Deno.test("spooled hidden states give the same bytes as resident ones, and one b
     const backend = new ReferenceBackend();
     let most = 0;
     const { weights } = await pruned(watched.checkpoint, backend, {
-      calibration: randomTokens(300, 16, 128),
+      calibration: randomTokens(75, 16, 128),
       spool: { always, directory: folder.path },
       onProgress: () => most = Math.max(most, backend.live),
     });

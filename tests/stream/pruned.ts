@@ -17,7 +17,7 @@ export interface Asked extends Partial<PruneOptions> {
 }
 
 /** Few enough for the reference backend, more than one batch. */
-export const CALIBRATION = randomTokens(70, 16, 128);
+export const CALIBRATION = randomTokens(18, 16, 128);
 
 /** Prunes, and gives the reports and the written weights. */
 export async function pruned(

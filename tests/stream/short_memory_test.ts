@@ -15,8 +15,8 @@ import { SHORT, ShortBackend } from "../reference/short.ts";
 import { pruned } from "./pruned.ts";
 import { randomTokens, writeRandomModel } from "./random_model.ts";
 
-/** A model that is as small as one can be; one batch, and two of at most 1024 tokens. */
-const ONE = randomTokens(3, 2, 8), TWO = randomTokens(513, 2, 8);
+/** A model that is as small as one can be; one batch, and two of at most 256 tokens. */
+const ONE = randomTokens(3, 2, 8), TWO = randomTokens(129, 2, 8);
 const MODEL = { blocks: 2, hidden: 4, intermediate: 4, heads: 1, kvHeads: 1, vocabulary: 8 };
 const SAMPLING = { tokens: 2, temperature: 0, topK: 1, seed: 0 };
 
