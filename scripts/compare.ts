@@ -1,7 +1,6 @@
 /** `deno task compare`: several methods on one model, what each costs, as a table and as plots. */
 import { compareCommand } from "../src/cli/compare_command.ts";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
-import { table } from "../src/cli/table.ts";
 import {
   type Calibration,
   calibrationSequences,
@@ -22,26 +21,16 @@ import {
   tensorNames,
 } from "../src/mod.ts";
 import { headline, show, titleOf } from "../src/report/benchmarks.ts";
-import { plotAccuracy, plotSamples, plotSparsity } from "../src/report/plot.ts";
-import { type Comparison, type Row, samplePoint, type Table } from "../src/report/results.ts";
-import {
-  benchmarksToCsv,
-  benchmarkTables,
-  captions,
-  type Plots,
-  sampleTableOf,
-  tableOf,
-  toCsv,
-  toMarkdown,
-} from "../src/report/text.ts";
+import { type Comparison, type Row, samplePoint } from "../src/report/results.ts";
 import { benchmarkOf, refuseChangedData, taskRecords } from "../src/run/benchmarks.ts";
 import { corpusOf, describeRun } from "../src/run/describe.ts";
 import { labelsOf } from "../src/run/labels.ts";
 import { fileName } from "../src/run/manifest.ts";
 import { Recorder } from "../src/run/recorder.ts";
-import { type Asked, measure, type Measured, prepareExam, type Yardstick } from "./compare_measure.ts";
+import { type Asked, differenceOf, measure, type Measured, prepareExam, type Yardstick } from "./compare_measure.ts";
 import { enter, type Given, isCalibrated, type Job, solvesOf, understand } from "./compare_request.ts";
-import { filesOf, logged, readExam } from "./exam.ts";
+import { tell, write } from "./compare_text.ts";
+import { type Answered, filesOf, logged, readExam } from "./exam.ts";
 import { blockPosition, defaultSeqlen } from "./shared.ts";
 
 /** Where what every model said of every question stands, beside the tables. */
@@ -146,7 +135,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
         await Deno.remove(place.passing, { recursive: true });
         const metricSeconds = reports.reduce((sum, report) => sum + report.seconds, 0);
         rows.push(
-          await tell(label, { method: name, asked }, measured, {
+          await rowOf(label, { method: name, asked }, measured, {
             metricSeconds,
             seconds,
             peakBytes: pruningPeak,
@@ -180,14 +169,23 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   }, context.args);
   const { evaluation, calibration: calibratedOn } = manifest.plan;
   using recorder = Recorder.begin(values.registry, manifest, { out: values.out, labels: labelsOf(values) });
+  let ofDense: readonly Answered[] | undefined;
+  /** What a model differs by from the dense one, which answers first. */
+  const toDense = (documents: readonly Answered[]): Row["toDense"] => {
+    const first = ofDense, found = exam && first && differenceOf(exam, first, documents);
+    ofDense ??= documents;
+    return found && { value: found.difference, ...found.error !== undefined && { error: found.error } };
+  };
   /** Says and records what was found of a model, and makes a row of it. */
-  const tell = async (
+  const rowOf = async (
     label: string,
     which: Pick<Row, "method" | "asked">,
     { documents, ...found }: Measured,
     cost?: Cost,
   ): Promise<Row> => {
-    const { perplexity, sparsity } = found, row: Row = { ...which, ...found, ...cost }, benchmark = headline(row);
+    const { perplexity, sparsity } = found, difference = documents && toDense(documents);
+    const row: Row = { ...which, ...found, ...difference && { toDense: difference }, ...cost };
+    const benchmark = headline(row);
     const said = [
       ...perplexity === undefined ? [] : [`perplexity ${perplexity.toFixed(2)}`],
       ...benchmark ? [`${titleOf(benchmark)} accuracy ${show("acc", benchmark.figures.acc)} %`] : [],
@@ -206,7 +204,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     return row;
   };
   try {
-    const dense = await tell("dense", { method: "dense", asked: "" }, await score("dense", values.model));
+    const dense = await rowOf("dense", { method: "dense", asked: "" }, await score("dense", values.model));
     const rows = await runAll(jobs, calibration);
 
     // The same by the number of sequences, at the first sparsity; the table's own run is one of its points.
@@ -240,31 +238,12 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
       rows: [dense, ...rows],
       ...points.length && { samples: { asked: values.sparsities[0], seeds: values.seeds, points } },
     };
-    const plots: Plots = {
-      ...windows && { sparsity: "compare.svg" },
-      ...exam && headline(dense) && { accuracy: "tasks.svg" },
-      ...points.length && { samples: "samples.svg" },
-    };
-    const file = (name: string, content: string) => Deno.writeTextFile(`${place.partial}/${name}`, content);
-    await file("compare.md", toMarkdown(comparison, plots));
-    await file("compare.csv", toCsv(comparison));
-    await file("compare.json", `${JSON.stringify(comparison, undefined, 2)}\n`);
-    if (exam) await file("tasks.csv", benchmarksToCsv(comparison));
-    if (plots.sparsity) await file(plots.sparsity, plotSparsity(comparison));
-    if (plots.accuracy) await file(plots.accuracy, plotAccuracy(comparison));
-    if (plots.samples) await file(plots.samples, plotSamples(points));
+    await write(comparison, place.partial);
     const written = [...Deno.readDirSync(place.partial)].map(({ name }) => name).sort();
     await place.commit();
     recorder.finish({ compare: (performance.now() - begun) / 1000 }, await context.peakMemory());
-    const shown = ({ heading, rows }: Table) => table(heading, rows);
     return {
-      text: [
-        shown(tableOf(comparison)),
-        ...benchmarkTables(comparison).map(({ title, table }) => `${title}\n\n${shown(table)}`),
-        ...points.length ? [shown(sampleTableOf(comparison))] : [],
-        captions(comparison).join("\n"),
-        `${values.out}: ${written.join(", ")}`,
-      ].join("\n\n"),
+      text: `${tell(comparison)}\n\n${values.out}: ${written.join(", ")}`,
       json: {
         ...comparison,
         run: recorder.id,

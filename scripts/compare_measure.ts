@@ -1,6 +1,7 @@
 /** What `compare` measures of each model: perplexity on windows, answers to benchmarks, or both. All of it is read once. */
 import type { Position } from "../src/cli/progress.ts";
 import { type Checkpoint, evaluate, openCheckpoint, type StreamOptions, type Windows } from "../src/mod.ts";
+import { pair, type Paired, pairGroup } from "../src/run/paired.ts";
 import type { Result } from "../src/task/results.ts";
 import { type Answered, answerExam, type Encoded, encodeExam, encoding, type Exam } from "./exam.ts";
 
@@ -38,6 +39,21 @@ export async function prepareExam(
   const tasks = exam.questions.map(({ task }) => task), alone = exam.groups.length || tasks.length === 1;
   const groups = alone ? exam.groups : [{ name: "mean", tasks, by: "task" as const, version: 1 }];
   return { ...exam, groups, ...encoded };
+}
+
+/**
+ * By how much the accuracy that methods are compared by differs from another model's, paired by question: the first group's,
+ * or that of the only task.
+ */
+export function differenceOf(exam: Exam, first: readonly Answered[], second: readonly Answered[]): Paired | undefined {
+  const { questions, groups: [group] } = exam;
+  if (!group && questions.length > 1) return undefined;
+  const scores = (documents: readonly Answered[], name: string) =>
+    documents.filter(({ task }) => task === name).map(({ scores }) => scores.acc!);
+  const pairs = (group ? group.tasks : [questions[0].task]).map(({ name }) =>
+    pair(scores(first, name), scores(second, name))
+  );
+  return pairGroup(pairs, group?.by ?? "document");
 }
 
 /** Measures the model at a path. @param pass How a pass over it is made, by what it is for. */

@@ -36,21 +36,35 @@ function countOf({ documents, total }: Result): string {
 
 /** The headline's accuracy: a row for each method, a column for each sparsity; chance and the dense model stand in all. */
 export function meanTable({ rows }: Comparison): Table | undefined {
-  const pruned = rows.filter(({ asked }) => asked), every = headline(rows[0]);
+  const every = headline(rows[0]);
   if (!every) return undefined;
-  const sparsities = [...new Set(pruned.map(({ asked }) => asked))];
-  const figure = (row: Row | undefined) => show("acc", headline(row)?.figures.acc);
+  const { sparsities, lines } = bySparsity(rows, (row) => show("acc", headline(row)?.figures.acc));
   return {
     heading: [`${titleOf(every)} accuracy (%)`, ...sparsities],
     rows: [
       ["chance", ...sparsities.map(() => every.chance === undefined ? "" : percent({ value: every.chance }))],
-      ["dense", ...sparsities.map(() => figure(rows.find(({ method }) => method === "dense")))],
-      ...[...new Set(pruned.map(({ method }) => method))].map((method) => [
-        method,
-        ...sparsities.map((asked) => figure(pruned.find((row) => row.method === method && row.asked === asked))),
-      ]),
+      ["dense", ...sparsities.map(() => show("acc", every.figures.acc))],
+      ...lines,
     ],
   };
+}
+
+/** By how many points that differs from the dense model's: far surer than the two, since both answered the same questions. */
+export function differenceTable({ rows }: Comparison): Table | undefined {
+  if (!rows.some(({ toDense }) => toDense)) return undefined;
+  const { sparsities, lines } = bySparsity(rows, ({ toDense }) => toDense ? percent(toDense) : "");
+  return { heading: ["points against dense", ...sparsities], rows: lines };
+}
+
+/** What is said of each pruned model, by method and sparsity. */
+function bySparsity(rows: readonly Row[], say: (row: Row) => string) {
+  const pruned = rows.filter(({ asked }) => asked), sparsities = [...new Set(pruned.map(({ asked }) => asked))];
+  const cell = (method: string) => (asked: string) => {
+    const row = pruned.find((row) => row.method === method && row.asked === asked);
+    return row ? say(row) : "";
+  };
+  const methods = [...new Set(pruned.map(({ method }) => method))];
+  return { sparsities, lines: methods.map((method) => [method, ...sparsities.map(cell(method))]) };
 }
 
 /**

@@ -1,5 +1,5 @@
 /** What a comparison found, as plain data: one row for each model that was pruned and evaluated. */
-import type { Result } from "../task/results.ts";
+import type { Figure, Result } from "../task/results.ts";
 
 /** One pruned model. */
 export interface Row {
@@ -13,6 +13,8 @@ export interface Row {
   readonly perplexity?: number;
   /** What benchmarks came to, and groups of them: the same ones in every row. */
   readonly results?: readonly Result[];
+  /** By how much the accuracy that methods are compared by differs from the dense model's, paired by question. */
+  readonly toDense?: Figure;
   /** Seconds of scoring, masking and solving. */
   readonly metricSeconds?: number;
   /** Seconds of the whole pruning: observing and propagating as well. */

@@ -2,6 +2,7 @@
 import { showBytes, showShare } from "../cli/units.ts";
 import {
   benchmarkCaption,
+  differenceTable,
   FIGURE_HEADING,
   figures,
   headline,
@@ -65,9 +66,10 @@ export function tableOf({ rows }: Comparison): Table {
 
 /** The tables of benchmarks, if there were any, each under its title. */
 export function benchmarkTables(comparison: Comparison): { readonly title: string; readonly table: Table }[] {
-  const mean = meanTable(comparison);
+  const mean = meanTable(comparison), difference = differenceTable(comparison);
   return [
     ...mean ? [{ title: "Accuracy by method and sparsity", table: mean }] : [],
+    ...difference ? [{ title: "Against the dense model, paired by question", table: difference }] : [],
     ...taskTables(comparison).map(({ metric, table }) => ({ title: `Every benchmark: ${metric}`, table })),
   ];
 }

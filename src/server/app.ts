@@ -7,6 +7,7 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { cors } from "hono/cors";
 import { HTTPException } from "hono/http-exception";
 import { PareError } from "../errors.ts";
+import { serveBenchmarks } from "./benchmarks.ts";
 import { DASHBOARD } from "./dashboard.ts";
 import { docsPage } from "./docs.ts";
 import { serveEvents } from "./events.ts";
@@ -53,6 +54,7 @@ export function createApp(options: ServerOptions): OpenAPIHono {
 
   serveRuns(app, source);
   serveLayers(app, source);
+  serveBenchmarks(app, source);
   serveEvents(app, source, new Lookout(source, look, streams));
   app.get("/healthz", (context) => {
     source.newestEvent();

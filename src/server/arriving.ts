@@ -31,6 +31,8 @@ export class ArrivingRegistry implements Source, Disposable {
   layers: Registry["layers"] = (id) => this.#now()?.layers(id) ?? [];
   /** As the registry; undefined without one. */
   layer: Registry["layer"] = (id, name) => this.#now()?.layer(id, name);
+  /** As the registry; undefined without one. */
+  documents: Registry["documents"] = (id, record) => this.#now()?.documents(id, record);
   /** As the registry; none without one. */
   events: Registry["events"] = (id, after) => this.#now()?.events(id, after) ?? [];
   /** As the registry; 0 without one. */

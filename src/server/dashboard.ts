@@ -5,6 +5,7 @@
 import uplotStyle from "uplot/dist/uPlot.min.css" with { type: "text" };
 import uplot from "uplot/dist/uPlot.esm.js" with { type: "text" };
 import api from "./page/api.js" with { type: "text" };
+import benchmarks from "./page/benchmarks.js" with { type: "text" };
 import command from "./page/command.js" with { type: "text" };
 import compare from "./page/compare.js" with { type: "text" };
 import comparison from "./page/comparison.js" with { type: "text" };
@@ -34,6 +35,7 @@ import { prepare, type Prepared } from "./prepared.ts";
 const SCRIPTS = {
   uplot,
   api,
+  benchmarks,
   command,
   compare,
   comparison,

@@ -4,6 +4,7 @@ import type { Comparison } from "../run/compare.ts";
 import type { LinearSummary } from "../run/registry.ts";
 import type { RunRecord } from "../run/record.ts";
 import { answer } from "./answer.ts";
+import { type BenchmarkRow, benchmarkRows, BenchmarkRowSchema } from "./benchmarks.ts";
 import { problems } from "./problem.ts";
 import { ManifestSchema, NoQuerySchema, RunPageSchema, RunParamsSchema, RunQuerySchema, RunSchema } from "./schemas.ts";
 import { requireRun, type Source } from "./source.ts";
@@ -26,6 +27,7 @@ interface SideBySide {
   readonly runs: readonly RunRecord[];
   readonly comparison: Comparison;
   readonly layers: readonly Row[];
+  readonly benchmarks: readonly BenchmarkRow[];
 }
 
 const numbers = z.array(z.number().nullable());
@@ -46,6 +48,9 @@ const SideBySideSchema: z.ZodType<SideBySide> = z.object({
     sameMask: z.boolean().nullable(),
     sameWeight: z.boolean().nullable(),
   })).openapi({ description: "Numbers stand in the order of the runs." }),
+  benchmarks: z.array(BenchmarkRowSchema).openapi({
+    description: "By metric; figures and differences stand in the order of the runs.",
+  }),
 }).openapi("SideBySide");
 
 /** The linears of several runs by their names. */
@@ -143,7 +148,12 @@ export function serveRuns(app: OpenAPIHono, source: Source): void {
     (context) => {
       const runs = context.req.valid("query").runs.split(",").map((id) => requireRun(source, id));
       const layers = runs.map(({ id }) => source.layers(id)), rows = rowsOf(layers);
-      const found: SideBySide = { runs, comparison: compareRows(rows, layers[0]), layers: rows };
+      const found: SideBySide = {
+        runs,
+        comparison: compareRows(rows, layers[0]),
+        layers: rows,
+        benchmarks: benchmarkRows(source, runs),
+      };
       return answer(context, found);
     },
   );

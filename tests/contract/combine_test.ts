@@ -1,6 +1,6 @@
 /** Claims about `combine`, and about `equilibrate` and `assign`, which go before and after it. */
 import { BYTES } from "../../src/backend/backend.ts";
-import { gamma, underflow, UNIT } from "./bounds.ts";
+import { gamma, underflow } from "./bounds.ts";
 import { assertHeld, assertSameBytes, contract } from "./contract.ts";
 import { draw, DTYPES, edge, encode, matrix, NORMAL, SPREAD, UNIFORM } from "./matrices.ts";
 
@@ -22,12 +22,10 @@ contract("combine", (claim) => {
           [{}, { mask }, { columns }, { mask, columns }].map((options) => {
             const chosen = matrices.slice(0, last + 1);
             const terms = chosen.map((one, at) => ({ one, kept: COEFFICIENTS[at][0], removed: COEFFICIENTS[at][1] }));
-            const parts = zeros.values.map((kept, at) => at).reduce((all, at) => {
-              const gone = "mask" in options && zeros.values[at] === 0,
-                by = "columns" in options ? scale.values[at % cols] : 1;
-              all.push(terms.map(({ one, kept, removed }) => (gone ? removed : kept) * one.values[at] * by));
-              return all;
-            }, [] as number[][]);
+            const parts = Array.from(zeros.values, (bit, at) => {
+              const gone = "mask" in options && bit === 0, by = "columns" in options ? scale.values[at % cols] : 1;
+              return terms.map(({ one, kept, removed }) => (gone ? removed : kept) * one.values[at] * by);
+            });
             return {
               what: `${rows} x ${cols}, ${terms.length} terms, ${Object.keys(options)}`,
               held: keep(
@@ -47,7 +45,8 @@ contract("combine", (claim) => {
   );
 
   claim("takes one coefficient for both unless told otherwise", async ({ backend, hold, keep }) => {
-    const one = draw(1, 5, 37, "F32", NORMAL), mask = keep(backend.zeros(hold(one)));
+    const one = draw(1, 5, 37, "F32", NORMAL), half = draw(2, 5, 37, "F32", (random) => Number(random() < 0.5));
+    const mask = keep(backend.zeros(hold(half)));
     const held = keep(backend.combine([{ tensor: hold(one), kept: -2 }], { mask }));
     await assertHeld(backend, [{ what: "twice", held, values: one.values.map((value) => -2 * value) }]);
   });

@@ -58,6 +58,10 @@ Deno.test("benchmarks: the mean by method and sparsity, every model in every tas
     "| magnitude | 55.00 ± 5.00 |  |",
     "| wanda | 60.00 ± 5.00 | 52.50 ± 5.00 |",
   ]);
+  assertEquals(table("| points against dense").slice(2), [
+    "| magnitude | -15.00 ± 2.00 |  |",
+    "| wanda | -10.00 ± 2.00 | -17.50 ± 2.00 |",
+  ]);
   // MMLU's subjects stand in the CSV.
   assertEquals(table("| method | sparsity | boolq"), [
     "| method | sparsity | boolq | piqa | mean | mmlu |",

@@ -1,5 +1,13 @@
 /** `deno task compare` as a user runs it, on the model that comes with Pare. */
-import { assert, assertEquals, assertLess, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertAlmostEquals,
+  assertEquals,
+  assertLess,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { PareError } from "../../src/errors.ts";
 import { names, temporary } from "../checkpoint/folders.ts";
 import { AUSTEN, HELD_OUT, ROOT, run, start } from "./commands.ts";
@@ -79,6 +87,13 @@ Deno.test("benchmarks alone: a row answers as eval --tasks of the model that pru
       lines,
     );
   }
+  // Paired by question: the deviation of the differences, not of the answers.
+  const differences = samples.slice(12, 24).map(({ acc }, i) => acc - samples[i].acc);
+  const mean = differences.reduce((a, b) => a + b) / 12;
+  assertAlmostEquals(rows[1].toDense.value, mean, 1e-12);
+  const squares = differences.reduce((sum, each) => sum + (each - mean) ** 2, 0);
+  assertAlmostEquals(rows[1].toDense.error, Math.sqrt(squares / 11 / 12), 1e-12);
+  assertEquals(rows[0].toDense, undefined);
   assertEquals(names(out), ["compare.csv", "compare.json", "compare.md", "tasks.csv", "tasks.jsonl", "tasks.svg"]);
   assertStringIncludes(Deno.readTextFileSync(`${out}/compare.md`), "| questions |  | 12 of 160 |");
 });
@@ -97,6 +112,11 @@ Deno.test("several tasks without a group of their own are compared by their mean
     assertEquals(mean.figures.acc.value, (a.figures.acc.value + b.figures.acc.value) / 2);
     assertEquals(mean.chance, (1 / 2 + 1 / 4) / 2);
   }
+  assertAlmostEquals(
+    pruned.toDense.value,
+    pruned.results.at(-1).figures.acc.value - dense.results.at(-1).figures.acc.value,
+    1e-12,
+  );
   assert(names(out).includes("compare.svg"));
 });
 

@@ -2,13 +2,23 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { join } from "node:path";
 import { Registry } from "../../src/run/registry.ts";
+import type { TaskRecord } from "../../src/run/record.ts";
 import { createApp, type ServerOptions } from "../../src/server/app.ts";
-import { linear, manifest } from "../run/runs.ts";
+import { linear, manifest, task } from "../run/runs.ts";
 
 /** Names of the linears of every run. */
 export const NAMES = ["model.layers.0.self_attn.q_proj", "model.layers.0.mlp.down_proj"] as const;
 
 const EVALUATION = { description: "wikitext2 test", sequences: 4, seqlen: 128, sha256: "12".repeat(32) };
+
+/** The mean of two benchmarks. */
+export const GROUP: TaskRecord = {
+  ...task("both", [1]).record,
+  documents: 7,
+  figures: { acc: { value: 0.54, error: 0.2 } },
+  data: ["34".repeat(32)],
+  group: { tasks: ["boolq", "rte"], by: "task" },
+};
 
 /** What a test works with. */
 export interface Fixture extends AsyncDisposable {
@@ -47,6 +57,10 @@ function fill(registry: Registry): Fixture["ids"] {
   const finished = registry.begin(manifest({ planId: "00000000000000aa" }), "/out");
   for (const name of NAMES) registry.linear(finished, linear(name));
   registry.perplexity(finished, { label: "pruned", perplexity: 31.5, evaluation: EVALUATION });
+  for (const { record, documents } of [task("boolq", [1, 1, 0, 1]), task("rte", [0, 0, 1])]) {
+    registry.task(finished, record, documents);
+  }
+  registry.task(finished, GROUP);
   registry.finish(finished, { phases: { observe: 2, prune: 1 }, peakBytes: 2 ** 30 });
   registry.label(finished, { name: "first try", tags: ["half", "paper"], note: "seed 0" });
   const failed = registry.begin(manifest({ planId: "00000000000000bb", method: "magnitude", pattern: "2:4" }));

@@ -1,8 +1,10 @@
 /** What the routes answer, against the registry that they read and, by another validator (Ajv), against `/openapi.json`. */
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { linear, manifest } from "../run/runs.ts";
-import { ask, NAMES, openFixture } from "./fixture.ts";
+import { pair, pairGroup } from "../../src/run/paired.ts";
+import type { BenchmarkRow } from "../../src/server/benchmarks.ts";
+import { linear, manifest, task } from "../run/runs.ts";
+import { ask, GROUP, NAMES, openFixture } from "./fixture.ts";
 
 Deno.test("every JSON answer is what /openapi.json says", async () => {
   await using fixture = await openFixture();
@@ -24,6 +26,7 @@ Deno.test("every JSON answer is what /openapi.json says", async () => {
     ["/api/runs/{id}/layers/{name}/{plot}", `${layer}/scores`],
     ["/api/runs/{id}/layers/{name}/{plot}", `${layer}/density.json`],
     ["/api/compare", `/api/compare?runs=${finished},${failed}`],
+    ["/api/runs/{id}/tasks/{name}", `/api/runs/${finished}/tasks/boolq`],
     ["/api/runs", "/api/runs?limit=none"],
   ];
   for (const [route, path] of cases) {
@@ -118,6 +121,33 @@ Deno.test("runs that have no linears are not identical: there is nothing that co
   assertEquals(comparison, { identical: false, linears: 0, sameMasks: 0, sameWeights: 0 });
 });
 
+Deno.test("benchmarks are compared document by document, a group by its tasks, and nothing that was asked otherwise", async () => {
+  await using fixture = await openFixture();
+  const { app, registry, ids: [finished] } = fixture;
+  const [boolq, rte] = [task("boolq", [1, 0, 0, 0, 1]), task("rte", [0, 1, 1])];
+  const other = registry.begin(manifest({ planId: "00000000000000dd" }));
+  for (const { record, documents } of [boolq, rte]) registry.task(other, record, documents);
+  registry.task(other, GROUP);
+  registry.task(other, { ...boolq.record, shots: 5 }, boolq.documents);
+  const { benchmarks } = await (await ask(app, `/api/compare?runs=${finished},${other}`)).json();
+  const shown = (benchmarks as BenchmarkRow[]).filter(({ metric }) => metric === "acc")
+    .map(({ name, shots, figures, toFirst }) => [name, shots, figures.map((each) => each?.documents ?? null), toFirst]);
+  // The fixture's run has 1 1 0 1 of boolq and 0 0 1 of rte: of five documents four are in both.
+  const [one, two] = [pair([1, 1, 0, 1], [1, 0, 0, 0]), pair([0, 0, 1], [0, 1, 1])];
+  assertEquals([one.won, one.lost, two.won, two.lost], [0, 2, 1, 0]);
+  assertEquals(shown, [
+    ["boolq", 0, [4, 5], [null, one]],
+    ["rte", 0, [3, 3], [null, two]],
+    ["both", 0, [7, 7], [null, pairGroup([one, two], "task")]],
+    ["boolq", 5, [null, 5], [null, null]],
+  ]);
+  const { tasks: [answered] } = await (await ask(app, `/api/runs/${finished}/tasks/boolq`)).json();
+  assertEquals([answered.name, answered.answered.map(({ scores }: { scores: unknown }) => scores)], [
+    "boolq",
+    [1, 1, 0, 1].map((acc) => ({ acc, acc_norm: 0 })),
+  ]);
+});
+
 Deno.test("a plot is a picture by its extension or by Accept", async () => {
   await using fixture = await openFixture();
   const layer = `/api/runs/${fixture.ids[0]}/layers/${NAMES[0]}`;
@@ -157,6 +187,7 @@ Deno.test("unknown runs, linears, plots and addresses are 404 problems", async (
       `/api/runs/${finished}/layers/unknown`,
       `/api/runs/${finished}/layers/${NAMES[0]}/unknown`,
       `/api/runs/${failed}/layers/${NAMES[0]}/scores`,
+      `/api/runs/${finished}/tasks/unknown`,
       `/api/compare?runs=${finished},unknown`,
       "/unknown",
     ]

@@ -3,9 +3,9 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Page } from "playwright-core";
 import type { Json } from "../../src/run/record.ts";
 import type { Registry } from "../../src/run/registry.ts";
-import { linear, manifest } from "../run/runs.ts";
+import { linear, manifest, task } from "../run/runs.ts";
 import { findViolations } from "./browser.ts";
-import { NAMES } from "./fixture.ts";
+import { GROUP, NAMES } from "./fixture.ts";
 import { testPage } from "./page.ts";
 
 const TEXT = { description: "wikitext2 test", sequences: 4, seqlen: 256, sha256: "12".repeat(32) };
@@ -196,5 +196,37 @@ testPage(
     await page.getByText("inputs →").waitFor();
     await page.getByText("outputs →").waitFor();
     assertEquals(await findViolations(page), []);
+  },
+);
+
+testPage(
+  "benchmarks stand in the list by run, in a run, and side by side with their paired difference, beside chance",
+  async (page, it) => {
+    const { registry, ids: [first] } = it, second = add(registry, "00000000000000e5", { kind: "eval", request: {} });
+    for (const { record, documents } of [task("boolq", [0, 0, 0, 1]), task("rte", [1, 0, 1])]) {
+      registry.task(second, { ...record, label: "dense" }, documents);
+    }
+    registry.task(second, { ...GROUP, label: "dense" });
+    registry.label(second, { name: "second" });
+    await page.reload();
+    await page.getByText("Benchmarks of these runs").click();
+    const chance = ["chance", "–", "50.0", "50.0", "50.0"];
+    assertEquals(await rowsOf(page, "Accuracy by run"), [
+      chance,
+      [second, "second", "54.0 ± 20.0", "25.0 ± 25.0", "66.7 ± 33.3"],
+      [first, "first try", "54.0 ± 20.0", "75.0 ± 25.0", "33.3 ± 33.3"],
+    ]);
+    await page.evaluate(`location.hash = "#/runs/${second}"`);
+    await page.getByRole("heading", { name: "Benchmarks" }).waitFor();
+    assertEquals((await rowsOf(page, "Benchmarks"))[0].slice(0, 6), ["boolq", "25.0", "25.0", "0.0", "0.0", "50.0"]);
+    await page.evaluate(`location.hash = "#/compare/${first},${second}"`);
+    await page.getByRole("table", { name: "Benchmarks of the runs" }).waitFor();
+    // Two of four lost and none won: 2 * 1 / 2 ** 2 = 0.5; -50 points, of deviation 1 / √3 over √4.
+    const [row] = await rowsOf(page, "Benchmarks of the runs");
+    assertEquals(row.slice(1), ["acc", "50.0", "75.0 ± 25.0", "25.0 ± 25.0", "-50.00", "28.87", "0.5", "0", "2"]);
+    assertEquals(await findViolations(page), []);
+    await page.setViewportSize({ width: 390, height: 800 });
+    const wide = await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth");
+    assertEquals(wide, false);
   },
 );

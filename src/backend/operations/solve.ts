@@ -32,11 +32,13 @@ export type Choice =
   /** n:m, keeps n, chosen at every m-th column from the weights as they are then; ties to the lower column. */
   | { readonly kind: "groups"; readonly formula: EliminationFormula; readonly n: number; readonly m: number };
 
-/** A matrix of a linear combination, any dtype, with its coefficient where a mask keeps and where it removes. */
+/** A matrix of a linear combination, any dtype, and what it is multiplied by. */
 export interface Term {
+  /** The matrix. */
   readonly tensor: Tensor;
+  /** Its coefficient where the mask keeps. */
   readonly kept: number;
-  /** The same as `kept` unless given. */
+  /** And where it removes; the same unless given. */
   readonly removed?: number;
 }
 

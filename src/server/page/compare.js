@@ -1,5 +1,6 @@
 /** Runs side by side: what came of them, what differs in their plans, their errors block by block, and every linear. */
 import { get } from "./api.js";
+import { compareBenchmarks } from "./benchmarks.js";
 import { makeCommand } from "./command.js";
 import { linkTo, make } from "./dom.js";
 import { delta, digits, error, memory, percent, seconds, secondsOf } from "./format.js";
@@ -188,7 +189,10 @@ function showLinears(names, layers) {
 
 /** Shows the runs of these ids. */
 export async function showComparison(here, signal, ids) {
-  const { runs, comparison, layers } = await get(`/api/compare?${new URLSearchParams({ runs: ids })}`, signal);
+  const { runs, comparison, layers, benchmarks } = await get(
+    `/api/compare?${new URLSearchParams({ runs: ids })}`,
+    signal,
+  );
   const { runs: beside } = await get(`/api/runs?limit=${BESIDE}`, signal);
   const chosen = new Set(runs.map(({ id }) => id)), others = beside.filter(({ id }) => !chosen.has(id));
   const everything = [...runs, ...others].sort((a, b) => b.startedAt.localeCompare(a.startedAt));
@@ -207,6 +211,7 @@ export async function showComparison(here, signal, ids) {
     make("h2", {}, "What came of them"),
     make("p.faint", {}, "In brackets: the difference to the first."),
     makeTable("What came of the runs", heads(), resultRows(runs, layers, entries)),
+    ...benchmarks.length ? [make("h2", {}, "Benchmarks"), ...compareBenchmarks(benchmarks, names)] : [],
     make("h2", {}, "What is not the same in their plans"),
     different.length ? planTable("What is not the same in the plans", different) : make("p", {}, "Nothing."),
     make("details", {}, make("summary", {}, "What is the same"), planTable("What is the same in the plans", alike)),

@@ -28,8 +28,13 @@ export function nameOf(run) {
   return method ? [method, askedOf(plan.request)].filter(Boolean).join(" ") : `${plan.kind} ${plan.model.name}`;
 }
 
+/** A benchmark of a plan. */
+const describeBenchmark = ({ version, shots, documents, total, data }) =>
+  `${shots} shots, ${documents} of ${total}, version ${version}, data ${data.map((one) => one.slice(0, 8)).join(" ")}`;
+
 /** Everything that was asked, flat: `request.targets.blocks` beside its value. */
 export function askedFlat(value, path = "") {
+  if (path === "tasks") return value.map((task) => [`tasks.${task.name}`, describeBenchmark(task)]);
   if (value === null || typeof value !== "object" || Array.isArray(value)) {
     return [[path, typeof value === "string" ? value : JSON.stringify(value)]];
   }

@@ -1,5 +1,6 @@
 /** One run: where it stands, what it was asked, its perplexity beside others, and its linears as a heat map to look into. */
 import { follow, get, runPath } from "./api.js";
+import { isSame, showBenchmarks } from "./benchmarks.js";
 import { makeCommand } from "./command.js";
 import { showResults } from "./comparison.js";
 import { make, makeFacts, say } from "./dom.js";
@@ -94,7 +95,7 @@ export async function showRun(here, signal, id) {
   if (!runs.some((one) => one.id === id)) runs.push(run);
   const isComparison = run.manifest.plan.kind === "compare", isPrune = run.manifest.plan.kind === "prune";
   const layers = new Map(), heading = make("h1"), status = make("p"), facts = make("div"), layer = make("div");
-  const perplexities = make("div"), linears = make("div");
+  const perplexities = make("div"), benchmarks = make("div"), linears = make("div");
   const heat = new HeatMap((name) => showLayer(layer, id, layers.get(name), signal));
   const numbers = make(
     "details",
@@ -119,6 +120,10 @@ export async function showRun(here, signal, id) {
       const each = AbortSignal.any([signal, drawing.signal]);
       perplexities.replaceChildren(...isComparison ? showResults(run, each) : showPerplexities(run, runs, each));
     },
+    benchmarks: () => {
+      benchmarks.hidden = !run.tasks.length && !run.manifest.plan.tasks;
+      benchmarks.replaceChildren(make("h2", {}, "Benchmarks"), ...showBenchmarks(run));
+    },
     heat: () => heat.show([...layers.values()]),
     numbers: () => numbers.open && linears.replaceChildren(makeLinears([...layers.values()])),
   };
@@ -138,6 +143,7 @@ export async function showRun(here, signal, id) {
     makeCommand(run),
     make("h2", {}, isComparison ? "What it found" : "Perplexity"),
     perplexities,
+    benchmarks,
     // Evaluations and comparisons leave no linears.
     ...isPrune || layers.size ? [make("h2", {}, "Linears by block and kind"), heat.element, layer, numbers] : [],
   );
@@ -154,6 +160,10 @@ export async function showRun(here, signal, id) {
         label !== record.label || protocolOf(evaluation) !== protocolOf(record.evaluation);
       run = { ...run, perplexities: [...run.perplexities.filter(other), record] };
       draw.perplexities();
+    },
+    task: (record) => {
+      run = { ...run, tasks: [...run.tasks.filter((one) => !isSame(one, record)), record] };
+      draw.benchmarks();
     },
     labels: async () => {
       run = await get(runPath(id), signal);

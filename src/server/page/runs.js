@@ -1,5 +1,6 @@
 /** The list of runs: which ones and in which order, their status and live progress, and those to compare. */
 import { get, runPath } from "./api.js";
+import { benchmarksByRun } from "./benchmarks.js";
 import { linkTo, make, say } from "./dom.js";
 import { makeDownloads } from "./download.js";
 import { addressOf, choose, FIELDS, firstOrder, isFiltered, readChoice, SORTABLE, STATUSES } from "./filter.js";
@@ -196,6 +197,22 @@ export async function showRuns(here, signal, query) {
     plots.replaceChildren(...figures.length ? figures : [make("p.faint", {}, "Too few were measured.")]);
   };
 
+  /** The same of their benchmarks. */
+  const accuracies = make("div"),
+    benchmarks = make(
+      "details",
+      { ontoggle: () => drawBenchmarks() },
+      make("summary", {}, "Benchmarks of these runs"),
+      accuracies,
+    );
+  let told = "";
+  const drawBenchmarks = () => {
+    const key = JSON.stringify(found.map(({ id, name, tasks }) => [id, name, tasks]));
+    if (!benchmarks.open || key === told) return;
+    told = key;
+    accuracies.replaceChildren(benchmarksByRun(found) ?? make("p.faint", {}, "None was asked."));
+  };
+
   /** A row of a run: its box and its link stay, so that neither the choice nor the focus is lost. */
   const rowOf = (run) => {
     const headline = best.get(run.id), text = JSON.stringify([run, headline]), known = rows.get(run.id);
@@ -257,6 +274,7 @@ export async function showRuns(here, signal, query) {
     if (!empty) none.replaceChildren();
     else if (!none.hasChildNodes()) none.append(empty());
     drawPlots();
+    drawBenchmarks();
   };
   /** Takes runs in: the newest, or those behind a cursor. Returns the cursor of the next. */
   const take = async (given) => {
@@ -293,6 +311,7 @@ export async function showRuns(here, signal, query) {
     filter,
     make("div.row", {}, compare, count),
     plotted,
+    benchmarks,
     make(
       "div.scroll",
       {},
