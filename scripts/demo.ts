@@ -17,12 +17,14 @@ import {
   evaluationWindows,
   findMethod,
   generate,
+  GREEDY,
   loadTokenizer,
   makeRequest,
   openBackend,
   openCheckpoint,
   prune,
   readSpec,
+  ResidentModel,
 } from "../src/mod.ts";
 
 const FIXTURES = new URL("../tests/fixtures/", import.meta.url).pathname;
@@ -32,7 +34,7 @@ const SEQLEN = 256, SAMPLES = 32;
 const SPARSITY = 0.5;
 const PROMPT = "Anne had never been more";
 /** Warm enough to be lively, cool enough to keep to words. */
-const SAMPLING = { tokens: 110, temperature: 0.7, topK: 40, seed: 1 };
+const SAMPLING = { ...GREEDY, temperature: 0.7, topK: 40, seed: 1 }, TOKENS = 110;
 
 /** What a model scores and writes. */
 async function examine(
@@ -50,8 +52,12 @@ async function examine(
   });
   const found = await evaluate(windows, { checkpoint, backend, signal });
   const prompt = tokenizer.encode(PROMPT, { special: false });
-  const written = await generate(prompt, SAMPLING, { checkpoint, backend, signal });
-  return { ...found, windows: windows.windows, paragraph: tokenizer.decode(written).replace(/\s+/g, " ").trim() };
+  using model = await ResidentModel.open({ checkpoint, backend, signal });
+  let paragraph = PROMPT;
+  for await (const { text } of generate(model, [prompt], { sampling: SAMPLING, tokens: TOKENS, tokenizer, signal })) {
+    paragraph += text;
+  }
+  return { ...found, windows: windows.windows, paragraph: paragraph.replace(/\s+/g, " ").trim() };
 }
 
 async function pruneInto(out: string, name: string, backend: Backend, signal: AbortSignal): Promise<void> {

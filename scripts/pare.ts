@@ -10,6 +10,7 @@ const PROGRAMS: Readonly<Record<string, () => Promise<unknown>>> = {
   prune: async () => (await import("./prune.ts")).program,
   eval: async () => (await import("./eval.ts")).program,
   compare: async () => (await import("./compare.ts")).program,
+  generate: async () => (await import("./generate.ts")).program,
   inspect: async () => (await import("./inspect.ts")).program,
   verify: async () => (await import("./verify.ts")).program,
   serve: async () => (await import("./serve.ts")).program,

@@ -60,6 +60,13 @@ export {
   type WriterOptions,
   type WrittenFile,
 } from "./checkpoint/writer.ts";
+export type { CacheDtype, CacheSize } from "./generate/cache.ts";
+export { type Asked, Context, type ReadOptions } from "./generate/context.ts";
+export { readEndTokens } from "./generate/end_tokens.ts";
+export { type Finish, generate, type GenerateOptions, type Token } from "./generate/generate.ts";
+export { ResidentModel, type ResidentOptions } from "./generate/resident.ts";
+export { checkSampling, GREEDY, type Sampling } from "./generate/sampler.ts";
+export { TextStream } from "./generate/text_stream.ts";
 export * from "./method/mod.ts";
 export { linearsOf, tensorNames } from "./model/layers.ts";
 export { type Held, parseConfig, readSpec } from "./model/read.ts";
@@ -68,7 +75,6 @@ export type { Rope, RopeScaling } from "./model/rope.ts";
 export { mapRequests, owlRequests, type SparsityMap } from "./stream/allocation.ts";
 export type { Distribution, LinearDistribution } from "./stream/distribution.ts";
 export { evaluate, type Evaluation } from "./stream/evaluate.ts";
-export { generate, type Sampling } from "./stream/generate.ts";
 export type { SpoolOptions } from "./stream/hidden.ts";
 export { type Continued, type Likelihood, type Likelihoods, logLikelihoods } from "./stream/likelihood.ts";
 export { logits } from "./stream/logits.ts";
@@ -104,6 +110,7 @@ export {
   DEFAULT_SAMPLES,
   DEFAULT_SEQLEN,
 } from "./text/calibration.ts";
+export { type ChatTemplate, loadChatTemplate, type Message } from "./text/chat.ts";
 export type { Split } from "./text/datasets.ts";
 export { fetchCorpus, type FetchOptions, type LocalCorpus } from "./text/fetch.ts";
 export type { TokenMatrix } from "./text/token_file.ts";

@@ -14,34 +14,6 @@ struct Params {
 override WEIGHT: u32 = 0u;
 override THREADS: u32 = 64u;
 
-// bits >> shift, to nearest even.
-fn shifted(bits: u32, shift: u32) -> u32 {
-  let odd = (bits >> shift) & 1u;
-  return (bits + (1u << (shift - 1u)) - 1u + odd) >> shift;
-}
-
-fn half_of(bits: u32) -> u32 {
-  let sign = (bits >> 16u) & 0x8000u;
-  let magnitude = bits & 0x7fffffffu;
-  if (magnitude > 0x7f800000u) {
-    return sign | select(0x7e00u, 0x7fc0u, WEIGHT == BF16); // NaN
-  }
-  if (WEIGHT == BF16) {
-    return sign | shifted(magnitude, 16u);
-  }
-  if (magnitude >= 0x477ff000u) { // 65520 and above
-    return sign | 0x7c00u;
-  }
-  if (magnitude >= 0x38800000u) { // 2^-14: normal in F16 too
-    return sign | shifted(magnitude - 0x38000000u, 13u);
-  }
-  let shift = 126u - (magnitude >> 23u); // the significand in units of 2^-24
-  if (shift > 24u) {
-    return sign;
-  }
-  return sign | shifted((magnitude & 0x7fffffu) | 0x800000u, shift);
-}
-
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
   let i = (group.y * groups.x + group.x) * THREADS + lane;
@@ -59,10 +31,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   var bits = weight[word];
   let number = 2u * word - first; // wraps where the first number is the upper one of its word
   if (number < count) {
-    bits = (bits & 0xffff0000u) | half_of(source[begin + number]);
+    bits = (bits & 0xffff0000u) | half_of(source[begin + number], WEIGHT);
   }
   if (number + 1u < count) {
-    bits = (bits & 0xffffu) | (half_of(source[begin + number + 1u]) << 16u);
+    bits = (bits & 0xffffu) | (half_of(source[begin + number + 1u], WEIGHT) << 16u);
   }
   weight[word] = bits;
 }

@@ -225,6 +225,11 @@ export function factor_steps(n: number): number;
 export function factor_update(team: number, wide: boolean, n: number, k: number, u: number, failed: number, scratch: number): void;
 
 /**
+ * f32 of scratch for each worker: x of all tokens, and two factors for the sums of each.
+ */
+export function few_scratch(tokens: number, depth: number): number;
+
+/**
  * `out = scale * sums`, rounded once.
  */
 export function finish(team: number, sums: number, cols: number, scale: number, out: number): void;
@@ -284,6 +289,12 @@ export function histogram_total(team: number, tables: number, workers: number, b
  * null if there is none. `scratch` holds [`SCRATCH`] f32 for each worker.
  */
 export function linear(team: number, x: number, tokens: number, depth: number, panels: number, first: number, outs: number, bias: number, bias_dtype: number, y: number, stride: number, scratch: number): void;
+
+/**
+ * y (tokens x outs) of x (tokens x depth) and W (outs x depth), whose numbers are finite. `bias` (1 x outs) is null if there is
+ * none. `scratch` holds [`few_scratch`] f32 for each worker.
+ */
+export function linear_few(team: number, x: number, tokens: number, depth: number, weight: number, dtype: number, outs: number, bias: number, bias_dtype: number, y: number, scratch: number): void;
 
 /**
  * f32 of scratch for each worker that [`linear`] needs.
@@ -408,6 +419,11 @@ export function select_groups(team: number, scores: number, rows: number, cols: 
 export function select_rows(team: number, scores: number, rows: number, cols: number, group: number, k: number, last_k: number, whole_ties: boolean, mask: number): void;
 
 /**
+ * `out[rows[i]] = x[i]`, `count` rows of `cols` numbers, all different in `out`.
+ */
+export function set_rows(team: number, x: number, count: number, cols: number, rows: number, out: number, dtype: number): void;
+
+/**
  * Of each of `runs` runs of `period` numbers the numbers `first..first + width`.
  */
 export function slice(team: number, x: number, runs: number, period: number, first: number, width: number, out: number): void;
@@ -493,6 +509,7 @@ export interface InitOutput {
     readonly factor_start: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly factor_steps: (a: number) => number;
     readonly factor_update: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
+    readonly few_scratch: (a: number, b: number) => number;
     readonly finish: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly gram_blocks: (a: number) => number;
     readonly gram_run: () => number;
@@ -505,6 +522,7 @@ export interface InitOutput {
     readonly histogram_tables: (a: number, b: number) => number;
     readonly histogram_total: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly linear: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number) => void;
+    readonly linear_few: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number) => void;
     readonly linear_scratch: () => number;
     readonly mark_cumulative: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly mark_long: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;
@@ -529,6 +547,7 @@ export interface InitOutput {
     readonly select_columns: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly select_groups: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly select_rows: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
+    readonly set_rows: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly slice: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly sort_rows: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly square_parts: (a: number, b: number, c: number, d: number, e: number) => void;

@@ -596,6 +596,17 @@ export function factor_update(team, wide, n, k, u, failed, scratch) {
 }
 
 /**
+ * f32 of scratch for each worker: x of all tokens, and two factors for the sums of each.
+ * @param {number} tokens
+ * @param {number} depth
+ * @returns {number}
+ */
+export function few_scratch(tokens, depth) {
+    const ret = wasm.few_scratch(tokens, depth);
+    return ret >>> 0;
+}
+
+/**
  * `out = scale * sums`, rounded once.
  * @param {number} team
  * @param {number} sums
@@ -733,6 +744,25 @@ export function histogram_total(team, tables, workers, bins, out) {
  */
 export function linear(team, x, tokens, depth, panels, first, outs, bias, bias_dtype, y, stride, scratch) {
     wasm.linear(team, x, tokens, depth, panels, first, outs, bias, bias_dtype, y, stride, scratch);
+}
+
+/**
+ * y (tokens x outs) of x (tokens x depth) and W (outs x depth), whose numbers are finite. `bias` (1 x outs) is null if there is
+ * none. `scratch` holds [`few_scratch`] f32 for each worker.
+ * @param {number} team
+ * @param {number} x
+ * @param {number} tokens
+ * @param {number} depth
+ * @param {number} weight
+ * @param {number} dtype
+ * @param {number} outs
+ * @param {number} bias
+ * @param {number} bias_dtype
+ * @param {number} y
+ * @param {number} scratch
+ */
+export function linear_few(team, x, tokens, depth, weight, dtype, outs, bias, bias_dtype, y, scratch) {
+    wasm.linear_few(team, x, tokens, depth, weight, dtype, outs, bias, bias_dtype, y, scratch);
 }
 
 /**
@@ -1054,6 +1084,20 @@ export function select_groups(team, scores, rows, cols, remove, m, mask) {
  */
 export function select_rows(team, scores, rows, cols, group, k, last_k, whole_ties, mask) {
     wasm.select_rows(team, scores, rows, cols, group, k, last_k, whole_ties, mask);
+}
+
+/**
+ * `out[rows[i]] = x[i]`, `count` rows of `cols` numbers, all different in `out`.
+ * @param {number} team
+ * @param {number} x
+ * @param {number} count
+ * @param {number} cols
+ * @param {number} rows
+ * @param {number} out
+ * @param {number} dtype
+ */
+export function set_rows(team, x, count, cols, rows, out, dtype) {
+    wasm.set_rows(team, x, count, cols, rows, out, dtype);
 }
 
 /**

@@ -23,13 +23,19 @@ unsafe fn convert_run<T: Stored>(from: *const u8, first: usize, n: usize, to: *m
     for done in (0..n).step_by(SOME) {
         let (at, some) = (first + done, SOME.min(n - done));
         widen::<T>(from.add(at * T::BYTES), some, wide.as_mut_ptr());
-        let wide = &wide[..some];
-        match dtype {
-            F32 => (to as *mut f32).add(at).copy_from_nonoverlapping(wide.as_ptr(), some),
-            F16 => narrow(wide, half, (to as *mut u16).add(at)),
-            BF16 => narrow(wide, brain, (to as *mut u16).add(at)),
-            other => unreachable!("dtype {other}"),
-        }
+        store(&wide[..some], to, dtype, at);
+    }
+}
+
+/// Numbers written from place `at` on of an array of a dtype.
+/// # Safety
+/// They can be written.
+pub unsafe fn store(from: &[f32], to: *mut u8, dtype: u32, at: usize) {
+    match dtype {
+        F32 => (to as *mut f32).add(at).copy_from_nonoverlapping(from.as_ptr(), from.len()),
+        F16 => narrow(from, half, (to as *mut u16).add(at)),
+        BF16 => narrow(from, brain, (to as *mut u16).add(at)),
+        other => unreachable!("dtype {other}"),
     }
 }
 

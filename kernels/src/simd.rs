@@ -177,6 +177,17 @@ mod lanes {
         pub unsafe fn load_u16(p: *const u16) -> Self {
             Self(u32x4_load_extend_u16x4(p))
         }
+        /// Eight u16, each in the upper half of a u32.
+        /// # Safety
+        /// Eight u16 can be read at `p`.
+        #[inline(always)]
+        pub unsafe fn load_upper_u16(p: *const u16) -> [Self; 2] {
+            let (zero, all) = (u16x8_splat(0), v128_load(p as *const v128));
+            [
+                Self(i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(zero, all)),
+                Self(i16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(zero, all)),
+            ]
+        }
         #[inline(always)]
         pub fn add(self, y: Self) -> Self {
             Self(i32x4_add(self.0, y.0))
@@ -201,6 +212,11 @@ mod lanes {
         #[inline(always)]
         pub fn shl(self, bits: u32) -> Self {
             Self(u32x4_shl(self.0, bits))
+        }
+        /// The sign bit comes from the left.
+        #[inline(always)]
+        pub fn shr_signed(self, bits: u32) -> Self {
+            Self(i32x4_shr(self.0, bits))
         }
         /// All ones where `self < y`, else 0; both below 2^31.
         #[inline(always)]
@@ -335,6 +351,10 @@ mod lanes {
         pub unsafe fn load_u16(p: *const u16) -> Self {
             Self((p as *const [u16; 4]).read_unaligned().map(u32::from))
         }
+        pub unsafe fn load_upper_u16(p: *const u16) -> [Self; 2] {
+            let all = (p as *const [u16; 8]).read_unaligned();
+            [0, 4].map(|first| Self(from_fn(|i| u32::from(all[first + i]) << 16)))
+        }
         pub fn add(self, y: Self) -> Self {
             Self(from_fn(|i| self.0[i].wrapping_add(y.0[i])))
         }
@@ -352,6 +372,9 @@ mod lanes {
         }
         pub fn shl(self, bits: u32) -> Self {
             Self(self.0.map(|x| x << bits))
+        }
+        pub fn shr_signed(self, bits: u32) -> Self {
+            Self(self.0.map(|x| (x as i32 >> bits) as u32))
         }
         pub fn less(self, y: Self) -> Self {
             Self(from_fn(|i| if (self.0[i] as i32) < y.0[i] as i32 { u32::MAX } else { 0 }))

@@ -4,6 +4,7 @@ import { completionsCommand } from "./completions_command.ts";
 import { demoCommand } from "./demo_command.ts";
 import { evalCommand } from "./eval_command.ts";
 import type { Command, Flags } from "./flags.ts";
+import { generateCommand } from "./generate_command.ts";
 import { inspectCommand } from "./inspect_command.ts";
 import { PareError } from "../errors.ts";
 import { nearest } from "./nearest.ts";
@@ -17,6 +18,7 @@ export const COMMANDS: readonly Command<Flags>[] = [
   pruneCommand,
   evalCommand,
   compareCommand,
+  generateCommand,
   inspectCommand,
   verifyCommand,
   ...Object.values(RUNS_COMMANDS),

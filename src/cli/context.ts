@@ -17,6 +17,10 @@ export interface Context {
   readonly args: readonly string[];
   /** Notes and progress, on stderr. */
   readonly terminal: Pick<Terminal, "note" | "progress">;
+  /** A piece of the result for a person, on stdout as it comes; what `Outcome.text` says follows. */
+  write(text: string): void;
+  /** The next line of stdin without its end; undefined when there is none. Throws the signal's reason once it is aborted. */
+  readLine(): Promise<string | undefined>;
   /** Aborted by Ctrl-C or SIGTERM. The command should stop, tidy up and throw; after a while it is ended anyway. */
   readonly signal: AbortSignal;
   /** The most memory that this process has held, in bytes. */

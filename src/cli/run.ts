@@ -15,6 +15,7 @@ import { type Command, type Flags, type Manner, mannerOf, parse, type Values } f
 import type { Context, Outcome } from "./context.ts";
 import { helpText, type Program } from "./help.ts";
 import { type Permissions, runSandboxed, showPermissions, syncDirectory } from "./sandbox.ts";
+import { TextLineStream } from "./lines.ts";
 import { EXIT_MENDABLE, peakMemory, Terminal, writeAll } from "./terminal.ts";
 
 const EXIT_BUG = 70;
@@ -83,6 +84,8 @@ export async function run<F extends Flags>(
       args,
       terminal,
       signal: stop.signal,
+      write: (text) => values.json || writeAll(Deno.stdout, text),
+      readLine,
       peakMemory: () => Promise.resolve(peakMemory()),
       syncDirectory,
     };
@@ -112,6 +115,14 @@ export function fail(error: unknown, { json }: Manner, terminal: Terminal, stopp
   terminal.error(message, code, bug);
   if (json) writeAll(Deno.stdout, `${JSON.stringify({ error: { message, code } })}\n`);
   return code;
+}
+
+/** Lines of stdin, which is touched by who asks for one only. */
+let stdinLines: ReadableStreamDefaultReader<string> | undefined;
+
+async function readLine(): Promise<string | undefined> {
+  stdinLines ??= Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream()).getReader();
+  return (await stdinLines.read()).value;
 }
 
 /** Pare's version: only who asks for it waits for the file. */

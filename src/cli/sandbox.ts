@@ -52,13 +52,15 @@ export type ToWork =
   | { readonly module: string; readonly values: unknown; readonly args: readonly string[] }
   | { readonly peak: number }
   | { readonly synced: string; readonly error?: string }
+  | { readonly line: string | null }
   | { readonly abort: string };
 
 /** What the work tells the launcher. */
 export type FromWork =
   | { readonly note: string }
   | { readonly progress: Position }
-  | { readonly ask: "peak" }
+  | { readonly ask: "peak" | "line" }
+  | { readonly write: string }
   | { readonly sync: string }
   | { readonly outcome: Outcome }
   | { readonly refused: string }
@@ -91,7 +93,7 @@ export function permissionFlags({ read, write, net = [], deny = [] }: Permission
 export async function runSandboxed(
   module: string,
   values: unknown,
-  { terminal, signal, args }: Context,
+  { terminal, signal, args, write, readLine }: Context,
   permissions: Permissions,
 ): Promise<Outcome> {
   // What the module imports must be here before it is shut in (`verify` runs another command's).
@@ -116,7 +118,9 @@ export async function runSandboxed(
     const said: FromWork = JSON.parse(line);
     if ("note" in said) terminal.note(said.note);
     else if ("progress" in said) terminal.progress(said.progress, peakMemory(child.pid));
-    else if ("ask" in said) tell({ peak: peakMemory(child.pid) });
+    else if ("write" in said) write(said.write);
+    else if ("ask" in said && said.ask === "peak") tell({ peak: peakMemory(child.pid) });
+    else if ("ask" in said) void readLine().then((line) => tell({ line: line ?? null })); // a person may take their time
     else if ("sync" in said) tell(await synced(said.sync));
     else if ("outcome" in said) outcome = said.outcome;
     else if ("refused" in said) throw new PareError(said.refused);

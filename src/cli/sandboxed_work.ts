@@ -7,14 +7,18 @@ import type { FromWork, ToWork } from "./sandbox.ts";
 
 const stop = new AbortController();
 let peak = Promise.withResolvers<number>();
+let line: PromiseWithResolvers<string | undefined> | undefined;
 /** By the directory: what waits for it to be forced to the disk. */
 const syncing = new Map<string, PromiseWithResolvers<void>>();
 
 const tell = (message: FromWork) => self.postMessage(message);
 
 self.onmessage = ({ data }: MessageEvent<ToWork>) => {
-  if ("abort" in data) stop.abort(new PareError(data.abort));
-  else if ("peak" in data) peak.resolve(data.peak);
+  if ("abort" in data) {
+    stop.abort(new PareError(data.abort));
+    line?.reject(stop.signal.reason);
+  } else if ("peak" in data) peak.resolve(data.peak);
+  else if ("line" in data) line?.resolve(data.line ?? undefined);
   else if ("synced" in data) settle(data);
   else void work(data.module, data.values, data.args);
 };
@@ -31,6 +35,13 @@ async function work(module: string, values: unknown, args: readonly string[]): P
     args,
     terminal: { note: (note) => tell({ note }), progress: (progress) => tell({ progress }) },
     signal: stop.signal,
+    write: (text) => tell({ write: text }),
+    readLine: () => {
+      stop.signal.throwIfAborted();
+      line = Promise.withResolvers();
+      tell({ ask: "line" });
+      return line.promise;
+    },
     peakMemory: () => {
       peak = Promise.withResolvers();
       tell({ ask: "peak" });

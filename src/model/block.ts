@@ -50,9 +50,10 @@ export class Block implements Disposable {
     release(...bytes.values());
   }
 
-  /** Puts one expert on the backend; disposing what is given frees it. */
+  /** Puts one expert on the backend, unless somebody holds it there; disposing what is given frees it. */
   async loadExpert({ experts }: Experts, index: number): Promise<Disposable> {
     const specs = expertTensors(experts[index]), names = specs.map(({ name }) => name);
+    if (names.every((name) => this.#tensors.has(name))) return new DisposableStack();
     const free = () => {
       for (const held of [this.#tensors, this.#drafts]) {
         for (const name of names) {

@@ -112,32 +112,55 @@ function yarn(powers: Float32Array, dim: number, base: number, scaling: Extract<
 }
 
 /**
- * The table for some sequences one after the other: F32 tokens x dim, for every token the cosines of the dim / 2 angles, then
- * their sines.
- * @param lengths Tokens of each sequence.
+ * What the frequencies of a sequence depend on besides the rope: sequences of one key have the same angles at the same position,
+ * and their keys can be kept while they grow.
  */
-export function rotaryAngles(rope: Rope, lengths: readonly number[]): Float32Array<ArrayBuffer> {
+export function frequencyKey(rope: Rope, length: number): number {
+  if (length <= sharedLength(rope)) return 0;
+  return rope.scaling.kind === "longrope" ? 1 : length;
+}
+
+/** Neighbouring positions of a sequence. */
+export interface Positions {
+  /** The first of them. */
+  readonly first: number;
+  /** The one behind the last. */
+  readonly end: number;
+  /** Tokens of the whole sequence. */
+  readonly length: number;
+}
+
+/** All positions of sequences of these lengths. */
+export function allPositions(lengths: readonly number[]): Positions[] {
+  return lengths.map((length) => ({ first: 0, end: length, length }));
+}
+
+/**
+ * The table for positions of some sequences, one after the other: F32 positions x dim, for every position the cosines of the
+ * dim / 2 angles, then their sines.
+ */
+export function rotaryAngles(rope: Rope, sequences: readonly Positions[]): Float32Array<ArrayBuffer> {
   const { dim, attentionFactor } = rope, half = dim / 2;
-  const table = new Float32Array(lengths.reduce((sum, length) => sum + length, 0) * dim);
-  // Where the angles of a position begin that is already in the table, by what the frequencies depend on.
-  const known = new Map<number, { readonly start: number; readonly length: number }>();
+  const table = new Float32Array(sequences.reduce((sum, { first, end }) => sum + end - first, 0) * dim);
+  // Where the angles of positions from 0 on are in the table already, by what the frequencies depend on.
+  const known = new Map<number, { readonly start: number; readonly end: number }>();
   let start = 0;
-  for (const length of lengths) {
-    const key = length > sharedLength(rope) ? length : 0, before = known.get(key);
-    const copied = Math.min(before?.length ?? 0, length);
-    if (before) table.copyWithin(start * dim, before.start * dim, (before.start + copied) * dim);
-    if (copied < length) {
+  for (const { first, end, length } of sequences) {
+    const key = frequencyKey(rope, length), before = known.get(key);
+    const copied = Math.max(first, Math.min(before?.end ?? 0, end));
+    if (before) table.copyWithin(start * dim, (before.start + first) * dim, (before.start + copied) * dim);
+    if (copied < end) {
       const rates = frequencies(rope, length);
-      for (let position = copied; position < length; position++) {
+      for (let position = copied; position < end; position++) {
         for (let j = 0; j < half; j++) {
-          const angle = fround(position * rates[j]), at = (start + position) * dim + j;
+          const angle = fround(position * rates[j]), at = (start + position - first) * dim + j;
           table[at] = fround(Math.cos(angle)) * attentionFactor;
           table[at + half] = fround(Math.sin(angle)) * attentionFactor;
         }
       }
-      known.set(key, { start, length });
+      if (first === 0) known.set(key, { start, end });
     }
-    start += length;
+    start += end - first;
   }
   return table;
 }

@@ -18,6 +18,21 @@ export interface WalkBatch {
   readonly offsets: Uint32Array;
   /** The rotary table of its tokens, F32 tokens (or more) x rope.dim; the batch's own. */
   angles(rope: Rope): Tensor;
+  /**
+   * Where its sequences go on and what came before is remembered: takes the tokens' own keys and values, which stay their
+   * owner's, and gives what they are to see.
+   */
+  remember?(layer: Attention, keys: Tensor, values: Tensor): Remembered;
+}
+
+/** Keys and values of sequences, and the rows of them that each sequence has (`AttentionOptions.spans`). */
+export interface Remembered {
+  /** Rows x (kvHeads * headDim). */
+  readonly keys: Tensor;
+  /** The same. */
+  readonly values: Tensor;
+  /** See {@linkcode AttentionOptions}. */
+  readonly spans: readonly Uint32Array[];
 }
 
 /** What a walk stops for. */
@@ -160,9 +175,11 @@ class Walker {
     using held = new DisposableStack();
     const [q, k, v] = this.#project(layer, x).map((tensor) => held.use(tensor));
     const queries = held.use(this.#positioned(q, layer, layer.queryNorm));
-    const keys = held.use(this.#positioned(k, layer, layer.keyNorm));
+    const own = held.use(this.#positioned(k, layer, layer.keyNorm));
     const { heads, kvHeads, scale, window, softCap, slopes } = layer, { offsets } = this.batch;
-    return this.#backend.attention(queries, keys, v, { offsets, heads, kvHeads, scale, window, softCap, slopes });
+    const { keys, values, spans } = this.batch.remember?.(layer, own, v) ?? { keys: own, values: v };
+    const options = { offsets, heads, kvHeads, scale, window, softCap, slopes, spans };
+    return this.#backend.attention(queries, keys, values, options);
   }
 
   *#mlp(layer: Mlp, x: Tensor): Walk {

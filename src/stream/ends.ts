@@ -6,7 +6,6 @@ import { type Backend, BYTES, type Tensor } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { Linear, ModelSpec, Norm } from "../model/spec.ts";
 import { multiply, normalize } from "../model/walk.ts";
-import { type Batch, lengthsOf } from "../text/batch.ts";
 
 /** Rows of an embedding that are not asked for are read along where they are fewer bytes than this: less than a read costs. */
 const NEAR_BYTES = 64 << 10;
@@ -36,9 +35,14 @@ async function gather(
   }
   const places = new Map(distinct.map((id, place) => [id, place]));
   using table = backend.upload(rows, distinct.length, cols, dtype);
+  return lookUp(backend, table, ids.map((id) => places.get(id)!));
+}
+
+/** Rows of a matrix on the backend, as F32. */
+export function lookUp(backend: Backend, table: Tensor, rows: Uint32Array): Tensor {
   using made = new DisposableStack();
-  const out = made.use(backend.allocate(ids.length, cols));
-  backend.embed(out, ids.map((id) => places.get(id)!), table, 0);
+  const out = made.use(backend.allocate(rows.length, table.cols));
+  backend.embed(out, rows, table, 0);
   made.move(); // it is the caller's
   return out;
 }
@@ -78,29 +82,44 @@ function replaced(before: Tensor, step: (before: Tensor) => Tensor): Tensor {
   return step(before);
 }
 
+/** From token ids to hidden states. */
+export interface Embedder extends Disposable {
+  /**
+   * Embeds tokens: reads just the rows of the embedding that their ids name.
+   * @param positions Of each token, in its sequence.
+   * @returns F32 tokens x hidden.
+   */
+  apply(ids: Uint32Array, positions: Uint32Array): Promise<Tensor>;
+}
+
 /**
- * Embeds a batch: reads just the rows of the embedding that its ids name.
- * @returns F32 tokens x hidden.
+ * Loads {@linkcode Embedder}.
+ * @param table The embedding's tensor, where it is on the backend already; it stays its owner's.
  */
-export async function embed(
+export async function openEmbedder(
   backend: Backend,
   checkpoint: Checkpoint,
   { embedding }: ModelSpec,
-  batch: Batch,
-): Promise<Tensor> {
-  const { scale, project, positions, norm } = embedding;
-  using layers = await EndTensors.load(backend, checkpoint, [project, norm]);
-  let hidden = await gather(backend, checkpoint, embedding.tensor, embedding.width, batch.ids);
-  if (scale !== undefined) hidden = replaced(hidden, (x) => backend.map(x, { kind: "scale", factor: scale }));
-  if (project) hidden = replaced(hidden, (x) => multiply(backend, layers, project, x));
-  if (positions) {
-    using before = hidden;
-    const rows = lengthsOf(batch).flatMap((length) => Array.from({ length }, (_, t) => t + positions.offset));
-    using added = await gather(backend, checkpoint, positions.tensor, before.cols, Uint32Array.from(rows));
-    hidden = backend.add(before, added);
-  }
-  if (norm) hidden = replaced(hidden, (x) => normalize(backend, layers, norm, x));
-  return hidden;
+  table?: Tensor,
+): Promise<Embedder> {
+  const { tensor, width, scale, project, positions: learned, norm } = embedding;
+  const layers = await EndTensors.load(backend, checkpoint, [project, norm]);
+  return {
+    async apply(ids, positions) {
+      let hidden = table ? lookUp(backend, table, ids) : await gather(backend, checkpoint, tensor, width, ids);
+      if (scale !== undefined) hidden = replaced(hidden, (x) => backend.map(x, { kind: "scale", factor: scale }));
+      if (project) hidden = replaced(hidden, (x) => multiply(backend, layers, project, x));
+      if (learned) {
+        using before = hidden;
+        const rows = positions.map((position) => position + learned.offset);
+        using added = await gather(backend, checkpoint, learned.tensor, before.cols, rows);
+        hidden = backend.add(before, added);
+      }
+      if (norm) hidden = replaced(hidden, (x) => normalize(backend, layers, norm, x));
+      return hidden;
+    },
+    [Symbol.dispose]: () => layers[Symbol.dispose](),
+  };
 }
 
 /** What comes between the last block and the head's weight: a norm, a projection, a scale, as the model has them. */

@@ -1,6 +1,6 @@
 /** The rotary tables of batches, on a backend: made when a walk first asks, kept as long as the next batches can use them. */
 import type { Backend, Tensor } from "../backend/backend.ts";
-import { type Rope, rotaryAngles } from "../model/rope.ts";
+import { allPositions, type Rope, rotaryAngles } from "../model/rope.ts";
 import type { WalkBatch } from "../model/walk.ts";
 import { lengthsOf } from "../text/batch.ts";
 
@@ -33,7 +33,8 @@ export class RotaryTables implements Disposable {
       oldest[1][Symbol.dispose]();
       own.delete(oldest[0]);
     }
-    const table = this.backend.upload(new Uint8Array(rotaryAngles(rope, lengths).buffer), tokens, rope.dim, "F32");
+    const angles = rotaryAngles(rope, allPositions(lengths));
+    const table = this.backend.upload(new Uint8Array(angles.buffer), tokens, rope.dim, "F32");
     own.set(key, table);
     return table;
   }

@@ -9,9 +9,9 @@ import type { Block } from "../model/block.ts";
 import { expertsOf, linearsOf, mlpLinears } from "../model/layers.ts";
 import type { BlockSpec, Linear, Mlp, ModelSpec } from "../model/spec.ts";
 import { type Walk, walk, type WalkAnswer, type WalkBatch, type WalkRequest } from "../model/walk.ts";
-import type { Batch } from "../text/batch.ts";
+import { type Batch, positionsOf } from "../text/batch.ts";
 import { batches, Pace } from "./batches.ts";
-import { embed } from "./ends.ts";
+import { openEmbedder } from "./ends.ts";
 import { type HiddenStates, openHiddenStates, type SpoolOptions } from "./hidden.ts";
 import type { Observation } from "./observation.ts";
 import { Meter, type OnProgress, type Phase } from "./progress.ts";
@@ -109,7 +109,10 @@ export class Stream implements AsyncDisposable {
     checkTokens(spec, batch);
     await using opened = new AsyncDisposableStack();
     const hidden = opened.use(await openHiddenStates(backend, batch.ids.length * spec.hidden * 4, spool));
-    for (const [i, part] of parts.entries()) await hidden.store(i, await embed(backend, checkpoint, spec, part));
+    using embedder = await openEmbedder(backend, checkpoint, spec);
+    for (const [i, part] of parts.entries()) {
+      await hidden.store(i, await embedder.apply(part.ids, positionsOf(part)));
+    }
     opened.move(); // the stream disposes of them
     const pace = new Pace(() => backend.read(), signal);
     const meter = new Meter(passes, batch.ids.length, options.onProgress, spec.blocks.length);

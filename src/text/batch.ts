@@ -26,6 +26,11 @@ export function lengthsOf({ offsets }: Pick<Batch, "offsets">): number[] {
   return Array.from({ length: offsets.length - 1 }, (_, i) => offsets[i + 1] - offsets[i]);
 }
 
+/** The position of every token in its sequence. */
+export function positionsOf(batch: Pick<Batch, "offsets">): Uint32Array<ArrayBuffer> {
+  return Uint32Array.from(lengthsOf(batch).flatMap((length) => Array.from({ length }, (_, t) => t)));
+}
+
 /** Tokens of the longest sequence. */
 export function longestOf(batch: Pick<Batch, "offsets">): number {
   return lengthsOf(batch).reduce((most, length) => Math.max(most, length), 0);

@@ -20,6 +20,7 @@ const EVERYTHING = [
   "task",
   "method",
   "stream",
+  "generate",
   "report",
   "backend",
   "open",
@@ -45,6 +46,11 @@ export const ROOMS: readonly Room[] = [
     name: "stream",
     files: /^src\/stream\//,
     imports: ["errors", "model", "method", "text", "checkpoint", "backend"],
+  },
+  {
+    name: "generate",
+    files: /^src\/generate\//,
+    imports: ["errors", "model", "text", "stream", "checkpoint", "backend"],
   },
   // How a number is written is the same wherever Pare writes one: src/cli/units.ts.
   { name: "report", files: /^src\/report\//, imports: ["errors", "cli", "task (types)"] },

@@ -39,6 +39,7 @@ Deno.test("every operation has a rule and a cost that is finite and no less than
     add: [x, x],
     crossEntropy: [shape(6, 3), x, shape(9, 8), 0, ids],
     addRows: [shape(9, 8), x, Uint32Array.of(0, 1, 2, 3, 4, 5), new Float32Array(6)],
+    setRows: [shape(9, 8), x, Uint32Array.of(0, 1, 2, 3, 4, 5)],
     addSquares: [shape(2, 8), x],
     addGram: [sums, x],
     merge: [sums, sums],

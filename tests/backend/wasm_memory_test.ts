@@ -44,6 +44,9 @@ const OPERATIONS: Record<string, (engine: Engine, put: Put) => Disposable | void
     const rows = Uint32Array.from({ length: N }, (_, i) => i);
     forward.addRows(engine, put(wave), put(wave), rows, new Float32Array(N));
   },
+  "setRows": (engine, put) => {
+    forward.setRows(engine, put(wave), put(wave), Uint32Array.from({ length: N }, (_, i) => i));
+  },
   "addSquares": (engine, put) => {
     using sums = engine.tensor(2, N);
     observe.addSquares(engine, sums, put(wave));

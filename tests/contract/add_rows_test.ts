@@ -1,13 +1,7 @@
 /** Claims about `addRows`: weighted rows added where they belong. */
 import { gamma, underflow } from "./bounds.ts";
 import { assertHeld, contract, type Expected } from "./contract.ts";
-import { draw, generator, INTEGERS, NORMAL } from "./matrices.ts";
-
-/** `count` different rows out of `all`, in no order. */
-function someRows(seed: number, count: number, all: number): Uint32Array {
-  const random = generator(seed), rows = Array.from({ length: all }, (_, i) => i);
-  return Uint32Array.from({ length: count }, () => rows.splice(random() * rows.length, 1)[0]);
-}
+import { draw, INTEGERS, NORMAL, someRows } from "./matrices.ts";
 
 contract("addRows", (claim) => {
   claim("adds every row times its weight to its own row and leaves the others", async ({ backend, hold, long }) => {

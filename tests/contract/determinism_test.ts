@@ -77,6 +77,7 @@ async function everything(backend: Backend, headDim = 40): Promise<Map<string, U
   backend.crossEntropy(capped, gated, table, 0, ids, { start: true, softCap: 2 });
   const rows = Uint32Array.from({ length: tokens }, (_, t) => tokens - 1 - t);
   backend.addRows(keep("addRows", backend.copy(gated)), mixed, rows, new Float32Array(tokens).fill(0.3));
+  backend.setRows(keep("setRows", backend.allocate(tokens, width, "F16")), mixed, rows);
   const sums = keep("addSquares", backend.allocate(2, width)), other = keep("merge", backend.allocate(2, width));
   for (const each of [sum, mixed, gated]) backend.addSquares(sums, each);
   backend.merge(other, sums);

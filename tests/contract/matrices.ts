@@ -90,3 +90,9 @@ export const draw = remembered((seed: number, rows: number, cols: number, dtype:
   const random = generator(seed);
   return matrix(rows, cols, dtype, Float32Array.from({ length: rows * cols }, () => each(random)));
 });
+
+/** `count` different rows out of `all`, in no order. */
+export function someRows(seed: number, count: number, all: number): Uint32Array {
+  const random = generator(seed), rows = Array.from({ length: all }, (_, i) => i);
+  return Uint32Array.from({ length: count }, () => rows.splice(random() * rows.length, 1)[0]);
+}

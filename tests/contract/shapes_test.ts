@@ -180,6 +180,12 @@ const WRONG: Readonly<Record<string, (backend: Backend, zeros: Zeros) => Disposa
   "addRows: columns": added([0, 1], 2, 4),
   "addRows: a row that is not there": added([0, 5]),
   "addRows: a row twice": added([3, 3]),
+  "setRows: dtype": (backend, zeros) => backend.setRows(zeros(5, 4), zeros(2, 4, "F16"), Uint32Array.of(0, 1)),
+  "setRows: rows": (backend, zeros) => backend.setRows(zeros(5, 4), zeros(2, 4), Uint32Array.of(0)),
+  "setRows: columns": (backend, zeros) => backend.setRows(zeros(5, 4), zeros(2, 3), Uint32Array.of(0, 1)),
+  "setRows: three columns of 16 bits": (backend, zeros) =>
+    backend.setRows(zeros(5, 3, "F16"), zeros(2, 3), Uint32Array.of(0, 1)),
+  "setRows: a row twice": (backend, zeros) => backend.setRows(zeros(5, 4), zeros(2, 4), Uint32Array.of(3, 3)),
   "map: dtype": (backend, zeros) => backend.map(zeros(6, 8, "F16"), { kind: "relu" }),
   "map: a cap of 0": (backend, zeros) => backend.map(zeros(6, 8), { kind: "soft_cap", cap: 0 }),
   "gate: rows": (backend, zeros) => backend.gate(zeros(6, 8), zeros(5, 8), "silu"),

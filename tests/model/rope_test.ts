@@ -1,7 +1,7 @@
 /** Rotary frequencies and angles against their formulas in f64. */
 import { assertEquals, assertLessOrEqual } from "@std/assert";
 import { fc } from "../fuzz/seed.ts";
-import { frequencies, type Rope, type RopeScaling, rotaryAngles } from "../../src/model/rope.ts";
+import { allPositions, frequencies, type Rope, type RopeScaling, rotaryAngles } from "../../src/model/rope.ts";
 
 /** Half a unit in the last place of an f32, relative. */
 const HALF_ULP = 2 ** -24;
@@ -79,7 +79,7 @@ Deno.test("llama3 scaling keeps short wavelengths, divides long ones, and ramps 
 
 Deno.test("a position's row is the cosines of its angles, then their sines", () => {
   const length = 2048, rotary: Rotary = { headDim: 64, ropeBase: 10000, ropeScaling: { kind: "none" } };
-  const table = rotaryAngles(ropeOf(rotary), [length]), rates = plain(rotary), half = 32;
+  const table = rotaryAngles(ropeOf(rotary), allPositions([length])), rates = plain(rotary), half = 32;
   assertEquals(table.length, length * 64);
   for (const position of [0, 1, 2, 63, 1023, 2047]) {
     for (let j = 0; j < half; j++) {
@@ -100,9 +100,9 @@ Deno.test("frequencies are transformers' own f32 numbers", () => {
 
 Deno.test("every sequence of a table begins at position 0", () => {
   const rope = ropeOf({ headDim: 8, ropeBase: 10000, ropeScaling: { kind: "none" } });
-  const longest = rotaryAngles(rope, [7]), lengths = [3, 7, 1, 5];
+  const longest = rotaryAngles(rope, allPositions([7])), lengths = [3, 7, 1, 5];
   const rows = lengths.flatMap((length) => [...longest.subarray(0, length * 8)]);
-  assertEquals([...rotaryAngles(rope, lengths)], rows);
+  assertEquals([...rotaryAngles(rope, allPositions(lengths))], rows);
 });
 
 Deno.test("where angles depend on a sequence's length, each sequence of a table has its own", () => {
@@ -110,8 +110,8 @@ Deno.test("where angles depend on a sequence's length, each sequence of a table 
   const longrope: RopeScaling = { kind: "longrope", short: [1, 1, 1, 1], long: [1, 2, 3, 4], originalLength: 4 };
   for (const ropeScaling of [dynamic, longrope]) {
     const rope = ropeOf({ headDim: 8, ropeBase: 10000, ropeScaling }), lengths = [3, 9, 4, 6, 9];
-    const alone = lengths.flatMap((length) => [...rotaryAngles(rope, [length])]);
-    assertEquals([...rotaryAngles(rope, lengths)], alone);
+    const alone = lengths.flatMap((length) => [...rotaryAngles(rope, allPositions([length]))]);
+    assertEquals([...rotaryAngles(rope, allPositions(lengths))], alone);
   }
 });
 

@@ -270,6 +270,12 @@ export class ReferenceBackend implements Backend {
     });
   }
 
+  setRows(out: Tensor, x: Tensor, rows: Uint32Array): void {
+    OPERATIONS.setRows.check(out, x, rows);
+    const to = values(out), from = toFloats(fromFloats(values(x), out.dtype), out.dtype), { cols } = x;
+    rows.forEach((row, i) => to.set(from.subarray(i * cols, (i + 1) * cols), row * cols));
+  }
+
   /** Writes an f64 value as a high part and what it lost. */
   #store(sums: Sums, at: number, value: number): void {
     const high = Math.fround(value), out = values(sums);

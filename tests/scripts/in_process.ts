@@ -7,6 +7,7 @@ import { compareCommand } from "../../src/cli/compare_command.ts";
 import type { Context, Outcome } from "../../src/cli/context.ts";
 import { evalCommand } from "../../src/cli/eval_command.ts";
 import { type Command, type Flags, parse, type Values } from "../../src/cli/flags.ts";
+import { generateCommand } from "../../src/cli/generate_command.ts";
 import { pruneCommand } from "../../src/cli/prune_command.ts";
 import { syncDirectory } from "../../src/cli/sandbox.ts";
 import { peakMemory } from "../../src/cli/terminal.ts";
@@ -16,13 +17,17 @@ import { main as compare } from "../../scripts/compare.ts";
 import { enter as enterCompare } from "../../scripts/compare_request.ts";
 import { enter as enterEval } from "../../scripts/eval_request.ts";
 import { main as evaluate } from "../../scripts/eval.ts";
+import { enter as enterGenerate, main as generate } from "../../scripts/generate.ts";
 import { main as prune } from "../../scripts/prune.ts";
 import { enter as enterPrune } from "../../scripts/prune_request.ts";
 import { main as verify } from "../../scripts/verify.ts";
 import { DATA_HOME, runJson as processJson } from "./commands.ts";
 
-const CONTEXT: Omit<Context, "args"> = {
+/** What a command is given that nobody watches. */
+export const CONTEXT: Omit<Context, "args"> = {
   terminal: { note() {}, progress() {} },
+  write() {},
+  readLine: () => Promise.resolve(undefined),
   signal: new AbortController().signal,
   peakMemory: () => Promise.resolve(peakMemory()),
   syncDirectory,
@@ -54,6 +59,7 @@ export const IN_PROCESS = {
   compare: inProcess(compareCommand, enterCompare, compare),
   prune: inProcess(pruneCommand, enterPrune, prune),
   eval: inProcess(evalCommand, enterEval, evaluate),
+  generate: inProcess(generateCommand, enterGenerate, generate),
   verify: inProcess(verifyCommand, (values) => Promise.resolve({ values }), verify),
 };
 

@@ -4,7 +4,8 @@ import { openDirectory } from "../../src/checkpoint/directory.ts";
 import { PareError } from "../../src/errors.ts";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { evaluate } from "../../src/stream/evaluate.ts";
-import { generate } from "../../src/stream/generate.ts";
+import { generate } from "../../src/generate/generate.ts";
+import { ResidentModel } from "../../src/generate/resident.ts";
 import { logits } from "../../src/stream/logits.ts";
 import type { StreamOptions } from "../../src/stream/stream.ts";
 import type { Batch } from "../../src/text/batch.ts";
@@ -18,7 +19,6 @@ import { randomTokens, writeRandomModel } from "./random_model.ts";
 /** A model that is as small as one can be; one batch, and two of at most 256 tokens. */
 const ONE = randomTokens(3, 2, 8), TWO = randomTokens(129, 2, 8);
 const MODEL = { blocks: 2, hidden: 4, intermediate: 4, heads: 1, kvHeads: 1, vocabulary: 8 };
-const SAMPLING = { tokens: 2, temperature: 0, topK: 1, seed: 0 };
 
 /** The passes, each with all that it takes; what it gives is disposed of. */
 const PASSES: Record<string, (options: StreamOptions & { readonly calibration: Batch }) => Promise<unknown>> = {
@@ -39,7 +39,10 @@ const PASSES: Record<string, (options: StreamOptions & { readonly calibration: B
   "outliers": (options) => outlierRatios(options),
   "perplexity": (options) => evaluate(options.calibration, options),
   "logits": (options) => logits(options.calibration, options),
-  "a generated text": (options) => generate(new Uint32Array([1, 2]), SAMPLING, options),
+  "a generated text": async (options) => {
+    using model = await ResidentModel.open(options);
+    await Array.fromAsync(generate(model, [new Uint32Array([1, 2]), new Uint32Array([3])], { tokens: 2 }));
+  },
 };
 
 /** What holds something for each batch. */

@@ -1,7 +1,7 @@
 /**
  * The forward pass: from token ids to losses. Results are new F32 tensors; x is always F32, tokens x features.
  */
-import { BYTES, type Tensor, type Weight } from "../tensor.ts";
+import { BYTES, type MaskShape, type Tensor, type Weight } from "../tensor.ts";
 import { bytesOf, type Declarations, floats, size } from "./declaration.ts";
 import {
   expect,
@@ -143,6 +143,11 @@ export interface ForwardOperations {
    * `out` comes twice. (Gathering rows is {@linkcode Backend.embed} with a table of F32.)
    */
   addRows(out: Tensor, x: Tensor, rows: Uint32Array, weights: Float32Array): void;
+  /**
+   * Row `rows[i]` of `out` becomes row `i` of x, rounded to the dtype of `out`; its other rows stay. No row comes twice. Where
+   * two numbers share a word (F16, BF16) the columns are even.
+   */
+  setRows(out: Tensor, x: Tensor, rows: Uint32Array): void;
 }
 
 /** Rows of all ranges of a sequence: its positions. */
@@ -175,6 +180,16 @@ function expectSpans({ offsets, spans = [] }: AttentionOptions, rows: number): v
       expectAtMost(`attention: first row of a range of span ${i}`, own[at + 1] - 1, own[at]);
     }
     expectAtMost(`attention: queries of sequence ${i}`, countPositions(own), offsets[i + 1] - offsets[i]);
+  }
+}
+
+/** Throws unless these are rows of a matrix, each once. */
+function expectDifferentRows(operation: string, rows: Uint32Array, out: MaskShape): void {
+  const seen = new Set<number>();
+  for (const row of rows) {
+    expectAtMost(`${operation}: row`, out.rows - 1, row);
+    if (seen.has(row)) throw new RangeError(`${operation}: expected different rows, found ${row} twice`);
+    seen.add(row);
   }
 }
 
@@ -297,16 +312,21 @@ export const FORWARD: Declarations<ForwardOperations> = {
       expect("addRows: columns", out.cols, x.cols);
       expect("addRows: rows", x.rows, rows.length);
       expect("addRows: weights", x.rows, weights.length);
-      const seen = new Set<number>();
-      for (const row of rows) {
-        expectAtMost("addRows: row", out.rows - 1, row);
-        if (seen.has(row)) throw new RangeError(`addRows: expected different rows, found ${row} twice`);
-        seen.add(row);
-      }
+      expectDifferentRows("addRows", rows, out);
     },
     cost: (_out, x, rows, weights) => ({
       flops: 2 * size(x),
       bytes: 3 * bytesOf(x) + rows.byteLength + weights.byteLength,
     }),
+  },
+  setRows: {
+    check(out, x, rows) {
+      expectFloats("setRows: x", x);
+      expect("setRows: columns", out.cols, x.cols);
+      expect("setRows: rows", x.rows, rows.length);
+      if (out.dtype !== "F32") expectMultiple("setRows: columns of 16 bits", 2, out.cols);
+      expectDifferentRows("setRows", rows, out);
+    },
+    cost: (out, x, rows) => ({ flops: 0, bytes: bytesOf(x) + size(x) * BYTES[out.dtype] + rows.byteLength }),
   },
 };

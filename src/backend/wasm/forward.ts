@@ -6,6 +6,8 @@ import type { Owned, WasmTensor } from "./tensor.ts";
 
 /** Bytes of a weight that are packed at a time: with the activations of a block they fit a shared last-level cache. */
 const SLICE = 8 * 2 ** 20;
+/** Tokens that are multiplied with a weight as it lies: packing it for fewer costs more than it gives. */
+const FEW = 4;
 /** Columns of a tile (`kernels/src/tile.rs`): a slice is whole panels. */
 const PANEL = 8;
 
@@ -21,6 +23,14 @@ export function embed(engine: Engine, out: WasmTensor, ids: Uint32Array, table: 
 export function linear(engine: Engine, x: WasmTensor, weight: WasmTensor, bias?: WasmTensor): WasmTensor {
   const [a, w, b] = [x, weight, bias];
   return engine.filled(engine.tensor(a.rows, w.rows), (y) => {
+    if (a.rows <= FEW) {
+      engine.scratch(engine.workers * kernels.few_scratch(a.rows, a.cols) * 4, (scratch) => {
+        // deno-fmt-ignore
+        engine.run("linear", "linear_few", a.offset, a.rows, a.cols, w.offset, w.code, w.rows,
+          b?.offset ?? 0, b?.code ?? 0, y.offset, scratch);
+      });
+      return;
+    }
     engine.scratch(engine.workers * kernels.linear_scratch() * 4, (scratch) => {
       slices(engine, "linear", w, (panels, first, rows) => {
         // deno-fmt-ignore
@@ -158,5 +168,13 @@ export function addRows(
     engine.withNumbers(words(weights), (weightsAt) => {
       engine.run("addRows", "add_rows", a.offset, a.rows, a.cols, rowsAt, weightsAt, o.offset);
     });
+  });
+}
+
+/** See `Backend.setRows`. */
+export function setRows(engine: Engine, out: WasmTensor, x: WasmTensor, rows: Uint32Array): void {
+  const [o, a] = [out, x];
+  engine.withNumbers(rows, (rowsAt) => {
+    engine.run("setRows", "set_rows", a.offset, a.rows, a.cols, rowsAt, o.offset, o.code);
   });
 }

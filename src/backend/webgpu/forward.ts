@@ -2,7 +2,14 @@
  * The forward operations of the WebGPU backend: how each is cut into dispatches along the tiles of its matrices. The
  * arithmetic is in the shaders.
  */
-import type { Activation, CrossEntropyOptions, MapFunction, NormOptions, RotateOptions } from "../backend.ts";
+import {
+  type Activation,
+  BYTES,
+  type CrossEntropyOptions,
+  type MapFunction,
+  type NormOptions,
+  type RotateOptions,
+} from "../backend.ts";
 import { type Device, line, THREADS, WORKGROUPS } from "./device.ts";
 import { multiply } from "./linear.ts";
 import { type Owned, runsOf, STORED, TiledTensor } from "./tensor.ts";
@@ -241,6 +248,24 @@ export function addRows(
           factors.tileOf(run.first),
           out.tileOf(part.first),
         ],
+        groups: line(work, THREADS),
+        work,
+      });
+    }
+  }
+}
+
+/** See {@linkcode Backend.setRows}. */
+export function setRows(device: Device, out: TiledTensor, x: TiledTensor, rows: Uint32Array): void {
+  using places = uploadNumbers(device, rows);
+  for (const run of runsOf([x, places])) {
+    for (const part of runsOf([out])) {
+      const work = run.rows * x.cols * BYTES[out.dtype] / BYTES.F32;
+      device.dispatch({
+        shader: "setRows",
+        constants: { OUT: STORED[out.dtype] },
+        params: [run.rows, x.cols, x.placeOf(run.first), places.placeOf(run.first), part.first, part.rows],
+        buffers: [x.tileOf(run.first), places.tileOf(run.first), out.tileOf(part.first)],
         groups: line(work, THREADS),
         work,
       });

@@ -42,6 +42,7 @@ import pad from "../../../wgsl/pad.wgsl" with { type: "text" };
 import pairs from "../../../wgsl/pairs.wgsl" with { type: "text" };
 import relative from "../../../wgsl/relative.wgsl" with { type: "text" };
 import rotate from "../../../wgsl/rotate.wgsl" with { type: "text" };
+import rounding from "../../../wgsl/rounding.wgsl" with { type: "text" };
 import score from "../../../wgsl/score.wgsl" with { type: "text" };
 import selectCount from "../../../wgsl/select_count.wgsl" with { type: "text" };
 import selectGroups from "../../../wgsl/select_groups.wgsl" with { type: "text" };
@@ -50,6 +51,7 @@ import selectRow from "../../../wgsl/select_row.wgsl" with { type: "text" };
 import selectShare from "../../../wgsl/select_share.wgsl" with { type: "text" };
 import selectStep from "../../../wgsl/select_step.wgsl" with { type: "text" };
 import selectTies from "../../../wgsl/select_ties.wgsl" with { type: "text" };
+import setRows from "../../../wgsl/set_rows.wgsl" with { type: "text" };
 import subtract from "../../../wgsl/subtract.wgsl" with { type: "text" };
 import tanh from "../../../wgsl/tanh.wgsl" with { type: "text" };
 import tile from "../../../wgsl/tile.wgsl" with { type: "text" };
@@ -93,7 +95,7 @@ export const SHADERS = {
   linear: tile + linear,
   magnitudeSums: numbers + pairs + magnitudeSums,
   merge: pairs + merge,
-  narrow: numbers + narrow,
+  narrow: numbers + rounding + narrow,
   norm: numbers + norm,
   pack: numbers + pack,
   pad: numbers + pad,
@@ -107,6 +109,7 @@ export const SHADERS = {
   selectShare,
   selectStep,
   selectTies,
+  setRows: numbers + rounding + setRows,
   subtract,
   total: pairs + total,
   transpose,
