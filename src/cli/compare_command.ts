@@ -117,7 +117,9 @@ export const compareCommand = {
     ...labels,
     force: toggle({
       short: "f",
-      help: "Replace the directory --out if it holds what Pare wrote there, and nothing else.",
+      help:
+        "Replace the directory --out if it holds what Pare wrote there, and nothing else; and ask benchmarks whose data " +
+        "have changed since.",
     }),
     explainPermissions,
   },
