@@ -4,6 +4,7 @@ import type { NormOptions, RotateOptions } from "../../src/backend/backend.ts";
 import { assertHeld, assertSameBytes, contract, type Expected, type Stage } from "./contract.ts";
 import { DIVISION, gamma, INVERSE_SQRT, underflow, UNIT } from "./bounds.ts";
 import { decode, type Draw, draw, DTYPES, type Matrix, matrix, NORMAL } from "./matrices.ts";
+import { remembered } from "./remembered.ts";
 
 /** A norm without the tensors that its options name. */
 type Norm = Omit<NormOptions, "bias">;
@@ -17,7 +18,13 @@ type Norm = Omit<NormOptions, "bias">;
  * is found once is off by `first`: that of n quotients and their sum. Found again of the distances, it is off by the same
  * share of their size alone. The bias takes one rounding more.
  */
-function normalised(x: Matrix, gain: Matrix, { kind, epsilon, unitOffset }: Norm, least: number, bias?: Matrix) {
+const normalised = remembered((
+  x: Matrix,
+  gain: Matrix,
+  { kind, epsilon, unitOffset }: Norm,
+  least: number,
+  bias?: Matrix,
+) => {
   const n = gain.cols, values = new Float64Array(x.values.length), bounds = values.slice();
   const summed = gamma(n + 1) + DIVISION;
   for (let start = 0; start < values.length; start += n) {
@@ -39,7 +46,7 @@ function normalised(x: Matrix, gain: Matrix, { kind, epsilon, unitOffset }: Norm
     });
   }
   return { values, bounds };
-}
+});
 
 contract("norm", (claim) => {
   /** Rows, length of the gain, runs in a row, rows of the gain. */

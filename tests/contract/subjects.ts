@@ -15,7 +15,7 @@ export interface Subject {
   readonly ignore?: boolean;
   /** Columns of a long row (an odd number), where the subject cannot hold the usual one. */
   readonly long?: number;
-  /** Numbers in a head of the program that calls every operation; a fraction, where a binding holds little. */
+  /** Numbers in a head of the program that calls every operation: few, where it is slow or a binding holds little. */
   readonly headDim?: number;
   /** Subjects with the same word here must give the same bytes for the same calls. */
   readonly agrees?: string;
@@ -46,7 +46,7 @@ const webgpu = (name: string, options: WebgpuOptions, rest: Partial<Subject> = {
 
 /** Every backend under test. */
 export const SUBJECTS: readonly Subject[] = [
-  { name: "reference", open: () => Promise.resolve(new ReferenceBackend()) },
+  { name: "reference", headDim: 10, open: () => Promise.resolve(new ReferenceBackend()) },
   { name: "wasm, 1 worker", agrees: "wasm", open: () => openWasm({ workers: 1 }) },
   { name: "wasm, 2 workers", agrees: "wasm", open: () => openWasm({ workers: 2 }) },
   { name: "wasm, plain SIMD", open: () => openPlainSimd(2) },
