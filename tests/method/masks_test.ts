@@ -20,8 +20,8 @@ const SUBJECTS = [
   { name: "reference", ignore: false, open: () => Promise.resolve<Backend>(new ReferenceBackend()) },
   ...BACKENDS,
 ];
-/** Runs of a property: on a software GPU each costs tens of milliseconds. */
-const RUNS: Readonly<Record<string, number>> = { reference: 300, wasm: 300, webgpu: 25 };
+/** Runs of a property, of twenty-one: on a software GPU each costs tens of milliseconds. */
+const RUNS: Readonly<Record<string, number>> = { reference: 100, wasm: 100, webgpu: 25 };
 
 /** One linear to be pruned. */
 interface Case {
