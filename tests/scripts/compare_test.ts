@@ -10,7 +10,7 @@ import {
 } from "@std/assert";
 import { PareError } from "../../src/errors.ts";
 import { names, temporary } from "../checkpoint/folders.ts";
-import { AUSTEN, HELD_OUT, ROOT, run, start } from "./commands.ts";
+import { AUSTEN, HELD_OUT, ROOT, start } from "./commands.ts";
 import { errorsOf, runJson } from "./in_process.ts";
 
 const FLAGS = ["--model", AUSTEN, "--calibration", "sample", "--seqlen", "64", "--backend", "wasm"]
