@@ -3,7 +3,7 @@ import { evalCommand } from "../src/cli/eval_command.ts";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { evaluationWindows, loadTokenizer, openBackend, openCheckpoint, readSpec } from "../src/mod.ts";
 import { benchmarkOf, refuseChangedData } from "../src/run/benchmarks.ts";
-import { addToCard } from "../src/run/card.ts";
+import { addToCard } from "../src/run/card_figures.ts";
 import { corpusOf, describeRun } from "../src/run/describe.ts";
 import { labelsOf } from "../src/run/labels.ts";
 import { MANIFEST_FILE, parseManifest } from "../src/run/manifest.ts";

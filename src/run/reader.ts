@@ -1,5 +1,5 @@
 /**
- * What can be asked of a registry: pages of runs, a run, its linears, what happened to it since. Nothing here writes.
+ * What can be asked of a registry: pages of runs, a run, what happened to it since. Nothing here writes.
  *
  * A process that died cannot say so. A live run gives a sign of life every few seconds instead, and one that has been
  * silent for longer reads as interrupted; that needs no permission to look at other processes, and holds for a process in
@@ -7,20 +7,7 @@
  */
 import { PareError } from "../errors.ts";
 import type { RunLabels } from "./labels.ts";
-import { protocolOf } from "./compare.ts";
-import { unpackDocuments } from "./documents.ts";
-import type {
-  Corpus,
-  DocumentRecord,
-  InputFile,
-  LinearRecord,
-  PerplexityRecord,
-  RunProgress,
-  RunRecord,
-  RunStatus,
-  TaskRecord,
-} from "./record.ts";
-import { benchmarkColumn } from "./schema.ts";
+import type { LinearRecord, PerplexityRecord, RunProgress, RunRecord, RunStatus, TaskRecord } from "./record.ts";
 import { parseStored, type Statements } from "./statements.ts";
 
 /** Milliseconds between two signs of life. */
@@ -190,55 +177,6 @@ export class RunReader {
     )?.run;
   }
 
-  /** The newest perplexity of a model by some protocol; undefined if no evaluation of both has come to its end. */
-  measured(modelSha256: string, evaluation: Corpus): PerplexityRecord | undefined {
-    return this.file.get(
-      ({ record }: { record: string }): PerplexityRecord => parseStored(record),
-      `SELECT record FROM perplexities JOIN runs ON runs.seq = perplexities.run
-        WHERE status = 'finished' AND manifest ->> '$.plan.kind' = 'eval'
-          AND manifest ->> '$.plan.model.sha256' = ? AND protocol = ?
-        ORDER BY perplexities.seq DESC LIMIT 1`,
-      ...[modelSha256, protocolOf(evaluation)],
-    );
-  }
-
-  /** What every document gave of a benchmark that a run was asked; undefined if the run has no such record, or of a group. */
-  documents(id: string, record: TaskRecord): DocumentRecord[] | undefined {
-    return this.file.get(
-      ({ documents }: { documents: Uint8Array }) => unpackDocuments(documents),
-      `SELECT documents FROM tasks WHERE run = (SELECT seq FROM runs WHERE id = :id) AND label = :label
-        AND name = :name AND benchmark = ${benchmarkColumn(":record")} AND documents IS NOT NULL`,
-      { id, label: record.label, name: record.name, record: JSON.stringify(record) },
-    );
-  }
-
-  /**
-   * What the newest evaluation or comparison that came to its end has read at a place, and its id; undefined if none has read there.
-   * @param places A path; `*` stands for anything in it, `[*]` for itself (SQLite's GLOB).
-   */
-  lastRead(places: string): (Pick<InputFile, "sha256"> & { readonly run: string }) | undefined {
-    return this.file.get(
-      (row: { run: string; sha256: string }) => row,
-      `SELECT runs.id AS run, input.value ->> '$.sha256' AS sha256 FROM runs, json_each(manifest, '$.inputs') AS input
-        WHERE status = 'finished' AND manifest ->> '$.plan.kind' <> 'prune' AND input.value ->> '$.path' GLOB ?
-        ORDER BY runs.seq DESC LIMIT 1`,
-      places,
-    );
-  }
-
-  /** What a model came to in the same benchmark, the newest; undefined if no evaluation with it has come to its end. */
-  asked(modelSha256: string, record: TaskRecord): TaskRecord | undefined {
-    return this.file.get(
-      ({ record }: { record: string }): TaskRecord => parseStored(record),
-      `SELECT record FROM tasks JOIN runs ON runs.seq = tasks.run
-        WHERE status = 'finished' AND manifest ->> '$.plan.kind' = 'eval'
-          AND manifest ->> '$.plan.model.sha256' = :model
-          AND tasks.name = :name AND benchmark = ${benchmarkColumn(":record")}
-        ORDER BY tasks.seq DESC LIMIT 1`,
-      { model: modelSha256, name: record.name, record: JSON.stringify(record) },
-    );
-  }
-
   /** The newest run that began this plan for this output and did not come to its end; undefined if there is none. */
   unfinishedRun(planId: string, out: string): RunRecord | undefined {
     return this.file.get(
@@ -246,27 +184,6 @@ export class RunReader {
       `${RUNS} WHERE plan = :planId AND out = :out AND status <> 'finished' ORDER BY seq DESC LIMIT 1`,
       { ...this.#clock(), planId, out },
     )?.run;
-  }
-
-  /** A run's linears without histograms and maps, in the order in which they were done. */
-  layers(id: string): LinearSummary[] {
-    return this.file.all(
-      (row: { summary: string }): LinearSummary => parseStored(row.summary),
-      "SELECT summary FROM linears WHERE run = (SELECT seq FROM runs WHERE id = ?) ORDER BY seq",
-      id,
-    );
-  }
-
-  /** All of one linear; undefined if the run has none of this name. */
-  layer(id: string, name: string): LinearRecord | undefined {
-    return this.file.get(
-      (row: { summary: string; plots: string }): LinearRecord => ({
-        ...parseStored(row.summary),
-        ...parseStored(row.plots),
-      }),
-      "SELECT summary, plots FROM linears WHERE run = (SELECT seq FROM runs WHERE id = ?) AND name = ?",
-      ...[id, name],
-    );
   }
 
   /**

@@ -5,7 +5,7 @@
 import { PareError } from "../errors.ts";
 import type { Mode } from "./database.ts";
 import { checkLabels, isUnchanged, type LabelChange, type RunLabels } from "./labels.ts";
-import { HEARTBEAT, type RunEvent, RunReader } from "./reader.ts";
+import { HEARTBEAT, type RunEvent } from "./reader.ts";
 import { packDocuments } from "./documents.ts";
 import type {
   DocumentRecord,
@@ -17,6 +17,7 @@ import type {
   RunStatus,
   TaskRecord,
 } from "./record.ts";
+import { ResultReader } from "./results.ts";
 import { Statements } from "./statements.ts";
 
 export type { LinearSummary, RunEvent, RunFilter } from "./reader.ts";
@@ -41,7 +42,7 @@ export interface RegistryOptions {
 }
 
 /** The runs of one file. Close it with `using`; a run that is still live then gives no more signs of life. */
-export class Registry extends RunReader implements Disposable {
+export class Registry extends ResultReader implements Disposable {
   /** The runs that this process carries out, and when the last progress of each was written and in which phase. */
   readonly #live = new Map<string, { written: number; phase: string }>();
   #heart?: ReturnType<typeof setInterval>;

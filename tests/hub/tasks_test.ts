@@ -35,9 +35,24 @@ Deno.test("a benchmark and its examples are fetched as parquet from the Hub's ow
       ["validation", "train"].map((split) => `${folder}/snapshots/${COMMIT}/default/${split}/0000.parquet`),
     );
     await hub[Symbol.asyncDispose]();
-    const again = await piqa("--shots", "2");
+    const again = await piqa("--shots", "2", "--force");
     assertEquals(again.json.results, first.json.results);
     assertEquals(again.json.files, first.json.files);
+    const { json: { identical } } = await IN_PROCESS.verify(String(again.json.run));
+    assertEquals(identical, true);
+  }));
+
+Deno.test("a data set that the Hub has changed since a run read it is refused: no figure of it stands beside the old ones", () =>
+  withHub(async (hub, home) => {
+    const runs = ["--runs", `${home}/runs.db`];
+    putPiqa(hub, "validation", ["read", "write"]);
+    const { json: { run } } = await piqa(...runs);
+    putPiqa(hub, "validation", ["read", "wrote"]);
+    // What is cached is not asked for anew.
+    assertEquals((await piqa(...runs)).json.done, true);
+    await Deno.remove(`${home}/hub/datasets--baber--piqa`, { recursive: true });
+    await assertRejects(() => piqa(...runs), PareError, `was what run ${run} read`);
+    assertEquals((await piqa(...runs, "--force")).json.done, undefined);
   }));
 
 Deno.test("without examples no training split is asked for, and what the Hub does not have is an error", () =>

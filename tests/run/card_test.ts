@@ -2,7 +2,8 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { load } from "js-yaml";
 import { PareError } from "../../src/errors.ts";
-import { modelCard, type Subject, withBenchmarks, withPerplexities } from "../../src/run/card.ts";
+import { modelCard, type Subject } from "../../src/run/card.ts";
+import { withBenchmarks, withPerplexities } from "../../src/run/card_figures.ts";
 import { withModelIndex } from "../../src/run/model_index.ts";
 import type { PerplexityRecord } from "../../src/run/record.ts";
 import { manifest, task } from "./runs.ts";

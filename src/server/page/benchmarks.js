@@ -110,7 +110,7 @@ const showP = (p) => p < 0.001 ? "< 0.001" : String(+p.toPrecision(2));
 /** What is shown of a difference to the first run, by column. */
 const DIFFERENCE = {
   difference: ({ difference }) => ({
-    number: `${difference < 0 ? "-" : "+"}${share(Math.abs(difference), 2)}`,
+    number: `${difference < 0 ? "-" : difference > 0 ? "+" : ""}${share(Math.abs(difference), 2)}`,
     value: difference,
   }),
   "±": ({ error }) => shareCell(error, 2),
