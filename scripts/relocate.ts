@@ -45,6 +45,10 @@ export async function relocate<R extends Read>(
   for (const flag of ["model", "calibration", "corpus", "tokens"] as const) {
     const value = own[flag];
     if (value === undefined || given[flag] !== undefined) continue;
+    if (flag === "calibration" && manifest.plan.calibration === undefined) {
+      located.calibration = "sample"; // whatever it named, a method that looks at no input has not read it
+      continue;
+    }
     const corpus = flag === "model" ? undefined : parseCorpus(value);
     if (corpus && !("path" in corpus && corpus.path !== undefined)) continue; // a word, and no file
     if (corpus && isStdin(value)) continue; // comes again, and is held against the plan by its hash

@@ -286,6 +286,16 @@ Deno.test({
   },
 });
 
+Deno.test("what a method without a statistic was given to calibrate on was not read, and need not be there again", async () => {
+  using folder = temporary();
+  const text = `${folder.path}/text.txt`;
+  Deno.copyFileSync(HELD_OUT, text);
+  const { out, runs } = await prunedIn(folder.path, "--method", "magnitude", "--calibration", text);
+  assert((await runJson("verify", out, ...runs)).identical);
+  Deno.removeSync(text);
+  assert((await runJson("verify", out, ...runs)).identical);
+});
+
 Deno.test("a manifest of an older Pare, with the places of its machine and without numerics, is verified as before", async () => {
   using folder = temporary();
   const { out } = await prunedIn(folder.path, "--method", "magnitude"), path = `${out}/pare_manifest.json`;
@@ -302,6 +312,15 @@ Deno.test("a manifest of an older Pare, with the places of its machine and witho
   );
 
   // Whatever else it names: no device, and nothing that is not of the recorded size, is read.
+  const calibrated = {
+    ...plan,
+    calibration: { description: "text", sequences: 1, seqlen: 2, sha256: "00".repeat(32) },
+  };
+  const calibratedOn = (name: string) => ({
+    plan: calibrated,
+    planId: planId(calibrated),
+    args: [...args, "--calibration", name],
+  });
   for (
     const [change, says] of [
       [{ inputs: [{ path: "/dev/zero", bytes: 0, sha256: "00".repeat(32) }] }, "/dev/zero: it is not a regular file"],
@@ -309,12 +328,9 @@ Deno.test("a manifest of an older Pare, with the places of its machine and witho
         { inputs: [{ path: "/etc/passwd", bytes: 1, sha256: "00".repeat(32) }] },
         "/etc/passwd: \\d+ bytes, the run read 1$",
       ],
-      [{ args: [...args, "--calibration", "/dev/zero"] }, "/dev/zero: it is not a regular file$"],
-      [{ args: [...args, "--calibration", "c4:/dev/zero"] }, "/dev/zero: it is not a regular file$"],
-      [
-        { args: [...args, "--calibration", "/etc/passwd"] },
-        "/etc/passwd: the manifest does not say that the run read it$",
-      ],
+      [calibratedOn("/dev/zero"), "/dev/zero: it is not a regular file$"],
+      [calibratedOn("c4:/dev/zero"), "/dev/zero: it is not a regular file$"],
+      [calibratedOn("/etc/passwd"), "/etc/passwd: the manifest does not say that the run read it$"],
     ] as const
   ) {
     Deno.writeTextFileSync(path, JSON.stringify({ ...older, ...change }));
