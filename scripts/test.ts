@@ -112,9 +112,15 @@ async function write(bytes: Uint8Array): Promise<void> {
 }
 
 const named = (await Promise.all(args.map(exists))).some((isPath) => isPath);
-const report = named
-  ? await test()
-  : joinReports(await share(deal([...testFiles("tests"), DOCUMENTED]), PROCESSES, test));
+/** The named tests, or all. */
+async function run(): Promise<Report> {
+  if (named) return await test();
+  const files = [...testFiles("tests"), DOCUMENTED];
+  console.log(`${files.length} files, ${PROCESSES} processes at a time; what one says is shown when it is done.`);
+  return joinReports(await share(deal(files), PROCESSES, test));
+}
+
+const report = await run();
 const { tests, failed, skipped } = report;
 if (!adapter) console.error("\nNO WEBGPU ADAPTER: the shaders were not tested. Above is what to install.");
 if (failed) console.log(`\n${failures(report)}`);
