@@ -225,6 +225,13 @@ testPage(
     const [row] = await rowsOf(page, "Benchmarks of the runs");
     assertEquals(row.slice(1), ["acc", "50.0", "75.0 ± 25.0", "25.0 ± 25.0", "-50.00", "28.87", "0.5", "0", "2"]);
     assertEquals(await findViolations(page), []);
+    // Of a live run they come as they are answered.
+    const live = it.ids[2], { record, documents } = task("piqa", [1, 1, 0]);
+    await page.evaluate(`location.hash = "#/runs/${live}"`);
+    await page.getByRole("heading", { name: `Run ${live}` }).waitFor();
+    assertEquals(await page.getByRole("heading", { name: "Benchmarks" }).isVisible(), false);
+    registry.task(live, record, documents);
+    await page.getByRole("cell", { name: "piqa" }).waitFor();
     await page.setViewportSize({ width: 390, height: 800 });
     const wide = await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth");
     assertEquals(wide, false);
