@@ -18,10 +18,12 @@ export function* equalLengths(
   { offsets, spans }: Pick<AttentionOptions, "offsets" | "spans">,
 ): Generator<EqualLengths> {
   const count = offsets.length - 1, lengthOf = (i: number): number => offsets[i + 1] - offsets[i];
+  const isOwn = (i: number): boolean =>
+    !spans || spans[i].length === 2 && spans[i][0] === offsets[i] && spans[i][1] === offsets[i + 1];
   for (let i = 0; i < count;) {
     let end = i + 1;
-    while (!spans && end < count && lengthOf(end) === lengthOf(i)) end++;
-    const ranges = spans?.[i] ?? Uint32Array.of(offsets[i], offsets[end]);
+    if (isOwn(i)) { while (end < count && lengthOf(end) === lengthOf(i) && isOwn(end)) end++; }
+    const ranges = isOwn(i) ? Uint32Array.of(offsets[i], offsets[end]) : spans![i];
     yield { first: offsets[i], length: lengthOf(i), sequences: end - i, ranges };
     i = end;
   }

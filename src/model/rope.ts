@@ -130,11 +130,6 @@ export interface Positions {
   readonly length: number;
 }
 
-/** All positions of sequences of these lengths. */
-export function allPositions(lengths: readonly number[]): Positions[] {
-  return lengths.map((length) => ({ first: 0, end: length, length }));
-}
-
 /**
  * The table for positions of some sequences, one after the other: F32 positions x dim, for every position the cosines of the
  * dim / 2 angles, then their sines.

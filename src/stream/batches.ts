@@ -1,16 +1,23 @@
 /**
- * Sequences in batches. Sequences are independent of each other, so a block takes them a batch at a time; a batch is whole
- * sequences, and which ones depends only on their lengths and on the kind of backend: results do not depend on the machine.
+ * Sequences in batches. Sequences are independent of each other but for those that they go on from, so a block takes them a
+ * batch at a time; a batch is whole sequences with all that go on from them, and which ones depends only on their lengths and
+ * on the kind of backend: results do not depend on the machine.
  */
 import { type Batch, countSequences, sequencesOf } from "../text/batch.ts";
 import { toldElsewhere } from "../errors.ts";
 
-/** Cuts sequences into batches of at most so many tokens where they are not longer, in order. */
+/** Cuts sequences into batches of at most so many tokens where those that belong together have no more, in order. */
 export function batches(all: Batch, most: number): Batch[] {
-  const { offsets } = all, parts: Batch[] = [];
-  for (let first = 0; first < countSequences(all);) {
-    let end = first + 1;
-    while (end < countSequences(all) && offsets[end + 1] - offsets[first] <= most) end++;
+  const { offsets, parents } = all, count = countSequences(all), parts: Batch[] = [];
+  /** The end of the sequences that go on from one, itself among them. */
+  const treeEnd = (root: number): number => {
+    let end = root + 1;
+    while (end < count && parents && parents[end] >= 0) end++;
+    return end;
+  };
+  for (let first = 0; first < count;) {
+    let end = treeEnd(first);
+    for (let next; end < count && offsets[next = treeEnd(end)] - offsets[first] <= most;) end = next;
     parts.push(sequencesOf(all, first, end));
     first = end;
   }

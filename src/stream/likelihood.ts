@@ -1,10 +1,16 @@
 /**
  * How likely continuations are after their contexts: what benchmarks ask. All requests go through the model in one streamed
- * pass, each sequence once however many requests end in it, and only the rows that predict a continuation meet the head.
+ * pass, each sequence once however many requests end in it, what several begin with once, and only the rows that predict a
+ * continuation meet the head.
  */
 import { sha256 } from "../checkpoint/sha256.ts";
 import { PareError } from "../errors.ts";
+import { findLayer } from "../model/layers.ts";
+import { readSpec } from "../model/read.ts";
+import { sharedLength } from "../model/rope.ts";
+import { rowOf, startsOf } from "../text/batch.ts";
 import { headStates, lossOf } from "./losses.ts";
+import { sharePrefixes } from "./prefixes.ts";
 import type { StreamOptions } from "./stream.ts";
 
 /** A continuation of one token or more, and what stands before it, one token or more. */
@@ -52,23 +58,25 @@ export async function logLikelihoods(
   requests: readonly Continued[],
   { longest, ...options }: StreamOptions & { readonly longest: number },
 ): Promise<Likelihoods> {
+  const { checkpoint, backend } = options;
   const sequences = sequencesFor(requests, longest);
-  const lengths = sequences.map(({ ids }) => ids.length), tokens = lengths.reduce((a, b) => a + b, 0);
-  const ids = new Uint32Array(tokens), offsets = new Uint32Array(sequences.length + 1);
-  const rows: number[] = [], targets: number[] = [];
+  const attentions = readSpec(checkpoint).blocks.map((block) => findLayer(block, "attention"));
+  const shareable = Math.min(...attentions.map((own) => own?.rope ? sharedLength(own.rope) : Infinity));
+  const { batch, ends } = sharePrefixes(sequences.map(({ ids }) => ids), backend.limits.batchTokens, shareable);
+  const starts = startsOf(batch), rows: number[] = [], targets: number[] = [];
   const places: { readonly from: number; readonly count: number; readonly requests: readonly number[] }[] = [];
-  for (const [i, sequence] of sequences.entries()) {
-    ids.set(sequence.ids, offsets[i]);
-    offsets[i + 1] = offsets[i] + sequence.ids.length;
-    for (const { continuation, requests } of sequence.asked.values()) {
+  // In the order of the batch.
+  for (const i of [...sequences.keys()].sort((a, b) => ends[a] - ends[b])) {
+    const { ids, asked } = sequences[i];
+    for (const { continuation, requests } of asked.values()) {
       places.push({ from: rows.length, count: continuation.length, requests });
       for (const [t, target] of continuation.entries()) {
-        rows.push(offsets[i + 1] - continuation.length + t);
+        rows.push(rowOf(batch, starts, ends[i], ids.length - continuation.length + t));
         targets.push(target);
       }
     }
   }
-  const { states, sparsity } = await headStates({ ids, offsets }, options, {
+  const { states, sparsity } = await headStates(batch, options, {
     rows: Uint32Array.from(rows),
     targets: Uint32Array.from(targets),
   });
@@ -88,7 +96,7 @@ export async function logLikelihoods(
     (sum, { context, continuation }) => sum + Math.min(longest, context.length + continuation.length - 1),
     0,
   );
-  return { answers, tokens, requestTokens, sparsity };
+  return { answers, tokens: batch.ids.length, requestTokens, sparsity };
 }
 
 /** What ids are told apart by. */
@@ -96,7 +104,7 @@ function digest(ids: Uint32Array): string {
   return sha256(new Uint8Array(ids.slice().buffer));
 }
 
-/** The sequences of all requests, the longest first. The last token of a continuation predicts nothing that is asked. */
+/** The sequences of all requests. The last token of a continuation predicts nothing that is asked. */
 function sequencesFor(requests: readonly Continued[], longest: number): Sequence[] {
   const sequences = new Map<string, Sequence>();
   for (const [request, { context, continuation }] of requests.entries()) {
@@ -113,5 +121,5 @@ function sequencesFor(requests: readonly Continued[], longest: number): Sequence
     if (same) same.requests.push(request);
     else sequence.asked.set(last, { continuation, requests: [request] });
   }
-  return [...sequences.values()].sort((a, b) => b.ids.length - a.ids.length);
+  return [...sequences.values()];
 }

@@ -1,8 +1,8 @@
 /** The rotary tables of batches, on a backend: made when a walk first asks, kept as long as the next batches can use them. */
 import type { Backend, Tensor } from "../backend/backend.ts";
-import { allPositions, type Rope, rotaryAngles } from "../model/rope.ts";
+import { type Rope, rotaryAngles } from "../model/rope.ts";
 import type { WalkBatch } from "../model/walk.ts";
-import { lengthsOf } from "../text/batch.ts";
+import { type Batch, lengthsOf, spansOf, startsOf } from "../text/batch.ts";
 
 /** Tables of each rotation that are kept: batches of unequal sequences each need their own, in every block again. */
 const KEPT = 4;
@@ -15,13 +15,19 @@ export class RotaryTables implements Disposable {
   constructor(readonly backend: Backend) {}
 
   /** What a walk needs to know of some sequences. */
-  batch(offsets: Uint32Array): WalkBatch {
-    return { offsets, angles: (rope) => this.#angles(rope, offsets) };
+  batch(batch: Pick<Batch, "offsets" | "parents">): WalkBatch {
+    const { offsets, parents } = batch, spans = parents && spansOf(batch);
+    return {
+      offsets,
+      angles: (rope) => this.#angles(rope, batch),
+      remember: spans && ((_layer, keys, values) => ({ keys, values, spans })),
+    };
   }
 
-  #angles(rope: Rope, offsets: Uint32Array): Tensor {
-    const lengths = lengthsOf({ offsets }), tokens = offsets.at(-1)!;
-    const equal = lengths.every((length) => length === lengths[0]), key = equal ? `${lengths[0]}` : lengths.join();
+  #angles(rope: Rope, batch: Pick<Batch, "offsets" | "parents">): Tensor {
+    const lengths = lengthsOf(batch), starts = startsOf(batch), tokens = batch.offsets.at(-1)!;
+    const equal = lengths.every((length, i) => length === lengths[0] && !starts[i]);
+    const key = equal ? `${lengths[0]}` : `${lengths} from ${starts}`;
     let own = this.#tables.get(rope);
     if (!own) this.#tables.set(rope, own = new Map());
     const found = own.get(key);
@@ -33,7 +39,10 @@ export class RotaryTables implements Disposable {
       oldest[1][Symbol.dispose]();
       own.delete(oldest[0]);
     }
-    const angles = rotaryAngles(rope, allPositions(lengths));
+    const angles = rotaryAngles(
+      rope,
+      lengths.map((length, i) => ({ first: starts[i], end: starts[i] + length, length: starts[i] + length })),
+    );
     const table = this.backend.upload(new Uint8Array(angles.buffer), tokens, rope.dim, "F32");
     own.set(key, table);
     return table;

@@ -197,7 +197,7 @@ export class Stream implements AsyncDisposable {
     let travellers: Traveller[] = [];
     for (const number of visit.numbers) {
       const loan = held.use(await this.hidden.load(number));
-      const own = walk(block, this.tables.batch(this.parts[number].offsets), loan.tensor);
+      const own = walk(block, this.tables.batch(this.parts[number]), loan.tensor);
       held.defer(() => void own.return(undefined as never));
       travellers.push({ number, walk: own, loan });
     }

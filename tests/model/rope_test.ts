@@ -1,7 +1,12 @@
 /** Rotary frequencies and angles against their formulas in f64. */
 import { assertEquals, assertLessOrEqual } from "@std/assert";
 import { fc } from "../fuzz/seed.ts";
-import { allPositions, frequencies, type Rope, type RopeScaling, rotaryAngles } from "../../src/model/rope.ts";
+import { frequencies, type Positions, type Rope, type RopeScaling, rotaryAngles } from "../../src/model/rope.ts";
+
+/** All positions of sequences of these lengths. */
+function allPositions(lengths: readonly number[]): Positions[] {
+  return lengths.map((length) => ({ first: 0, end: length, length }));
+}
 
 /** Half a unit in the last place of an f32, relative. */
 const HALF_ULP = 2 ** -24;

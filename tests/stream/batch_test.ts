@@ -32,6 +32,32 @@ for (const model of ["llama3", "mistral-window", "phi3-longrope", "llama-dynamic
   });
 }
 
+/** Sequences by the tokens that each adds to the one it goes on from: a root with two that go on, one of them further. */
+const TREE = { lengths: [9, 12, 3, 4, 1, 6], parents: Int32Array.of(-1, 0, 0, 2, -1, 4) };
+
+for (
+  const model of ["llama3", "mistral-window", "phi3-longrope", "llama-dynamic", "opt", "bloom", "gemma2", "qwen3-moe"]
+) {
+  Deno.test(`tiny-${model}: a sequence that goes on from others has the logits of all in one piece`, async () => {
+    await using watched = await watch(`tiny-${model}`);
+    const options = { checkpoint: watched.checkpoint, backend: new ReferenceBackend() }, { lengths, parents } = TREE;
+    const offsets = new Uint32Array(lengths.length + 1);
+    lengths.forEach((length, i) => offsets[i + 1] = offsets[i] + length);
+    const { ids } = randomTokens(1, offsets.at(-1)!, 128), together = await logits({ ids, offsets, parents }, options);
+    const vocabulary = together.length / ids.length;
+    const path = (i: number): number[] =>
+      i < 0 ? [] : [...path(parents[i]), ...ids.subarray(offsets[i], offsets[i + 1])];
+    for (const i of lengths.keys()) {
+      const whole = Uint32Array.from(path(i)), alone = await logits(rectangle(whole, whole.length), options);
+      assertEquals(
+        together.subarray(offsets[i] * vocabulary, offsets[i + 1] * vocabulary),
+        alone.subarray(alone.length - lengths[i] * vocabulary),
+      );
+    }
+    assertEquals(options.backend.live, 0);
+  });
+}
+
 Deno.test("the loss of a token is minus the logarithm of the next one's probability, and the last of a sequence has none", async () => {
   await using watched = await watch("tiny-qwen2");
   const options = { checkpoint: watched.checkpoint, backend: new ReferenceBackend() }, batch = ragged(128);

@@ -23,8 +23,8 @@ const REQUESTS = [
   request([7, 8], [8, 9]),
 ];
 
-async function opened() {
-  const watched = await watch("tiny-qwen2");
+async function opened(model = "tiny-qwen2") {
+  const watched = await watch(model);
   return { watched, options: { checkpoint: watched.checkpoint, backend: new ReferenceBackend() } };
 }
 
@@ -62,6 +62,29 @@ Deno.test("a sequence goes through the model once, however many requests end in 
   assertEquals([tokens, requestTokens], [7 + 5 + 19 + 1, 7 + 5 + 5 + 19 + 7 + 1]);
   assertEquals(answers[0], answers[4]);
 });
+
+// LongRoPE's angles are others beyond 32 tokens: what begins alike there is no more the same.
+for (
+  const [model, tokens] of [["tiny-qwen2", 22 + 9 + 14 + 14], ["tiny-phi3-longrope", 22 + 9 + 36 + 36]] as const
+) {
+  Deno.test(`${model}: what requests begin with goes through the model once, and each is answered as alone`, async () => {
+    const { watched, options } = await opened(model);
+    await using _ = watched;
+    const ids = (seed: number, count: number) => randomTokens(seed, count, 128).ids.subarray(0, count),
+      context = ids(1, 22);
+    const requests = [[2, 10], [3, 15], [4, 15], [2, 1]].map(([seed, count]) => ({
+      context,
+      continuation: ids(seed, count),
+    }));
+    const together = await logLikelihoods(requests, { ...options, longest: 64 });
+    assertEquals(together.tokens, tokens);
+    for (const [i, request] of requests.entries()) {
+      const { answers: [alone] } = await logLikelihoods([request], { ...options, longest: 64 });
+      assertEquals(together.answers[i], alone);
+    }
+    assertEquals(options.backend.live, 0);
+  });
+}
 
 Deno.test("of a request that is too long the front is left out, and never the continuation", async () => {
   const { watched, options } = await opened();
