@@ -2,6 +2,9 @@
 import { compareCommand } from "../src/cli/compare_command.ts";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import {
+  allocate,
+  type BlockStatistic,
+  blockStatistics,
   type Calibration,
   calibrationSequences,
   chooseTargets,
@@ -11,8 +14,6 @@ import {
   observeFirst,
   openBackend,
   openCheckpoint,
-  outlierRatios,
-  owlRequests,
   type Progress,
   prune,
   readSpec,
@@ -103,12 +104,15 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   ): Promise<Row[]> => {
     const grams = jobs.some(({ method }) => method.statistic === "gram"), rows: Row[] = [];
     using first = calibration && await observeFirst({ ...pass("all"), checkpoint, calibration }, grams);
-    const begun = performance.now();
-    const ratios = jobs.some(({ owl }) => owl)
-      ? await outlierRatios({ ...pass("outliers"), checkpoint, calibration: calibration! })
-      : undefined;
-    const outlierSeconds = (performance.now() - begun) / 1000;
-    for (const { name, method, owl, asked, request, solve } of jobs) {
+    const known = new Map<BlockStatistic | undefined, { statistics: readonly number[]; seconds: number }>();
+    for (const statistic of new Set(jobs.flatMap(({ allocation }) => allocation.statistic ?? []))) {
+      const begun = performance.now(),
+        options = { ...pass(statistic), checkpoint, calibration: calibration!, statistic };
+      const statistics = await blockStatistics(options);
+      known.set(statistic, { statistics, seconds: (performance.now() - begun) / 1000 });
+    }
+    for (const { name, method, allocation, asked, request, solve } of jobs) {
+      const dense = known.get(allocation.statistic);
       const label = `${name} ${asked}${note}`, start = performance.now();
       peakBytes = 0;
       {
@@ -118,7 +122,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
           ...pass(label),
           checkpoint,
           method,
-          request: owl ? owlRequests(targets, request, ratios!) : request,
+          request: allocate(allocation, targets, request, dense?.statistics),
           solve,
           calibration: method.statistic === "none" ? undefined : calibration,
           first,
@@ -128,7 +132,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
             release(bytes);
           },
         });
-        const seconds = (performance.now() - start) / 1000 + (owl ? outlierSeconds : 0);
+        const seconds = (performance.now() - start) / 1000 + (dense?.seconds ?? 0);
         const pruningPeak = peakBytes || Deno.memoryUsage().rss;
         await writer.finish();
         const measured = await score(label, place.passing, yardstick);

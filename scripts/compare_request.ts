@@ -3,6 +3,8 @@ import type { compareCommand } from "../src/cli/compare_command.ts";
 import type { Values } from "../src/cli/flags.ts";
 import type { Context } from "../src/cli/run.ts";
 import {
+  type Allocation,
+  ALLOCATIONS,
   findMethod,
   makeRequest,
   makeSolve,
@@ -11,6 +13,7 @@ import {
   parsePattern,
   type Request,
   type Solve,
+  uniform,
   type Update,
   withUpdate,
 } from "../src/mod.ts";
@@ -28,14 +31,11 @@ export type Given = Values<typeof compareCommand.flags> & {
   readonly files?: readonly string[];
 };
 
-/** What shares out sparsity among blocks, behind a method's name. */
-const OWL = "owl";
-
-/** A method as `--methods` names it: with OWL's allocation or an update of the weights behind a `+`, or without. */
+/** A method as `--methods` names it: with an allocation or an update of the weights behind a `+`, or without. */
 export interface Variant {
   readonly name: string;
   readonly method: Method;
-  readonly owl: boolean;
+  readonly allocation: Allocation;
 }
 
 /** A method with what is asked of it. */
@@ -57,16 +57,18 @@ export function solvesOf(
 
 /** The method behind such a name. */
 function findVariant(name: string): Variant {
-  const [base, ...options] = name.split("+"), updates = options.filter((each) => each !== OWL);
+  const [base, ...options] = name.split("+"), updates = options.filter((each) => !ALLOCATIONS.has(each));
   if (updates.length > 1 || options.length - updates.length > 1) {
-    throw new PareError(`--methods ${name}: expected +${OWL} once at most, and one update at most`);
+    throw new PareError(`--methods ${name}: expected one allocation at most, and one update at most`);
   }
   const method = findMethod(base), [update] = updates as (Update | undefined)[];
-  return { name, method: update === undefined ? method : withUpdate(method, update), owl: options.includes(OWL) };
+  const [allocation = uniform] = options.flatMap((each) => ALLOCATIONS.get(each) ?? []);
+  return { name, method: update === undefined ? method : withUpdate(method, update), allocation };
 }
 
 /** Whether a method's masks depend on the calibration. */
-export const isCalibrated = ({ method, owl }: Variant): boolean => method.statistic !== "none" || owl;
+export const isCalibrated = ({ method, allocation }: Variant): boolean =>
+  method.statistic !== "none" || allocation.statistic !== undefined;
 
 /** What the flags ask, checked. */
 export function understand({ methods, sparsities, samples, seeds, calibration, damping, blockSize, ...given }: Given) {
@@ -87,8 +89,10 @@ export function understand({ methods, sparsities, samples, seeds, calibration, d
         const part = asked.includes(":")
           ? { pattern: parsePattern(asked, "--sparsities") }
           : { sparsity: Number(asked) };
-        if (variant.owl && "pattern" in part) {
-          throw new PareError(`--methods ${variant.name}: ${OWL} shares out a sparsity, and ${asked} is one for all`);
+        if (variant.allocation !== uniform && "pattern" in part) {
+          throw new PareError(
+            `--methods ${variant.name}: ${variant.allocation.name} shares out a sparsity, and ${asked} is one for all`,
+          );
         }
         const { method } = variant,
           solve = makeSolve(method, method.statistic === "gram" ? { damping, blockSize } : {});

@@ -65,7 +65,7 @@ function heldMemory(): number {
 export async function main(given: Given, context: Context): Promise<Outcome> {
   const { terminal, signal } = context, start = performance.now();
   const values = settle(given, (line) => terminal.note(line));
-  const { method, request, solve, owl, calibrated } = understand(values);
+  const { method, request, solve, allocation, calibrated } = understand(values);
   await using checkpoint = await openCheckpoint(values.model);
   const spec = readSpec(checkpoint);
   const map = values.sparsityMap === undefined
@@ -81,7 +81,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     calibration: method.statistic === "none" ? undefined : calibration,
     spool,
     trueSequential: values.trueSequential,
-    outliers: owl ? calibration : undefined,
+    dense: allocation.statistic && calibration,
     held: heldMemory,
   });
   // Whatever comes, the text has been tokenized already.
@@ -175,7 +175,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
         solve,
         targets,
         calibration,
-        owl,
+        allocation,
         spool,
         manifest,
         writer,
@@ -183,7 +183,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
       },
       trueSequential: values.trueSequential,
     }, context);
-    const { records, resumed, ratios, phases } = pruned;
+    const { records, resumed, statistics, phases } = pruned;
     const seconds = (performance.now() - start) / 1000, peakBytes = await context.peakMemory();
     recorder.finish(phases, peakBytes, pruned.manifest);
     const said = [...aboutErrors(records), ...aboutExperts(records), ...aboutDamping(records, solve.damping)];
@@ -194,7 +194,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
       ].join("\n\n"),
       json: {
         ...json,
-        ...ratios && { outlierRatios: ratios },
+        ...statistics && { blockStatistics: { [allocation.statistic!]: statistics } },
         run: recorder.id,
         out: values.out,
         linears: records.map(({ magnitudes: _m, scores: _s, density: _d, ...report }) => report),

@@ -1,13 +1,14 @@
 /** The pass of `prune` with all that hears of it: the writer, the record, the terminal. */
 import type { Context } from "../src/cli/run.ts";
 import {
+  allocate,
+  type Allocation,
   type Backend,
   type Batch,
+  blockStatistics,
   type Checkpoint,
   type CheckpointWriter,
   type Method,
-  outlierRatios,
-  owlRequests,
   PareError,
   type Progress,
   prune,
@@ -17,6 +18,7 @@ import {
   type Solve,
   type SpoolOptions,
   type Targets,
+  uniform,
 } from "../src/mod.ts";
 import { CARD_FILE, modelCard } from "../src/run/card.ts";
 import { hubId } from "../src/run/describe.ts";
@@ -27,8 +29,8 @@ import type { LinearRecord, Manifest } from "../src/run/record.ts";
 import type { Recorder } from "../src/run/recorder.ts";
 import { blockPosition } from "./shared.ts";
 
-/** What stands in a journal: a block's records, or the outliers that OWL shares out sparsity by. */
-type Entry = { readonly linears: readonly LinearRecord[] } | { readonly ratios: readonly number[] };
+/** What stands in a journal: a block's records, or what an allocation shares out sparsity by. */
+type Entry = { readonly linears: readonly LinearRecord[] } | { readonly statistics: readonly number[] };
 
 /** What is pruned, how, and who hears of it. */
 export interface PrunePass {
@@ -41,8 +43,8 @@ export interface PrunePass {
   readonly solve: Solve;
   readonly targets: Targets;
   readonly calibration?: Batch;
-  /** Whether OWL shares the sparsity out. */
-  readonly owl: boolean;
+  /** What shares the sparsity out, unless each linear has its own. */
+  readonly allocation: Allocation;
   readonly trueSequential: boolean;
   readonly spool: SpoolOptions;
   readonly manifest: Manifest;
@@ -55,7 +57,8 @@ export interface Pruned {
   readonly records: readonly LinearRecord[];
   /** How many of them an earlier run had left. */
   readonly resumed: number;
-  readonly ratios?: readonly number[];
+  /** What the allocation asked to know of every block. */
+  readonly statistics?: readonly number[];
   /** Seconds of each part. */
   readonly phases: Readonly<Record<string, number>>;
   /** The manifest with what was written. */
@@ -64,7 +67,8 @@ export interface Pruned {
 
 /** Runs the pass to the end: its output stands in its place then. */
 export async function runPass(task: PrunePass, { terminal, signal }: Context): Promise<Pruned> {
-  const { checkpoint, backend, method, request, requests, solve, targets, calibration, owl, trueSequential } = task;
+  const { checkpoint, backend, method, request, requests, solve, targets, calibration, allocation, trueSequential } =
+    task;
   const { spool, manifest, writer, recorder } = task;
   const entries = writer.steps.map(({ entry }) => entry as Entry);
   const phases: Record<string, number> = {};
@@ -85,12 +89,13 @@ export async function runPass(task: PrunePass, { terminal, signal }: Context): P
       terminal.progress(blockPosition(progress));
     },
   };
-  let ratios = entries.flatMap((entry) => "ratios" in entry ? [entry.ratios] : []).at(0);
-  if (owl && !ratios) {
-    terminal.note("counting the outliers of every block of the dense model");
-    ratios = await outlierRatios({ ...pass, calibration: calibration! });
-    writer.step({ ratios } satisfies Entry);
-    lap("outliers");
+  const { statistic } = allocation;
+  let statistics = entries.flatMap((entry) => "statistics" in entry ? [entry.statistics] : []).at(0);
+  if (statistic && !statistics) {
+    terminal.note(`measuring the ${statistic} of every block of the dense model`);
+    statistics = await blockStatistics({ ...pass, calibration: calibration!, statistic });
+    writer.step({ statistics } satisfies Entry);
+    lap("blocks");
   }
 
   const drawn = new Map<string, ReturnType<typeof drawings>>();
@@ -101,7 +106,7 @@ export async function runPass(task: PrunePass, { terminal, signal }: Context): P
   const found = await prune({
     ...pass,
     method,
-    request: owl ? owlRequests(targets, request, ratios!) : requests,
+    request: allocation === uniform ? requests : allocate(allocation, targets, request, statistics),
     solve,
     targets,
     calibration,
@@ -135,7 +140,7 @@ export async function runPass(task: PrunePass, { terminal, signal }: Context): P
     return beside(complete, checkpoint, baseCard, records);
   });
   lap("write");
-  return { records, resumed: records.length - found.length, ratios, phases, manifest: complete };
+  return { records, resumed: records.length - found.length, statistics, phases, manifest: complete };
 }
 
 /** The base's own card, where it has one that can be read. */

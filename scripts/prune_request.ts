@@ -2,6 +2,7 @@
 import type { Context } from "../src/cli/run.ts";
 import { type PruneValues, settle } from "../src/cli/prune_command.ts";
 import {
+  findAllocation,
   findMethod,
   makeRequest,
   makeSolve,
@@ -9,6 +10,7 @@ import {
   parseGroup,
   parsePattern,
   type SparsityMap,
+  uniform,
   withUpdate,
 } from "../src/mod.ts";
 import { MANIFEST_FILE } from "../src/run/manifest.ts";
@@ -40,8 +42,9 @@ export function understand(values: PruneValues) {
   if (values.trueSequential && method.statistic !== "gram") {
     throw new PareError(`--true-sequential: ${method.name} updates no weights; sparsegpt, admm, alps and --update do`);
   }
-  if (values.sparsityMap !== undefined && values.allocation === "owl") {
-    throw new PareError("--sparsity-map and --allocation owl exclude each other");
+  const allocation = findAllocation(values.allocation), several = allocation !== uniform;
+  if (values.sparsityMap !== undefined && several) {
+    throw new PareError(`--sparsity-map and --allocation ${allocation.name} exclude each other`);
   }
   const request = makeRequest(method, {
     sparsity: values.sparsity,
@@ -49,11 +52,13 @@ export function understand(values: PruneValues) {
     group: values.group === undefined ? undefined : parseGroup(values.group),
     variant: values.variant,
   });
-  const owl = values.allocation === "owl";
-  if (owl && request.pattern) {
-    throw new PareError("--allocation owl and --pattern exclude each other: n:m is one sparsity for all");
+  if (several && request.pattern) {
+    throw new PareError(
+      `--allocation ${allocation.name} and --pattern exclude each other: n:m is one sparsity for all`,
+    );
   }
-  return { method, request, solve, owl, calibrated: method.statistic !== "none" || owl };
+  const calibrated = method.statistic !== "none" || allocation.statistic !== undefined;
+  return { method, request, solve, allocation, calibrated };
 }
 
 /** The flags as they are given, and what the launcher has found: files by their paths, and what is lost. */

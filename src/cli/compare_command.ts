@@ -49,9 +49,9 @@ export const compareCommand = {
     methods: value({
       metavar: "LIST",
       help:
-        "The methods to compare, of magnitude, sparsegpt, wanda, ria, admm and alps; with +owl behind it, each block gets the " +
-        "sparsity that OWL gives it (prune's --allocation owl), with +pcg, +sequential or +iterative the weights that " +
-        "stay are updated (prune's --update).",
+        "The methods to compare, of magnitude, sparsegpt, wanda, ria, admm and alps; with +owl, +dlp or +atp behind it, each " +
+        "block gets a sparsity of its own (prune's --allocation), with +pcg, +sequential or +iterative the weights " +
+        "that stay are updated (prune's --update).",
       fallback: ["magnitude", "sparsegpt", "wanda"] as readonly string[],
       otherwise: "magnitude,sparsegpt,wanda",
     }, words),

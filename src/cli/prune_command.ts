@@ -64,8 +64,10 @@ const flags = {
       "after a mask is chosen (sequential), or choosing it block of columns after block (iterative).",
     otherwise: "no update",
   }),
-  allocation: choice(["uniform", "owl"], {
-    help: "The same sparsity for all, or more for blocks with fewer outliers among Wanda's scores (owl).",
+  allocation: choice(["uniform", "owl", "dlp", "atp"], {
+    help:
+      "The same sparsity for all, or more for blocks with fewer outliers among Wanda's scores (owl) or a higher median of " +
+      "them (dlp), or more from block to block (atp, which measures nothing).",
     fallback: "uniform",
   }),
   sparsityMap: text({

@@ -1,6 +1,6 @@
-/** What is asked of which linear, where it is not the same for all: by OWL's outliers, or by a person's map. */
+/** What is asked of which linear, where it is not the same for all: by an allocation among blocks, or by a person's map. */
 import { PareError } from "../errors.ts";
-import { makeRequest, type Method, owlSparsities, parsePattern, type Request } from "../method/mod.ts";
+import { type Allocation, makeRequest, type Method, parsePattern, type Request } from "../method/mod.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { compileGlob, linearNames, type Requests, type Targets } from "./target.ts";
 
@@ -36,11 +36,17 @@ export function mapRequests(spec: ModelSpec, method: Method, common: Request, ma
 }
 
 /**
- * OWL's requests: every block its own sparsity, by the outliers of the blocks that are pruned.
- * @param ratios Of every block of the model, from {@linkcode outlierRatios}.
+ * An allocation's requests: every block its own sparsity, of the blocks that are pruned.
+ * @param statistics What the allocation asks to know of every block of the model, from {@linkcode blockStatistics}.
  */
-export function owlRequests(targets: Targets, common: Request, ratios: readonly number[]): Requests {
-  const blocks = [...targets.keys()], sparsities = owlSparsities(blocks.map((block) => ratios[block]), common.sparsity);
+export function allocate(
+  allocation: Allocation,
+  targets: Targets,
+  common: Request,
+  statistics?: readonly number[],
+): Requests {
+  const blocks = [...targets.keys()];
+  const sparsities = allocation.share(blocks.map((block) => statistics?.[block] ?? block), common.sparsity);
   const requests = new Map(
     blocks.flatMap((block, i) =>
       targets.get(block)!.map(({ name }) => [name, { ...common, sparsity: sparsities[i] }] as const)

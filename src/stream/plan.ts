@@ -83,8 +83,8 @@ export interface PlanOptions {
   readonly spool?: SpoolOptions;
   /** Whether a block is observed in four steps. */
   readonly trueSequential?: boolean;
-  /** The sequences of a dense pass before, that counts outliers. */
-  readonly outliers?: Batch;
+  /** The sequences of a dense pass before, that measures blocks for an allocation. */
+  readonly dense?: Batch;
   /**
    * Bytes that the process holds before the pass, asked once its backend has been tried: it depends on the number of workers,
    * and on the text that was tokenized. Default: that of two workers and a small tokenizer.
@@ -116,7 +116,7 @@ export async function planPrune(
   targets: Targets,
   options: PlanOptions,
 ): Promise<Plan> {
-  const { method, calibration, outliers, spool = {}, held = () => PROCESS_BYTES } = options,
+  const { method, calibration, dense, spool = {}, held = () => PROCESS_BYTES } = options,
     solves = method.statistic === "gram",
     { effort = ELIMINATION } = method;
   const linears = [...targets.values()].flat(), last = Math.max(...targets.keys());
@@ -128,9 +128,9 @@ export async function planPrune(
   const most = (of: (block: BlockSpec) => number) => spec.blocks.reduce((most, block) => Math.max(most, of(block)), 0);
   const before = spec.blocks.slice(0, last + 1), pruned = spec.blocks.filter(({ index }) => targets.has(index));
   const read = (block: BlockSpec) => bytesOf(blockTensors(block));
-  const readBytes = sum(calibration ? before : pruned, read) + (outliers ? sum(spec.blocks, read) : 0);
+  const readBytes = sum(calibration ? before : pruned, read) + (dense ? sum(spec.blocks, read) : 0);
 
-  const sequences = calibration ?? outliers;
+  const sequences = calibration ?? dense;
   const tokens = sequences?.ids.length ?? 0, hiddenBytes = tokens * spec.hidden * BYTES.F32;
   const spooled = goesToFile(backend, hiddenBytes, spool);
   const memory = { checkpoint, backend, method, targets, batch: sequences, spooled };
@@ -170,7 +170,7 @@ export async function planPrune(
       flops += tokens * (sum(twice, observe(length)) + sum(before.slice(0, -1), propagate(length)));
       if (options.trueSequential && !twice.includes(before.at(-1)!)) flops += tokens * observe(length)(before.at(-1)!);
     }
-    if (outliers) flops += tokens * sum(spec.blocks, propagate(length));
+    if (dense) flops += tokens * sum(spec.blocks, propagate(length));
   }
   const written = [...checkpoint.tensors.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   const seconds = written / WRITE_RATE + (flops ? flops / await measureRate(backend) : 0);

@@ -31,7 +31,7 @@ Deno.test("bash completes commands, those of a group, flags, words and paths", a
       "pare runs l": "list",
       "pare help pr": "prune",
       "pare prune --al": "--allocation",
-      "pare prune --allocation ": "uniform owl",
+      "pare prune --allocation ": "uniform owl dlp atp",
       "pare prune --allocation = o": "owl",
       "pare prune --backend w": "webgpu wasm",
       "pare prune -b wa": "wasm",
@@ -70,8 +70,8 @@ Deno.test("the scripts for zsh and fish keep what is special to them in quotes",
     zsh,
     "'--allocation=[The same sparsity for all, or more for blocks with fewer outliers among Wanda'\\''s",
   );
-  assertStringIncludes(zsh, ":value:(uniform owl)'");
+  assertStringIncludes(zsh, ":value:(uniform owl dlp atp)'");
   const fish = completions("fish", COMMANDS);
-  assertStringIncludes(fish, "-l allocation -x -a 'uniform owl' -d 'The same sparsity");
+  assertStringIncludes(fish, "-l allocation -x -a 'uniform owl dlp atp' -d 'The same sparsity");
   assertStringIncludes(fish, "Wanda\\'s scores");
 });

@@ -179,7 +179,7 @@ Deno.test("what cannot be compared is refused before any work", async () => {
       /^error: --damping and --block-size are for methods with a Hessian and for updates, which --methods does not name$/m,
     "--methods wanda+owls": /^error: --update owls: expected sequential, iterative or pcg$/m,
     "--methods wanda+owl+owl":
-      /^error: --methods wanda\+owl\+owl: expected \+owl once at most, and one update at most$/m,
+      /^error: --methods wanda\+owl\+owl: expected one allocation at most, and one update at most$/m,
     "--shots 1": /^error: --shots is for --tasks, and there are none$/m,
     [`--tasks ${CHOICES}x`]: /^error: --tasks .*austen-choices\.jsonlx: there is no such task/m,
     "--methods wanda,ria+owl": /^error: --methods ria\+owl: owl shares out a sparsity, and 4:8 is one for all$/m,

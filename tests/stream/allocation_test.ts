@@ -1,10 +1,10 @@
-/** Which linear is asked for how much: by a person's map, or by the outliers of its block. */
+/** Which linear is asked for how much: by a person's map, or by its block. */
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { PareError } from "../../src/errors.ts";
-import { findMethod, makeRequest, OUTLIER, owlSparsities } from "../../src/method/mod.ts";
+import { atp, findMethod, makeRequest, OUTLIER, owl } from "../../src/method/mod.ts";
 import { readSpec } from "../../src/model/read.ts";
-import { mapRequests, owlRequests, type SparsityMap } from "../../src/stream/allocation.ts";
-import { outlierRatios } from "../../src/stream/outliers.ts";
+import { allocate, mapRequests, type SparsityMap } from "../../src/stream/allocation.ts";
+import { blockStatistics } from "../../src/stream/blocks.ts";
 import { chooseTargets, requestFor } from "../../src/stream/target.ts";
 import { ReferenceBackend } from "../reference/backend.ts";
 import { toFloats } from "../reference/floats.ts";
@@ -58,10 +58,13 @@ Deno.test("a map that is none, asks for nonsense or names no linear is refused",
   );
 });
 
-Deno.test("outliers are counted over all linears of a block, on what the dense network gives", async () => {
+Deno.test("outliers and medians are of all linears of a block, on what the dense network gives", async () => {
   await using watched = await watch("tiny-qwen2");
   const { checkpoint } = watched, calibration = randomTokens(2, 10, 128), backend = new ReferenceBackend();
-  const ratios = await outlierRatios({ checkpoint, backend, calibration });
+  const [ratios, medians] = [
+    await blockStatistics({ checkpoint, backend, calibration, statistic: "outliers" }),
+    await blockStatistics({ checkpoint, backend, calibration, statistic: "median" }),
+  ];
   assertEquals(backend.live, 0);
   // The same from the statistics of a pass that removes nothing.
   const scores = new Map<string, number[]>(), statistics = new Map<string, Float32Array>();
@@ -82,12 +85,23 @@ Deno.test("outliers are counted over all linears of a block, on what the dense n
   });
   assertEquals(ratios.length, 3);
   ratios.forEach((ratio, block) => assertAlmostEquals(ratio, expected[block], 1e-12));
+  // Of an even number the lower of the two in the middle. A score is a product and a root in f32.
+  const middle = [...scores.values()].map((all) => all.toSorted((a, b) => a - b)[Math.floor((all.length - 1) / 2)]);
+  medians.forEach((median, block) => assertAlmostEquals(median / middle[block], 1, 2 ** -22));
+});
+
+Deno.test("an allocation that asks nothing goes by the blocks' order", async () => {
+  await using watched = await watch("tiny-llama3");
+  const targets = chooseTargets(readSpec(watched.checkpoint), half), requests = allocate(atp, targets, half);
+  for (const [block, sparsity] of [0.45, 0.5, 0.55].entries()) {
+    assertAlmostEquals(requestFor(requests, `model.layers.${block}.mlp.up_proj`).sparsity, sparsity, 1e-12);
+  }
 });
 
 Deno.test("OWL asks every pruned block for its own sparsity, whose mean is what was asked", async () => {
   await using watched = await watch("tiny-llama3");
   const targets = chooseTargets(readSpec(watched.checkpoint), half, { blocks: "0,2" });
-  const requests = owlRequests(targets, half, [0.01, 0.9, 0.02]), expected = owlSparsities([0.01, 0.02], 0.5);
+  const requests = allocate(owl, targets, half, [0.01, 0.9, 0.02]), expected = owl.share([0.01, 0.02], 0.5);
   for (const [i, block] of [0, 2].entries()) {
     for (const linear of ["self_attn.q_proj", "mlp.down_proj"]) {
       assertEquals(requestFor(requests, `model.layers.${block}.${linear}`), { sparsity: expected[i] });

@@ -9,7 +9,7 @@ import { openDirectory } from "../../src/checkpoint/directory.ts";
 import { expertsOf, expertTensors, mlpLinears, residentTensors, type TensorSpec } from "../../src/model/layers.ts";
 import { readSpec } from "../../src/model/read.ts";
 import { evaluate } from "../../src/stream/evaluate.ts";
-import { outlierRatios } from "../../src/stream/outliers.ts";
+import { blockStatistics } from "../../src/stream/blocks.ts";
 import { observeFirst } from "../../src/stream/prune.ts";
 import { temporary } from "../checkpoint/folders.ts";
 import { fromFloats, toFloats } from "../reference/floats.ts";
@@ -78,7 +78,10 @@ for (const spooled of [false, true]) {
       "true-sequential",
       (backend) => pruned(checkpoint, backend, { name: "sparsegpt", spool, calibration: FEW, trueSequential: true }),
     );
-    await weigh("owl", (backend) => outlierRatios({ checkpoint, backend, spool, calibration: FEW }));
+    await weigh(
+      "owl",
+      (backend) => blockStatistics({ checkpoint, backend, spool, calibration: FEW, statistic: "outliers" }),
+    );
     await weigh("evaluate", (backend) => evaluate(FEW, { checkpoint, backend, spool }));
   });
 }

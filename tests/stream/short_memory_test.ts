@@ -9,7 +9,7 @@ import { ResidentModel } from "../../src/generate/resident.ts";
 import { logits } from "../../src/stream/logits.ts";
 import type { StreamOptions } from "../../src/stream/stream.ts";
 import type { Batch } from "../../src/text/batch.ts";
-import { outlierRatios } from "../../src/stream/outliers.ts";
+import { blockStatistics } from "../../src/stream/blocks.ts";
 import { observeFirst } from "../../src/stream/prune.ts";
 import { temporary } from "../checkpoint/folders.ts";
 import { SHORT, ShortBackend } from "../reference/short.ts";
@@ -36,7 +36,7 @@ const PASSES: Record<string, (options: StreamOptions & { readonly calibration: B
   "a first observation": async (options) => {
     using _ = await observeFirst(options, true);
   },
-  "outliers": (options) => outlierRatios(options),
+  "outliers": (options) => blockStatistics({ ...options, statistic: "outliers" }),
   "perplexity": (options) => evaluate(options.calibration, options),
   "logits": (options) => logits(options.calibration, options),
   "a generated text": async (options) => {
