@@ -5,6 +5,7 @@ import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { table } from "../src/cli/table.ts";
 import { showBytes, showSeconds } from "../src/cli/units.ts";
 import { benchGemm, benchWebgpu } from "./bench/gemm.ts";
+import { benchLarge } from "./bench/large.ts";
 import { describeMachine, IDLE_LOAD } from "./bench/machine.ts";
 import { benchMask } from "./bench/mask.ts";
 import type { Bench } from "./bench/part.ts";
@@ -16,6 +17,7 @@ import { benchSolve } from "./bench/solve.ts";
 /** The first one starts processes, whose peak memory Linux counts from their parent's at that time: it is small yet. */
 const PARTS: Record<typeof BENCH_PARTS[number], (bench: Bench) => Promise<Ratio[]>> = {
   prune: benchPrune,
+  large: benchLarge,
   passes: benchPasses,
   mask: benchMask,
   solve: benchSolve,

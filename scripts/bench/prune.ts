@@ -25,14 +25,20 @@ const ATTENTION = "eager";
 type Method = keyof typeof METHODS;
 
 /** Wall seconds and peak memory of one run. */
-interface Cost {
+export interface Cost {
   readonly seconds: number;
   /** Of these, in scores, masks and solves: neither in observing nor in running the blocks. */
   readonly pruningSeconds: number;
   readonly peakBytes: number;
 }
 
-async function pruneHere(method: Method, model: string, tokens: string, out: string): Promise<Cost> {
+/** What a run of ours says that it cost, and what it had planned. */
+export async function pruneHere(
+  method: Method,
+  model: string,
+  tokens: string,
+  out: string,
+): Promise<Cost & { readonly plannedBytes: number }> {
   const args = ["run", "--allow-all", PRUNE, "--json", "--backend=wasm", `--method=${method}`, "--force"];
   args.push(
     `--sparsity=${SPARSITY}`,
@@ -45,9 +51,9 @@ async function pruneHere(method: Method, model: string, tokens: string, out: str
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
   const seconds = (performance.now() - start) / 1000;
   if (!success) throw new Error(new TextDecoder().decode(stderr));
-  const { peakBytes, linears } = JSON.parse(new TextDecoder().decode(stdout));
+  const { peakBytes, plan, linears } = JSON.parse(new TextDecoder().decode(stdout));
   const pruningSeconds = linears.reduce((sum: number, { seconds }: { seconds: number }) => sum + seconds, 0);
-  return { seconds, pruningSeconds, peakBytes };
+  return { seconds, pruningSeconds, peakBytes, plannedBytes: plan.peakBytes };
 }
 
 async function pruneThere(

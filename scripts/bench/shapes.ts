@@ -17,6 +17,21 @@ export const SMOLLM2_CONFIG = {
   tie_word_embeddings: true,
 } as const;
 
+/** LLaMA-7B's config.json without the number of blocks. */
+export const LLAMA_7B_CONFIG = {
+  model_type: "llama",
+  hidden_size: 4096,
+  intermediate_size: 11008,
+  num_attention_heads: 32,
+  num_key_value_heads: 32,
+  vocab_size: 32000,
+  max_position_embeddings: 2048,
+  rms_norm_eps: 1e-6,
+  rope_theta: 10000,
+  hidden_act: "silu",
+  tie_word_embeddings: false,
+} as const;
+
 /** The linears of each model by kind: outs x depth. */
 const LINEARS = {
   "SmolLM2-135M": { "q o": [576, 576], "k v": [192, 576], "gate up": [1536, 576], "down": [576, 1536] },

@@ -2,7 +2,7 @@
 import { choice, number, repeated, text, toggle } from "./flags.ts";
 
 /** The parts of the bench, in the order in which they run. */
-export const BENCH_PARTS = ["prune", "passes", "mask", "solve", "gemm", "webgpu"] as const;
+export const BENCH_PARTS = ["prune", "large", "passes", "mask", "solve", "gemm", "webgpu"] as const;
 
 /** What `deno task bench` understands. */
 export const benchCommand = {

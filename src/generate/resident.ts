@@ -55,7 +55,7 @@ export class ResidentModel implements Disposable {
     let loaded = 0;
     for (const own of spec.blocks) {
       signal?.throwIfAborted();
-      const block = loading.use(Block.upload(backend, checkpoint, own, await Block.read(checkpoint, own)));
+      const block = loading.use(await Block.upload(backend, checkpoint, Block.read(checkpoint, own)));
       blocks.push(block);
       const experts = expertsOf(own);
       for (const index of experts?.experts.keys() ?? []) loading.use(await block.loadExpert(experts!, index));

@@ -74,6 +74,13 @@ export function observationSets(
   });
 }
 
+/** The most bytes beside a block while one of its linears is masked: its scores in F32, and the weight as it was. */
+export function scoringBytes({ tensors }: MemoryOptions["checkpoint"], linears: readonly Linear[] = []): number {
+  return linears.reduce((most, { name, rows, cols }) => {
+    return Math.max(most, SINGLE * rows * cols + (tensors.get(`${name}.weight`)?.bytes ?? 0));
+  }, 0);
+}
+
 /** What a pass is about to do, as far as its memory depends on it. */
 export interface MemoryOptions {
   readonly checkpoint: Pick<Checkpoint, "tensors" | "path">;
@@ -139,12 +146,17 @@ export function checkMemory(spec: ModelSpec, options: MemoryOptions): void {
   const { backend, method, targets } = options, { memoryBytes } = backend.limits;
   for (const block of spec.blocks) {
     const beside = roomBeside(spec, block, options), { activations } = beside;
-    if (beside.bytes < activations) {
+    const scores = method.statistic === "gram" ? 0 : scoringBytes(options.checkpoint, targets.get(block.index));
+    const needed = Math.max(activations, scores);
+    if (beside.bytes < needed) {
+      const [what, fewer] = scores > activations
+        ? ["the scores of its largest linear", ""]
+        : ["its activations", "fewer tokens at once, or "];
       throw new PareError(
-        `${block.name} with its activations takes ${
-          gib(memoryBytes - beside.bytes + activations)
+        `${block.name} with ${what} takes ${
+          gib(memoryBytes - beside.bytes + needed)
         }; the ${backend.name} backend holds ` +
-          `${gib(memoryBytes)}: expected fewer tokens at once, or a backend with more memory`,
+          `${gib(memoryBytes)}: expected ${fewer}a backend with more memory`,
       );
     }
     if (method.statistic !== "gram") continue;

@@ -7,6 +7,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { PIECE } from "../checkpoint/ranges.ts";
 import type { Effort, Method } from "../method/method.ts";
 import { ELIMINATION } from "../method/sparsegpt.ts";
+import { READ_AHEAD_BYTES } from "../model/block.ts";
 import { tokenFlops } from "../model/cost.ts";
 import {
   blockTensors,
@@ -19,7 +20,16 @@ import {
 import type { BlockSpec, ModelSpec } from "../model/spec.ts";
 import { type Batch, lengthsOf } from "../text/batch.ts";
 import { goesToFile, type SpoolOptions } from "./hidden.ts";
-import { activationBytes, checkMemory, hessianBytes, observationSets, roomBeside } from "./memory.ts";
+import {
+  activationBytes,
+  blockBytes,
+  checkMemory,
+  hessianBytes,
+  observationSets,
+  roomBeside,
+  scoringBytes,
+} from "./memory.ts";
+import { WRITE_BEHIND_BYTES } from "./results.ts";
 import { chooseGroups } from "./solve.ts";
 import { goesStepwise } from "./stream.ts";
 import type { Targets } from "./target.ts";
@@ -136,13 +146,17 @@ export async function planPrune(
   const memory = { checkpoint, backend, method, targets, batch: sequences, spooled };
   checkMemory(spec, memory);
   const activations = activationBytes(spec, memory);
-  // This block on the backend, its pruned bytes on their way out, the next block on its way in; of experts one. And once more
-  // for what is measured of a linear, its F32 scores and a dense copy: 0.3 GB beside 7B's blocks of 0.4 GB.
-  const resident = most((block) =>
-    4 * bytesOf(residentTensors(block)) +
-    2 * Math.max(0, ...expertsOf(block)?.experts.map((e) => bytesOf(expertTensors(e))) ?? [])
-  );
-  // Three of the four are gone when the rest of the model is copied, in pieces.
+  // A block on the backend, of its experts one.
+  const resident = most((block) => blockBytes(checkpoint, block));
+  const largest = (tensors: readonly TensorSpec[], most: number) =>
+    Math.min(bytesOf(tensors), tensors.reduce((most, tensor) => Math.max(most, bytesOf([tensor])), most));
+  // What is read ahead and what is not yet written; of a block with experts one of them on its way in, and all on their way out.
+  const underWay = most((block) => {
+    const experts = expertsOf(block)?.experts.map(expertTensors) ?? [];
+    const incoming = [residentTensors(block), ...experts].map((tensors) => largest(tensors, READ_AHEAD_BYTES));
+    return Math.max(...incoming) + largest(blockTensors(block), WRITE_BEHIND_BYTES);
+  });
+  // Nothing of that is there any more when the rest of the model is copied, in pieces.
   const copied = [...checkpoint.tensors.values()].reduce((most, { bytes }) => Math.max(most, bytes), 0);
   // Of the Hessians, those of the inputs that are observed together.
   const solving = (block: BlockSpec) => {
@@ -152,8 +166,11 @@ export async function planPrune(
       : observationSets(groups, roomBeside(spec, block, memory));
     return Math.max(0, ...sets.map((set) => hessianBytes(set, activations, effort.holds)));
   };
-  const passBytes = OVERHEAD_BYTES + Math.max(resident, resident / 4 + 2 * Math.min(PIECE, copied)) +
-    (solves ? most(solving) : activations) + (spooled ? 0 : hiddenBytes);
+  const working = solves
+    ? most(solving)
+    : Math.max(activations, most((block) => scoringBytes(checkpoint, targets.get(block.index))));
+  const passBytes = OVERHEAD_BYTES + resident + Math.max(underWay, 2 * Math.min(PIECE, copied)) + working +
+    (spooled ? 0 : hiddenBytes);
 
   // A walk that only observes ends at the last input.
   const observe = (length: number) => (block: BlockSpec) => tokenFlops(block, length, inputGroups(block).at(-1)!);

@@ -1,7 +1,7 @@
 /**
  * The pass of pruning: for each block observe (run it dense on the calibration sequences, collect the statistic of every
  * linear's input), prune, and propagate (run it pruned, to feed the next block). One block's weights are in memory at a
- * time, of its experts one; the next one's are being read and the last one's written while this one computes.
+ * time, of its experts one; the next one's begin to be read and what is pruned is written while this one computes.
  */
 import { type Backend, BYTES } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
@@ -136,16 +136,12 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     const propagate: Step = { passes: 1, run: (block) => stream!.propagate(block) };
     const onwards = observes && index < last ? [propagate] : [];
     if (!linears.length) return onwards;
-    const solved = opened.use(new BlockResults(results, index));
+    const solved = new BlockResults(results, index);
     let drafts = false;
-    const solve = async (block: Block, chosen: readonly Linear[], observation?: Observation) => {
-      solved.add(await solveLinears({ ...task, drafts }, block, chosen, observation, sequences, solved.held));
-    };
+    const solve = (block: Block, chosen: readonly Linear[], observation?: Observation) =>
+      solveLinears({ ...task, drafts }, block, chosen, observation, sequences, (linear) => solved.take(linear));
     const solveAll = async (block: Block, chosen: readonly Linear[], observation?: Observation) => {
-      for await (const portion of units(block, chosen)) {
-        await solve(block, portion, observation);
-        if (portion.some(({ role }) => role.includes("*"))) await solved.flush();
-      }
+      for await (const portion of units(block, chosen)) await solve(block, portion, observation);
     };
     const observe = (groups: readonly (readonly Linear[])[]): Step => ({
       passes: 1,
@@ -155,20 +151,19 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
         await solveAll(block, groups.flat(), observation);
       },
     });
-    const collect: Step = {
+    /** From here on the block is pruned. */
+    const adopt: Step = {
       passes: 0,
       run(block) {
-        solved.collect();
-        // From here on the block is pruned.
         block.adopt();
         results.show();
       },
     };
     const save: Step = { passes: 0, run: () => solved.save() };
     const groups = chooseGroups({ spec: block }, linears);
-    if (!observes) return [{ passes: 0, run: (block) => solveAll(block, linears) }, collect, save];
+    if (!observes) return [{ passes: 0, run: (block) => solveAll(block, linears) }, adopt, save];
     if (serves && index === 0) {
-      return [{ passes: 0, run: (block) => solveAll(block, linears, options.first) }, collect, ...onwards, save];
+      return [{ passes: 0, run: (block) => solveAll(block, linears, options.first) }, adopt, ...onwards, save];
     }
     if (trueSequential && goesStepwise(backend, spec, block, calibration!)) {
       const keep = index < last;
@@ -179,7 +174,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
           await stream!.observeStepwise(block, observation, (shared) => solve(block, shared, observation), keep);
         },
       };
-      return [stepwise, collect, save];
+      return [stepwise, adopt, save];
     }
     const together = trueSequential
       ? groups.map((group) => [group])
@@ -190,7 +185,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     // before them give when they are pruned.
     drafts = !trueSequential && together.length > 1;
     const show: Step = { passes: 0, run: () => results.show() };
-    return [...trueSequential ? [show] : [], ...together.map(observe), collect, ...onwards, save];
+    return [...trueSequential ? [show] : [], ...together.map(observe), adopt, ...onwards, save];
   };
   const schedule = path.map((index): BlockSchedule => ({ block: index, steps: stepsOf(index) }));
   if (observes) stream = opened.use(await Stream.open(options, spec, calibration!, countPasses(schedule)));

@@ -2,7 +2,7 @@
  * What becomes of pruned linears: their bytes are read from the backend and handed on one after the other, in order, while
  * later blocks compute; and each is reported.
  */
-import type { Backend } from "../backend/backend.ts";
+import { type Backend, BYTES } from "../backend/backend.ts";
 import { maskBits } from "../checkpoint/mask.ts";
 import { release } from "../checkpoint/release.ts";
 import { transpose } from "../checkpoint/transpose.ts";
@@ -55,10 +55,18 @@ export interface ResultOptions {
   readonly onBlock?: (block: number, linears: readonly LinearReport[]) => void;
 }
 
+/**
+ * Bytes of weights that are on their way from the backend to the disk at most (one weight, if it alone is larger): all of a
+ * small model's block, of a large one's a part, since what is on its way is held twice.
+ */
+export const WRITE_BEHIND_BYTES = 128 << 20;
+
 /** The results of a pass. */
 export class Results implements AsyncDisposable {
   readonly reports: LinearReport[] = [];
   #saving: Promise<void> = Promise.resolve();
+  /** What has been handed on and may not be written yet, in its order. */
+  readonly #behind: { readonly bytes: number; readonly saved: Promise<void> }[] = [];
   /** Weights that the pass itself reads again; their bytes where the caller cannot read them back. */
   readonly #again = new Map<string, Uint8Array<ArrayBuffer> | undefined>();
   /** Whether whoever reads a weight now is to see it pruned. */
@@ -66,10 +74,19 @@ export class Results implements AsyncDisposable {
 
   constructor(readonly options: ResultOptions) {}
 
-  /** Hands results on once what was before them is written. Resolves when they are next. */
-  async enqueue(save: () => Promise<void>): Promise<void> {
-    await this.#saving;
-    this.#saving = toldElsewhere(save());
+  /** Resolves when so many bytes more may be on their way. */
+  async room(bytes: number): Promise<void> {
+    const behind = this.#behind;
+    while (behind.length && behind.reduce((sum, { bytes }) => sum + bytes, bytes) > WRITE_BEHIND_BYTES) {
+      await behind[0].saved;
+      behind.shift();
+    }
+  }
+
+  /** Hands results of so many bytes on once what was before them is written. */
+  enqueue(bytes: number, save: () => Promise<void>): void {
+    const saved = this.#saving = toldElsewhere(this.#saving.then(save));
+    this.#behind.push({ bytes, saved });
   }
 
   /** Hands one weight on. */
@@ -117,74 +134,41 @@ export class Results implements AsyncDisposable {
   }
 }
 
-/** Linears whose results are on their way from the backend. */
-interface Reading {
-  readonly solved: readonly Solved[];
-  readonly results: Promise<Uint8Array<ArrayBuffer>[]>;
-}
-
 /** The results of one block. */
-export class BlockResults implements Disposable {
-  /** What must live until the results are read. */
-  held = new DisposableStack();
-  #solved: Solved[] = [];
-  #reading: Reading[] = [];
+export class BlockResults {
   readonly #reports: LinearReport[] = [];
 
   constructor(readonly results: Results, readonly block: number) {}
 
-  /** Takes linears that have been pruned, as far as the backend has come. */
-  add(solved: readonly Solved[]): void {
-    this.#solved.push(...solved);
-  }
-
-  /** Queues the reading of what has been pruned. */
-  collect(): void {
-    const solved = this.#solved;
-    this.#solved = [];
-    const results = this.results.options.backend.read(
-      ...solved.map(({ weight }) => weight),
-      ...solved.flatMap(({ squares, error, measuring }) => [...squares ? [squares, error!] : [], ...measuring.held]),
-    );
-    this.#reading.push({ solved, results: toldElsewhere(results) });
-    this.held.dispose();
-    this.held = new DisposableStack();
-  }
-
-  /** Hands on what has been pruned so far, and waits until it is read: its weights may go. They will be read again. */
-  async flush(): Promise<void> {
-    this.collect();
-    await this.#reading.at(-1)!.results;
-    const reading = this.#reading.splice(0);
-    await this.results.enqueue(() => this.#save(reading, true));
-  }
-
-  /** Hands on the rest: the block is done. */
-  async save(): Promise<void> {
-    const reading = this.#reading.splice(0);
-    await this.results.enqueue(async () => {
-      await this.#save(reading, false);
-      this.results.forget();
-      this.results.reports.push(...this.#reports);
-      this.results.options.onBlock?.(this.block, this.#reports);
+  /**
+   * Hands on a linear that has been pruned, as far as the backend has come, once there is room for it: then the reading of it
+   * is queued, and its tensors may go.
+   */
+  async take(solved: Solved): Promise<void> {
+    const { results } = this, { weight, squares, error, measuring, linear } = solved;
+    const size = weight.rows * weight.cols * BYTES[weight.dtype];
+    await results.room(size);
+    const reading = results.options.backend.read(weight, ...squares ? [squares, error!] : [], ...measuring.held);
+    toldElsewhere(reading);
+    results.enqueue(size, async () => {
+      const [bytes, ...rest] = await reading;
+      const known = squares && rest.splice(0, 2).map(({ buffer }) => new Float32Array(buffer));
+      // The block's experts are loaded again to be run.
+      await this.#saveLinear(solved, bytes, known, measuring.finish(rest), linear.role.includes("*"));
+      release(...rest);
     });
   }
 
-  /** Lets go of what was pruned and will not be collected. */
-  [Symbol.dispose](): void {
-    this.held.dispose();
-  }
-
-  async #save(reading: readonly Reading[], again: boolean): Promise<void> {
-    for (const { solved, results } of reading) {
-      const bytes = await results, rest = bytes.slice(solved.length);
-      for (const [i, one] of solved.entries()) {
-        const known = one.squares && rest.splice(0, 2).map(({ buffer }) => new Float32Array(buffer));
-        const measured = rest.splice(0, one.measuring.held.length);
-        await this.#saveLinear(one, bytes[i], known, one.measuring.finish(measured), again);
-        release(...measured);
-      }
-    }
+  /** The block is done. */
+  async save(): Promise<void> {
+    const { results } = this;
+    await results.room(0);
+    results.enqueue(0, () => {
+      results.forget();
+      results.reports.push(...this.#reports);
+      results.options.onBlock?.(this.block, this.#reports);
+      return Promise.resolve();
+    });
   }
 
   async #saveLinear(

@@ -1,12 +1,11 @@
 /**
  * A pass over a model is a schedule: for each of some blocks the steps to take while its weights are on the backend. One loop
- * runs every schedule, and reads the next block while this one computes. What a pass is (pruning, perplexity, counting
+ * runs every schedule, and begins to read the next block while this one computes. What a pass is (pruning, perplexity, counting
  * outliers, observing for several methods) is said by its steps.
  */
 import type { Backend } from "../backend/backend.ts";
 import { Block, type TensorSource } from "../model/block.ts";
 import type { ModelSpec } from "../model/spec.ts";
-import { toldElsewhere } from "../errors.ts";
 
 /** What is done with a block whose weights are on the backend. */
 export interface Step {
@@ -39,12 +38,11 @@ export interface ScheduleContext {
 /** Runs a schedule, block after block. */
 export async function runSchedule(schedule: readonly BlockSchedule[], context: ScheduleContext): Promise<void> {
   const { backend, spec, source, signal } = context;
-  const read = (at: number) => toldElsewhere(Block.read(source, spec.blocks[schedule[at].block]));
+  const read = (at: number) => Block.read(source, spec.blocks[schedule[at].block]);
   let next = schedule.length ? read(0) : undefined;
-  for (const [at, { block: index, steps }] of schedule.entries()) {
+  for (const [at, { steps }] of schedule.entries()) {
     signal?.throwIfAborted();
-    const bytes = await next!;
-    using block = Block.upload(backend, source, spec.blocks[index], bytes);
+    using block = await Block.upload(backend, source, next!);
     if (at + 1 < schedule.length) next = read(at + 1);
     for (const { run } of steps) await run(block);
   }

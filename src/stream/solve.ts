@@ -75,7 +75,7 @@ class Laps {
 
 /**
  * Queues the pruning of some linears of a block, whose weights are on the backend.
- * @param held Takes what must live until the results are read.
+ * @param take Takes one after the other as soon as it is queued; what it promises is waited for, then all but the weight goes.
  * @throws PareError naming the linears whose Hessian cannot be inverted.
  */
 export async function solveLinears(
@@ -84,15 +84,13 @@ export async function solveLinears(
   linears: readonly Linear[],
   observation: Observation | undefined,
   sequences: number,
-  held: DisposableStack,
-): Promise<Solved[]> {
-  const { backend, requests, distributions = false } = task,
-    results: Solved[] = [],
-    laps = new Laps(backend.read());
+  take: (solved: Solved) => Promise<void>,
+): Promise<void> {
+  const { backend, requests, distributions = false } = task, laps = new Laps(backend.read());
   const groups = chooseGroups(block, linears);
   const start = (at: number) => {
     const scope = new DisposableStack(), method = methodFor(task, groups[at], observation);
-    const ready = makeReady(task, method, groups[at], observation, sequences, held, scope);
+    const ready = makeReady(task, method, groups[at], observation, sequences, scope);
     ready.catch((_error) => scope.dispose()); // whoever waits is told
     return { scope, method, ready, seconds: laps.lap(ready) };
   };
@@ -108,7 +106,8 @@ export async function solveLinears(
     if (at + 1 < groups.length) next = start(at + 1);
     for (const [i, linear] of group.entries()) {
       const { name } = linear, weight = task.drafts ? block.draft(linear) : block.weight(linear);
-      using before = moment || distributions ? backend.copy(weight) : undefined;
+      using held = new DisposableStack();
+      const before = moment || distributions ? held.use(backend.copy(weight)) : undefined;
       using _removed = await pruner.prune({ name, weight }, requestFor(requests, name));
       // Not from the elimination's own loss, Σ err² - λ‖D‖²: that is the loss before the weight is rounded to its dtype. On
       // simulated inputs the rounding changed it by 1e-4 to 2e-2 in BF16, up to 1e-3 in F16, and by 5e-7 at most without.
@@ -116,7 +115,7 @@ export async function solveLinears(
       const dense = distributions ? before : undefined, formula = method.criterion?.formula(input);
       const measuring = measure(backend, weight, dense, formula, held);
       const own = laps.lap(backend.read());
-      results.push({
+      await take({
         linear,
         weight,
         measuring,
@@ -129,7 +128,6 @@ export async function solveLinears(
       });
     }
   }
-  return results;
 }
 
 /** Some linears of a block, those that share an input together; all of them if none are named. */
@@ -158,10 +156,9 @@ async function makeReady(
   group: readonly Linear[],
   observation: Observation | undefined,
   sequences: number,
-  held: DisposableStack,
   scope: DisposableStack,
 ): Promise<Ready> {
-  const input = inputOf(method, group, observation, sequences, held, scope);
+  const input = inputOf(method, group, observation, sequences, scope);
   const pruner = await method.begin(backend, input, solve);
   if (pruner) return { input, pruner: scope.use(pruner) };
   const names = group.map(({ name }) => name).join(", ");
@@ -181,11 +178,10 @@ function inputOf(
   [linear]: readonly Linear[],
   observation: Observation | undefined,
   sequences: number,
-  held: DisposableStack,
   scope: DisposableStack,
 ): Input {
   if (!observation || statistic === "none") return {};
-  const squares = held.use(observation.squares(linear, sequences));
+  const squares = scope.use(observation.squares(linear, sequences));
   return { squares, ...statistic === "gram" && { hessian: scope.use(observation.hessian(linear, sequences)) } };
 }
 

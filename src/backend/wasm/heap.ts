@@ -1,6 +1,8 @@
 /**
  * Who owns which bytes of the shared memory. The memory can grow but never shrink, so what matters is to grow it
- * seldom: freed bytes are handed out again at once, smallest fitting span first, and neighbours become one.
+ * seldom: freed bytes are handed out again at once, and neighbours become one. Of the spans that fit the first is taken: a
+ * block's weights then lie where those of the block before lay, and what works beside them keeps one large span. (With the
+ * smallest that fits they wandered: 824 MB for blocks of 7B's shapes, where the first needs 734 MB.)
  *
  * A span may be free for the queue but not yet idle: commands that still use it are under way. The output of a later
  * command may have it (the queue runs in order), bytes that the main thread writes at once may not. Therefore each
@@ -59,13 +61,9 @@ export class Heap {
     return best && this.#take(best, bytes);
   }
 
-  /** The smallest free span of so many bytes that no command after `done` uses. */
+  /** The first free span of so many bytes that no command after `done` uses. */
   #find(bytes: number, done: number): Span | undefined {
-    let best: Span | undefined;
-    for (const span of this.#free) {
-      if (span.bytes >= bytes && span.busyUntil <= done && !(best && best.bytes <= span.bytes)) best = span;
-    }
-    return best;
+    return this.#free.find((span) => span.bytes >= bytes && span.busyUntil <= done);
   }
 
   /**
