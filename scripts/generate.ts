@@ -126,6 +126,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     endTokens,
     tokenizer,
     stops: values.stop,
+    cache: values.cache === "f16" ? "F16" : "F32",
     signal,
   };
   const ready = { model, tokenizer, template, options };
@@ -194,6 +195,7 @@ async function write(
       weightBytesPerToken: model.bytesPerToken,
       peakBytes,
       sampling: options.sampling,
+      cache: values.cache,
       backend: { name: model.backend.name, description: model.backend.description },
     },
   };

@@ -52,6 +52,16 @@ export function add_rows(team: number, x: number, count: number, cols: number, r
 export function apply(team: number, weight: number, dtype: number, rows: number, cols: number, mask: number): void;
 
 /**
+ * See `attention.rs`: the same with K and V (rows x kv_heads * dim, of a dtype) as they are.
+ */
+export function attend(team: number, q: number, k: number, v: number, dtype: number, spans: number, seen: number, sequences: number, count: number, most: number, heads: number, kv_heads: number, dim: number, scale: number, window: number, cap: number, slopes: number, out: number, scratch: number): void;
+
+/**
+ * f32 of scratch for each worker: a query, its output, the scores of so many positions.
+ */
+export function attend_scratch(positions: number, dim: number): number;
+
+/**
  * `out` (tokens x heads * dim) from q of the same shape and the packed K and V, for `count` sequences. A chunk is eight
  * queries of a head. The query at position `i` sees the keys `i - window + 1..=i`, or all up to itself if `window` is 0;
  * `cap * tanh(score / cap)` takes a score's place unless `cap` is 0; `slopes` are one number for each head, or null.
@@ -334,9 +344,9 @@ export function pack_block(team: number, upper: number, n: number, first: number
 export function pack_gram(team: number, x: number, tokens: number, cols: number, strips: number): void;
 
 /**
- * Packs `count` spans of K and V (rows x kv_heads * dim) into `packed`.
+ * Packs `count` spans of K and V (rows x kv_heads * dim, of a dtype) into `packed`.
  */
-export function pack_keys_values(team: number, k: number, v: number, spans: number, count: number, kv_heads: number, dim: number, packed: number): void;
+export function pack_keys_values(team: number, k: number, v: number, dtype: number, spans: number, count: number, kv_heads: number, dim: number, packed: number): void;
 
 /**
  * Packs rows `first..first + rows` of the weight (rows of `depth` numbers) into `panels`.
@@ -477,6 +487,8 @@ export interface InitOutput {
     readonly add_parts: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly add_rows: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly apply: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
+    readonly attend: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number, q: number, r: number, s: number) => void;
+    readonly attend_scratch: (a: number, b: number) => number;
     readonly attention: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number, q: number) => void;
     readonly attention_scratch: (a: number, b: number) => number;
     readonly block_strips: (a: number, b: number, c: number, d: number) => number;
@@ -530,7 +542,7 @@ export interface InitOutput {
     readonly norm: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number) => void;
     readonly pack_block: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly pack_gram: (a: number, b: number, c: number, d: number, e: number) => void;
-    readonly pack_keys_values: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
+    readonly pack_keys_values: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly pack_slice: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly packed_floats: (a: number, b: number) => number;
     readonly relative: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;

@@ -129,6 +129,43 @@ export function apply(team, weight, dtype, rows, cols, mask) {
 }
 
 /**
+ * See `attention.rs`: the same with K and V (rows x kv_heads * dim, of a dtype) as they are.
+ * @param {number} team
+ * @param {number} q
+ * @param {number} k
+ * @param {number} v
+ * @param {number} dtype
+ * @param {number} spans
+ * @param {number} seen
+ * @param {number} sequences
+ * @param {number} count
+ * @param {number} most
+ * @param {number} heads
+ * @param {number} kv_heads
+ * @param {number} dim
+ * @param {number} scale
+ * @param {number} window
+ * @param {number} cap
+ * @param {number} slopes
+ * @param {number} out
+ * @param {number} scratch
+ */
+export function attend(team, q, k, v, dtype, spans, seen, sequences, count, most, heads, kv_heads, dim, scale, window, cap, slopes, out, scratch) {
+    wasm.attend(team, q, k, v, dtype, spans, seen, sequences, count, most, heads, kv_heads, dim, scale, window, cap, slopes, out, scratch);
+}
+
+/**
+ * f32 of scratch for each worker: a query, its output, the scores of so many positions.
+ * @param {number} positions
+ * @param {number} dim
+ * @returns {number}
+ */
+export function attend_scratch(positions, dim) {
+    const ret = wasm.attend_scratch(positions, dim);
+    return ret >>> 0;
+}
+
+/**
  * `out` (tokens x heads * dim) from q of the same shape and the packed K and V, for `count` sequences. A chunk is eight
  * queries of a head. The query at position `i` sees the keys `i - window + 1..=i`, or all up to itself if `window` is 0;
  * `cap * tanh(score / cap)` takes a score's place unless `cap` is 0; `slopes` are one number for each head, or null.
@@ -865,18 +902,19 @@ export function pack_gram(team, x, tokens, cols, strips) {
 }
 
 /**
- * Packs `count` spans of K and V (rows x kv_heads * dim) into `packed`.
+ * Packs `count` spans of K and V (rows x kv_heads * dim, of a dtype) into `packed`.
  * @param {number} team
  * @param {number} k
  * @param {number} v
+ * @param {number} dtype
  * @param {number} spans
  * @param {number} count
  * @param {number} kv_heads
  * @param {number} dim
  * @param {number} packed
  */
-export function pack_keys_values(team, k, v, spans, count, kv_heads, dim, packed) {
-    wasm.pack_keys_values(team, k, v, spans, count, kv_heads, dim, packed);
+export function pack_keys_values(team, k, v, dtype, spans, count, kv_heads, dim, packed) {
+    wasm.pack_keys_values(team, k, v, dtype, spans, count, kv_heads, dim, packed);
 }
 
 /**

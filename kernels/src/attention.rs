@@ -20,15 +20,17 @@
 //!                                       V: ceil(headDim / 4) panels of rows x 4
 //! ```
 
-use crate::dtype::Single;
+use crate::dtype::{Single, Stored};
 use crate::pack;
 use crate::power::Power;
 use crate::simd::F32x4;
+use crate::stored;
 use crate::tanh::Tanh;
 use crate::team::Team;
 use crate::tile::{self, COLS, ROWS};
 use core::array::from_fn;
 use core::f64::consts::LOG2_E;
+use core::ops::Range;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// Keys of a packing chunk: some panels at once.
@@ -40,8 +42,8 @@ const DEPTH: usize = 384;
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Span {
-    first: u32,
-    rows: u32,
+    pub first: u32,
+    pub rows: u32,
     packed: u32,
 }
 
@@ -50,23 +52,23 @@ pub struct Span {
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Sequence {
-    first: u32,
-    queries: u32,
-    spans_from: u32,
-    spans_end: u32,
+    pub first: u32,
+    pub queries: u32,
+    pub spans_from: u32,
+    pub spans_end: u32,
 }
 
 /// What the chunks of a command are pieces of: each of these has some pieces, and a worker's chunks only ascend.
-struct Pieces {
+pub struct Pieces {
     of: usize,
     before: usize,
 }
 
 impl Pieces {
-    const NONE: Self = Self { of: 0, before: 0 };
+    pub const NONE: Self = Self { of: 0, before: 0 };
 
     /// The one of `count` that a chunk is a piece of, and which of its pieces; none behind the last.
-    fn find(&mut self, chunk: usize, count: usize, pieces: impl Fn(usize) -> usize) -> Option<(usize, usize)> {
+    pub fn find(&mut self, chunk: usize, count: usize, pieces: impl Fn(usize) -> usize) -> Option<(usize, usize)> {
         while self.of < count {
             let own = pieces(self.of);
             if chunk < self.before + own {
@@ -95,12 +97,13 @@ pub fn packed_floats(rows: usize, dim: usize) -> usize {
     key_floats(rows, dim) + value_floats(rows, dim)
 }
 
-/// Packs `count` spans of K and V (rows x kv_heads * dim) into `packed`.
+/// Packs `count` spans of K and V (rows x kv_heads * dim, of a dtype) into `packed`.
 #[wasm_bindgen]
 pub unsafe fn pack_keys_values(
     team: *const Team,
-    k: *const f32,
-    v: *const f32,
+    k: *const u8,
+    v: *const u8,
+    dtype: u32,
     spans: *const Span,
     count: usize,
     kv_heads: usize,
@@ -119,19 +122,42 @@ pub unsafe fn pack_keys_values(
         let first = span.first as usize * stride + head * dim;
         let from = part * PACKED_KEYS;
         let to = length.min(from + PACKED_KEYS);
-        for key in (from..to).step_by(ROWS) {
-            let rows = ROWS.min(length - key);
-            pack::panel::<Single, ROWS>(k as *const u8, first + key * stride, stride, rows, dim, keys.add(key * dim));
-        }
-        for d in (0..dim).step_by(ROWS) {
-            let cols = ROWS.min(dim - d);
-            for key in from..to {
-                let row = values.add(d * length + key * ROWS);
-                let source = v.add(first + key * stride + d);
-                for i in 0..ROWS {
-                    *row.add(i) = if i < cols { *source.add(i) } else { 0.0 };
-                }
-            }
+        stored!(dtype, pack_keys(k, first, stride, from..to, dim, keys));
+        stored!(dtype, pack_values(v, first, stride, from..to, length, dim, values));
+    }
+}
+
+/// Panels of some keys of a head.
+unsafe fn pack_keys<T: Stored>(
+    k: *const u8,
+    first: usize,
+    stride: usize,
+    some: Range<usize>,
+    dim: usize,
+    to: *mut f32,
+) {
+    for key in some.clone().step_by(ROWS) {
+        let rows = ROWS.min(some.end - key);
+        pack::panel::<T, ROWS>(k, first + key * stride, stride, rows, dim, to.add(key * dim));
+    }
+}
+
+/// The part of a head's panels that belongs to some of its `length` values.
+unsafe fn pack_values<T: Stored>(
+    v: *const u8,
+    first: usize,
+    stride: usize,
+    some: Range<usize>,
+    length: usize,
+    dim: usize,
+    to: *mut f32,
+) {
+    for d in (0..dim).step_by(ROWS) {
+        let cols = ROWS.min(dim - d);
+        for key in some.clone() {
+            let at = first + key * stride + d;
+            let four = if cols == ROWS { T::load(v, at) } else { T::load_some(v, at, cols) };
+            four.store(to.add(d * length + key * ROWS));
         }
     }
 }
@@ -265,7 +291,7 @@ unsafe fn slope(scores: *mut f32, slope: f32, query: usize, seen: usize) {
 
 /// Weights below this are 0 where scores have slopes: of a sum of 1 or more they are nothing, and their products with values
 /// would be subnormal numbers, which the processor takes a hundred times as long for (13 times the attention of 2048 tokens).
-const LEAST: f32 = 7.888_609e-31; // 2^-100
+pub const LEAST: f32 = 7.888_609e-31; // 2^-100
 
 /// Makes 0 of weights below [`LEAST`].
 #[inline(never)]
@@ -333,6 +359,8 @@ unsafe fn softmax(scores: *mut f32, query: usize, seen: usize, window: usize) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attend::{attend, attend_scratch};
+    use crate::dtype::F32;
     use crate::oracle::numbers;
     use crate::team::alone;
 
@@ -379,8 +407,9 @@ mod tests {
         let mut out = vec![f32::NAN; q.len()];
         let scale = 1.0 / (dim as f64).sqrt();
         unsafe {
-            let (k, v, p, spans_at) = (k.as_ptr(), v.as_ptr(), packed.as_mut_ptr(), spans.as_ptr());
-            alone(|team| pack_keys_values(team, k, v, spans_at, spans.len(), kv_heads, dim, p));
+            let (k, v) = (k.as_ptr() as *const u8, v.as_ptr() as *const u8);
+            let (p, spans_at) = (packed.as_mut_ptr(), spans.as_ptr());
+            alone(|team| pack_keys_values(team, k, v, F32, spans_at, spans.len(), kv_heads, dim, p));
             let (q, o, s) = (q.as_ptr(), out.as_mut_ptr(), scratch.as_mut_ptr());
             let (seen, sequences, n) = (seen.as_ptr(), sequences.as_ptr(), all.len());
             let Kind { window, cap, .. } = kind;
@@ -389,12 +418,25 @@ mod tests {
                 attention(team, q, p, spans_at, seen, sequences, n, most, heads, kv_heads, dim, scale, window, cap, slopes_at, o, s)
             });
         }
+        let mut few = vec![f32::NAN; q.len()];
+        let mut scratch = vec![f32::NAN; attend_scratch(most, dim)];
+        unsafe {
+            let (k, v) = (k.as_ptr() as *const u8, v.as_ptr() as *const u8);
+            let (q, o, s, spans, n) = (q.as_ptr(), few.as_mut_ptr(), scratch.as_mut_ptr(), spans.as_ptr(), all.len());
+            let (seen, sequences, Kind { window, cap, .. }) = (seen.as_ptr(), sequences.as_ptr(), kind);
+            #[rustfmt::skip]
+            alone(|team| {
+                attend(team, q, k, v, F32, spans, seen, sequences, n, most, heads, kv_heads, dim, scale, window, cap, slopes_at, o, s)
+            });
+        }
         let mut t = 0;
         for (queries, own) in all {
             let keys: Vec<usize> = own.iter().flat_map(|&(first, rows)| first..first + rows).collect();
             for query in keys.len() - queries..keys.len() {
                 for (h, &slope) in slopes.iter().enumerate() {
-                    check_query(&q, &k, &v, (t, query), &keys, (heads, kv_heads, dim, h), kind, slope as f64, &out);
+                    for out in [&out, &few] {
+                        check_query(&q, &k, &v, (t, query), &keys, (heads, kv_heads, dim, h), kind, slope as f64, out);
+                    }
                 }
                 t += 1;
             }

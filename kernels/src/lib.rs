@@ -10,6 +10,7 @@
 pub mod activation;
 pub mod add_rows;
 pub mod apply;
+pub mod attend;
 pub mod attention;
 mod choose;
 pub mod combine;

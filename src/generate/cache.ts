@@ -8,7 +8,7 @@ import type { Attention, ModelSpec } from "../model/spec.ts";
 import type { Remembered } from "../model/walk.ts";
 
 /** How keys and values are kept. */
-export type CacheDtype = Extract<Dtype, "F32">;
+export type CacheDtype = Extract<Dtype, "F32" | "F16">;
 
 /** How many sequences, and how long they may become. */
 export interface CacheSize {

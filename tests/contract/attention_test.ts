@@ -1,5 +1,5 @@
 /** Claims about `attention`: causal, grouped heads, sequences of any lengths apart, windows, caps and slopes. */
-import type { AttentionOptions } from "../../src/backend/backend.ts";
+import type { AttentionOptions, Dtype } from "../../src/backend/backend.ts";
 import { assertHeld, assertSameBytes, contract, type Expected, type Stage } from "./contract.ts";
 import { CAP, DIVISION, exponential, gamma, underflow, UNIT } from "./bounds.ts";
 import { type Draw, draw, type Matrix, matrix, NORMAL } from "./matrices.ts";
@@ -11,6 +11,8 @@ interface Case extends Omit<AttentionOptions, "offsets" | "scale" | "spans"> {
   /** Of each sequence the ranges of rows that it sees: first, end, first, end, …; without them its own. */
   readonly seen?: readonly (readonly number[])[];
   readonly headDim: number;
+  /** Of keys and values; F32 unless said. */
+  readonly dtype?: Dtype;
   /** 1/sqrt(headDim) unless said. */
   readonly scale?: number;
 }
@@ -64,10 +66,13 @@ const OPTIONS: Readonly<Record<string, readonly Case[]>> = {
   }],
 };
 
+/** Of two heads. */
+const SLOPES = Float32Array.of(0.5, 0.25);
+
 /** Sequences that see other rows than their own. */
 const SPANS: readonly Case[] = [
   // A context with three continuations, of which the last is continued by two others.
-  ...[{}, { window: 10 }, { window: 40, softCap: 0.7, slopes: Float32Array.of(0.5, 0.25) }].map((options) => ({
+  ...[{}, { window: 10 }, { window: 40, softCap: 0.7, slopes: SLOPES }].map((options) => ({
     lengths: [37, 5, 1, 20, 3, 9],
     seen: [[0, 37], [0, 42], [0, 37, 42, 43], [0, 37, 43, 63], [0, 37, 43, 63, 63, 66], [0, 37, 43, 63, 66, 75]],
     heads: 2,
@@ -78,12 +83,18 @@ const SPANS: readonly Case[] = [
   // Caches: one query, and a few, of sequences that lie anywhere among rows of which some are nobody's.
   { lengths: [1, 3, 1], seen: [[70, 300], [6, 13], [400, 401]], heads: 4, kvHeads: 2, headDim: 10 },
   { lengths: [1, 40], seen: [[1, 521], [530, 535, 0, 130]], heads: 2, kvHeads: 2, headDim: 16, window: 100 },
+  // The same in fewer bytes.
+  { lengths: [1, 4], seen: [[70, 300], [6, 13, 20, 31]], heads: 4, kvHeads: 2, headDim: 10, dtype: "F16" },
+  { lengths: [1, 40], seen: [[1, 221], [230, 270]], heads: 2, kvHeads: 2, headDim: 20, window: 30, dtype: "F16" },
+  { lengths: [2], seen: [[3, 90]], heads: 2, kvHeads: 1, headDim: 6, softCap: 0.7, slopes: SLOPES, dtype: "BF16" },
   // The queries' own rows are in pieces, too.
   { lengths: [11], seen: [[20, 25, 3, 4, 9, 17]], heads: 3, kvHeads: 3, headDim: 7 },
 ];
 
 /** What the backend takes of a case. */
-function optionsOf({ lengths, headDim, scale = 1 / Math.sqrt(headDim), seen, ...rest }: Case): AttentionOptions {
+function optionsOf(
+  { lengths, headDim, scale = 1 / Math.sqrt(headDim), seen, dtype: _, ...rest }: Case,
+): AttentionOptions {
   const offsets = new Uint32Array(lengths.length + 1);
   lengths.forEach((length, i) => offsets[i + 1] = offsets[i] + length);
   return { ...rest, offsets, scale, spans: seen?.map((ranges) => Uint32Array.from(ranges)) };
@@ -93,12 +104,14 @@ function optionsOf({ lengths, headDim, scale = 1 / Math.sqrt(headDim), seen, ...
 const HUGE: Draw = (random) => 1e15 * NORMAL(random);
 
 /** q, k and v of a case. */
-const inputs = remembered((seed: number, { lengths, heads, kvHeads, headDim, seen }: Case, each: Draw): Matrix[] => {
-  const tokens = lengths.reduce((sum, length) => sum + length), rows = seen ? Math.max(...seen.flat()) : tokens;
-  return [heads, kvHeads, kvHeads].map((count, i) =>
-    draw(seed + 100 * i, i ? rows : tokens, count * headDim, "F32", each)
-  );
-});
+const inputs = remembered(
+  (seed: number, { lengths, heads, kvHeads, headDim, seen, dtype = "F32" }: Case, each: Draw): Matrix[] => {
+    const tokens = lengths.reduce((sum, length) => sum + length), rows = seen ? Math.max(...seen.flat()) : tokens;
+    return [heads, kvHeads, kvHeads].map((count, i) =>
+      draw(seed + 100 * i, i ? rows : tokens, count * headDim, i ? dtype : "F32", each)
+    );
+  },
+);
 
 /**
  * The exact results and their bounds. With s the scores (a dot product of d terms, scaled: off by

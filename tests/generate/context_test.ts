@@ -2,7 +2,7 @@
  * Reading with a cache is reading anew: what a model says behind every token is what a forward pass of the whole sequence
  * says, whatever its family makes of positions.
  */
-import { assertEquals, assertLessOrEqual } from "@std/assert";
+import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import type { Backend } from "../../src/backend/backend.ts";
 import { openWasm } from "../../src/backend/wasm/mod.ts";
 import { openDirectory } from "../../src/checkpoint/directory.ts";
@@ -71,3 +71,19 @@ for (const name of all) {
     });
   });
 }
+
+Deno.test("keys and values in F16 are what they are in F32, to the eleven bits that they have", async () => {
+  await using backend = await openWasm({ workers: 1 });
+  await on("Austen-700K", backend, async (model) => {
+    const ids = someIds(4, 90, model.spec.vocabulary), found: Float32Array[] = [];
+    for (const dtype of ["F32", "F16"] as const) {
+      using context = new Context(model, { sequences: 1, length: 90 }, dtype);
+      await context.read([{ sequence: 0, ids: ids.slice(0, 80) }]);
+      found.push((await context.read([{ sequence: 0, ids }]))[0]);
+    }
+    const difference = largestDifference(found[0], found[1]);
+    // Each of six blocks rounds its keys and values by 2^-12 at most, half a unit of eleven bits, and the next ones with them.
+    assertLessOrEqual(difference, 6 * 2 ** -11);
+    assert(difference > 0, "nothing was rounded");
+  });
+});

@@ -23,6 +23,8 @@ Deno.test("a text comes with its ids, speeds, bytes and how it was chosen; a sha
   const stop = found.text.slice(5, 9),
     cut = await runJson("generate", ...MODEL, "-p", PROMPT, "-n", "12", "--stop", stop);
   assertEquals([cut.text, cut.finish], [found.text.slice(0, found.text.indexOf(stop)), "stop"]);
+  const half = await runJson("generate", ...MODEL, "-p", PROMPT, "-n", "3", "--cache", "f16");
+  assertEquals([half.cache, half.ids.length], ["f16", 3]);
 });
 
 Deno.test("prompts are written side by side; a seed that nobody gave is told and writes the same text again", async () => {
@@ -77,7 +79,7 @@ Deno.test("--chat puts the prompt into the template; a conversation remembers it
   };
   const sampling = { temperature: 0, topK: undefined, topP: undefined, minP: undefined, repetitionPenalty: undefined };
   const { json } = await main({
-    ...{ model, prompt: [], chat: true, system: undefined, tokens: 5, seed: undefined, stop: [] },
+    ...{ model, prompt: [], chat: true, system: undefined, tokens: 5, seed: undefined, stop: [], cache: "f32" },
     ...{ ...sampling, backend: "wasm", workers: undefined, explainPermissions: false, json: false, conversation: true },
   }, context);
   const [first, answer, second, last] = json.messages as { role: string; content: string }[];

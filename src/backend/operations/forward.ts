@@ -110,7 +110,7 @@ export interface ForwardOperations {
   rotate(x: Tensor, angles: Tensor, options: RotateOptions): Tensor;
   /**
    * Causal softmax attention within each sequence. q tokens x (heads * headDim), k and v tokens (or the rows of the spans) x
-   * (kvHeads * headDim) → tokens x (heads * headDim). A score is `scale * q · k`, then capped, then sloped.
+   * (kvHeads * headDim), of one dtype, any → tokens x (heads * headDim). A score is `scale * q · k`, then capped, then sloped.
    */
   attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor;
   /** A function of every number. */
@@ -241,7 +241,8 @@ export const FORWARD: Declarations<ForwardOperations> = {
   attention: {
     check(q, k, v, options) {
       const { offsets, heads, kvHeads, window, softCap, slopes, spans } = options, rows = spans ? k.rows : q.rows;
-      expectFloats("attention", q, k, v);
+      expectFloats("attention: q", q);
+      expect("attention: dtype of v", k.dtype, v.dtype);
       expectMultiple("attention: heads", kvHeads, heads);
       expectMultiple("attention: columns of q", heads, q.cols);
       expectShape("attention: k", rows, q.cols / heads * kvHeads, k);

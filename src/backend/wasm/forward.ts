@@ -7,7 +7,7 @@ import type { Owned, WasmTensor } from "./tensor.ts";
 /** Bytes of a weight that are packed at a time: with the activations of a block they fit a shared last-level cache. */
 const SLICE = 8 * 2 ** 20;
 /** Tokens that are multiplied with a weight as it lies: packing it for fewer costs more than it gives. */
-const FEW = 4;
+const FEW = 8;
 /** Columns of a tile (`kernels/src/tile.rs`): a slice is whole panels. */
 const PANEL = 8;
 

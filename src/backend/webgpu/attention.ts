@@ -6,7 +6,7 @@
 import type { AttentionOptions } from "../backend.ts";
 import { type EqualLengths, equalLengths } from "../sequences.ts";
 import { type Device, WORK_PER_DISPATCH } from "./device.ts";
-import { uploadNumbers, words } from "./forward.ts";
+import { embed, uploadNumbers, words } from "./forward.ts";
 import { runsOf, TiledTensor } from "./tensor.ts";
 import { padded, resize, VECTOR } from "./vectors.ts";
 
@@ -19,6 +19,7 @@ export function attention(
   options: AttentionOptions,
 ): TiledTensor {
   const headDim = q.cols / options.heads;
+  if (k.dtype !== "F32") return attendWidened(device, q, k, v, options);
   if (headDim % VECTOR === 0) return attend(device, q, k, v, options);
   const whole = padded(headDim);
   using queries = resize(device, q, headDim, whole);
@@ -26,6 +27,32 @@ export function attention(
   using values = resize(device, v, headDim, whole);
   using results = attend(device, queries, keys, values, options);
   return resize(device, results, whole, headDim);
+}
+
+/** Attention to keys and values of another dtype than F32: the rows that are seen are widened first. */
+function attendWidened(
+  device: Device,
+  q: TiledTensor,
+  k: TiledTensor,
+  v: TiledTensor,
+  options: AttentionOptions,
+): TiledTensor {
+  const { offsets, spans: ranges = Array.from(offsets.slice(1), (end, i) => Uint32Array.of(offsets[i], end)) } =
+    options;
+  const rows: number[] = [], spans: Uint32Array[] = [];
+  for (const own of ranges) {
+    const first = rows.length;
+    for (let i = 0; i < own.length; i += 2) for (let row = own[i]; row < own[i + 1]; row++) rows.push(row);
+    spans.push(Uint32Array.of(first, rows.length));
+  }
+  const widened = (tensor: TiledTensor): TiledTensor => {
+    const out = new TiledTensor(device, rows.length, tensor.cols, "F32");
+    embed(device, out, Uint32Array.from(rows), tensor, 0);
+    return out;
+  };
+  using keys = widened(k);
+  using values = widened(v);
+  return attention(device, q, keys, values, { ...options, spans });
 }
 
 /** Attention of heads that are whole vectors. */
