@@ -36,6 +36,7 @@ export function planFlags(given: Flags, { request, backend, calibration }: Plan)
     variant: asked.variant ?? false,
     damping: asked.damping,
     blockSize: asked.blockSize,
+    holdout: asked.holdout ?? false,
     trueSequential: asked.trueSequential ?? false,
     allocation: asked.allocation,
     // It stands in the plan itself.

@@ -27,7 +27,7 @@ import { Recorder } from "../src/run/recorder.ts";
 import { refuseOtherPlan } from "./planned.ts";
 import { enter, type Given, readMap, understand } from "./prune_request.ts";
 import { runPass } from "./prune_pass.ts";
-import { aboutDamping, aboutErrors, aboutExperts, planLines, summary } from "./prune_text.ts";
+import { aboutDamping, aboutErrors, aboutExperts, aboutHoldout, planLines, summary } from "./prune_text.ts";
 import { defaultSeqlen, downloads } from "./shared.ts";
 import { isDone } from "./written.ts";
 
@@ -81,6 +81,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     calibration: method.statistic === "none" ? undefined : calibration,
     spool,
     trueSequential: values.trueSequential,
+    holdout: values.holdout,
     dense: allocation.statistic && calibration,
     held: heldMemory,
   });
@@ -119,6 +120,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
       ...asked as Record<string, Json>,
       ...pattern && { pattern: `${pattern.n}:${pattern.m}` },
       ...method.statistic === "gram" && { ...solve, trueSequential: values.trueSequential },
+      ...values.holdout && { holdout: true },
       allocation: values.allocation,
       ...map && { sparsityMap: map },
       seed: values.seed,
@@ -182,11 +184,17 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
         recorder,
       },
       trueSequential: values.trueSequential,
+      holdout: values.holdout,
     }, context);
     const { records, resumed, statistics, phases } = pruned;
     const seconds = (performance.now() - start) / 1000, peakBytes = await context.peakMemory();
     recorder.finish(phases, peakBytes, pruned.manifest);
-    const said = [...aboutErrors(records), ...aboutExperts(records), ...aboutDamping(records, solve.damping)];
+    const said = [
+      ...aboutErrors(records),
+      ...aboutHoldout(records),
+      ...aboutExperts(records),
+      ...aboutDamping(records, solve.damping),
+    ];
     return {
       text: [
         [summary(records), ...said].join("\n"),

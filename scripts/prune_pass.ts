@@ -46,6 +46,7 @@ export interface PrunePass {
   /** What shares the sparsity out, unless each linear has its own. */
   readonly allocation: Allocation;
   readonly trueSequential: boolean;
+  readonly holdout: boolean;
   readonly spool: SpoolOptions;
   readonly manifest: Manifest;
   readonly writer: CheckpointWriter;
@@ -67,8 +68,8 @@ export interface Pruned {
 
 /** Runs the pass to the end: its output stands in its place then. */
 export async function runPass(task: PrunePass, { terminal, signal }: Context): Promise<Pruned> {
-  const { checkpoint, backend, method, request, requests, solve, targets, calibration, allocation, trueSequential } =
-    task;
+  const { checkpoint, backend, method, request, requests, solve, targets, calibration, allocation } = task;
+  const { trueSequential, holdout } = task;
   const { spool, manifest, writer, recorder } = task;
   const entries = writer.steps.map(({ entry }) => entry as Entry);
   const phases: Record<string, number> = {};
@@ -111,6 +112,7 @@ export async function runPass(task: PrunePass, { terminal, signal }: Context): P
     targets,
     calibration,
     trueSequential,
+    holdout,
     finished: { blocks: new Set(finished.map(({ block }) => block)), read: (name) => writer.read(name) },
     readBack: (name) => writer.read(name),
     onDistribution: (linear, distribution) => void drawn.set(linear, drawings(distribution)),

@@ -42,6 +42,9 @@ export function understand(values: PruneValues) {
   if (values.trueSequential && method.statistic !== "gram") {
     throw new PareError(`--true-sequential: ${method.name} updates no weights; sparsegpt, admm, alps and --update do`);
   }
+  if (values.holdout && method.statistic !== "gram") {
+    throw new PareError(`--holdout: ${method.name} updates no weights; sparsegpt, admm, alps and --update do`);
+  }
   const allocation = findAllocation(values.allocation), several = allocation !== uniform;
   if (values.sparsityMap !== undefined && several) {
     throw new PareError(`--sparsity-map and --allocation ${allocation.name} exclude each other`);

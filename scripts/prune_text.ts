@@ -57,6 +57,20 @@ export function aboutErrors(reports: readonly LinearReport[]): string[] {
   }
 }
 
+/** What was found on the sequences that were held out, if some were. */
+export function aboutHoldout(reports: readonly LinearReport[]): string[] {
+  const held = reports.filter(({ heldOutError }) => heldOutError !== undefined);
+  if (!held.length) return [];
+  const mean = (of: (report: LinearReport) => number) =>
+    held.reduce((sum, report) => sum + of(report), 0) / held.length;
+  const left = held.filter(({ updateLeft }) => updateLeft).length;
+  return [
+    `held out: an output error of ${showShare(mean(({ heldOutError }) => heldOutError!))}, beside ` +
+    `${showShare(mean(({ outputError }) => outputError!))} on what was fitted` +
+    (left ? `; ${left} of ${held.length} updates raised it and were not made` : ""),
+  ];
+}
+
 /** Which linears of experts saw no token, if any. */
 export function aboutExperts(reports: readonly LinearReport[]): string[] {
   const blind = reports.filter(({ tokens }) => tokens === 0).map(({ name }) => name);

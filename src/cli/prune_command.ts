@@ -86,6 +86,11 @@ const flags = {
     otherwise: "128",
     aliases: ["blocksize"],
   }),
+  holdout: toggle({
+    help:
+      "Hold the last tenth of the calibration sequences out of the Hessians: the output error on them is shown beside, and an " +
+      "update of weights that raises it is not made.",
+  }),
   trueSequential: toggle({
     help: "Observe a block's linears one after the other, each after those before it were pruned; for sparsegpt.",
     aliases: ["true_sequential"],

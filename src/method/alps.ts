@@ -100,7 +100,7 @@ export const alps: Method = {
         }
         using chosen = new Latest(select(backend, x.value, request));
         backend.apply(x.value, chosen.value);
-        descend(backend, scale, target, x.value, chosen.value);
+        await descend(backend, scale, target, x.value, chosen.value, input);
         scale.store(weight, x.value, chosen.value);
         return chosen.release();
       },

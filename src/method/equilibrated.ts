@@ -12,6 +12,8 @@ export interface Equilibrated extends Disposable {
   readonly hessian: Tensor;
   /** A weight, any dtype, in this scale: F32. */
   scaled(weight: Tensor): Tensor;
+  /** Weights of this scale in their own: F32. */
+  plain(scaled: Tensor): Tensor;
   /** Writes what a mask keeps of weights in this scale back into a weight; what it removes becomes zero. */
   store(weight: Tensor, scaled: Tensor, mask: Mask): void;
 }
@@ -42,11 +44,13 @@ export async function equilibrate(
   const inverses = row(norms.map((norm) => 1 / norm));
   const scaledHessian = scope.use(backend.equilibrate(hessian!, inverses));
   const owned = scope.move();
+  const plain = (scaled: Tensor) => backend.combine([{ tensor: scaled, kept: 1 }], { columns: inverses });
   return {
     hessian: scaledHessian,
+    plain,
     scaled: (weight) => backend.combine([{ tensor: weight, kept: 1 }], { columns }),
     store(weight, scaled, mask) {
-      using values = backend.combine([{ tensor: scaled, kept: 1 }], { columns: inverses });
+      using values = plain(scaled);
       backend.assign(weight, values);
       backend.apply(weight, mask);
     },

@@ -54,6 +54,8 @@ export interface Input {
   readonly squares?: Tensor;
   /** The Hessian `(2/S) Σ_sequences Xᵀ X`, F32 in x in, where the method asks for `gram`. */
   readonly hessian?: Tensor;
+  /** The same of tokens that are held out of it, where they are: an update may look whether it serves them. */
+  readonly heldOut?: Tensor;
 }
 
 /** How a method judges weights that it only masks. */

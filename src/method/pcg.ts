@@ -17,30 +17,56 @@ export const DESCENT: Effort = {
   prune: (rows, cols) => 2 * (STEPS + 1) * rows * cols ** 2,
 };
 
+/** How weights are moved. */
+export interface DescentOptions {
+  /** At most so many steps. */
+  readonly steps?: number;
+  /** The Hessian of tokens that are held out: a step by which more of their output is lost is not taken, and is the last. */
+  readonly heldOut?: Tensor;
+}
+
 /**
  * Moves weights, in place, towards those that are best for a mask.
  * @param target The dense weights in the scale of the Hessian.
  * @param x Weights in that scale, zero where the mask removes.
  */
-export function descend(
+export async function descend(
   backend: Backend,
-  { hessian }: Equilibrated,
+  scale: Equilibrated,
   target: Tensor,
   x: Tensor,
   mask: Mask,
-  steps = STEPS,
-): void {
-  using r = pullOf(backend, hessian, target, x);
+  { steps = STEPS, heldOut }: DescentOptions = {},
+): Promise<void> {
+  using r = pullOf(backend, scale, target, x);
   backend.apply(r, mask);
   using p = backend.copy(r);
+  let least = heldOut && await lostOf(backend, scale, target, x, heldOut);
   for (let step = 0; step < steps; step++) {
-    using product = backend.linear(p, hessian);
+    using before = heldOut && backend.copy(x), product = backend.linear(p, scale.hessian);
     backend.conjugate({ x, r, p }, product, mask);
+    if (!heldOut) continue;
+    const lost = await lostOf(backend, scale, target, x, heldOut);
+    if (lost > least!) return backend.assign(x, before!);
+    least = lost;
   }
 }
 
+/** What is lost of the output on tokens with this Hessian. */
+async function lostOf(
+  backend: Backend,
+  scale: Equilibrated,
+  target: Tensor,
+  x: Tensor,
+  hessian: Tensor,
+): Promise<number> {
+  using dense = scale.plain(target), now = scale.plain(x), error = backend.error(dense, now, hessian);
+  const [bytes] = await backend.read(error);
+  return new Float32Array(bytes.buffer)[0];
+}
+
 /** `(B - X) G`: the negative half gradient. */
-function pullOf(backend: Backend, hessian: Tensor, target: Tensor, x: Tensor): Tensor {
+function pullOf(backend: Backend, { hessian }: Equilibrated, target: Tensor, x: Tensor): Tensor {
   using missing = backend.combine([{ tensor: target, kept: 1 }, { tensor: x, kept: -1 }]);
   return backend.linear(missing, hessian);
 }

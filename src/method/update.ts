@@ -75,7 +75,7 @@ function withDescent(method: Method): Method {
           using target = scale.scaled(linear.weight), made = new DisposableStack();
           const mask = made.use(await inner.prune(linear, request));
           using x = scale.scaled(linear.weight);
-          descend(backend, scale, target, x, mask);
+          await descend(backend, scale, target, x, mask, input);
           scale.store(linear.weight, x, mask);
           made.move(); // it is the caller's
           return mask;

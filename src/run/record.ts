@@ -154,6 +154,10 @@ export interface LinearRecord {
   readonly seconds: number;
   /** The damping that its Hessian needed, where it has one. */
   readonly damping?: number;
+  /** The same error on the sequences that were held out, where some were. */
+  readonly heldOutError?: number;
+  /** Whether the update of the weights was not made, since it raised that. */
+  readonly updateLeft?: boolean;
   /** Of an expert's linear: the calibration tokens that were routed to it. With none it was pruned by magnitude. */
   readonly tokens?: number;
   /** SHA-256 of the mask: a bit for each weight, row-major, 1 = kept (not zero), in bytes from the lowest bit up. */

@@ -163,6 +163,8 @@ const summary = {
   sparsity: z.number(),
   outputError: z.number().optional(),
   outputErrorFrom: z.enum(["hessian", "diagonal"]).optional(),
+  heldOutError: z.number().optional(),
+  updateLeft: z.boolean().optional(),
   tokens: z.number().int().optional(),
   seconds: z.number(),
   damping: z.number().optional(),

@@ -29,7 +29,8 @@ function weightBytes(group: readonly Linear[]): number {
   return Math.max(...group.map(({ rows, cols }) => rows * cols)) * SINGLE;
 }
 
-type Holds = Effort["holds"];
+/** What a method holds, and how many Grams are summed for an input: two where tokens are held out. */
+type Holds = Effort["holds"] & { readonly grams?: number };
 
 /**
  * The most bytes that it takes to observe and solve some groups with Hessians: first their sums beside the activations of a
@@ -41,13 +42,17 @@ export function hessianBytes(
   activations: number,
   holds: Holds = ELIMINATION.holds,
 ): number {
-  let most = activations + groups.reduce((sum, group) => sum + sumBytes(group), 0);
+  const { grams = 1 } = holds,
+    sums = (of: readonly (readonly Linear[])[]) => grams * of.reduce((sum, group) => sum + sumBytes(group), 0);
+  // Another Hessian for each of the others.
+  const inputs = holds.inputs + grams;
+  let most = activations + sums(groups);
   for (let at = -1; at < groups.length; at++) {
     const now = groups[at], next = groups[at + 1];
-    const solving = now ? (1 + holds.inputs) * SINGLE * width(now) ** 2 + holds.weights * weightBytes(now) : 0;
+    const solving = now ? inputs * SINGLE * width(now) ** 2 + holds.weights * weightBytes(now) : 0;
     // A Hessian is made of its sums, which go then, and something of it.
-    const coming = next ? Math.max(PAIR + SINGLE, (1 + holds.inputs) * SINGLE) * width(next) ** 2 : 0;
-    most = Math.max(most, solving + coming + groups.slice(at + 2).reduce((sum, group) => sum + sumBytes(group), 0));
+    const coming = next ? Math.max(grams * (PAIR + SINGLE), inputs * SINGLE) * width(next) ** 2 : 0;
+    most = Math.max(most, solving + coming + sums(groups.slice(at + 2)));
   }
   return most;
 }
@@ -58,7 +63,7 @@ export function hessianBytes(
  */
 export function observationSets(
   groups: readonly (readonly Linear[])[],
-  { bytes, drafts, activations, holds }: Room,
+  { bytes, drafts, activations, holds }: Omit<Room, "holds"> & { readonly holds?: Holds },
 ): (readonly (readonly Linear[])[])[] {
   const fits = !groups.some(([{ role }]) => role.includes("*")) && hessianBytes(groups, activations, holds) <= bytes;
   if (fits) return [groups];
@@ -91,6 +96,8 @@ export interface MemoryOptions {
   readonly batch?: Batch;
   /** Whether their hidden states are kept in a file. */
   readonly spooled: boolean;
+  /** Whether some of them are held out of the Hessians. */
+  readonly holdout?: boolean;
 }
 
 /** Bytes of a block on the backend, of its experts one. */
@@ -121,7 +128,7 @@ export interface Room {
   /** How many of them a batch's activations take, while one is under way. */
   readonly activations: number;
   /** What the method holds while it works; an elimination's unless given. */
-  readonly holds?: Holds;
+  readonly holds: Holds;
 }
 
 /** What is left beside a block of a pass. */
@@ -132,7 +139,7 @@ export function roomBeside(spec: ModelSpec, block: BlockSpec, options: MemoryOpt
     bytes: backend.limits.memoryBytes - blockBytes(checkpoint, block) - hidden,
     drafts: blockBytes(checkpoint, block),
     activations: activationBytes(spec, options),
-    holds: options.method.effort?.holds,
+    holds: { ...(options.method.effort ?? ELIMINATION).holds, grams: options.holdout ? 2 : 1 },
   };
 }
 
@@ -162,7 +169,7 @@ export function checkMemory(spec: ModelSpec, options: MemoryOptions): void {
     if (method.statistic !== "gram") continue;
     const groups = chooseGroups({ spec: block }, targets.get(block.index) ?? []);
     const alone = observationSets(groups, beside).length <= 1, room = beside.bytes - (alone ? 0 : beside.drafts);
-    const sized = groups.map((group) => ({ group, bytes: hessianBytes([group], activations, method.effort?.holds) }));
+    const sized = groups.map((group) => ({ group, bytes: hessianBytes([group], activations, beside.holds) }));
     for (const { group, bytes } of sized.sort((a, b) => b.bytes - a.bytes).slice(0, 1)) {
       if (bytes <= room) continue;
       const [{ name, cols }] = group, most = Math.floor(Math.sqrt(room / (PAIR + SINGLE)));

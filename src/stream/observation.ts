@@ -8,6 +8,8 @@ export interface ObservationOptions {
   readonly grams: boolean;
   /** Whether a Hessian may be asked for more than once. */
   readonly kept?: boolean;
+  /** Whether some tokens are held out, to be observed by themselves. */
+  readonly heldOut?: boolean;
 }
 
 /** The sums of one input, and how many tokens are in them. */
@@ -22,6 +24,8 @@ export class Observation implements Disposable {
   /** By the name of each linear, the first linear of its group: the one whose input is added for all of them. */
   readonly #first = new Map<string, string>();
   readonly #seen = new Map<string, Seen>();
+  /** Of the tokens that are held out, where some are. */
+  readonly heldOut?: Observation;
 
   /**
    * Begins with nothing seen.
@@ -33,6 +37,7 @@ export class Observation implements Disposable {
     private readonly options: ObservationOptions,
   ) {
     for (const group of groups) for (const { name } of group) this.#first.set(name, group[0].name);
+    if (options.heldOut) this.heldOut = new Observation(backend, groups, { ...options, heldOut: false });
   }
 
   /** Whether the squares only are collected, or `xᵀ x` too. */
@@ -98,6 +103,7 @@ export class Observation implements Disposable {
 
   /** Frees all sums. */
   [Symbol.dispose](): void {
+    this.heldOut?.[Symbol.dispose]();
     for (const { squares, gram } of this.#seen.values()) {
       squares[Symbol.dispose]();
       gram?.[Symbol.dispose]();

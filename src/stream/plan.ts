@@ -93,6 +93,8 @@ export interface PlanOptions {
   readonly spool?: SpoolOptions;
   /** Whether a block is observed in four steps. */
   readonly trueSequential?: boolean;
+  /** Whether the last tenth of the sequences is held out of the Hessians. */
+  readonly holdout?: boolean;
   /** The sequences of a dense pass before, that measures blocks for an allocation. */
   readonly dense?: Batch;
   /**
@@ -143,7 +145,7 @@ export async function planPrune(
   const sequences = calibration ?? dense;
   const tokens = sequences?.ids.length ?? 0, hiddenBytes = tokens * spec.hidden * BYTES.F32;
   const spooled = goesToFile(backend, hiddenBytes, spool);
-  const memory = { checkpoint, backend, method, targets, batch: sequences, spooled };
+  const memory = { checkpoint, backend, method, targets, batch: sequences, spooled, holdout: options.holdout };
   checkMemory(spec, memory);
   const activations = activationBytes(spec, memory);
   // A block on the backend, of its experts one.
@@ -164,7 +166,7 @@ export async function planPrune(
     const sets = options.trueSequential
       ? groups.map((group) => [group])
       : observationSets(groups, roomBeside(spec, block, memory));
-    return Math.max(0, ...sets.map((set) => hessianBytes(set, activations, effort.holds)));
+    return Math.max(0, ...sets.map((set) => hessianBytes(set, activations, roomBeside(spec, block, memory).holds)));
   };
   const working = solves
     ? most(solving)

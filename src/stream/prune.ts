@@ -6,6 +6,7 @@
 import { type Backend, BYTES } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 
+import { PareError } from "../errors.ts";
 import { DEFAULT_SOLVE, type Method, type Solve } from "../method/method.ts";
 import type { Block, TensorSource } from "../model/block.ts";
 import { expertsOf, inputGroups } from "../model/layers.ts";
@@ -36,6 +37,11 @@ export interface PruneOptions {
   readonly request: Requests;
   /** How the method uses a Hessian, where it does. */
   readonly solve?: Solve;
+  /**
+   * Holds the last tenth of the sequences out of the Hessians (at least one): the output error on them is reported beside, and
+   * an update of weights, or a step of one, that raises it is not made. For a method that has Hessians.
+   */
+  readonly holdout?: boolean;
   /** Which linears; all by default. */
   readonly targets?: Targets;
   /** Calibration sequences; a method that asks for a statistic needs them. */
@@ -105,7 +111,8 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     solve: options.solve ?? DEFAULT_SOLVE,
     distributions: options.onDistribution !== undefined,
   };
-  const sequences = calibration ? countSequences(calibration) : 0;
+  const all = calibration ? countSequences(calibration) : 0, heldOut = options.holdout ? heldOutOf(all) : 0;
+  const sequences = all - heldOut, observed = { grams, heldOut: heldOut > 0 };
 
   const hiddenBytes = (calibration?.ids.length ?? 0) * spec.hidden * BYTES.F32;
   const memory = {
@@ -115,6 +122,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     targets,
     batch: calibration,
     spooled: goesToFile(backend, hiddenBytes, options.spool),
+    holdout: heldOut > 0,
   };
   checkMemory(spec, memory);
 
@@ -123,7 +131,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
   if (!missing.length) return [];
   const last = Math.max(...missing);
   const path = observes ? Array.from({ length: last + 1 }, (_, block) => block) : missing;
-  const serves = options.first && (options.first.grams || !grams) && !trueSequential;
+  const serves = options.first && (options.first.grams || !grams) && !trueSequential && !heldOut;
 
   await using opened = new AsyncDisposableStack();
   let stream: Stream | undefined;
@@ -139,14 +147,21 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     const solved = new BlockResults(results, index);
     let drafts = false;
     const solve = (block: Block, chosen: readonly Linear[], observation?: Observation) =>
-      solveLinears({ ...task, drafts }, block, chosen, observation, sequences, (linear) => solved.take(linear));
+      solveLinears(
+        { ...task, drafts, heldOut },
+        block,
+        chosen,
+        observation,
+        sequences,
+        (linear) => solved.take(linear),
+      );
     const solveAll = async (block: Block, chosen: readonly Linear[], observation?: Observation) => {
       for await (const portion of units(block, chosen)) await solve(block, portion, observation);
     };
     const observe = (groups: readonly (readonly Linear[])[]): Step => ({
       passes: 1,
       async run(block) {
-        using observation = new Observation(backend, groups, { grams });
+        using observation = new Observation(backend, groups, observed);
         await stream!.observe(block, observation);
         await solveAll(block, groups.flat(), observation);
       },
@@ -170,7 +185,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
       const stepwise: Step = {
         passes: 1,
         async run(block) {
-          using observation = new Observation(backend, groups, { grams });
+          using observation = new Observation(backend, groups, observed);
           await stream!.observeStepwise(block, observation, (shared) => solve(block, shared, observation), keep);
         },
       };
@@ -188,9 +203,15 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     return [...trueSequential ? [show] : [], ...together.map(observe), adopt, ...onwards, save];
   };
   const schedule = path.map((index): BlockSchedule => ({ block: index, steps: stepsOf(index) }));
-  if (observes) stream = opened.use(await Stream.open(options, spec, calibration!, countPasses(schedule)));
+  if (observes) stream = opened.use(await Stream.open(options, spec, calibration!, countPasses(schedule), heldOut));
   await runSchedule(schedule, { backend, spec, source, signal });
   return await results.all();
+}
+
+/** How many of so many sequences are held out: the last tenth, at least one. @throws PareError if none would be left. */
+function heldOutOf(sequences: number): number {
+  if (sequences > 1) return Math.max(1, Math.floor(sequences / 10));
+  throw new PareError(`--holdout: expected two calibration sequences or more, found ${sequences}`);
 }
 
 /** A checkpoint, but with the pruned weights in place of those that are pruned by now. */

@@ -30,6 +30,10 @@ export interface LinearReport {
   readonly seconds: number;
   /** The damping that its Hessian needed: what was asked, or ten, a hundred, a thousand times that. */
   readonly damping?: number;
+  /** The same error on the sequences that were held out, where some were. */
+  readonly heldOutError?: number;
+  /** Whether the update of the weights was not made, since it raised that. */
+  readonly updateLeft?: boolean;
   /** Of an expert's linear: the calibration tokens that were routed to it. With none it was pruned by magnitude. */
   readonly tokens?: number;
 }
@@ -178,7 +182,7 @@ export class BlockResults {
     { zeros, mask, distribution }: Measured,
     again: boolean,
   ): Promise<void> {
-    const { linear: { name, rows, cols, transposed }, weight: { dtype }, tokens } = solved;
+    const { linear: { name, rows, cols, transposed }, weight: { dtype }, tokens, heldOut } = solved;
     if (known) {
       checkStatistic(name, known[0]);
       this.results.options.onStatistic?.(name, known[0]);
@@ -191,6 +195,7 @@ export class BlockResults {
       zeros,
       sparsity: zeros / (rows * cols),
       ...cost(solved, known?.[1]),
+      ...heldOut && { heldOutError: heldOut.error, ...heldOut.left && { updateLeft: true } },
       seconds: await solved.seconds,
       ...tokens !== undefined && { tokens },
     });

@@ -3,7 +3,7 @@
  * that cost is measured. Operations are queued; only the factor of a Hessian is waited for, and the next one is under way
  * meanwhile, so that a GPU has the linears of one input to work on while the factor of the next is computed elsewhere.
  */
-import type { Backend, Tensor } from "../backend/backend.ts";
+import type { Backend, Mask, Tensor } from "../backend/backend.ts";
 import { PareError, toldElsewhere } from "../errors.ts";
 import { magnitude } from "../method/magnitude.ts";
 import type { Input, Method, Pruner, Solve } from "../method/method.ts";
@@ -29,6 +29,8 @@ export interface Solved {
   readonly exact: boolean;
   /** The damping that its input's Hessian needed. */
   readonly damping?: number;
+  /** The relative error on tokens that are held out, where some are, and whether the update that raised it was not made. */
+  readonly heldOut?: { readonly error: number; readonly left: boolean };
   /** How many tokens it has seen, where that is not the same for all linears: an expert's. */
   readonly tokens?: number;
   /** Seconds that it took; the factor of a shared input counts for the first linear that uses it. */
@@ -43,6 +45,8 @@ export interface Task {
   readonly solve: Solve;
   /** Whether the block is to be walked as it was before, after this: its linears are pruned as drafts. */
   readonly drafts?: boolean;
+  /** How many sequences are held out of the Hessians. */
+  readonly heldOut?: number;
   /** Whether it is to be told how weights and scores are distributed. */
   readonly distributions?: boolean;
 }
@@ -108,7 +112,8 @@ export async function solveLinears(
       const { name } = linear, weight = task.drafts ? block.draft(linear) : block.weight(linear);
       using held = new DisposableStack();
       const before = moment || distributions ? held.use(backend.copy(weight)) : undefined;
-      using _removed = await pruner.prune({ name, weight }, requestFor(requests, name));
+      using removed = await pruner.prune({ name, weight }, requestFor(requests, name));
+      const heldOut = input.heldOut && await guard(backend, before!, weight, removed, input.heldOut);
       // Not from the elimination's own loss, Σ err² - λ‖D‖²: that is the loss before the weight is rounded to its dtype. On
       // simulated inputs the rounding changed it by 1e-4 to 2e-2 in BF16, up to 1e-3 in F16, and by 5e-7 at most without.
       const error = moment && held.use(backend.error(before!, weight, moment));
@@ -123,6 +128,7 @@ export async function solveLinears(
         error,
         exact: input.hessian !== undefined,
         damping: pruner.damping,
+        heldOut,
         seconds: i > 0 ? own : sum(seconds, own),
         ...linear.role.includes("*") && observation && { tokens: observation.tokens(linear) },
       });
@@ -151,14 +157,14 @@ function sum(one: Promise<number>, other: Promise<number>): Promise<number> {
 }
 
 async function makeReady(
-  { backend, solve }: Task,
+  { backend, solve, heldOut = 0 }: Task,
   method: Method,
   group: readonly Linear[],
   observation: Observation | undefined,
   sequences: number,
   scope: DisposableStack,
 ): Promise<Ready> {
-  const input = inputOf(method, group, observation, sequences, scope);
+  const input = inputOf(method, group, observation, { sequences, heldOut }, scope);
   const pruner = await method.begin(backend, input, solve);
   if (pruner) return { input, pruner: scope.use(pruner) };
   const names = group.map(({ name }) => name).join(", ");
@@ -177,12 +183,35 @@ function inputOf(
   { statistic }: Method,
   [linear]: readonly Linear[],
   observation: Observation | undefined,
-  sequences: number,
+  { sequences, heldOut }: { readonly sequences: number; readonly heldOut: number },
   scope: DisposableStack,
 ): Input {
   if (!observation || statistic === "none") return {};
   const squares = scope.use(observation.squares(linear, sequences));
-  return { squares, ...statistic === "gram" && { hessian: scope.use(observation.hessian(linear, sequences)) } };
+  if (statistic !== "gram") return { squares };
+  const hessian = scope.use(observation.hessian(linear, sequences)), apart = observation.heldOut;
+  // An expert may have seen none of what is held out.
+  return { squares, hessian, ...apart?.tokens(linear) && { heldOut: scope.use(apart.hessian(linear, heldOut)) } };
+}
+
+/**
+ * Looks at tokens that are held out: where the updated weights lose more of their output than the same mask does without an
+ * update, the dense weights that it keeps are put back.
+ */
+async function guard(backend: Backend, before: Tensor, weight: Tensor, removed: Mask, heldOut: Tensor) {
+  using masked = backend.copy(before);
+  backend.apply(masked, removed);
+  using updated = backend.error(before, weight, heldOut), plain = backend.error(before, masked, heldOut);
+  const [now, without] = (await backend.read(updated, plain)).map(({ buffer }) => {
+    const [lost, all] = new Float32Array(buffer);
+    return all === 0 ? 0 : lost / all;
+  });
+  const left = now > without;
+  if (left) {
+    using wide = backend.combine([{ tensor: masked, kept: 1 }]);
+    backend.assign(weight, wide);
+  }
+  return { error: Math.min(now, without), left };
 }
 
 /**

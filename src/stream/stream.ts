@@ -9,7 +9,7 @@ import type { Block } from "../model/block.ts";
 import { expertsOf, linearsOf, mlpLinears } from "../model/layers.ts";
 import type { BlockSpec, Linear, Mlp, ModelSpec } from "../model/spec.ts";
 import { type Walk, walk, type WalkAnswer, type WalkBatch, type WalkRequest } from "../model/walk.ts";
-import { type Batch, positionsOf } from "../text/batch.ts";
+import { type Batch, countSequences, positionsOf, sequencesOf } from "../text/batch.ts";
 import { batches, Pace } from "./batches.ts";
 import { openEmbedder } from "./ends.ts";
 import { type HiddenStates, openHiddenStates, type SpoolOptions } from "./hidden.ts";
@@ -65,7 +65,7 @@ interface Visit {
   /** The batches that go side by side. */
   readonly numbers: readonly number[];
   /** Told of every input that linears are about to see; it may have all batches wait for each other there, or leave. */
-  see(linears: readonly Linear[], x: Tensor): "go" | "wait" | "leave";
+  see(linears: readonly Linear[], x: Tensor, batch: number): "go" | "wait" | "leave";
   /** Called when all batches have come to where they wait for each other; true if none needs to go on. */
   between?(): Promise<boolean>;
   /** Whether an expert is run. */
@@ -93,6 +93,8 @@ export class Stream implements AsyncDisposable {
     readonly backend: Backend,
     readonly spec: ModelSpec,
     readonly parts: readonly Batch[],
+    /** How many of them, from the first on, are not held out. */
+    private readonly fitted: number,
     readonly hidden: HiddenStates,
     readonly tables: RotaryTables,
     readonly pace: Pace,
@@ -102,10 +104,20 @@ export class Stream implements AsyncDisposable {
   /**
    * Embeds the sequences.
    * @param passes Tokens will go through a block this many times in all.
+   * @param heldOut How many of the sequences, the last ones, are observed by themselves.
    * @throws PareError for tokens that do not suit the model.
    */
-  static async open(options: StreamOptions, spec: ModelSpec, batch: Batch, passes: number): Promise<Stream> {
-    const { checkpoint, backend, spool, signal } = options, parts = batches(batch, backend.limits.batchTokens);
+  static async open(
+    options: StreamOptions,
+    spec: ModelSpec,
+    batch: Batch,
+    passes: number,
+    heldOut = 0,
+  ): Promise<Stream> {
+    const { checkpoint, backend, spool, signal } = options, end = countSequences(batch), held = end - heldOut;
+    const cut = (from: number, to: number) => batches(sequencesOf(batch, from, to), backend.limits.batchTokens);
+    const fitted = heldOut ? cut(0, held) : batches(batch, backend.limits.batchTokens);
+    const parts = heldOut ? [...fitted, ...cut(held, end)] : fitted;
     checkTokens(spec, batch);
     await using opened = new AsyncDisposableStack();
     const hidden = opened.use(await openHiddenStates(backend, batch.ids.length * spec.hidden * 4, spool));
@@ -116,7 +128,7 @@ export class Stream implements AsyncDisposable {
     opened.move(); // the stream disposes of them
     const pace = new Pace(() => backend.read(), signal);
     const meter = new Meter(passes, batch.ids.length, options.onProgress, spec.blocks.length);
-    return new Stream(backend, spec, parts, hidden, new RotaryTables(backend), pace, meter);
+    return new Stream(backend, spec, parts, fitted.length, hidden, new RotaryTables(backend), pace, meter);
   }
 
   /** Runs a block on every batch as far as the inputs go that are to be observed, and adds them up. */
@@ -124,8 +136,8 @@ export class Stream implements AsyncDisposable {
     const last = lastOf(block, observation);
     await this.#run(block, {
       phase: "observe",
-      see: (linears, x) => {
-        observation.add(linears, x);
+      see: (linears, x, batch) => {
+        this.#add(observation, linears, x, batch);
         return linears.some(({ name }) => name === last) ? "leave" : "go";
       },
       // What the others add to the residual stream nobody will see.
@@ -138,8 +150,8 @@ export class Stream implements AsyncDisposable {
   async propagate(block: Block, phase: Phase = "propagate", observation?: Observation): Promise<void> {
     await this.#run(block, {
       phase,
-      see: (linears, x) => {
-        observation?.add(linears, x);
+      see: (linears, x, batch) => {
+        if (observation) this.#add(observation, linears, x, batch);
         return "go";
       },
       runs: () => true,
@@ -163,8 +175,8 @@ export class Stream implements AsyncDisposable {
     await this.#runTogether(block, {
       phase: "observe",
       numbers: [...this.parts.keys()],
-      see: (linears, x) => {
-        observation.add(linears, x);
+      see: (linears, x, batch) => {
+        this.#add(observation, linears, x, batch);
         const groups = observation.groups.filter(([{ name }]) => linears.some((linear) => linear.name === name));
         waiting = groups.flat();
         return waiting.length ? "wait" : "go";
@@ -176,6 +188,11 @@ export class Stream implements AsyncDisposable {
       runs: () => true,
       keep,
     });
+  }
+
+  /** Adds what a batch shows to an observation, or to that of what is held out. */
+  #add(observation: Observation, linears: readonly Linear[], x: Tensor, batch: number): void {
+    (batch < this.fitted ? observation : observation.heldOut ?? observation).add(linears, x);
   }
 
   async #run(block: Block, visit: Omit<Visit, "numbers">): Promise<void> {
@@ -207,7 +224,7 @@ export class Stream implements AsyncDisposable {
         const waiting: Traveller[] = [];
         let stop: Stop | undefined;
         for (const each of travellers) {
-          const own = await this.#advance(each.walk, answer, visit);
+          const own = await this.#advance(each, answer, visit);
           if (own.kind === "end" || own.kind === "left") {
             await this.#arrive(block, visit, each, own);
           } else {
@@ -235,7 +252,7 @@ export class Stream implements AsyncDisposable {
   }
 
   /** Drives a walk until it ends, leaves, or has to wait for the others. */
-  async #advance(walk: Walk, answer: WalkAnswer, { see }: Visit): Promise<Stop> {
+  async #advance({ walk, number }: Traveller, answer: WalkAnswer, { see }: Visit): Promise<Stop> {
     for (;;) {
       const { done, value } = walk.next(answer);
       if (done) return { kind: "end", hidden: value };
@@ -246,7 +263,7 @@ export class Stream implements AsyncDisposable {
         case "expert":
           return value;
         case "input": {
-          const next = see(value.linears, value.x);
+          const next = see(value.linears, value.x, number);
           if (next === "wait") return value;
           if (next === "leave") return leave(walk);
           answer = undefined;

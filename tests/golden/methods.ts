@@ -163,7 +163,7 @@ export async function compareSteps(backend: Backend, linear: Given, pattern: str
   for (let step = 1; step <= FIRST_STEPS; step++) {
     using x = backend.copy(target);
     backend.apply(x, mask);
-    descend(backend, scale, target, x, mask, step);
+    await descend(backend, scale, target, x, mask, { steps: step });
     scale.store(weight, x, mask);
     const error = errorOf(linear, new Float32Array((await backend.read(weight))[0].buffer));
     const want = found.error_by_step![step - 1], off = Math.abs(error / want - 1);

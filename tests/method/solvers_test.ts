@@ -74,9 +74,12 @@ async function pruned(
   given: Case,
   sparsity: number,
   pattern?: { n: number; m: number },
+  others?: Float64Array,
 ) {
   using scope = new DisposableStack();
-  const { weight, input } = put(backend, given, scope),
+  const { weight, input: fitted } = put(backend, given, scope), { cols } = given;
+  const heldOut = others && scope.use(backend.upload(bytes(others), cols, cols, "F32")),
+    input = { ...fitted, heldOut },
     request = makeRequest(method, pattern ? { pattern } : { sparsity });
   const pruner = scope.use((await method.begin(backend, input, makeSolve(method, {})))!);
   const mask = scope.use(await pruner.prune({ name: "linear", weight }, request));
@@ -172,7 +175,7 @@ for (const { name, ignore, open } of SUBJECTS) {
       const pruner = scope.use((await method.begin(backend, input, DEFAULT_SOLVE))!);
       const mask = scope.use(await pruner.prune({ name: "linear", weight }, makeRequest(method, { sparsity })));
       const better = scope.use(scale.scaled(weight));
-      descend(backend, scale, target, better, mask, 3 * given.cols);
+      await descend(backend, scale, target, better, mask, { steps: 3 * given.cols });
       scale.store(weight, better, mask);
       const found = Float64Array.from(new Float32Array((await backend.read(weight))[0].buffer));
       const a = damped(given, damping), gone = await removed(backend, mask), best = exact(given, a, gone);
@@ -188,6 +191,23 @@ for (const { name, ignore, open } of SUBJECTS) {
         const gradient = dot(change, a.subarray(j * given.cols, (j + 1) * given.cols));
         assertLessOrEqual(Math.abs(gradient), gamma(8 * given.cols) * CONDITION * given.cols * largest * size);
       });
+    }),
+  );
+
+  test(
+    "with tokens held out no update by conjugate gradients ends above its start on them",
+    forAll(async (backend, given, sparsity) => {
+      const others = hessian(given.cols + 7, decades(given.cols, CONDITION)).values;
+      const method = findMethod("wanda"), start = await pruned(backend, method, given, sparsity);
+      const { weights, gone } = await pruned(backend, withUpdate(method, "pcg"), given, sparsity, undefined, others);
+      assertEquals(gone, start.gone);
+      const whole = cost(
+        { ...given, weights: given.weights.map((w) => 2 * w) },
+        others,
+        new Float64Array(weights.length),
+      );
+      const [before, after] = [start, { weights }].map((one) => cost(given, others, one.weights));
+      assertLessOrEqual(after, before + gamma(4 * given.cols) * whole);
     }),
   );
 
