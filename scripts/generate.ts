@@ -5,25 +5,21 @@ import type { Values } from "../src/cli/flags.ts";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { showBytes, showCount, showSeconds } from "../src/cli/units.ts";
 import {
-  type ChatTemplate,
   checkSampling,
-  Context as Reading,
   type Finish,
   generate,
   type GenerateOptions,
-  loadChatTemplate,
-  loadTokenizer,
+  KeptContext,
   type Message,
   openBackend,
   openCheckpoint,
   PareError,
-  readEndTokens,
-  ResidentModel,
+  type ResidentModel,
   type Sampling,
-  type Tokenizer,
 } from "../src/mod.ts";
 import { Reach } from "./sandbox.ts";
 import { fetching } from "./shared.ts";
+import { loadWeights, readTongue, type Tongue } from "./speaker.ts";
 
 /** The flags as they are given, and what the launcher has read. */
 type Given = Values<typeof generateCommand.flags> & { readonly conversation?: boolean };
@@ -33,9 +29,6 @@ const MOST_PROMPT_BYTES = 64 << 20;
 
 /** Seeds that nobody chose: what a person can type again. */
 const SEEDS = 2 ** 32;
-
-/** Tokens that a conversation has room for at first; a longer one is read again into twice the room. */
-const FIRST_ROOM = 2048;
 
 /** What stdin says, without the end of its last line. */
 async function readPrompt(): Promise<string> {
@@ -83,11 +76,9 @@ export async function enter(given: Given, { terminal }: Context) {
   return { values: { ...given, model, prompt, seed, temperature, conversation }, permissions: reach.permissions };
 }
 
-/** A model that is ready to write, and what speaks for it. */
-interface Ready {
+/** A model that is ready to write. */
+interface Ready extends Tongue {
   readonly model: ResidentModel;
-  readonly tokenizer: Tokenizer;
-  readonly template?: ChatTemplate;
   readonly options: GenerateOptions;
 }
 
@@ -100,12 +91,10 @@ interface Written {
 
 /** The writing itself, in its sandbox. */
 export async function main(values: Given, context: Context): Promise<Outcome> {
-  const { terminal, signal } = context, { system } = values;
+  const { signal } = context, { system } = values;
   await using checkpoint = await openCheckpoint(values.model);
-  const readText = (file: string) => checkpoint.readText(file);
-  const tokenizer = await loadTokenizer(readText, checkpoint.path);
-  const template = values.chat ? await loadChatTemplate(readText, checkpoint.path) : undefined;
-  const endTokens = await readEndTokens(checkpoint, tokenizer, template?.endOfTurn);
+  const tongue = await readTongue(checkpoint, values.chat ? "needed" : "left");
+  const { tokenizer, template, endTokens } = tongue;
   const first: Message[] = system === undefined ? [] : [{ role: "system", content: system }];
   const prompts = values.prompt.map((text) =>
     template
@@ -113,13 +102,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
       : tokenizer.encode(text, { special: true })
   );
   await using backend = await openBackend(values.backend, { workers: values.workers });
-  terminal.note(`backend: ${backend.name} (${backend.description})`);
-  using model = await ResidentModel.open({
-    checkpoint,
-    backend,
-    signal,
-    onLoad: (done, total) => terminal.progress({ label: "weights", done, total, unit: "bytes" }),
-  });
+  using model = await loadWeights(checkpoint, backend, context);
   const options: GenerateOptions = {
     sampling: samplingOf(values),
     tokens: values.tokens,
@@ -129,7 +112,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     cache: values.cache === "f16" ? "F16" : "F32",
     signal,
   };
-  const ready = { model, tokenizer, template, options };
+  const ready = { ...tongue, model, options };
   if (values.conversation) return await converse(ready, first, context);
   return await write(ready, values, prompts, context);
 }
@@ -244,32 +227,23 @@ async function converse(
   context: Context,
 ): Promise<Outcome> {
   const { write } = context, messages = [...first], { maxLength } = model.spec;
-  let reading = new Reading(model, { sequences: 1, length: Math.min(FIRST_ROOM, maxLength) }, options.cache);
-  try {
-    for (;;) {
-      write("> ");
-      const line = await context.readLine();
-      if (line === undefined) break;
-      if (!line.trim()) continue;
-      messages.push({ role: "user", content: line });
-      const prompt = tokenizer.encode(template!.render(messages), { special: false });
-      const length = Math.min(maxLength, prompt.length + options.tokens);
-      if (length > reading.size.length) {
-        reading[Symbol.dispose]();
-        reading = new Reading(model, { sequences: 1, length: Math.min(maxLength, 2 * length) }, options.cache);
-      }
-      let answer = "";
-      for await (const { text } of generate(model, [prompt], { ...options, context: reading })) {
-        answer += text;
-        write(text);
-      }
-      messages.push({ role: "assistant", content: answer });
-      write("\n");
+  using kept = new KeptContext(model, options.cache);
+  for (;;) {
+    write("> ");
+    const line = await context.readLine();
+    if (line === undefined) return { text: "", json: { messages } };
+    if (!line.trim()) continue;
+    messages.push({ role: "user", content: line });
+    const prompt = tokenizer.encode(template!.render(messages), { special: false });
+    const room = kept.for(Math.min(maxLength, prompt.length + options.tokens));
+    let answer = "";
+    for await (const { text } of generate(model, [prompt], { ...options, context: room })) {
+      answer += text;
+      write(text);
     }
-  } finally {
-    reading[Symbol.dispose]();
+    messages.push({ role: "assistant", content: answer });
+    write("\n");
   }
-  return { text: "", json: { messages } };
 }
 
 /** What `pare generate` runs. */

@@ -3,45 +3,14 @@ import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import project from "../deno.json" with { type: "json" };
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
-import { serveCommand, type ServeValues, settleToken } from "../src/cli/serve_command.ts";
+import { serveCommand, type ServeValues } from "../src/cli/serve_command.ts";
 import { PareError } from "../src/errors.ts";
 import { defaultRegistry } from "../src/run/place.ts";
 import { Registry } from "../src/run/registry.ts";
 import { Reach } from "./sandbox.ts";
 import { createApp } from "../src/server/app.ts";
 import { ArrivingRegistry } from "../src/server/arriving.ts";
-import { listen } from "../src/server/listen.ts";
-
-/** Why a server cannot listen where it is to, by the system's code. */
-const REASONS: Readonly<Record<string, (values: ServeValues) => string>> = {
-  EADDRINUSE: ({ host, port }) => `port ${port} of ${host} is in use; --port N takes another one`,
-  EACCES: ({ host, port }) => `port ${port} of ${host}: not permitted; expected one of 1024 or more`,
-  EADDRNOTAVAIL: ({ host }) => `--host ${host} is no address of this machine`,
-  ENOTFOUND: ({ host }) => `--host ${host}: no such name`,
-  EAI_AGAIN: ({ host }) => `--host ${host}: no such name, as far as can be seen now`,
-};
-
-/** Begins to listen. @throws PareError if that is not possible. */
-async function open(app: { fetch(request: Request): Response | Promise<Response> }, values: ServeValues) {
-  try {
-    return await listen((request) => app.fetch(request), values);
-  } catch (error) {
-    const reason = REASONS[(error as { code?: string }).code ?? ""];
-    throw reason ? new PareError(reason(values), { cause: error }) : error;
-  }
-}
-
-function readToken({ tokenFile, host }: ServeValues): string | undefined {
-  let given = Deno.env.get("PARE_TOKEN");
-  if (tokenFile !== undefined) {
-    try {
-      given = Deno.readTextFileSync(tokenFile);
-    } catch (error) {
-      throw new PareError(`--token-file ${tokenFile}: ${(error as Error).message}`, { cause: error });
-    }
-  }
-  return settleToken(host, given);
-}
+import { addressOf, openServer, readToken } from "./listening.ts";
 
 /** The flags as they are given, and what the launcher has read: the token stands in a file or in the environment. */
 type Given = ServeValues & { readonly token?: string };
@@ -61,7 +30,7 @@ function enter(given: Given) {
     if (!(error instanceof PareError)) throw error;
   }
   reach.readRegistry(runs);
-  const net = [`${bracketed(host)}:${port}`];
+  const net = [addressOf(host, port)];
   return Promise.resolve({
     values: { ...given, runs, token: readToken(given) },
     permissions: { ...reach.permissions, net },
@@ -70,9 +39,6 @@ function enter(given: Given) {
 
 const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
-/** A host as an address has it. */
-const bracketed = (host: string): string => host.includes(":") ? `[${host}]` : host;
-
 /** The server itself, in its sandbox. */
 export async function main(values: Given, { terminal, signal }: Context): Promise<Outcome> {
   const path = values.runs!;
@@ -80,8 +46,8 @@ export async function main(values: Given, { terminal, signal }: Context): Promis
   const begun = registry.there;
   const { allowHost: hosts, allowOrigin: origins, token } = values;
   const app = createApp({ source: registry, version: project.version, token, hosts, origins });
-  await using listening = await open(app, values);
-  const address = `http://${bracketed(listening.hostname)}:${listening.port}/`;
+  await using listening = await openServer(app, values);
+  const address = `http://${addressOf(listening.hostname, listening.port)}/`;
   const notes = [...begun ? [] : ["no run is recorded there yet"], ...token ? [] : ["only this machine can see it"]];
   terminal.note([`${address} shows ${path}`, ...notes].join("; "));
   await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));

@@ -64,6 +64,7 @@ export type { CacheDtype, CacheSize } from "./generate/cache.ts";
 export { type Asked, Context, type ReadOptions } from "./generate/context.ts";
 export { readEndTokens } from "./generate/end_tokens.ts";
 export { type Finish, generate, type GenerateOptions, type Token } from "./generate/generate.ts";
+export { KeptContext } from "./generate/kept.ts";
 export { ResidentModel, type ResidentOptions } from "./generate/resident.ts";
 export { checkSampling, GREEDY, type Sampling } from "./generate/sampler.ts";
 export { TextStream } from "./generate/text_stream.ts";

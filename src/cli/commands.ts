@@ -1,4 +1,5 @@
 /** Every command of `pare`, in the order in which a person meets them. */
+import { chatServerCommand } from "./chat_server_command.ts";
 import { compareCommand } from "./compare_command.ts";
 import { completionsCommand } from "./completions_command.ts";
 import { demoCommand } from "./demo_command.ts";
@@ -23,6 +24,7 @@ export const COMMANDS: readonly Command<Flags>[] = [
   verifyCommand,
   ...Object.values(RUNS_COMMANDS),
   serveCommand,
+  chatServerCommand,
   demoCommand,
   completionsCommand,
 ];

@@ -1,13 +1,10 @@
 /** What `deno task serve` understands. */
-import { repeated, text, value, type Values } from "./flags.ts";
-import { PareError } from "../errors.ts";
+import { text, type Values } from "./flags.ts";
+import { listenFlags } from "./listen_flags.ts";
 import { explainPermissions } from "./shared_flags.ts";
 
 /** "PARE" on the keys of a telephone. */
 const PORT = 7273;
-
-/** The highest port of TCP. */
-const LAST_PORT = 65535;
 
 /** What `deno task serve` understands. */
 export const serveCommand = {
@@ -19,29 +16,7 @@ export const serveCommand = {
       help: "The registry of runs.",
       otherwise: "the platform's data directory",
     }),
-    host: text({
-      metavar: "ADDRESS",
-      help: "Where to listen. Any address but this machine's own (127.0.0.1, ::1) needs a token.",
-      fallback: "127.0.0.1",
-    }),
-    port: value({ metavar: "N", help: "0 takes any free one.", fallback: PORT }, (text, flag) => {
-      const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
-      if (port <= LAST_PORT) return port;
-      throw new PareError(`${flag} ${text}: expected a port from 0 to ${LAST_PORT}`);
-    }),
-    tokenFile: text({
-      metavar: "FILE",
-      help: "Holds the token that requests must bring (Authorization: Bearer TOKEN).",
-      otherwise: "the variable PARE_TOKEN, or none",
-    }),
-    allowHost: repeated(text({
-      metavar: "NAME",
-      help: "A name by which browsers reach this server, beside addresses and localhost.",
-    })),
-    allowOrigin: repeated(text({
-      metavar: "URL",
-      help: "Another site whose pages may read (CORS), such as http://localhost:3000.",
-    })),
+    ...listenFlags(PORT),
     explainPermissions,
   },
   examples: ["deno task serve", "PARE_TOKEN=... deno task serve --host 0.0.0.0 --allow-host gpu-box"],
@@ -50,21 +25,3 @@ export const serveCommand = {
 
 /** The values of its flags. */
 export type ServeValues = Values<typeof serveCommand.flags>;
-
-/** Digits of a token at least: as many as nobody guesses. */
-const SHORTEST_TOKEN = 16;
-
-/**
- * The token out of the text of its file or variable; undefined if neither is there.
- * @throws PareError if it is too short or has blanks, or if the address is open to other machines and there is none.
- */
-export function settleToken(host: string, given: string | undefined): string | undefined {
-  const token = given?.trim();
-  if (token && (token.length < SHORTEST_TOKEN || /\s/.test(token))) {
-    throw new PareError(`the token: expected at least ${SHORTEST_TOKEN} characters without blanks`);
-  }
-  if (!token && !/^(127\.\d+\.\d+\.\d+|::1|localhost)$/.test(host)) {
-    throw new PareError(`--host ${host} is open to other machines: expected a token in --token-file or PARE_TOKEN`);
-  }
-  return token || undefined;
-}

@@ -5,14 +5,7 @@
 import type { Backend, Tensor } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { Block } from "../model/block.ts";
-import {
-  blockTensors,
-  expertsOf,
-  expertTensors,
-  modelTensors,
-  residentTensors,
-  type TensorSpec,
-} from "../model/layers.ts";
+import { blockTensors, expertsOf, expertTensors, modelTensors, type TensorSpec } from "../model/layers.ts";
 import { readSpec } from "../model/read.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { type Embedder, type HeadInput, openEmbedder, openHeadInput } from "../stream/ends.ts";

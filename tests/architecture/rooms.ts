@@ -26,6 +26,7 @@ const EVERYTHING = [
   "open",
   "run",
   "server",
+  "chat",
   "errors",
 ];
 
@@ -59,6 +60,7 @@ export const ROOMS: readonly Room[] = [
     files: /^src\/run\//,
     imports: ["errors", "checkpoint", "backend (types)", "task (types)", "project"],
   },
+  { name: "chat", files: /^src\/chat\//, imports: ["errors", "text", "generate", "server"] },
   { name: "server", files: /^src\/server\//, imports: ["run", "errors"] },
   { name: "webgpu", files: /^src\/backend\/webgpu\//, imports: ["errors", "backend", "wgsl", "wasm"] },
   { name: "wasm", files: /^src\/backend\/wasm\//, imports: ["errors", "backend", "kernels"] },

@@ -1,0 +1,214 @@
+/**
+ * The chat server: a model behind OpenAI's API, so that any chat client can talk to it. Requests are answered one after the
+ * other; some wait, the others are asked to come again. Whoever goes away has their text stopped at the next token.
+ */
+import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { cors } from "hono/cors";
+import type { z } from "zod";
+import { PareError, toldElsewhere } from "../errors.ts";
+import { bearer, checkHost, headers } from "../server/guard.ts";
+import {
+  CHAT,
+  type ChatRequest,
+  ChatSchema,
+  type Choice,
+  COMPLETION,
+  type CompletionRequest,
+  CompletionSchema,
+  failure,
+  samplingOf,
+  type Shape,
+  textOf,
+  type Usage,
+} from "./protocol.ts";
+import { Full, Turns } from "./turns.ts";
+import type { Asked, ChatWriter } from "./writer.ts";
+
+/** How a chat server behaves. */
+export interface ChatServerOptions {
+  /** What writes. */
+  readonly writer: Pick<ChatWriter, "encode" | "encodeChat" | "write">;
+  /** What the model is called. */
+  readonly model: string;
+  /** What `/v1` asks for; without it it is open. */
+  readonly token?: string;
+  /** Names of this server beside addresses and `localhost`. */
+  readonly hosts?: readonly string[];
+  /** Origins of other sites whose pages may ask. Default none. */
+  readonly origins?: readonly string[];
+  /** Requests that may wait or be answered at once. */
+  readonly queue?: number;
+  /** Ends every answer. */
+  readonly signal?: AbortSignal;
+  /** Told of an error that is nobody's but Pare's. */
+  readonly onBug?: (error: Error) => void;
+}
+
+/** Bytes of a request at most: more than the longest context of any model takes. */
+const MOST_BYTES = 16 << 20;
+/** Requests that may wait unless more are allowed: at some seconds each, more than a person waits for. */
+const QUEUE = 16;
+/** Seconds after which one for whom there was no room may ask again. */
+const RETRY_AFTER = 5;
+
+/** Makes the server's application. */
+export function createChatApp(options: ChatServerOptions): Hono {
+  const { writer, model, token, hosts = [], origins = [], queue = QUEUE, signal, onBug = console.error } = options;
+  const app = new Hono(), turns = new Turns(queue), created = Math.floor(Date.now() / 1000);
+  app.use(headers, checkHost(hosts));
+  if (origins.length) app.use(cors({ origin: [...origins], allowMethods: ["GET", "POST"] }));
+  if (token !== undefined) app.use("/v1/*", bearer(token));
+  app.use(bodyLimit({ maxSize: MOST_BYTES, onError: () => failure(413, `expected at most ${MOST_BYTES} bytes`) }));
+
+  const described = { id: model, object: "model", created, owned_by: "pare" };
+  app.get("/v1/models", (context) => context.json({ object: "list", data: [described] }));
+  app.get(
+    "/v1/models/:id{.+}",
+    (context) => context.req.param("id") === model ? context.json(described) : unknown(context.req.param("id")),
+  );
+  app.get("/healthz", (context) => context.json({ status: "ok", requests: turns.taken }));
+  app.post(
+    "/v1/completions",
+    (context) => answer(context.req.raw, CompletionSchema, COMPLETION, (request) => promptsOf(request)),
+  );
+  app.post("/v1/chat/completions", (context) =>
+    answer(context.req.raw, ChatSchema, CHAT, ({ messages }) => {
+      const prompt = writer.encodeChat(messages.map(({ role, content }) => ({ role, content: textOf(content) })));
+      return prompt ? [prompt] : failure(400, `${model} has no chat template: it can be asked for completions only`);
+    }));
+  app.notFound((context) => failure(404, `there is nothing at ${context.req.method} ${context.req.path}`));
+  app.onError(fail);
+  return app;
+
+  function unknown(name: string): Response {
+    return failure(404, `the model ${JSON.stringify(name)} is not here; this server has ${JSON.stringify(model)}`);
+  }
+
+  function promptsOf({ prompt }: CompletionRequest): Uint32Array[] {
+    if (typeof prompt === "string") return [writer.encode(prompt)];
+    if (typeof prompt[0] === "number") return [Uint32Array.from(prompt as number[])];
+    return (prompt as (string | number[])[]).map((one) =>
+      typeof one === "string" ? writer.encode(one) : Uint32Array.from(one)
+    );
+  }
+
+  function fail(error: Error): Response {
+    if (error instanceof Full) return failure(503, error.message, { "retry-after": String(RETRY_AFTER) });
+    if (error instanceof PareError) return failure(400, error.message);
+    onBug(error);
+    return failure(500, "this is a bug in Pare; its terminal says more");
+  }
+
+  /** Reads a request, waits for its turn, and answers it whole or piece by piece. */
+  async function answer<S extends typeof ChatSchema | typeof CompletionSchema>(
+    raw: Request,
+    schema: S,
+    shape: Shape,
+    prompts: (request: z.infer<S>) => Uint32Array[] | Response,
+  ): Promise<Response> {
+    // A page of another site can send what looks like a form without being asked whether it may.
+    if (!/^application\/json\b/i.test(raw.headers.get("content-type") ?? "")) {
+      return failure(415, "expected the content type application/json");
+    }
+    let body: unknown;
+    try {
+      body = await raw.json();
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      return failure(400, "the body is not JSON");
+    }
+    const read = schema.safeParse(body);
+    if (!read.success) {
+      return failure(
+        400,
+        read.error.issues.map(({ path, message }) => `${path.join(".") || "body"}: ${message}`).join("; "),
+      );
+    }
+    const request = read.data as ChatRequest & CompletionRequest & z.infer<S>;
+    if (request.model !== undefined && request.model !== model) return unknown(request.model);
+    const given = prompts(request);
+    if (given instanceof Response) return given;
+    const texts = given.flatMap((prompt) => Array.from({ length: request.n ?? 1 }, () => prompt));
+    const gone = new AbortController();
+    const asked: Asked = {
+      prompts: texts,
+      sampling: samplingOf(request),
+      // OpenAI's own default for a completion is 16 tokens, for a chat as many as there is room for.
+      tokens: request.max_completion_tokens ?? request.max_tokens ?? (shape === COMPLETION ? 16 : undefined),
+      stops: [request.stop ?? []].flat(),
+      signal: AbortSignal.any([gone.signal, raw.signal, ...signal ? [signal] : []]),
+    };
+    const head = { id: `${shape.prefix}-${crypto.randomUUID()}`, created: Math.floor(Date.now() / 1000), model };
+    const usage = (written: number): Usage => {
+      const prompt_tokens = given.reduce((sum, { length }) => sum + length, 0);
+      return { prompt_tokens, completion_tokens: written, total_tokens: prompt_tokens + written };
+    };
+    try {
+      const turn = await turns.take(asked.signal);
+      if (request.stream) return await streamed(turn, gone, asked, (send) => pieces(send));
+      using _ = turn;
+      const choices: Choice[] = texts.map((_, index) => ({ index, text: "" }));
+      let written = 0;
+      for await (const { index, text, finish } of writer.write(asked)) {
+        written++;
+        choices[index] = { index, text: choices[index].text + text, finish };
+      }
+      return Response.json({ ...head, object: shape.whole, choices: choices.map(shape.choice), usage: usage(written) });
+    } catch (error) {
+      // The client has gone, or the server is stopped.
+      if (asked.signal.aborted) return failure(503, "the request was given up");
+      throw error;
+    }
+
+    async function pieces(send: (message: object) => Promise<void>): Promise<void> {
+      const started = new Set<number>();
+      let written = 0;
+      for await (const piece of writer.write(asked)) {
+        written++;
+        const first = !started.has(piece.index);
+        if (!first && !piece.text && !piece.finish) continue;
+        started.add(piece.index);
+        await send({ ...head, object: shape.piece, choices: [shape.delta(piece, first)] });
+      }
+      if (request.stream_options?.include_usage) {
+        await send({ ...head, object: shape.piece, choices: [], usage: usage(written) });
+      }
+    }
+  }
+
+  /** Server-sent events of a turn, which ends with them. The first piece is waited for, so that what is refused has a status. */
+  async function streamed(
+    turn: Disposable,
+    gone: AbortController,
+    { signal }: Asked,
+    write: (send: (message: object) => Promise<void>) => Promise<void>,
+  ): Promise<Response> {
+    const begun = Promise.withResolvers<void>(), out = new TransformStream<Uint8Array, Uint8Array>();
+    const stream = out.writable.getWriter(), encoder = new TextEncoder();
+    // A client that has gone reads no more.
+    toldElsewhere(stream.closed.then(undefined, (reason) => gone.abort(reason)));
+    const say = (data: string) => stream.write(encoder.encode(`data: ${data}\n\n`));
+    const all = async () => {
+      using _ = turn;
+      try {
+        await write(async (message) => {
+          begun.resolve();
+          await say(JSON.stringify(message));
+        });
+        begun.resolve();
+        await say("[DONE]");
+      } catch (error) {
+        begun.reject(error);
+        if (signal.aborted) return await stream.abort(signal.reason);
+        await say(await fail(error as Error).text());
+      }
+      await stream.close();
+    };
+    toldElsewhere(all()); // what fails here is the client's connection, and nobody is there any more
+    await begun.promise;
+    return new Response(out.readable, {
+      headers: { "content-type": "text/event-stream", "cache-control": "no-cache", "x-accel-buffering": "no" },
+    });
+  }
+}
