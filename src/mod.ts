@@ -72,6 +72,7 @@ export * from "./method/mod.ts";
 export { linearsOf, tensorNames } from "./model/layers.ts";
 export { type Held, parseConfig, readSpec } from "./model/read.ts";
 export type * from "./model/spec.ts";
+export type { Remembered, WalkBatch } from "./model/walk.ts";
 export type { Rope, RopeScaling } from "./model/rope.ts";
 export { allocate, mapRequests, type SparsityMap } from "./stream/allocation.ts";
 export type { Distribution, LinearDistribution } from "./stream/distribution.ts";

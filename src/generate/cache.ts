@@ -12,6 +12,7 @@ export type CacheDtype = Extract<Dtype, "F32" | "F16">;
 
 /** How many sequences, and how long they may become. */
 export interface CacheSize {
+  /** Sequences. */
   readonly sequences: number;
   /** Tokens of each. */
   readonly length: number;

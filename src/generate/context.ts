@@ -9,7 +9,6 @@ import { frequencyKey, type Positions, type Rope, rotaryAngles } from "../model/
 import type { ModelSpec } from "../model/spec.ts";
 import type { WalkBatch } from "../model/walk.ts";
 import { lookUp } from "../stream/ends.ts";
-import { forwardBlock } from "../stream/stream.ts";
 import { checkTokens } from "../stream/tokens.ts";
 import { attentionsOf, type CacheDtype, type CacheSize, KeyValueCache, type Range } from "./cache.ts";
 import type { ResidentModel } from "./resident.ts";
@@ -38,6 +37,7 @@ export class Context implements Disposable {
   readonly #read: { ids: number[]; keys: string }[];
 
   /**
+   * Makes room for keys and values.
    * @param dtype How keys and values are kept.
    * @throws PareError if there is no room for them.
    */
@@ -97,16 +97,11 @@ export class Context implements Disposable {
 
   /** Takes tokens through all blocks. */
   async #through(ranges: readonly Range[], asked: readonly Asked[]): Promise<Tensor> {
-    const { embedder, blocks } = this.model;
     const idsOf = new Map(asked.map(({ sequence, ids }) => [sequence, ids]));
     const ids = ranges.flatMap(({ sequence, first, end }) => idsOf.get(sequence)!.slice(first, end));
     const positions = ranges.flatMap(({ first, end }) => Array.from({ length: end - first }, (_, i) => first + i));
     using batch = this.#batch(ranges, ranges.map((range) => ({ ...range, length: idsOf.get(range.sequence)!.length })));
-    let hidden = await embedder.apply(Uint32Array.from(ids), Uint32Array.from(positions));
-    for (const block of blocks) {
-      using before = hidden;
-      hidden = await forwardBlock(block, batch, before);
-    }
+    const hidden = await this.model.forward(batch, Uint32Array.from(ids), Uint32Array.from(positions));
     for (const { sequence, first, end } of ranges) {
       this.#read[sequence].ids.push(...idsOf.get(sequence)!.slice(first, end));
     }
@@ -133,6 +128,7 @@ export class Context implements Disposable {
     };
   }
 
+  /** Forgets all of it. */
   [Symbol.dispose](): void {
     this.#cache[Symbol.dispose]();
   }

@@ -13,6 +13,7 @@ const FIRST_ROOM = 1024;
 export class KeptContext implements Disposable {
   #context?: Context;
 
+  /** Makes none yet. */
   constructor(readonly model: ResidentModel, readonly dtype: CacheDtype = "F32") {}
 
   /**
@@ -30,6 +31,7 @@ export class KeptContext implements Disposable {
     );
   }
 
+  /** Forgets what was read. */
   [Symbol.dispose](): void {
     this.#context?.[Symbol.dispose]();
     this.#context = undefined;

@@ -8,8 +8,10 @@ import { Block } from "../model/block.ts";
 import { blockTensors, expertsOf, expertTensors, modelTensors, type TensorSpec } from "../model/layers.ts";
 import { readSpec } from "../model/read.ts";
 import type { ModelSpec } from "../model/spec.ts";
+import type { WalkBatch } from "../model/walk.ts";
 import { type Embedder, type HeadInput, openEmbedder, openHeadInput } from "../stream/ends.ts";
 import { headLogits } from "../stream/logits.ts";
+import { forwardBlock } from "../stream/stream.ts";
 
 /** Where a model comes from and where it is computed. */
 export interface ResidentOptions {
@@ -26,14 +28,16 @@ export interface ResidentOptions {
 /** See the file's head. */
 export class ResidentModel implements Disposable {
   private constructor(
+    /** Where it is computed. */
     readonly backend: Backend,
+    /** What it is. */
     readonly spec: ModelSpec,
     /** Bytes of weights that one token reads: all but the experts that are not chosen and the tables that rows are looked up in. */
     readonly bytesPerToken: number,
-    readonly blocks: readonly Block[],
-    readonly embedder: Embedder,
-    readonly headInput: HeadInput,
-    readonly head: Tensor,
+    private readonly blocks: readonly Block[],
+    private readonly embedder: Embedder,
+    private readonly headInput: HeadInput,
+    private readonly head: Tensor,
     private readonly held: Disposable,
   ) {}
 
@@ -63,12 +67,27 @@ export class ResidentModel implements Disposable {
     return new ResidentModel(backend, spec, bytesRead(spec, checkpoint), blocks, embedder, headInput, head, held);
   }
 
+  /**
+   * Takes tokens through all blocks.
+   * @param positions Of each token, in its sequence.
+   * @returns The hidden states behind the last block, F32 tokens x hidden.
+   */
+  async forward(batch: WalkBatch, ids: Uint32Array, positions: Uint32Array): Promise<Tensor> {
+    let hidden = await this.embedder.apply(ids, positions);
+    for (const block of this.blocks) {
+      using before = hidden;
+      hidden = await forwardBlock(block, batch, before);
+    }
+    return hidden;
+  }
+
   /** Logits of some hidden states, F32 tokens x vocabulary. */
   logits(hidden: Tensor): Tensor {
     using x = this.headInput.apply(hidden);
     return headLogits(this.backend, x, this.head, this.spec.head.softCap);
   }
 
+  /** Frees the weights. */
   [Symbol.dispose](): void {
     this.held[Symbol.dispose]();
   }

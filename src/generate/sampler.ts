@@ -37,6 +37,7 @@ export interface Candidate {
 }
 
 /**
+ * Checks how tokens are to be chosen.
  * @param called What a value is called in an error.
  * @throws PareError naming what is out of its range.
  */

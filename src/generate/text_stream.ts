@@ -22,6 +22,7 @@ export class TextStream {
   #stopped = false;
 
   /**
+   * Begins a text.
    * @param prompt The ids that stand before the text; they are not part of it.
    * @param stops Strings that end the text and are not part of it; none is empty.
    */

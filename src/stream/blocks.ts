@@ -16,7 +16,9 @@ import { units } from "./units.ts";
 
 /** What is measured, and on which sequences. */
 export interface BlockStatisticOptions extends StreamOptions {
+  /** The sequences. */
   readonly calibration: Batch;
+  /** What is measured. */
   readonly statistic: BlockStatistic;
 }
 
