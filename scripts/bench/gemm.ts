@@ -16,7 +16,7 @@ const TOKENS = 1024, FEW_TOKENS = 256;
 const ROUNDS = { "SmolLM2-135M": 9, "LLaMA-7B": 5 } as const, FEW_ROUNDS = 3;
 const MODELS = ["SmolLM2-135M", "LLaMA-7B"] as const;
 
-/** Issue 8: of the microkernel's peak, of one worker, of each peer. */
+/** What is wanted: of the microkernel's peak, of one worker, of each peer. */
 const PEAK_SHARE = 0.9, SCALING = 1.8, OVER_WASM_PEER = 1.4, OVER_WEBGPU_PEER = 2;
 
 /** Everyone who multiplies a shape, ours first, ready to be measured. A peer that fails at it is taken off the list. */

@@ -17,7 +17,7 @@ import { randomTokens, writeRandomModel } from "./model.ts";
 import type { Bench } from "./part.ts";
 import { figure, over, type Ratio } from "./ratio.ts";
 
-/** Issue 8. */
+/** What is wanted: the rest of a pass is what a faster product would leave. */
 const SHARE = 0.85;
 /** The two products of a block's passes, and what belongs to pass 2. */
 const PRODUCTS = ["linear", "attention"], PRUNING = ["finish", "score", "selectSmallest", "apply"];

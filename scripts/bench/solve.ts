@@ -16,7 +16,7 @@ const FACTORS = [576, 1536, 4096] as const;
 /** Those that are measured beside jax-js: 4096 would take it minutes, and so would more than 576 on a software adapter. */
 const JAX_FACTORS = { wasm: [576, 1536], webgpu: [576] } as const;
 const SPARSITY = 0.5;
-/** Issue 9: of the linear's own rate, of jax-js. */
+/** What is wanted: of the linear's own rate, of jax-js. */
 const RATE_SHARE = 0.75, OVER_JAX = 3;
 /** Rounds by the number of inputs: the largest take seconds. */
 const rounds = (quick: boolean, inputs: number) => quick ? 1 : inputs > 2000 ? 3 : 7;

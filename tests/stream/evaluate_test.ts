@@ -50,14 +50,30 @@ for (
   });
 }
 
-Deno.test("a head that comes in several slices gives the perplexity of all logits", async () => {
+/** Two windows in two batches; it notes what is put on it. */
+class Watched extends ReferenceBackend {
+  override readonly limits = { ...new ReferenceBackend().limits, batchTokens: 2 };
+  readonly uploads: string[] = [];
+
+  override upload(...[bytes, rows, cols, dtype]: Parameters<ReferenceBackend["upload"]>) {
+    this.uploads.push(`${dtype} ${rows} x ${cols}`);
+    return super.upload(bytes, rows, cols, dtype);
+  }
+}
+
+Deno.test("a head in several slices gives the perplexity of all logits, and reads spooled states and itself once", async () => {
   using folder = temporary();
   // 18 MB of head; a slice has at most 16 MiB.
   const vocabulary = 140_000, size = { blocks: 1, hidden: 64, intermediate: 32, heads: 2, kvHeads: 1, vocabulary };
   await writeRandomModel(`${folder.path}/model`, size);
   await using checkpoint = await openDirectory(`${folder.path}/model`);
-  const options = { checkpoint, backend: new ReferenceBackend() }, windows = randomTokens(2, 2, vocabulary);
-  const { losses } = await evaluate(windows, options), direct = directLosses(await logits(windows, options), windows);
+  const backend = new Watched(), options = { checkpoint, backend, spool: { always: true } };
+  const windows = randomTokens(2, 2, vocabulary), { losses } = await evaluate(windows, options);
+  const count = (what: string) => backend.uploads.filter((upload) => upload === what).length;
+  assertEquals(count("F32 2 x 64"), 2 * 2, "each batch once for the block, once for the head");
+  const slices = [131_072, vocabulary - 131_072].map((rows) => `F16 ${rows} x 64`);
+  assertEquals(slices.map(count), [1, 1], "each slice of the head once for all batches");
+  const direct = directLosses(await logits(windows, options), windows);
   for (const [i, loss] of losses.entries()) assertLess(Math.abs(loss - direct[i]), TOLERANCE);
 });
 
