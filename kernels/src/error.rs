@@ -13,8 +13,10 @@
 
 use crate::dtype::{widen, Stored};
 use crate::gram::{products, BLOCK};
+use crate::simd::{F32x4, F64x2};
 use crate::stored;
 use crate::team::Team;
+use core::array::from_fn;
 use core::slice::from_raw_parts;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -48,12 +50,13 @@ unsafe fn copy<T: Stored>(weight: *const u8, first: usize, n: usize, to: *mut f3
 }
 
 unsafe fn subtract<T: Stored>(weight: *const u8, first: usize, n: usize, to: *mut f32) {
-    for j in (0..n).step_by(4) {
-        let some = (n - j).min(4);
-        let four = if some == 4 { T::load(weight, first + j) } else { T::load_some(weight, first + j, some) };
-        for (k, x) in four.to_array().into_iter().take(some).enumerate() {
-            *to.add(j + k) -= x;
-        }
+    let whole = n & !3;
+    for j in (0..whole).step_by(4) {
+        F32x4::load(to.add(j)).sub(T::load(weight, first + j)).store(to.add(j));
+    }
+    if whole < n {
+        let last = T::load_some(weight, first + whole, n - whole).to_array();
+        (whole..n).for_each(|j| *to.add(j) -= last[j - whole]);
     }
 }
 
@@ -84,7 +87,28 @@ pub unsafe fn add_moment(
 }
 
 fn dot(x: &[f32], y: &[f32]) -> f64 {
-    x.iter().zip(y).map(|(&x, &y)| x as f64 * y as f64).sum()
+    total_of(x, y, |x, y, sum| x.madd(y, sum))
+}
+
+/// The sum of a term of every two numbers, in eight parts, which a processor adds side by side; zeros have no part in it.
+#[inline(always)]
+fn total_of(x: &[f32], y: &[f32], add: impl Fn(F64x2, F64x2, F64x2) -> F64x2) -> f64 {
+    let mut sums = [F64x2::splat(0.0); 4];
+    let mut take = |x: &[f32], y: &[f32]| {
+        for (i, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: both have eight.
+            *sum = unsafe { add(F64x2::widen(&x[2 * i]), F64x2::widen(&y[2 * i]), *sum) };
+        }
+    };
+    let (eights, others) = (x.chunks_exact(8), y.chunks_exact(8));
+    let last = [eights.remainder(), others.remainder()].map(|rest| from_fn(|i| rest.get(i).copied().unwrap_or(0.0)));
+    for (x, y) in eights.zip(others) {
+        take(x, y);
+    }
+    let [x, y]: [[f32; 8]; 2] = last;
+    take(&x, &y);
+    let [a, b, c, d] = sums;
+    a.add(b).add(c.add(d)).to_array().iter().sum()
 }
 
 /// Columns of a sum of [`add_diagonal`].
@@ -110,8 +134,8 @@ pub unsafe fn add_diagonal(
         let moment = from_raw_parts(moment.add(run.start), run.len());
         for row in 0..rows {
             let d = from_raw_parts(d.add(row * n + run.start), run.len());
-            let sum: f64 = d.iter().zip(moment).map(|(&d, &s)| d as f64 * d as f64 * s as f64).sum();
-            *sums.add(run.start / COLS) += sum;
+            let zero = F64x2::splat(0.0);
+            *sums.add(run.start / COLS) += total_of(d, moment, |d, s, sum| d.madd(d, zero).madd(s, sum));
         }
     }
 }
