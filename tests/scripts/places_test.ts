@@ -1,6 +1,6 @@
 /** Pare from elsewhere: started from another folder, by a task, installed, and imported by another project. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { ROOT } from "./commands.ts";
 
 /** What a process says; it must end well. */
@@ -59,6 +59,8 @@ Deno.test("the command of the README installs pare, and it runs from another fol
     const { code, stdout, stderr } = await new Deno.Command(join(folder, "root", "bin", "pare"), {
       args: ["inspect", "model"],
       cwd: folder,
+      // The installed command asks the path for `deno`: it is the one that runs this.
+      env: { PATH: `${dirname(Deno.execPath())}:${Deno.env.get("PATH")}` },
     }).output();
     assertEquals(code, 0, new TextDecoder().decode(stderr));
     assertMatch(new TextDecoder().decode(stdout), /^model: mistral: /);
