@@ -12,6 +12,8 @@ export interface TensorSource {
   readonly tensors: ReadonlyMap<string, Pick<TensorInfo, "dtype" | "bytes">>;
   /** The bytes of these tensors, by name: the caller's own, though maybe views into one buffer. */
   read(names: readonly string[]): Promise<Map<string, Uint8Array<ArrayBuffer>>>;
+  /** Told of every tensor that a block has put on its backend, as often as it does. */
+  onUpload?(name: string, tensor: Tensor): void;
 }
 
 /** Bytes of some of a block's tensors, by their names, on their way to a backend. */
@@ -85,6 +87,7 @@ export class Block implements Disposable {
           ? this.backend.upload(transpose(stored, rows, cols, dtype), cols, rows, dtype)
           : this.backend.upload(stored, rows, cols, dtype);
         this.#tensors.set(name, tensor);
+        this.source.onUpload?.(name, tensor);
       }
       release(...bytes.values());
     }

@@ -3,9 +3,7 @@
  * the zeros stand, and how magnitudes and scores are distributed. Only small tensors come back.
  */
 import type { Backend, Formula, Mask, Tensor } from "../backend/backend.ts";
-
-/** Cells of a density in each direction, at most. */
-const CELLS = 64;
+import { cellsOf, sumOf } from "./zeros.ts";
 
 /** Bins of a histogram. */
 const BINS = 128;
@@ -63,7 +61,7 @@ export function measure(
   formula: Formula | undefined,
   keep: DisposableStack,
 ): Measuring {
-  const { rows, cols } = after, down = Math.min(CELLS, rows), across = Math.min(CELLS, cols);
+  const { rows, cols } = after, { down, across } = cellsOf(after);
   const mask = keep.use(backend.zeros(after)), density = keep.use(backend.density(mask, down, across));
   const distribution = (values: Tensor) => [
     keep.use(backend.histogram(values, BINS)),
@@ -82,7 +80,7 @@ export function measure(
     finish([mask, density, ...rest]) {
       const zeros = new Float32Array(density.buffer), [magnitudes, others] = [rest.splice(0, 2), rest];
       return {
-        zeros: zeros.reduce((sum, count) => sum + count, 0),
+        zeros: sumOf(zeros),
         mask,
         ...before && {
           distribution: {

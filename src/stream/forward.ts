@@ -1,4 +1,5 @@
 /** A dense pass through all blocks of a model, one block's weights at a time; what perplexity and logits share. */
+import { toldElsewhere } from "../errors.ts";
 import type { TensorSource } from "../model/block.ts";
 import { linearsOf } from "../model/layers.ts";
 import { readSpec } from "../model/read.ts";
@@ -26,16 +27,13 @@ export async function forward(batch: Batch, options: StreamOptions): Promise<For
   const { checkpoint, backend, signal } = options, spec = readSpec(checkpoint);
   await using opened = new AsyncDisposableStack();
   const stream = opened.use(await Stream.open(options, spec, batch, spec.blocks.length));
-  const weights = new Set(spec.blocks.flatMap(linearsOf).map(({ name }) => `${name}.weight`));
-  const zeros = new Map<string, number>();
+  const linears = spec.blocks.flatMap(linearsOf), weights = new Set(linears.map(({ name }) => `${name}.weight`));
+  const zeros = new Map<string, Promise<number>>();
   const source: TensorSource = {
     tensors: checkpoint.tensors,
-    async read(names) {
-      const bytes = await checkpoint.read(names);
-      for (const [name, held] of bytes) {
-        if (weights.has(name)) zeros.set(name, countZeros(held, checkpoint.tensors.get(name)!.dtype));
-      }
-      return bytes;
+    read: (names) => checkpoint.read(names),
+    onUpload(name, tensor) {
+      if (weights.has(name) && !zeros.has(name)) zeros.set(name, toldElsewhere(countZeros(backend, tensor)));
     },
   };
   const schedule: BlockSchedule[] = spec.blocks.map(({ index }) => ({
@@ -43,12 +41,13 @@ export async function forward(batch: Batch, options: StreamOptions): Promise<For
     steps: [{ passes: 1, run: (block) => stream.propagate(block, "forward") }],
   }));
   await runSchedule(schedule, { backend, spec, source, signal });
-  const all = spec.blocks.flatMap(linearsOf).reduce((sum, { rows, cols }) => sum + rows * cols, 0);
+  const all = linears.reduce((sum, { rows, cols }) => sum + rows * cols, 0);
+  const counts = await Promise.all(zeros.values());
   opened.move(); // it is the caller's
   return {
     spec,
     stream,
-    sparsity: zeros.values().reduce((a, b) => a + b, 0) / all,
+    sparsity: counts.reduce((a, b) => a + b, 0) / all,
     [Symbol.asyncDispose]: () => stream[Symbol.asyncDispose](),
   };
 }

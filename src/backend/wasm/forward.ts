@@ -1,6 +1,7 @@
 /** The forward pass: each operation checks its shapes, makes its output and queues its kernels (`kernels/src/`). */
 import * as kernels from "../../../kernels/pkg/kernels.js";
 import type { Activation, CrossEntropyOptions, MapFunction, NormOptions, RotateOptions } from "../backend.ts";
+import { FUNCTION_CODES } from "../codes.ts";
 import type { Engine } from "./engine.ts";
 import type { Owned, WasmTensor } from "./tensor.ts";
 
@@ -88,22 +89,12 @@ export function words({ buffer, byteOffset, length }: Float32Array): Uint32Array
   return new Uint32Array(buffer, byteOffset, length);
 }
 
-/** The numbers of the functions in `kernels/src/activation.rs`. */
-const FUNCTIONS: Readonly<Record<MapFunction["kind"], number>> = {
-  silu: 0,
-  gelu: 1,
-  gelu_tanh: 2,
-  relu: 3,
-  scale: 4,
-  soft_cap: 5,
-};
-
 /** See `Backend.map`. */
 export function map(engine: Engine, x: WasmTensor, fn: MapFunction): WasmTensor {
   const by = fn.kind === "scale" ? fn.factor : fn.kind === "soft_cap" ? fn.cap : 0;
   const a = x;
   const out = engine.tensor(a.rows, a.cols);
-  engine.run("map", "activate", FUNCTIONS[fn.kind], a.offset, 0, a.rows * a.cols, by, out.offset);
+  engine.run("map", "activate", FUNCTION_CODES[fn.kind], a.offset, 0, a.rows * a.cols, by, out.offset);
   return out;
 }
 
@@ -111,7 +102,7 @@ export function map(engine: Engine, x: WasmTensor, fn: MapFunction): WasmTensor 
 export function gate(engine: Engine, gate: WasmTensor, up: WasmTensor, activation: Activation): WasmTensor {
   const [a, b] = [gate, up];
   const out = engine.tensor(a.rows, a.cols);
-  engine.run("gate", "activate", FUNCTIONS[activation], a.offset, b.offset, a.rows * a.cols, 0, out.offset);
+  engine.run("gate", "activate", FUNCTION_CODES[activation], a.offset, b.offset, a.rows * a.cols, 0, out.offset);
   return out;
 }
 

@@ -5,6 +5,7 @@
  */
 import * as kernels from "../../../kernels/pkg/kernels.js";
 import type { Choice, CombineOptions, Descent, EliminationFormula, InverseFactor, Term } from "../backend.ts";
+import { FORMULA_CODES } from "../codes.ts";
 import type { Engine } from "./engine.ts";
 import { OutOfMemory } from "./heap.ts";
 import { withHistograms } from "./prune.ts";
@@ -19,9 +20,6 @@ const NAME = "inverseFactor";
  * again. The promise is 1e-4, and the finding was 0.9 times the truth at the least.
  */
 const TOLERANCE = 7e-5;
-/** The numbers of the formulas in `kernels/src/worth.rs`. */
-const FORMULAS: Readonly<Record<EliminationFormula["kind"], number>> = { magnitude: 0, activation: 1, curvature: 2 };
-
 /** See `Backend.inverseFactor`. */
 export async function inverseFactor(
   engine: Engine,
@@ -173,8 +171,8 @@ function columns(
 /** Queues what of a weight's worth belongs to its column; gives the formula's number. */
 function queueWorth(engine: Engine, formula: Owned<EliminationFormula>, upper: WasmTensor, worth: WasmTensor): number {
   const from = formula.kind === "activation" ? formula.statistic : upper;
-  engine.run("eliminate", "worth", FORMULAS[formula.kind], from.offset, worth.cols, worth.offset);
-  return FORMULAS[formula.kind];
+  engine.run("eliminate", "worth", FORMULA_CODES[formula.kind], from.offset, worth.cols, worth.offset);
+  return FORMULA_CODES[formula.kind];
 }
 
 /** See `Backend.equilibrate`. */

@@ -1,9 +1,7 @@
 /** Tensors and masks as this backend holds them: a piece of the shared memory with a shape. */
 import type { Dtype, Mask, Tensor } from "../backend.ts";
+import { DTYPE_CODES } from "../codes.ts";
 import type { Owned as Bound } from "../bind.ts";
-
-/** The numbers of the dtypes in `kernels/src/dtype.rs`. */
-export const DTYPES: Readonly<Record<Dtype, number>> = { F32: 0, F16: 1, BF16: 2 };
 
 /** Something with a shape that lies in the shared memory. */
 export abstract class Held {
@@ -45,7 +43,7 @@ export class WasmTensor extends Held implements Tensor {
 
   /** The dtype as the kernels number it. */
   get code(): number {
-    return DTYPES[this.dtype];
+    return DTYPE_CODES[this.dtype];
   }
 }
 

@@ -1,6 +1,7 @@
 /** Zeros, densities, extremes and histograms on the WebGPU backend. */
+import { DTYPE_CODES } from "../codes.ts";
 import { type Device, line, rowsWithin, THREADS, WORK_PER_DISPATCH } from "./device.ts";
-import { runsOf, STORED, TiledMask, TiledTensor } from "./tensor.ts";
+import { runsOf, TiledMask, TiledTensor } from "./tensor.ts";
 
 /** Rows that one thread of density.wgsl goes over: Mesa's llvmpipe ends any loop after 65535 rounds. */
 const DENSITY_ROWS = 2 ** 15;
@@ -14,7 +15,7 @@ export function zeros(device: Device, weight: TiledTensor): TiledMask {
   for (const { first, rows } of runsOf([weight, words], rowsWithin(cols))) {
     device.dispatch({
       shader: "zeros",
-      constants: { WEIGHT: STORED[dtype] },
+      constants: { WEIGHT: DTYPE_CODES[dtype] },
       params: [rows, cols, words.cols, weight.placeOf(first), words.placeOf(first)],
       buffers: [weight.tileOf(first), words.tileOf(first)],
       groups: line(rows * words.cols, THREADS),
@@ -48,7 +49,7 @@ export function extremes(device: Device, values: TiledTensor, { words }: TiledMa
   for (const { first, rows } of runsOf([values, words, out], rowsWithin(cols))) {
     device.dispatch({
       shader: "extremes",
-      constants: { VALUES: STORED[dtype], THREADS: device.tuning.lanes },
+      constants: { VALUES: DTYPE_CODES[dtype], THREADS: device.tuning.lanes },
       params: [cols, words.cols, values.placeOf(first), words.placeOf(first), out.placeOf(first)],
       buffers: [values.tileOf(first), words.tileOf(first), out.tileOf(first)],
       groups: [rows],
@@ -69,7 +70,7 @@ export function histogram(device: Device, values: TiledTensor, bins: number): Ti
       const work = rows * cols;
       device.dispatch({
         shader: "histogram",
-        constants: { VALUES: STORED[dtype], THREADS: device.tuning.lanes, COUNTS: Number(counts) },
+        constants: { VALUES: DTYPE_CODES[dtype], THREADS: device.tuning.lanes, COUNTS: Number(counts) },
         params: [values.placeOf(first) * cols, work, BLOCK_NUMBERS, bins],
         buffers: [values.tileOf(first), state],
         groups: line(work, BLOCK_NUMBERS),

@@ -2,16 +2,14 @@
  * SparseGPT's update on the WebGPU backend, block by block of columns: the block is copied out and turned, eliminated with
  * a thread for each row, and put back; its errors then reach the columns to the right in one product.
  */
-import type { Choice, EliminationFormula } from "../backend.ts";
+import type { Choice } from "../backend.ts";
+import { DTYPE_CODES, FORMULA_CODES } from "../codes.ts";
 import { type Device, line, THREADS, WORK_PER_DISPATCH, WORKGROUPS } from "./device.ts";
 import { multiplyPacked, PACKED_BYTES } from "./linear.ts";
 import { selectSmallest } from "./select.ts";
 import { assign } from "./solve.ts";
-import { runsOf, STORED, type TiledMask, TiledTensor, zeroMask } from "./tensor.ts";
+import { runsOf, type TiledMask, TiledTensor, zeroMask } from "./tensor.ts";
 import { pad, padded, VECTOR } from "./vectors.ts";
-
-/** The formulas as worth.wgsl knows them. */
-const FORMULAS: Readonly<Record<EliminationFormula["kind"], number>> = { magnitude: 0, activation: 1, curvature: 2 };
 
 /** The factor, on this device. */
 export interface Factor {
@@ -54,7 +52,7 @@ export function eliminate(
   const formula = choice.kind === "mask" ? { kind: "magnitude" } as const : choice.formula;
   const column = formula.kind === "activation" ? formula.statistic as TiledTensor : diagonal;
   const removed = zeroMask(device, weight.rows, cols);
-  const elimination = { removed, weight: work, upper, choice, column, formula: FORMULAS[formula.kind] };
+  const elimination = { removed, weight: work, upper, choice, column, formula: FORMULA_CODES[formula.kind] };
   for (let first = 0; first < cols; first += most) {
     const columns = { first, width: Math.min(most, cols - first) };
     using errors = eliminateBlock(device, elimination, columns);
@@ -71,7 +69,7 @@ function widen(device: Device, weight: TiledTensor, dead: TiledTensor): TiledTen
     const work = rows * weight.cols;
     device.dispatch({
       shader: "widen",
-      constants: { WEIGHT: STORED[weight.dtype] },
+      constants: { WEIGHT: DTYPE_CODES[weight.dtype] },
       params: [rows, weight.cols, weight.placeOf(first), out.placeOf(first)],
       buffers: [weight.tileOf(first), dead.tiles[0], out.tileOf(first)],
       groups: line(work, THREADS),

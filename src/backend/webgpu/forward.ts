@@ -10,9 +10,10 @@ import {
   type NormOptions,
   type RotateOptions,
 } from "../backend.ts";
+import { DTYPE_CODES, FUNCTION_CODES } from "../codes.ts";
 import { type Device, line, THREADS, WORKGROUPS } from "./device.ts";
 import { multiply } from "./linear.ts";
-import { type Owned, runsOf, STORED, TiledTensor } from "./tensor.ts";
+import { type Owned, runsOf, TiledTensor } from "./tensor.ts";
 import { pad, wholeVectors } from "./vectors.ts";
 
 /** Bytes of logits that exist at once, and of how many tokens: enough that packing the head costs little. */
@@ -27,7 +28,7 @@ export function embed(device: Device, out: TiledTensor, ids: Uint32Array, table:
       const work = rows * out.cols;
       device.dispatch({
         shader: "embed",
-        constants: { TABLE: STORED[table.dtype] },
+        constants: { TABLE: DTYPE_CODES[table.dtype] },
         params: [rows, out.cols, out.placeOf(first), held.placeOf(first), firstRow + part.first, part.rows],
         buffers: [held.tileOf(first), table.tileOf(part.first), out.tileOf(first)],
         groups: line(work, THREADS),
@@ -68,8 +69,8 @@ export function norm(
     device.dispatch({
       shader: "norm",
       constants: {
-        GAIN: STORED[gain.dtype],
-        BIAS: bias ? STORED[bias.dtype] : NO_BIAS,
+        GAIN: DTYPE_CODES[gain.dtype],
+        BIAS: bias ? DTYPE_CODES[bias.dtype] : NO_BIAS,
         LAYER: kind === "layer" ? 1 : 0,
         UNIT: unitOffset ? 1 : 0,
         THREADS: device.tuning.lanes,
@@ -106,16 +107,6 @@ export function rotate(
   return out;
 }
 
-/** How the shader knows a function. */
-const FUNCTIONS: Readonly<Record<MapFunction["kind"], number>> = {
-  silu: 0,
-  gelu: 1,
-  gelu_tanh: 2,
-  relu: 3,
-  scale: 4,
-  soft_cap: 5,
-};
-
 /** See {@linkcode Backend.map}. */
 export function map(device: Device, x: TiledTensor, fn: MapFunction): TiledTensor {
   return activate(device, x, fn);
@@ -134,7 +125,7 @@ function activate(device: Device, x: TiledTensor, fn: MapFunction, up?: TiledTen
     const count = x.tileBytes(i) / 4;
     device.dispatch({
       shader: "activate",
-      constants: { FUNCTION: FUNCTIONS[fn.kind], GATED: up ? 1 : 0 },
+      constants: { FUNCTION: FUNCTION_CODES[fn.kind], GATED: up ? 1 : 0 },
       params: [count, { f32: by }],
       buffers: [tile, up?.tiles[i] ?? tile, out.tiles[i]],
       groups: line(count, THREADS),
@@ -263,7 +254,7 @@ export function setRows(device: Device, out: TiledTensor, x: TiledTensor, rows: 
       const work = run.rows * x.cols * BYTES[out.dtype] / BYTES.F32;
       device.dispatch({
         shader: "setRows",
-        constants: { OUT: STORED[out.dtype] },
+        constants: { OUT: DTYPE_CODES[out.dtype] },
         params: [run.rows, x.cols, x.placeOf(run.first), places.placeOf(run.first), part.first, part.rows],
         buffers: [x.tileOf(run.first), places.tileOf(run.first), out.tileOf(part.first)],
         groups: line(work, THREADS),

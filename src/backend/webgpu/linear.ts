@@ -2,8 +2,9 @@
  * Products with a weight, cut into blocks: as many rows of the weight as one packed copy may hold (and, only where the
  * device's bindings are tiny, as many of its columns), times as many rows of x as one dispatch may take.
  */
+import { DTYPE_CODES } from "../codes.ts";
 import { type Device, WORK_PER_DISPATCH } from "./device.ts";
-import { runsOf, STORED, TiledTensor } from "./tensor.ts";
+import { runsOf, TiledTensor } from "./tensor.ts";
 import { pad, padded, VECTOR, wholeVectors } from "./vectors.ts";
 
 /** Bytes of a packed copy of a weight at most. */
@@ -82,7 +83,7 @@ function packWeight(device: Device, weight: TiledTensor, first: number, rows: nu
   const width = padded(rows);
   device.dispatch({
     shader: "pack",
-    constants: { WEIGHT: STORED[weight.dtype] },
+    constants: { WEIGHT: DTYPE_CODES[weight.dtype] },
     params: [rows, weight.cols, weight.placeOf(first), width / VECTOR],
     buffers: [weight.tileOf(first), packed],
     groups: [Math.ceil(weight.cols / PACKED_SIDE), Math.ceil(width / PACKED_SIDE)],

@@ -1,10 +1,11 @@
 /**
  * What is measured about a prune on the WebGPU backend: the error of a change, and how many scores stand out.
  */
+import { DTYPE_CODES } from "../codes.ts";
 import { type Device, line, THREADS, WORKGROUPS } from "./device.ts";
 import { linear } from "./linear.ts";
 import { OPAQUE_ZERO } from "./observe.ts";
-import { runsOf, STORED, TiledTensor } from "./tensor.ts";
+import { runsOf, TiledTensor } from "./tensor.ts";
 import { resize } from "./vectors.ts";
 
 /** Numbers that the one thread of total.wgsl adds up: Mesa's llvmpipe ends any loop after 65535 rounds. */
@@ -29,7 +30,7 @@ function difference(device: Device, before: TiledTensor, after: TiledTensor): Ti
     const work = rows * cols;
     device.dispatch({
       shader: "difference",
-      constants: { BEFORE: STORED[before.dtype], AFTER: STORED[after.dtype] },
+      constants: { BEFORE: DTYPE_CODES[before.dtype], AFTER: DTYPE_CODES[after.dtype] },
       params: [work, before.placeOf(first) * cols, after.placeOf(first) * cols, out.placeOf(first) * cols],
       buffers: [before.tileOf(first), after.tileOf(first), out.tileOf(first)],
       groups: line(work, THREADS),

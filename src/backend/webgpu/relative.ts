@@ -1,9 +1,10 @@
 /**
  * RIA's scores on the WebGPU backend: the magnitudes of rows and columns are added up as pairs, tile by tile.
  */
+import { DTYPE_CODES } from "../codes.ts";
 import { type Device, line, rowsWithin, THREADS } from "./device.ts";
 import { OPAQUE_ZERO } from "./observe.ts";
-import { runsOf, STORED, TiledTensor } from "./tensor.ts";
+import { runsOf, TiledTensor } from "./tensor.ts";
 
 /** Rounds of a loop at most: Mesa's llvmpipe ends any loop after 65535. */
 const ROUNDS = 2 ** 15;
@@ -18,7 +19,7 @@ export function relative(device: Device, weight: TiledTensor, statistic: TiledTe
   const add = (source: GPUBuffer, sums: GPUBuffer, lines: Lines): void =>
     device.dispatch({
       shader: "magnitudeSums",
-      constants: { WEIGHT: STORED[weight.dtype] },
+      constants: { WEIGHT: DTYPE_CODES[weight.dtype] },
       params: [OPAQUE_ZERO, lines.lines, lines.length, lines.at, lines.across, lines.along, lines.first],
       buffers: [source, sums],
       groups: [Math.ceil(lines.lines / THREADS)],
@@ -38,7 +39,7 @@ export function relative(device: Device, weight: TiledTensor, statistic: TiledTe
     const work = rows * cols;
     device.dispatch({
       shader: "relative",
-      constants: { WEIGHT: STORED[weight.dtype] },
+      constants: { WEIGHT: DTYPE_CODES[weight.dtype] },
       params: [rows, cols, weight.placeOf(first), scores.placeOf(first), byRow.placeOf(first)],
       buffers: [weight.tileOf(first), statistic.tiles[0], byRow.tileOf(first), byCol, scores.tileOf(first)],
       groups: line(work, THREADS),

@@ -3,8 +3,9 @@
  * workgroup for each row, a scaled matrix, and the rounding into a weight.
  */
 import type { CombineOptions, Descent, Term } from "../backend.ts";
+import { DTYPE_CODES } from "../codes.ts";
 import { type Device, line, rowsWithin, THREADS } from "./device.ts";
-import { type Owned, runsOf, STORED, type TiledMask, TiledTensor } from "./tensor.ts";
+import { type Owned, runsOf, type TiledMask, TiledTensor } from "./tensor.ts";
 
 /** What combine.wgsl knows as no term. */
 const NONE = 3;
@@ -18,7 +19,7 @@ export function combine(
   const [{ tensor: { rows, cols } }] = terms, out = new TiledTensor(device, rows, cols, "F32");
   const three = Array.from({ length: 3 }, (_, at) => {
     const { tensor, kept = 0, removed = kept } = terms.at(at) ?? {};
-    return { tensor: tensor ?? terms[0].tensor, stored: tensor ? STORED[tensor.dtype] : NONE, kept, removed };
+    return { tensor: tensor ?? terms[0].tensor, stored: tensor ? DTYPE_CODES[tensor.dtype] : NONE, kept, removed };
   });
   const matrices = three.map(({ tensor }) => tensor), words = mask?.words;
   for (const run of runsOf([...matrices, out, ...words ? [words] : []])) {
@@ -96,7 +97,7 @@ export function assign(device: Device, weight: TiledTensor, values: TiledTensor)
     const work = rows * weight.cols;
     device.dispatch({
       shader: "narrow",
-      constants: { WEIGHT: STORED[weight.dtype] },
+      constants: { WEIGHT: DTYPE_CODES[weight.dtype] },
       params: [rows, weight.cols, values.placeOf(first), weight.placeOf(first)],
       buffers: [values.tileOf(first), weight.tileOf(first)],
       groups: line(work, THREADS), // see apply

@@ -8,9 +8,6 @@ import type { Owned as Bound } from "../bind.ts";
 import { PareError } from "../../errors.ts";
 import type { Device } from "./device.ts";
 
-/** How the shaders know a storage type (numbers.wgsl). */
-export const STORED: Readonly<Record<Dtype, number>> = { F32: 0, F16: 1, BF16: 2 };
-
 /** A matrix in tiles. */
 export class TiledTensor implements Tensor {
   readonly tiles: GPUBuffer[] = [];

@@ -3,8 +3,9 @@
  * goes through a padded copy.
  */
 import type { Dtype } from "../backend.ts";
+import { DTYPE_CODES } from "../codes.ts";
 import { type Device, line, THREADS } from "./device.ts";
-import { runsOf, STORED, TiledTensor } from "./tensor.ts";
+import { runsOf, TiledTensor } from "./tensor.ts";
 
 /** Numbers that a shader reads at once. */
 export const VECTOR = 4;
@@ -63,7 +64,7 @@ export function pad(device: Device, from: Source, to: Layout): void {
   const work = from.rows * to.cols;
   device.dispatch({
     shader: "pad",
-    constants: { SOURCE: STORED[from.dtype] },
+    constants: { SOURCE: DTYPE_CODES[from.dtype] },
     params: [from.rows, from.cols, from.at, from.stride, to.cols, to.at, to.stride],
     buffers: [from.source, to.out],
     groups: line(work, THREADS),
