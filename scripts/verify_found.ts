@@ -1,0 +1,61 @@
+/** The run that `verify` is asked about: in the registry, or by the manifest beside a pruned model. */
+import { join, resolve } from "node:path";
+import { PareError } from "../src/mod.ts";
+import { MANIFEST_FILE, parseManifest } from "../src/run/manifest.ts";
+import { defaultRegistry } from "../src/run/place.ts";
+import type { Manifest, RunRecord } from "../src/run/record.ts";
+import { Registry } from "../src/run/registry.ts";
+import type { Original } from "./judge.ts";
+import type { Measured } from "./judge_measured.ts";
+import { isFile } from "./shared.ts";
+
+/** A run, with what is known of its results, and the folder of the manifest that it was found by. */
+export type Found = Original & { readonly manifest: Manifest; readonly measured?: Measured; readonly folder?: string };
+
+/** Finds a run by its id, a manifest's path or a pruned model's. */
+export async function find(reference: string, runs: string | undefined): Promise<Found> {
+  const path = await isFile(join(reference, MANIFEST_FILE)) ? join(reference, MANIFEST_FILE) : reference;
+  const registryPath = resolve(runs ?? defaultRegistry());
+  if (await isFile(path)) {
+    const manifest = parseManifest(await Deno.readTextFile(path), path), folder = resolve(path, "..");
+    return {
+      manifest: await isFile(registryPath) ? withPlaces(manifest, registryPath) : manifest,
+      model: await isFile(join(folder, "config.json")) ? folder : undefined,
+      folder,
+    };
+  }
+  using registry = Registry.open(registryPath, { mode: "read" });
+  const found = registry.search(reference);
+  if (!found) {
+    throw new PareError(`${reference}: neither a run of the registry nor a manifest; pare runs list shows runs`);
+  }
+  if (found.status !== "finished") {
+    throw new PareError(`run ${reference} is ${found.status}: there is nothing to compare`);
+  }
+  const { manifest, out } = found;
+  return manifest.plan.kind === "prune"
+    ? { manifest, model: out, hashes: registry.layers(found.id) }
+    : { manifest, measured: measuredOf(registry, found) };
+}
+
+/** All that was measured in a run. */
+export function measuredOf(registry: Registry, { id, perplexities, tasks }: RunRecord): Measured {
+  return { perplexities, tasks: tasks.map((record) => ({ record, documents: registry.documents(id, record) ?? [] })) };
+}
+
+/** A manifest that travels, with what only the registry of where it was made knows: where things stood, what was written. */
+function withPlaces(manifest: Manifest, registryPath: string): Manifest {
+  // One of before tells the places itself, and its plan does not name the kernels: it may be of other ones.
+  if (manifest.directory !== undefined) return manifest;
+  try {
+    using registry = Registry.open(registryPath, { mode: "read" });
+    const recorded = registry.finishedRun(manifest.planId)?.manifest;
+    if (!recorded) return manifest;
+    const { args, directory, inputs, outputs = manifest.outputs } = recorded;
+    return { ...manifest, args, directory, inputs, ...outputs && { outputs } };
+  } catch (error) {
+    // A registry that is damaged or of another Pare knows nothing of this manifest, which can be verified without it.
+    if (!(error instanceof PareError)) throw error;
+    return manifest;
+  }
+}
