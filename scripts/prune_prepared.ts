@@ -1,0 +1,163 @@
+/** What a `prune` is about to do: all that its flags name, opened and planned, and the manifest of it. */
+import type { PruneValues } from "../src/cli/prune_command.ts";
+import type { Context } from "../src/cli/run.ts";
+import {
+  type Calibration,
+  calibrationSequences,
+  type Checkpoint,
+  chooseTargets,
+  loadTokenizer,
+  mapRequests,
+  type ModelSpec,
+  openBackend,
+  openCheckpoint,
+  planPrune,
+  readSpec,
+  type SparsityMap,
+} from "../src/mod.ts";
+import { corpusOf, describeRun } from "../src/run/describe.ts";
+import { canonicalJson } from "../src/run/plan.ts";
+import type { Json, Manifest } from "../src/run/record.ts";
+import { refuseOtherPlan } from "./planned.ts";
+import { type Given, readMap, understand } from "./prune_request.ts";
+import { planLines } from "./prune_text.ts";
+import { defaultSeqlen, downloads } from "./shared.ts";
+
+/** The calibration sequences that the flags ask for. */
+function calibrate(
+  values: PruneValues,
+  checkpoint: Checkpoint,
+  spec: ModelSpec,
+  context: Context,
+): Promise<Calibration> {
+  if (values.calibration === "sample") {
+    context.terminal.note("calibration: a few chapters of Austen that come with Pare; for results to publish use c4");
+  }
+  return calibrationSequences(values.calibration, {
+    tokenizer: () => loadTokenizer((file) => checkpoint.readText(file), checkpoint.path),
+    vocabulary: spec.vocabulary,
+    samples: values.samples,
+    seqlen: values.seqlen,
+    defaultSeqlen: defaultSeqlen(spec),
+    seed: values.seed,
+    onProgress: downloads(context.terminal),
+  });
+}
+
+/** What the modules hold of the heap, and what of the rest the pass still finds taken: it is a tokenizer's garbage, if any. */
+const LIVE_HEAP = 20 * 2 ** 20, STAYING = 0.5;
+
+/** Bytes that this process will go on holding. */
+function heldMemory(): number {
+  const { rss, heapUsed } = Deno.memoryUsage();
+  return rss - (1 - STAYING) * Math.max(0, heapUsed - LIVE_HEAP);
+}
+
+/** Opens all that the flags name, and plans the pass. */
+export async function prepare(given: Given, values: PruneValues, context: Context) {
+  await using opened = new AsyncDisposableStack();
+  const asked = understand(values), { method, request, solve, allocation, calibrated } = asked;
+  const checkpoint = opened.use(await openCheckpoint(values.model)), spec = readSpec(checkpoint);
+  const map = values.sparsityMap === undefined
+    ? given.planned?.request.sparsityMap as SparsityMap | undefined
+    : await readMap(values.sparsityMap);
+  const requests = map ? mapRequests(spec, method, request, map) : request;
+  const targets = chooseTargets(spec, requests, values);
+  const calibration = !calibrated ? undefined : await calibrate(values, checkpoint, spec, context);
+  const backend = opened.use(await openBackend(values.backend, { workers: values.workers }));
+  const spool = { always: values.spool !== undefined, file: given.spoolFile };
+  const planned = await planPrune(backend, checkpoint, spec, targets, {
+    method,
+    calibration: method.statistic === "none" ? undefined : calibration,
+    spool,
+    trueSequential: values.trueSequential,
+    holdout: values.holdout,
+    dense: allocation.statistic && calibration,
+    held: heldMemory,
+  });
+  // Whatever comes, the text has been tokenized already.
+  const plan = { ...planned, peakBytes: Math.max(planned.peakBytes, await context.peakMemory()) };
+  const json = {
+    model: checkpoint.path,
+    method: method.name,
+    ...values.update && { update: values.update },
+    ...request,
+    allocation: values.allocation,
+    ...map && { sparsityMap: map },
+    ...method.statistic === "gram" && { solve, trueSequential: values.trueSequential },
+    backend: { name: backend.name, description: backend.description },
+    calibration: calibration && corpusOf(calibration),
+    plan,
+    ...given.replaces && { replaces: values.out },
+  };
+  const lines = planLines(plan, `${backend.name} (${backend.description})`);
+  if (calibration) {
+    const { sequences, length, description } = calibration;
+    lines.unshift(`calibration: ${sequences} x ${length} tokens of ${description}`);
+  }
+  if (given.replaces) lines.push(given.replaces);
+  const held = opened.move(); // they are the caller's
+  return {
+    ...asked,
+    checkpoint,
+    spec,
+    backend,
+    map,
+    requests,
+    targets,
+    calibration,
+    spool,
+    trueSequential: values.trueSequential,
+    holdout: values.holdout,
+    json,
+    lines,
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+/** A pass that is about to be made: its model, backend and calibration, and the plan of it for programs and for people. */
+export type Prepared = Awaited<ReturnType<typeof prepare>>;
+
+/**
+ * The manifest of a pass.
+ * @throws PareError if it is not the plan that was to be repeated.
+ */
+export async function describe(
+  { checkpoint, backend, method, request, solve, map, calibration }: Prepared,
+  given: Given,
+  values: PruneValues,
+  { args, terminal }: Context,
+): Promise<Manifest> {
+  const { pattern, ...asked } = request, { blocks = null, include, exclude } = values;
+  const manifest = await describeRun({
+    kind: "prune",
+    checkpoint,
+    backend,
+    files: [given.calibrationFile, values.sparsityMap].filter((path) => path !== undefined),
+    request: {
+      method: method.name,
+      ...values.update && { update: values.update },
+      ...asked as Record<string, Json>,
+      ...pattern && { pattern: `${pattern.n}:${pattern.m}` },
+      ...method.statistic === "gram" && { ...solve, trueSequential: values.trueSequential },
+      ...values.holdout && { holdout: true },
+      allocation: values.allocation,
+      ...map && { sparsityMap: map },
+      seed: values.seed,
+      targets: { blocks, include, exclude },
+    },
+    calibration: calibration && corpusOf(calibration),
+  }, args);
+  if (given.planned) {
+    refuseOtherPlan(
+      given.planned,
+      manifest.plan,
+      values.plan === undefined ? "the run's plan" : `--plan ${values.plan}`,
+    );
+  }
+  if (given.planned?.numerics && canonicalJson(given.planned.numerics) !== canonicalJson(manifest.plan.numerics!)) {
+    const { arithmetic } = given.planned.numerics;
+    terminal.note(`the plan was made for other kernels or another arithmetic (${arithmetic}): the bytes may differ`);
+  }
+  return manifest;
+}
