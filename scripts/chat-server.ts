@@ -7,7 +7,7 @@ import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { openBackend, openCheckpoint, PareError } from "../src/mod.ts";
 import { LIMITS } from "../src/server/listen.ts";
 import { addressOf, openServer, readToken } from "./listening.ts";
-import { Reach } from "./sandbox.ts";
+import { PermissionSet } from "./sandbox.ts";
 import { fetching } from "./shared.ts";
 import { loadWeights, readTongue } from "./speaker.ts";
 
@@ -19,11 +19,13 @@ const PATIENCE = 3_600_000;
 
 /** Says what the server may touch: Pare's own files, the model, one address. */
 export async function enter(given: Given, { terminal }: Context) {
-  const token = readToken(given), reach = new Reach(), model = await reach.model(given.model, fetching(terminal));
+  const token = readToken(given),
+    allowed = new PermissionSet(),
+    model = await allowed.model(given.model, fetching(terminal));
   const modelName = given.modelName ?? basename(given.model.replace(/\/+$/, ""));
   return {
     values: { ...given, model, modelName, token },
-    permissions: { ...reach.permissions, net: [addressOf(given.host, given.port)] },
+    permissions: { ...allowed.permissions, net: [addressOf(given.host, given.port)] },
   };
 }
 

@@ -29,7 +29,7 @@ import { labelsOf } from "../src/run/labels.ts";
 import { fileName } from "../src/run/manifest.ts";
 import { Recorder } from "../src/run/recorder.ts";
 import { type Asked, differenceOf, measure, type Measured, prepareExam, type Yardstick } from "./compare_measure.ts";
-import { enter, type Given, isCalibrated, type Job, solvesOf, understand } from "./compare_request.ts";
+import { enter, type Given, isCalibrated, type Job, resolveRequest, solvesOf } from "./compare_request.ts";
 import { tell, write } from "./compare_text.ts";
 import { type Answered, filesOf, logged, readExam } from "./exam.ts";
 import { blockPosition, defaultSeqlen } from "./shared.ts";
@@ -46,7 +46,7 @@ const requestOf = ({ longest, groups }: Asked) => ({ longest, groups: groups.map
 /** The comparison itself, in its sandbox. */
 export async function main(values: Given, context: Context): Promise<Outcome> {
   const { terminal, signal } = context, begun = performance.now();
-  const { jobs } = understand(values);
+  const { jobs } = resolveRequest(values);
   await using checkpoint = await openCheckpoint(values.model);
   const spec = readSpec(checkpoint);
   for (const { request } of jobs) chooseTargets(spec, request);

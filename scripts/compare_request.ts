@@ -7,19 +7,19 @@ import {
   ALLOCATIONS,
   findMethod,
   makeRequest,
-  makeSolve,
+  makeSolverOptions,
   type Method,
   PareError,
   parsePattern,
   type Request,
-  type Solve,
+  type SolverOptions,
   uniform,
   type Update,
   withUpdate,
 } from "../src/mod.ts";
 import { labelsOf } from "../src/run/labels.ts";
 import { enterExam, type TaskFlags } from "./exam.ts";
-import { Reach } from "./sandbox.ts";
+import { PermissionSet } from "./sandbox.ts";
 import { corpusAsked, fetching } from "./shared.ts";
 
 /** The flags as they are given, where hidden states would be spooled to, and what is lost. */
@@ -42,13 +42,13 @@ export interface Variant {
 export interface Job extends Variant {
   readonly asked: string;
   readonly request: Request;
-  readonly solve: Solve;
+  readonly solve: SolverOptions;
 }
 
 /** How the jobs use a Hessian, as a plan has it: one damping, or one for each method where theirs differ. */
 export function solvesOf(
   jobs: readonly Job[],
-): Partial<Solve> | { damping: Record<string, number>; blockSize: number } {
+): Partial<SolverOptions> | { damping: Record<string, number>; blockSize: number } {
   const solving = jobs.filter(({ method }) => method.statistic === "gram");
   if (!solving.length) return {};
   const [{ solve }] = solving, damping = Object.fromEntries(solving.map(({ name, solve }) => [name, solve.damping]));
@@ -71,7 +71,9 @@ export const isCalibrated = ({ method, allocation }: Variant): boolean =>
   method.statistic !== "none" || allocation.statistic !== undefined;
 
 /** What the flags ask, checked. */
-export function understand({ methods, sparsities, samples, seeds, calibration, damping, blockSize, ...given }: Given) {
+export function resolveRequest(
+  { methods, sparsities, samples, seeds, calibration, damping, blockSize, ...given }: Given,
+) {
   const corpus = corpusAsked(given), several = samples && samples.length > 1 ? "samples" : seeds.length > 1 && "seeds";
   if (several && corpus === undefined) {
     throw new PareError(`--${several}: several numbers are for a perplexity: name a --corpus`);
@@ -95,7 +97,7 @@ export function understand({ methods, sparsities, samples, seeds, calibration, d
           );
         }
         const { method } = variant,
-          solve = makeSolve(method, method.statistic === "gram" ? { damping, blockSize } : {});
+          solve = makeSolverOptions(method, method.statistic === "gram" ? { damping, blockSize } : {});
         return { ...variant, asked, solve, request: makeRequest(method, part) };
       })
     );
@@ -111,12 +113,12 @@ export function understand({ methods, sparsities, samples, seeds, calibration, d
 /** Fetches what the comparison needs, and says what it may touch. */
 export async function enter(given: Given, { terminal }: Context) {
   labelsOf(given);
-  const { jobs, corpus: asked } = understand(given), reach = new Reach(), fetches = fetching(terminal);
-  const model = await reach.model(given.model, fetches);
-  const calibration = jobs.some(isCalibrated) ? await reach.corpus(given.calibration, "train", fetches) : undefined;
-  const corpus = asked === undefined ? undefined : await reach.corpus(asked, "test", fetches);
-  const taskFiles = await enterExam(given, reach, fetches);
-  const replaces = reach.output(given.out, model, given.force);
+  const { jobs, corpus: asked } = resolveRequest(given), allowed = new PermissionSet(), fetches = fetching(terminal);
+  const model = await allowed.model(given.model, fetches);
+  const calibration = jobs.some(isCalibrated) ? await allowed.corpus(given.calibration, "train", fetches) : undefined;
+  const corpus = asked === undefined ? undefined : await allowed.corpus(asked, "test", fetches);
+  const taskFiles = await enterExam(given, allowed, fetches);
+  const replaces = allowed.output(given.out, model, given.force);
   return {
     values: {
       ...given,
@@ -127,9 +129,9 @@ export async function enter(given: Given, { terminal }: Context) {
       taskFiles,
       files: [calibration?.file, corpus?.file].filter((path) => path !== undefined),
       replaces,
-      spoolFile: reach.spool(given.spool),
-      registry: reach.registry(given.runs),
+      spoolFile: allowed.spool(given.spool),
+      registry: allowed.registry(given.runs),
     },
-    permissions: reach.permissions,
+    permissions: allowed.permissions,
   };
 }

@@ -9,7 +9,7 @@ import { NEW_CARD } from "../src/run/card_figures.ts";
 import { labelsOf } from "../src/run/labels.ts";
 import { MANIFEST_FILE } from "../src/run/manifest.ts";
 import { enterExam, type TaskFlags } from "./exam.ts";
-import { Reach } from "./sandbox.ts";
+import { PermissionSet } from "./sandbox.ts";
 import { corpusAsked, fetching, isFile } from "./shared.ts";
 import { samplesFile } from "./tasks.ts";
 
@@ -24,16 +24,18 @@ export type Given = Values<typeof evalCommand.flags> & {
 /** Fetches what the evaluation needs, and says what it may touch. */
 export async function enter(given: Given, { terminal }: Context) {
   labelsOf(given);
-  const reach = new Reach(), fetches = fetching(terminal), taskFiles = await enterExam(given, reach, fetches);
+  const allowed = new PermissionSet(),
+    fetches = fetching(terminal),
+    taskFiles = await enterExam(given, allowed, fetches);
   const logSamples = given.logSamples === undefined ? undefined : await samplesFile(given.logSamples);
-  if (logSamples !== undefined) reach.replace(logSamples);
-  const model = await reach.model(given.model, fetches), named = corpusAsked(given);
-  const corpus = named === undefined ? undefined : await reach.corpus(named, "test", fetches);
+  if (logSamples !== undefined) allowed.replace(logSamples);
+  const model = await allowed.model(given.model, fetches), named = corpusAsked(given);
+  const corpus = named === undefined ? undefined : await allowed.corpus(named, "test", fetches);
   if (given.card) {
     if (!await isFile(join(model, MANIFEST_FILE))) {
       throw new PareError(`--card: ${given.model} has no ${MANIFEST_FILE}: it is no model that Pare has pruned`);
     }
-    for (const name of [CARD_FILE, NEW_CARD]) reach.replace(join(model, name));
+    for (const name of [CARD_FILE, NEW_CARD]) allowed.replace(join(model, name));
   }
   return {
     values: {
@@ -44,9 +46,9 @@ export async function enter(given: Given, { terminal }: Context) {
       corpus: corpus?.name,
       corpusFile: corpus?.file,
       logSamples,
-      spoolFile: reach.spool(given.spool),
-      registry: reach.registry(given.runs),
+      spoolFile: allowed.spool(given.spool),
+      registry: allowed.registry(given.runs),
     },
-    permissions: reach.permissions,
+    permissions: allowed.permissions,
   };
 }

@@ -23,7 +23,7 @@ import { type Answer, groupResult, type Result, resultOf, scoreDocument, type Sc
 import { readRows, type Rows } from "../src/task/rows.ts";
 import type { HubSet, Task } from "../src/task/task.ts";
 import { encodeRequests, type Pair, readPrefix } from "../src/task/tokens.ts";
-import type { Reach } from "./sandbox.ts";
+import type { PermissionSet } from "./sandbox.ts";
 import { isFile } from "./shared.ts";
 
 /** What the flags say of tasks. */
@@ -90,7 +90,7 @@ async function findSources(flags: TaskFlags, options: FetchOptions): Promise<Tas
  */
 export async function enterExam(
   flags: TaskFlags,
-  reach: Reach,
+  allowed: PermissionSet,
   options: FetchOptions,
 ): Promise<TaskFlags["taskFiles"]> {
   if (flags.tasks === undefined) {
@@ -100,7 +100,7 @@ export async function enterExam(
     return undefined;
   }
   const { paths, taskFiles } = await findSources(flags, options);
-  for (const path of [...paths, ...Object.values(taskFiles)]) reach.read(path);
+  for (const path of [...paths, ...Object.values(taskFiles)]) allowed.read(path);
   return taskFiles;
 }
 

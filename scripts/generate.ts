@@ -17,7 +17,7 @@ import {
   type ResidentModel,
   type Sampling,
 } from "../src/mod.ts";
-import { Reach } from "./sandbox.ts";
+import { PermissionSet } from "./sandbox.ts";
 import { fetching } from "./shared.ts";
 import { loadWeights, readTongue, type Tongue } from "./speaker.ts";
 
@@ -67,13 +67,13 @@ export async function enter(given: Given, { terminal }: Context) {
   const { chat, system, stop } = given, { temperature } = samplingOf(given);
   if (system !== undefined && !chat) throw new PareError("--system is for --chat");
   if (stop.some((text) => !text)) throw new PareError("--stop: expected text, found none");
-  const reach = new Reach(), model = await reach.model(given.model, fetching(terminal));
+  const allowed = new PermissionSet(), model = await allowed.model(given.model, fetching(terminal));
   const conversation = chat && !given.prompt.length && Deno.stdin.isTerminal();
   const asked = given.prompt.length || conversation || given.explainPermissions ? given.prompt : ["-"];
   const prompt: string[] = [];
   for (const text of asked) prompt.push(text === "-" ? await readPrompt() : text);
   const seed = given.seed ?? (temperature > 0 ? crypto.getRandomValues(new Uint32Array(1))[0] % SEEDS : undefined);
-  return { values: { ...given, model, prompt, seed, temperature, conversation }, permissions: reach.permissions };
+  return { values: { ...given, model, prompt, seed, temperature, conversation }, permissions: allowed.permissions };
 }
 
 /** A model that is ready to write. */

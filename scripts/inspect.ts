@@ -5,7 +5,7 @@ import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { table } from "../src/cli/table.ts";
 import { showBytes, showCount, showShare } from "../src/cli/units.ts";
 import { type ModelSummary, summarize } from "../src/model/summary.ts";
-import { findLinears, type Found, lookAtAll, open, understand } from "./inspect_model.ts";
+import { findLinears, type Found, lookAtAll, open, parseSpec } from "./inspect_model.ts";
 
 /** Damaged tensors that are named; of a file that was cut in half more would be said than is read. */
 const NAMED = 3;
@@ -40,7 +40,7 @@ function linearRow({ name, shape, dtype, bytes, description, damage }: Found): s
 
 async function main(values: Values<typeof inspectCommand.flags>, context: Context): Promise<Outcome> {
   await using remains = await open(values.model, context);
-  const { spec, problem } = understand(remains), found = findLinears(spec, remains.tensors);
+  const { spec, problem } = parseSpec(remains), found = findLinears(spec, remains.tensors);
   const shape = spec && summarize(spec);
   const tensors = await lookAtAll(remains, spec, found, context.signal);
   const linears = tensors.filter(({ name }) => found.has(name));

@@ -50,7 +50,7 @@ export async function open(model: string, { terminal }: Context): Promise<Model>
 }
 
 /** What the config says, and whether the tensors are those of such a model. */
-export function understand({ config, ...held }: Remains): { readonly spec?: ModelSpec; readonly problem?: string } {
+export function parseSpec({ config, ...held }: Remains): { readonly spec?: ModelSpec; readonly problem?: string } {
   if (!config) return {};
   let spec: ModelSpec | undefined;
   try {

@@ -1,5 +1,5 @@
 /** `deno task prune`: reads the flags, composes the pass, prints what came of it. */
-import { pruneCommand, settle } from "../src/cli/prune_command.ts";
+import { normalizeFlags, pruneCommand } from "../src/cli/prune_command.ts";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { showBytes, showSeconds } from "../src/cli/units.ts";
 import { createWriter, sweep, tensorNames } from "../src/mod.ts";
@@ -14,7 +14,7 @@ import { isDone } from "./written.ts";
 /** The run itself, in its sandbox. */
 export async function main(given: Given, context: Context): Promise<Outcome> {
   const { terminal, signal } = context, start = performance.now();
-  const values = settle(given, (line) => terminal.note(line));
+  const values = normalizeFlags(given, (line) => terminal.note(line));
   await using task = await prepare(given, values, context);
   const { checkpoint, backend, spec, solve, allocation, json, lines } = task;
   // Hashing a model reads all of it: nobody is to wait for that who only asks how long it would take.

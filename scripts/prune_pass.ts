@@ -15,7 +15,7 @@ import {
   release,
   type Request,
   type Requests,
-  type Solve,
+  type SolverOptions,
   type SpoolOptions,
   type Targets,
   uniform,
@@ -40,7 +40,7 @@ export interface PrunePass {
   /** What is asked of all linears, and of each. */
   readonly request: Request;
   readonly requests: Requests;
-  readonly solve: Solve;
+  readonly solve: SolverOptions;
   readonly targets: Targets;
   readonly calibration?: Batch;
   /** What shares the sparsity out, unless each linear has its own. */

@@ -19,7 +19,7 @@ import { corpusOf, describeRun } from "../src/run/describe.ts";
 import { canonicalJson } from "../src/run/plan.ts";
 import type { Json, Manifest } from "../src/run/record.ts";
 import { refuseOtherPlan } from "./planned.ts";
-import { type Given, readMap, understand } from "./prune_request.ts";
+import { type Given, readMap, resolveRequest } from "./prune_request.ts";
 import { planLines } from "./prune_text.ts";
 import { defaultSeqlen, downloads } from "./shared.ts";
 
@@ -56,7 +56,7 @@ function heldMemory(): number {
 /** Opens all that the flags name, and plans the pass. */
 export async function prepare(given: Given, values: PruneValues, context: Context) {
   await using opened = new AsyncDisposableStack();
-  const asked = understand(values), { method, request, solve, allocation, calibrated } = asked;
+  const asked = resolveRequest(values), { method, request, solve, allocation, calibrated } = asked;
   const checkpoint = opened.use(await openCheckpoint(values.model)), spec = readSpec(checkpoint);
   const map = values.sparsityMap === undefined
     ? given.planned?.request.sparsityMap as SparsityMap | undefined

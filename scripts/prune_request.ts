@@ -1,11 +1,11 @@
 /** What a command line asks of `prune`, checked; and what the run that follows from it may touch. */
 import type { Context } from "../src/cli/run.ts";
-import { type PruneValues, settle } from "../src/cli/prune_command.ts";
+import { normalizeFlags, type PruneValues } from "../src/cli/prune_command.ts";
 import {
   findAllocation,
   findMethod,
   makeRequest,
-  makeSolve,
+  makeSolverOptions,
   PareError,
   parseGroup,
   parsePattern,
@@ -17,7 +17,7 @@ import { MANIFEST_FILE } from "../src/run/manifest.ts";
 import type { Plan } from "../src/run/record.ts";
 import { labelsOf } from "../src/run/labels.ts";
 import { planFlags, readPlan } from "./planned.ts";
-import { Reach } from "./sandbox.ts";
+import { PermissionSet } from "./sandbox.ts";
 import { fetching, isFile } from "./shared.ts";
 
 /** The object of a sparsity map's file. */
@@ -36,9 +36,9 @@ export async function readMap(path: string): Promise<SparsityMap> {
 }
 
 /** What the flags ask of the method, checked. */
-export function understand(values: PruneValues) {
+export function resolveRequest(values: PruneValues) {
   const base = findMethod(values.method), method = values.update ? withUpdate(base, values.update) : base;
-  const solve = makeSolve(method, values);
+  const solve = makeSolverOptions(method, values);
   if (values.trueSequential && method.statistic !== "gram") {
     throw new PareError(`--true-sequential: ${method.name} updates no weights; sparsegpt, admm, alps and --update do`);
   }
@@ -65,7 +65,7 @@ export function understand(values: PruneValues) {
 }
 
 /** The flags as they are given, and what the launcher has found: files by their paths, and what is lost. */
-export type Given = Parameters<typeof settle>[0] & {
+export type Given = Parameters<typeof normalizeFlags>[0] & {
   readonly spoolFile?: string;
   readonly registry?: string;
   readonly calibrationFile?: string;
@@ -77,28 +77,28 @@ export type Given = Parameters<typeof settle>[0] & {
 export async function enter(asked: Given, { terminal }: Context) {
   const planned = asked.plan === undefined ? undefined : await readPlan(asked.plan);
   const given = planned ? planFlags(asked, planned) : asked;
-  const values = settle(given, () => {}), { calibrated } = understand(values);
+  const values = normalizeFlags(given, () => {}), { calibrated } = resolveRequest(values);
   labelsOf(values);
-  const reach = new Reach(), fetches = fetching(terminal);
-  const model = await reach.model(values.model, fetches);
-  const corpus = calibrated ? await reach.corpus(values.calibration, "train", fetches) : undefined;
+  const allowed = new PermissionSet(), fetches = fetching(terminal);
+  const model = await allowed.model(values.model, fetches);
+  const corpus = calibrated ? await allowed.corpus(values.calibration, "train", fetches) : undefined;
   // What is there may be what this run would write: that is seen once it is known what it would be.
   const there = values.out !== undefined && await isFile(`${values.out}/${MANIFEST_FILE}`);
   const replaces = values.out === undefined
     ? undefined
-    : reach.output(values.out, model, values.force, there, !values.dryRun);
-  if (values.sparsityMap !== undefined) reach.read(values.sparsityMap);
+    : allowed.output(values.out, model, values.force, there, !values.dryRun);
+  if (values.sparsityMap !== undefined) allowed.read(values.sparsityMap);
   return {
     values: {
       ...given,
       model,
       calibration: corpus?.name ?? values.calibration,
       calibrationFile: corpus?.file,
-      spoolFile: reach.spool(values.spool),
-      registry: values.dryRun ? undefined : reach.registry(values.runs),
+      spoolFile: allowed.spool(values.spool),
+      registry: values.dryRun ? undefined : allowed.registry(values.runs),
       planned,
       replaces,
     },
-    permissions: reach.permissions,
+    permissions: allowed.permissions,
   };
 }

@@ -31,7 +31,7 @@ import { isExpected, UNSEEN } from "../src/errors.ts";
 const PARE = fileURLToPath(new URL("..", import.meta.url));
 
 /** Collects what a run may touch. */
-export class Reach {
+export class PermissionSet {
   readonly #read = new Set([PARE]);
   readonly #write = new Set<string>();
   readonly #deny = new Set<string>();

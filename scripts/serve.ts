@@ -7,7 +7,7 @@ import { serveCommand, type ServeValues } from "../src/cli/serve_command.ts";
 import { PareError } from "../src/errors.ts";
 import { defaultRegistry } from "../src/run/place.ts";
 import { Registry } from "../src/run/registry.ts";
-import { Reach } from "./sandbox.ts";
+import { PermissionSet } from "./sandbox.ts";
 import { createApp } from "../src/server/app.ts";
 import { ArrivingRegistry } from "../src/server/arriving.ts";
 import { addressOf, openServer, readToken } from "./listening.ts";
@@ -17,7 +17,7 @@ type Given = ServeValues & { readonly token?: string };
 
 /** Says what the server may touch: Pare's own files, the registry, one address. */
 function enter(given: Given) {
-  const { host, port } = given, runs = given.runs ?? defaultRegistry(), reach = new Reach();
+  const { host, port } = given, runs = given.runs ?? defaultRegistry(), allowed = new PermissionSet();
   // A registry comes with the first run, its folder does not: who names another one has made a mistake in writing.
   if (given.runs !== undefined && !isDirectory(dirname(resolve(runs)))) {
     throw new PareError(`--runs ${runs}: there is no folder ${dirname(resolve(runs))}`);
@@ -29,11 +29,11 @@ function enter(given: Given) {
     // None yet, or a damaged one: the server begins all the same, and says so.
     if (!(error instanceof PareError)) throw error;
   }
-  reach.readRegistry(runs);
+  allowed.readRegistry(runs);
   const net = [addressOf(host, port)];
   return Promise.resolve({
     values: { ...given, runs, token: readToken(given) },
-    permissions: { ...reach.permissions, net },
+    permissions: { ...allowed.permissions, net },
   });
 }
 

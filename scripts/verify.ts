@@ -10,7 +10,7 @@ import { Registry } from "../src/run/registry.ts";
 import type { Case } from "./judge.ts";
 import { judgeMeasured } from "./judge_measured.ts";
 import { refuseOtherPlan } from "./planned.ts";
-import { Reach } from "./sandbox.ts";
+import { PermissionSet } from "./sandbox.ts";
 import { isFile } from "./shared.ts";
 import { find, type Found, measuredOf } from "./verify_found.ts";
 import { type Given, repeat } from "./verify_repeat.ts";
@@ -29,15 +29,15 @@ async function verifyFast({ manifest, hashes, ...found }: Found, context: Contex
       : "it is of an older Pare, and has no hashes of what it wrote";
     throw new PareError(`${run}: ${what}; without --fast it is run again`);
   }
-  const reach = new Reach();
-  if (await isFile(join(model, "config.json"))) await reach.model(model, {});
-  else reach.read(model);
+  const allowed = new PermissionSet();
+  if (await isFile(join(model, "config.json"))) await allowed.model(model, {});
+  else allowed.read(model);
   if (!outputs) {
     const judge = new URL("./judge.ts", import.meta.url).href;
-    return await runSandboxed(judge, { run, model, hashes }, context, reach.permissions);
+    return await runSandboxed(judge, { run, model, hashes }, context, allowed.permissions);
   }
   const paths = outputs.map((file) => ({ ...file, path: join(model, file.path) }));
-  const changes = await checkInSandbox(paths, reach, context), identical = !changes.length;
+  const changes = await checkInSandbox(paths, allowed, context), identical = !changes.length;
   const json = { run, fast: true, identical, files: outputs.length, changes };
   return identical ? { text: `identical: ${outputs.length} files are those that the run wrote`, json } : {
     text: "",
@@ -68,14 +68,14 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     if (manifest.plan.kind !== "prune") {
       return judgeMeasured(about, measured!, measuredOf(repeated, newest));
     }
-    const reach = new Reach(), model = original.model && await isFile(join(original.model, "config.json"));
-    for (const each of [places.out, ...model ? [original.model!] : []]) await reach.model(each, {});
+    const allowed = new PermissionSet(), model = original.model && await isFile(join(original.model, "config.json"));
+    for (const each of [places.out, ...model ? [original.model!] : []]) await allowed.model(each, {});
     const asked = { about, original, repeated: { model: places.out, linears: repeated.layers(newest.id), outputs } };
     return await runSandboxed(
       new URL("./judge.ts", import.meta.url).href,
       asked satisfies Case,
       context,
-      reach.permissions,
+      allowed.permissions,
     );
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -13,7 +13,7 @@ import { enter as enterEval } from "./eval_request.ts";
 import { planFlags } from "./planned.ts";
 import { enter as enterPrune } from "./prune_request.ts";
 import { inputsHere, type Read, refuseChanges, relocate } from "./relocate.ts";
-import { Reach } from "./sandbox.ts";
+import { PermissionSet } from "./sandbox.ts";
 import type { Found } from "./verify_found.ts";
 import { checkInSandbox } from "./written.ts";
 
@@ -57,9 +57,9 @@ export async function repeat(
     const own = await relocate({ ...flags, ...reads }, reads, manifest, folder);
     // Of what is given in the place of what the run read, the hashes of the plan are compared.
     if (!Object.keys(reads).length && !given.explainPermissions) {
-      const here = await inputsHere(manifest, own), reach = new Reach();
-      for (const { path } of here) reach.read(path);
-      refuseChanges(await checkInSandbox(here, reach, context));
+      const here = await inputsHere(manifest, own), allowed = new PermissionSet();
+      for (const { path } of here) allowed.read(path);
+      refuseChanges(await checkInSandbox(here, allowed, context));
     }
     return own;
   };

@@ -5,7 +5,7 @@ import { runSandboxed } from "../src/cli/sandbox.ts";
 import { PareError } from "../src/mod.ts";
 import { type Change, checkFiles, describeChange, MANIFEST_FILE, parseManifest } from "../src/run/manifest.ts";
 import type { InputFile, Manifest } from "../src/run/record.ts";
-import type { Reach } from "./sandbox.ts";
+import type { PermissionSet } from "./sandbox.ts";
 import { isFile } from "./shared.ts";
 
 /** What differs in a directory from what was written there, by the files' names. */
@@ -37,7 +37,11 @@ export async function main({ files }: { readonly files: readonly InputFile[] }):
 }
 
 /** The same, from outside. @returns The files that changed. */
-export async function checkInSandbox(files: readonly InputFile[], reach: Reach, context: Context): Promise<Change[]> {
-  const { json } = await runSandboxed(import.meta.url, { files }, context, reach.permissions);
+export async function checkInSandbox(
+  files: readonly InputFile[],
+  allowed: PermissionSet,
+  context: Context,
+): Promise<Change[]> {
+  const { json } = await runSandboxed(import.meta.url, { files }, context, allowed.permissions);
   return json.changes as Change[];
 }

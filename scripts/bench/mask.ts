@@ -1,5 +1,5 @@
 /** Pass 2: Wanda's score, selection and mask of one large weight against the published code's full sort in PyTorch. */
-import { DEFAULT_SOLVE, findMethod, makeRequest, openBackend } from "../../src/mod.ts";
+import { DEFAULT_SOLVER_OPTIONS, findMethod, makeRequest, openBackend } from "../../src/mod.ts";
 import { randomFloats } from "./model.ts";
 import type { Bench } from "./part.ts";
 import { Peer } from "./peer.ts";
@@ -28,7 +28,7 @@ export async function benchMask({ quick, note }: Bench): Promise<Ratio[]> {
       using weight = backend.upload(bytes, ROWS, COLS, "F32");
       await backend.read();
       const start = performance.now();
-      using pruner = await method.begin(backend, { squares: statistic }, DEFAULT_SOLVE);
+      using pruner = await method.begin(backend, { squares: statistic }, DEFAULT_SOLVER_OPTIONS);
       using _removed = await pruner!.prune({ name, weight }, request);
       await backend.read();
       return (performance.now() - start) / 1000;

@@ -2,7 +2,7 @@
  * SparseGPT's solve: the factor of the inverse Hessian and the elimination, against the published code in PyTorch; the
  * factor alone against Pare's own products in the same run, and against jax-js's Cholesky and triangular solve.
  */
-import { type Backend, DEFAULT_SOLVE, openBackend, PareError } from "../../src/mod.ts";
+import { type Backend, DEFAULT_SOLVER_OPTIONS, openBackend, PareError } from "../../src/mod.ts";
 import { randomFloats } from "./model.ts";
 import { asSide, ownMultiplier } from "./multiplier.ts";
 import type { Bench } from "./part.ts";
@@ -39,7 +39,7 @@ function factorSide(backend: Backend, hessian: ReturnType<typeof makeHessian>): 
     async sample() {
       await backend.read();
       const start = performance.now();
-      using _factor = await backend.inverseFactor(hessian, DEFAULT_SOLVE.damping);
+      using _factor = await backend.inverseFactor(hessian, DEFAULT_SOLVER_OPTIONS.damping);
       await backend.read();
       return (performance.now() - start) / 1000;
     },
@@ -64,8 +64,8 @@ async function benchWhole(backend: Backend, { quick, note }: Bench): Promise<Rat
         using weight = backend.upload(bytes, rows, cols, "F32");
         await backend.read();
         const start = performance.now();
-        using factor = await backend.inverseFactor(hessian, DEFAULT_SOLVE.damping);
-        backend.eliminate(weight, factor!, choice, DEFAULT_SOLVE.blockSize);
+        using factor = await backend.inverseFactor(hessian, DEFAULT_SOLVER_OPTIONS.damping);
+        backend.eliminate(weight, factor!, choice, DEFAULT_SOLVER_OPTIONS.blockSize);
         await backend.read();
         return (performance.now() - start) / 1000;
       },

@@ -174,7 +174,7 @@ export type PruneValues = Omit<Values<typeof pruneCommand.flags>, "sparsityType"
  * @param note Told where a spelling means something else than it may seem.
  * @throws PareError if there is no place for the result.
  */
-export function settle(
+export function normalizeFlags(
   { sparsityType, save, ...values }: Values<typeof pruneCommand.flags>,
   note: (line: string) => void,
 ): PruneValues {

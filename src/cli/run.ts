@@ -89,7 +89,7 @@ export async function run<F extends Flags>(
       peakMemory: () => Promise.resolve(peakMemory()),
       syncDirectory,
     };
-    const outcome = sandbox ? await shutIn(sandbox, values, context) : await main(values, context);
+    const outcome = sandbox ? await runInSandbox(sandbox, values, context) : await main(values, context);
     writeAll(Deno.stdout, `${values.json ? JSON.stringify(outcome.json) : outcome.text}\n`);
     for (const problem of outcome.problems ?? []) terminal.error(problem);
     if (outcome.problems?.length) exitCode = EXIT_MENDABLE;
@@ -145,7 +145,11 @@ function standWhereTheUserDoes(): void {
 }
 
 /** Runs a command in its sandbox, or shows what that would hold. */
-async function shutIn<F extends Flags>(sandbox: Sandbox<F>, given: Values<F>, context: Context): Promise<Outcome> {
+async function runInSandbox<F extends Flags>(
+  sandbox: Sandbox<F>,
+  given: Values<F>,
+  context: Context,
+): Promise<Outcome> {
   const { values, permissions } = await sandbox.enter(given, context);
   if ((values as { explainPermissions?: boolean }).explainPermissions) {
     return { text: showPermissions(permissions), json: { permissions } };

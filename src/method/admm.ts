@@ -99,7 +99,7 @@ export function follow(backend: Backend, target: Tensor, y: Tensor, mask: Mask, 
 export const admm: Method = {
   name: "admm",
   statistic: "gram",
-  follows: ["group"],
+  supports: ["group"],
   damping: 0.1,
   // The scaled Hessian, and sums and factor, then sums and inverse; the dense weights, Y and the next, and a product's two.
   effort: {

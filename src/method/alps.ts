@@ -50,7 +50,7 @@ function countBits(word: number): number {
 export const alps: Method = {
   name: "alps",
   statistic: "gram",
-  follows: ["group"],
+  supports: ["group"],
   // An inverse more than ADMM, that of the penalty before, and X.
   effort: {
     holds: { inputs: 5, weights: 7 },

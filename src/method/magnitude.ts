@@ -6,9 +6,9 @@ import { maskMethod } from "./select.ts";
 export const magnitude: Method = maskMethod({
   name: "magnitude",
   statistic: "none",
-  follows: ["group"],
+  supports: ["group"],
   criterion: {
     formula: () => ({ kind: "magnitude" }),
-    own: (rows, sparsity) => ({ group: rows, sparsity, rule: "threshold" }),
+    defaultSelection: (rows, sparsity) => ({ group: rows, sparsity, rule: "threshold" }),
   },
 });

@@ -30,7 +30,7 @@ export interface Request {
 }
 
 /** How the Hessian of a linear's input is used, where a method solves with it. */
-export interface Solve {
+export interface SolverOptions {
   /** What is added to its diagonal, as a share of the diagonal's mean (SparseGPT's `percdamp`). */
   readonly damping: number;
   /** Columns of a block: masks are chosen, and the error of a block spread, this many columns at a time. */
@@ -38,7 +38,7 @@ export interface Solve {
 }
 
 /** SparseGPT's own settings. */
-export const DEFAULT_SOLVE: Solve = { damping: 0.01, blockSize: 128 };
+export const DEFAULT_SOLVER_OPTIONS: SolverOptions = { damping: 0.01, blockSize: 128 };
 
 /** One linear, as a method sees it. */
 export interface LinearWeight {
@@ -63,7 +63,7 @@ export interface Criterion {
   /** What a weight is worth. */
   formula(input: Input): Formula;
   /** Which scores compete, and how many go, if the request does not say. */
-  own(rows: number, sparsity: number): Selection;
+  defaultSelection(rows: number, sparsity: number): Selection;
 }
 
 /** What prunes the linears that share an input: it holds what was made of the input for all of them. */
@@ -96,9 +96,9 @@ export interface Method {
    * them the Hessian. What it makes of that (a factor, an inverse) is its own affair.
    */
   readonly statistic: "none" | "squares" | "gram";
-  /** Which parts of a request it can follow, besides sparsity and pattern. */
-  readonly follows: readonly ("group" | "variant")[];
-  /** Its own damping, where it has a Hessian and the request does not say: {@linkcode DEFAULT_SOLVE}'s unless given. */
+  /** Which parts of a request it supports, besides sparsity and pattern. */
+  readonly supports: readonly ("group" | "variant")[];
+  /** Its own damping, where it has a Hessian and the request does not say: {@linkcode DEFAULT_SOLVER_OPTIONS}'s unless given. */
   readonly damping?: number;
   /** What it takes, where it has a Hessian. */
   readonly effort?: Effort;
@@ -108,5 +108,5 @@ export interface Method {
    * Looks at an input.
    * @returns What prunes its linears; undefined if the Hessian cannot be inverted.
    */
-  begin(backend: Backend, input: Input, solve: Solve): Pruner | Promise<Pruner | undefined>;
+  begin(backend: Backend, input: Input, solve: SolverOptions): Pruner | Promise<Pruner | undefined>;
 }

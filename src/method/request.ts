@@ -1,6 +1,13 @@
 /** What a user writes for a pattern, a group or a sparsity, understood and checked. */
 import { PareError } from "../errors.ts";
-import { DEFAULT_SOLVE, type Group, type Method, type Pattern, type Request, type Solve } from "./method.ts";
+import {
+  DEFAULT_SOLVER_OPTIONS,
+  type Group,
+  type Method,
+  type Pattern,
+  type Request,
+  type SolverOptions,
+} from "./method.ts";
 
 /**
  * Reads `n:m`.
@@ -61,10 +68,10 @@ export function makeRequest(method: Method, options: RequestOptions): Request {
   if (pattern && group) {
     throw new PareError("--group and --pattern exclude each other: n:m compares within its m weights");
   }
-  if (variant && !method.follows.includes("variant")) {
+  if (variant && !method.supports.includes("variant")) {
     throw new PareError(`--variant is Wanda's; the method is ${method.name}`);
   }
-  if (group && !method.follows.includes("group")) {
+  if (group && !method.supports.includes("group")) {
     throw new PareError(`--group: ${method.name} compares within its blocks of columns when it updates weights`);
   }
   if (variant && (pattern || group)) throw new PareError("--variant and --pattern or --group exclude each other");
@@ -76,8 +83,9 @@ export function makeRequest(method: Method, options: RequestOptions): Request {
  * @throws PareError for a damping that is negative or no number, a block size that is not a whole number from 1 on, or
  * either of them for a method that has no Hessian.
  */
-export function makeSolve(method: Method, options: Partial<Solve>): Solve {
-  const { damping = method.damping ?? DEFAULT_SOLVE.damping, blockSize = DEFAULT_SOLVE.blockSize } = options;
+export function makeSolverOptions(method: Method, options: Partial<SolverOptions>): SolverOptions {
+  const { damping = method.damping ?? DEFAULT_SOLVER_OPTIONS.damping, blockSize = DEFAULT_SOLVER_OPTIONS.blockSize } =
+    options;
   if (method.statistic !== "gram") {
     const [flag] = Object.entries({ "--damping": options.damping, "--block-size": options.blockSize })
       .find(([, value]) => value !== undefined) ?? [];

@@ -13,6 +13,6 @@ import { byRow, maskMethod } from "./select.ts";
 export const ria: Method = maskMethod({
   name: "ria",
   statistic: "squares",
-  follows: ["group"],
-  criterion: { formula: ({ squares }) => ({ kind: "relative", statistic: squares! }), own: byRow },
+  supports: ["group"],
+  criterion: { formula: ({ squares }) => ({ kind: "relative", statistic: squares! }), defaultSelection: byRow },
 });

@@ -13,11 +13,11 @@ export function selectBy(
   backend: Backend,
   scores: Tensor,
   { sparsity, pattern, variant, group }: Request,
-  own: Selection,
+  defaultSelection: Selection,
 ): Mask {
   if (pattern) return backend.selectGroups(scores, pattern.n, pattern.m);
   if (variant) return backend.selectCumulative(scores, sparsity);
-  return backend.selectSmallest(scores, group ? selection(group, scores.rows, sparsity) : own);
+  return backend.selectSmallest(scores, group ? selection(group, scores.rows, sparsity) : defaultSelection);
 }
 
 /** The mask of what a criterion finds least worth. */
@@ -26,10 +26,10 @@ export function selectMask(
   weight: Tensor,
   input: Input,
   request: Request,
-  { formula, own }: Criterion,
+  { formula, defaultSelection }: Criterion,
 ): Mask {
   using scores = backend.score(weight, formula(input));
-  return selectBy(backend, scores, request, own(weight.rows, request.sparsity));
+  return selectBy(backend, scores, request, defaultSelection(weight.rows, request.sparsity));
 }
 
 /** The method that removes what a criterion finds least worth, and changes nothing else. */

@@ -4,7 +4,7 @@
  * `w² / U_jj²`, compared within a block of columns over all rows, or within n:m.
  */
 import type { Backend, Choice, EliminationFormula, InverseFactor, Mask, Tensor } from "../backend/backend.ts";
-import type { Effort, Input, Method, Pruner, Request, Solve } from "./method.ts";
+import type { Effort, Input, Method, Pruner, Request, SolverOptions } from "./method.ts";
 
 /** The choice that a request makes, block after block, of weights worth so much. */
 export function choose(formula: EliminationFormula, { sparsity, pattern }: Request): Choice {
@@ -22,7 +22,7 @@ export const ELIMINATION: Effort = {
 export async function eliminating(
   backend: Backend,
   { hessian }: Input,
-  { damping }: Solve,
+  { damping }: SolverOptions,
   eliminate: (weight: Tensor, factor: InverseFactor, request: Request) => Mask,
 ): Promise<Pruner | undefined> {
   const factor = await backend.inverseFactor(hessian!, damping);
@@ -37,7 +37,7 @@ export async function eliminating(
 export const sparsegpt: Method = {
   name: "sparsegpt",
   statistic: "gram",
-  follows: [],
+  supports: [],
   effort: ELIMINATION,
   begin: (backend, input, solve) =>
     eliminating(

@@ -44,7 +44,7 @@ function withElimination(method: Method, update: "sequential" | "iterative"): Me
     statistic: "gram",
     criterion: undefined,
     effort: ELIMINATION,
-    follows: update === "sequential" ? method.follows : [],
+    supports: update === "sequential" ? method.supports : [],
     begin: (backend, input, solve) =>
       eliminating(backend, input, solve, (weight, factor, request) => {
         if (update === "iterative") {

@@ -9,6 +9,6 @@ import { byRow, maskMethod } from "./select.ts";
 export const wanda: Method = maskMethod({
   name: "wanda",
   statistic: "squares",
-  follows: ["group", "variant"],
-  criterion: { formula: ({ squares }) => ({ kind: "activation", statistic: squares! }), own: byRow },
+  supports: ["group", "variant"],
+  criterion: { formula: ({ squares }) => ({ kind: "activation", statistic: squares! }), defaultSelection: byRow },
 });

@@ -15,10 +15,10 @@ import { APPLICATION_ID, MIGRATIONS } from "./schema.ts";
  * Milliseconds that a writer waits for another one, as long as none comes to an end. A transaction takes well under a
  * millisecond; a stalled disk may take seconds.
  */
-const PATIENCE = 15_000;
+const PATIENCE_MS = 15_000;
 
 /** Milliseconds between two tries where SQLite does not wait by itself: about as long as making the tables takes. */
-const RETRY = 5;
+const RETRY_INTERVAL_MS = 5;
 
 /** What SQLite says when another process is at the file. */
 const LOCKED = "database is locked";
@@ -44,7 +44,7 @@ const MEANING: readonly (readonly [says: string, meaning: string])[] = [
   ["table runs already exists", DAMAGED],
   ["unable to open database file", "it cannot be opened: no such directory, not a file, or no permission"],
   ["attempt to write a readonly database", "it, or its directory, is read-only"],
-  [LOCKED, `another process has been writing for more than ${PATIENCE / 1000} s`],
+  [LOCKED, `another process has been writing for more than ${PATIENCE_MS / 1000} s`],
   ["database or disk is full", "the disk is full"],
   ["disk I/O error", "it is a directory, or the disk reports an input/output error"],
 ];
@@ -110,7 +110,7 @@ export function openDatabase(path: string, mode: Mode): DatabaseSync {
   }
   return inWords(path, () => {
     if (mode === "read") expectThere(path);
-    const database = new DatabaseSync(path, { readOnly: mode === "read", timeout: PATIENCE });
+    const database = new DatabaseSync(path, { readOnly: mode === "read", timeout: PATIENCE_MS });
     try {
       // In one transaction: another process may be making the tables right now.
       const steps = transact(database, () => countSteps(database, path), "DEFERRED");
@@ -189,13 +189,13 @@ function migrate(database: DatabaseSync, path: string): void {
 
 /** Sets write-ahead logging, for good. SQLite waits for nobody here, so this does: several processes may begin one file. */
 function keepLog(database: DatabaseSync): void {
-  const deadline = Date.now() + PATIENCE;
+  const deadline = Date.now() + PATIENCE_MS;
   while (true) {
     try {
       return database.exec("PRAGMA journal_mode = WAL");
     } catch (error) {
       if (!(error as Error).message.startsWith(LOCKED) || Date.now() > deadline) throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_INTERVAL_MS);
     }
   }
 }

@@ -11,10 +11,10 @@ import type { LinearRecord, PerplexityRecord, RunProgress, RunRecord, RunStatus,
 import { parseStored, type Statements } from "./statements.ts";
 
 /** Milliseconds between two signs of life. */
-export const HEARTBEAT = 5_000;
+export const HEARTBEAT_MS = 5_000;
 
 /** Milliseconds of silence after which a run counts as interrupted: several heartbeats, for a machine that is busy. */
-const SILENCE = 6 * HEARTBEAT;
+const SILENCE_MS = 6 * HEARTBEAT_MS;
 
 /** Runs of a page, unless asked otherwise. */
 const PAGE = 50;
@@ -215,7 +215,7 @@ export class RunReader {
   }
 
   #clock(): { now: number; silence: number } {
-    return { now: this.now(), silence: SILENCE };
+    return { now: this.now(), silence: SILENCE_MS };
   }
 }
 

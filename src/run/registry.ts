@@ -5,7 +5,7 @@
 import { PareError } from "../errors.ts";
 import type { Mode } from "./database.ts";
 import { checkLabels, isUnchanged, type LabelChange, type RunLabels } from "./labels.ts";
-import { HEARTBEAT, type RunEvent } from "./reader.ts";
+import { HEARTBEAT_MS, type RunEvent } from "./reader.ts";
 import { packDocuments } from "./documents.ts";
 import type {
   DocumentRecord,
@@ -23,7 +23,7 @@ import { Statements } from "./statements.ts";
 export type { LinearSummary, RunEvent, RunFilter } from "./reader.ts";
 
 /** Milliseconds between two reports of progress that are kept: as often as an eye can use. */
-const PROGRESS_INTERVAL = 250;
+const PROGRESS_INTERVAL_MS = 250;
 
 /** What is known of a run at its end; JSON. */
 interface EndResults {
@@ -103,7 +103,7 @@ export class Registry extends ResultReader implements Disposable {
   /** How far a run has come. May be called at any rate: what comes too fast to be watched is not written. */
   progress(id: string, progress: RunProgress): void {
     const last = this.#live.get(id), now = this.now(), phase = `${progress.phase} ${progress.block}`;
-    if (last && last.phase === phase && now - last.written < PROGRESS_INTERVAL) return;
+    if (last && last.phase === phase && now - last.written < PROGRESS_INTERVAL_MS) return;
     this.#live.set(id, { written: now, phase });
     this.file.transact(() => {
       const run = this.#seq(id);
@@ -231,7 +231,7 @@ export class Registry extends ResultReader implements Disposable {
           if (!(error instanceof PareError)) throw error;
           // No reason to end a run from a timer: what keeps the registry from this keeps it from the next result, too.
         }
-      }, HEARTBEAT);
+      }, HEARTBEAT_MS);
       Deno.unrefTimer(this.#heart as unknown as number);
     }
   }

@@ -11,10 +11,10 @@ import { NoQuerySchema, RunParamsSchema } from "./schemas.ts";
 import { requireRun, type Source } from "./source.ts";
 
 /** Seconds after which one for whom there was no room may ask again. */
-const RETRY_AFTER = 5;
+const RETRY_AFTER_S = 5;
 
 /** Milliseconds of silence after which a comment keeps the connection: proxies close silent ones after 30 s or more. */
-const QUIET = 15_000;
+const KEEPALIVE_INTERVAL_MS = 15_000;
 
 /** Adds the route. */
 export function serveEvents(app: OpenAPIHono, source: Source, lookout: Lookout): void {
@@ -46,7 +46,7 @@ export function serveEvents(app: OpenAPIHono, source: Source, lookout: Lookout):
       // Nobody would read the stream, nor end it.
       if (context.req.method === "HEAD") return context.body(null, 200, { "content-type": "text/event-stream" });
       if (lookout.full) {
-        const headers = { "retry-after": String(RETRY_AFTER) };
+        const headers = { "retry-after": String(RETRY_AFTER_S) };
         throw refusal(503, "as many listen to runs as this server has room for; a run itself can still be asked for", {
           headers,
         });
@@ -64,7 +64,7 @@ export function serveEvents(app: OpenAPIHono, source: Source, lookout: Lookout):
             if (status === "interrupted") await stream.writeSSE({ event: "status", data: JSON.stringify({ status }) });
             return;
           }
-          if (!await listener.news(QUIET)) await stream.write(": still running\n\n");
+          if (!await listener.news(KEEPALIVE_INTERVAL_MS)) await stream.write(": still running\n\n");
         }
       }, async (error, stream) => {
         const response = error instanceof HTTPException

@@ -8,10 +8,10 @@ import { requireRun, type Source } from "./source.ts";
 import { toldElsewhere } from "../errors.ts";
 
 /** Milliseconds between two looks at the log: a quarter of a second is soon enough for an eye. */
-const LOOK = 250;
+const LOG_POLL_INTERVAL_MS = 250;
 
 /** Milliseconds between two looks at the status of a run that says nothing: its process may have died. */
-const LOOK_FOR_DEATH = 5000;
+const STATUS_POLL_INTERVAL_MS = 5000;
 
 /** Listeners at most: every one has a connection, and a process may have a thousand open files on most systems. */
 const LISTENERS = 512;
@@ -48,7 +48,7 @@ export class Lookout {
   #lookedForDeath = 0;
 
   /** @param look Milliseconds between two looks. @param most Listeners at most. */
-  constructor(source: Source, look: number = LOOK, most: number = LISTENERS) {
+  constructor(source: Source, look: number = LOG_POLL_INTERVAL_MS, most: number = LISTENERS) {
     this.#source = source;
     this.#look = look;
     this.#most = most;
@@ -92,7 +92,7 @@ export class Lookout {
     let forDeath: boolean;
     try {
       const newest = this.#source.newestEvent(), now = performance.now();
-      forDeath = now - this.#lookedForDeath >= LOOK_FOR_DEATH;
+      forDeath = now - this.#lookedForDeath >= STATUS_POLL_INTERVAL_MS;
       if (newest === this.#newest && !forDeath) return;
       this.#newest = newest;
       if (forDeath) this.#lookedForDeath = now;

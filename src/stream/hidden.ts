@@ -6,8 +6,8 @@ import { dirname } from "node:path";
 import type { Backend, Tensor } from "../backend/backend.ts";
 import { ABSENT, insteadOf, PareError, toldElsewhere } from "../errors.ts";
 
-/** A batch's hidden states, lent for one step; disposing gives them back. */
-export interface Loan extends Disposable {
+/** A batch's hidden states, leased for one step; disposing gives them back. */
+export interface Lease extends Disposable {
   /** tokens x hidden; not to be disposed by the borrower. */
   readonly tensor: Tensor;
 }
@@ -15,7 +15,7 @@ export interface Loan extends Disposable {
 /** See the file's head. */
 export interface HiddenStates extends AsyncDisposable {
   /** Lends the states of a batch. */
-  load(batch: number): Promise<Loan>;
+  load(batch: number): Promise<Lease>;
   /** Takes new states for a batch, and with them the ownership of the tensor. */
   store(batch: number, tensor: Tensor): Promise<void>;
   /** Lets go of a batch's states; what is queued on them is still done. */
@@ -25,7 +25,7 @@ export interface HiddenStates extends AsyncDisposable {
 class Resident implements HiddenStates {
   readonly #tensors: Tensor[] = [];
 
-  load(batch: number): Promise<Loan> {
+  load(batch: number): Promise<Lease> {
     return Promise.resolve({ tensor: this.#tensors[batch], [Symbol.dispose]: () => {} });
   }
 
@@ -68,7 +68,7 @@ class Spooled implements HiddenStates {
 
   constructor(readonly backend: Backend, readonly path: string, readonly file: Deno.FsFile) {}
 
-  async load(batch: number): Promise<Loan> {
+  async load(batch: number): Promise<Lease> {
     const ahead = this.#ahead?.batch === batch ? this.#ahead.bytes : this.#read(batch);
     this.#ahead = undefined;
     const bytes = await ahead, { rows, cols } = this.#places[batch];

@@ -19,8 +19,8 @@ export async function logits(batch: Batch, options: StreamOptions): Promise<Floa
   for await (const { weight, firstRow } of headSlices(backend, checkpoint, spec)) {
     let token = 0;
     for (const [i, part] of parts.entries()) {
-      using loan = await hidden.load(i);
-      using x = input.apply(loan.tensor);
+      using lease = await hidden.load(i);
+      using x = input.apply(lease.tensor);
       using slice = headLogits(backend, x, weight, spec.head.softCap);
       const values = new Float32Array((await backend.read(slice))[0].buffer);
       for (let t = 0; t < part.ids.length; t++, token++) {

@@ -65,9 +65,9 @@ export async function headStates(batch: Batch, options: StreamOptions, asked?: A
       bytes += rows * width * Float32Array.BYTES_PER_ELEMENT;
       if (inputs.length > 0 && bytes > backend.limits.spoolAbove) break;
       if (rows > 0) {
-        using loan = await hidden.load(first);
-        using picked = share && gatherRows(backend, loan.tensor, share.rows);
-        const x = group.use(input.apply(picked ?? loan.tensor)), state = held.use(backend.allocate(rows, 3));
+        using lease = await hidden.load(first);
+        using picked = share && gatherRows(backend, lease.tensor, share.rows);
+        const x = group.use(input.apply(picked ?? lease.tensor)), state = held.use(backend.allocate(rows, 3));
         inputs.push({ x, state, next: share ? share.targets : targets(parts[first]) });
         states.push(state);
       }

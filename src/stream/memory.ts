@@ -14,19 +14,19 @@ import { chooseGroups } from "./solve.ts";
 import type { Targets } from "./target.ts";
 
 /** A number that is kept as a high part and what it lost, and one that is not. */
-const PAIR = 2 * BYTES.F32, SINGLE = BYTES.F32;
+const F32_PAIR_BYTES = 2 * BYTES.F32, F32_BYTES = BYTES.F32;
 
 /** The inputs of a group, n: the columns of its linears. */
 const width = ([{ cols }]: readonly Linear[]) => cols;
 
 /** Bytes that the sums over a group's input take: xᵀx in pairs of numbers. */
 export function sumBytes(group: readonly Linear[]): number {
-  return PAIR * width(group) ** 2;
+  return F32_PAIR_BYTES * width(group) ** 2;
 }
 
 /** Bytes of the largest linear of a group as F32. */
 function weightBytes(group: readonly Linear[]): number {
-  return Math.max(...group.map(({ rows, cols }) => rows * cols)) * SINGLE;
+  return Math.max(...group.map(({ rows, cols }) => rows * cols)) * F32_BYTES;
 }
 
 /** What a method holds, and how many Grams are summed for an input: two where tokens are held out. */
@@ -49,9 +49,9 @@ export function hessianBytes(
   let most = activations + sums(groups);
   for (let at = -1; at < groups.length; at++) {
     const now = groups[at], next = groups[at + 1];
-    const solving = now ? inputs * SINGLE * width(now) ** 2 + holds.weights * weightBytes(now) : 0;
+    const solving = now ? inputs * F32_BYTES * width(now) ** 2 + holds.weights * weightBytes(now) : 0;
     // A Hessian is made of its sums, which go then, and something of it.
-    const coming = next ? Math.max(grams * (PAIR + SINGLE), inputs * SINGLE) * width(next) ** 2 : 0;
+    const coming = next ? Math.max(grams * (F32_PAIR_BYTES + F32_BYTES), inputs * F32_BYTES) * width(next) ** 2 : 0;
     most = Math.max(most, solving + coming + sums(groups.slice(at + 2)));
   }
   return most;
@@ -82,7 +82,7 @@ export function observationSets(
 /** The most bytes beside a block while one of its linears is masked: its scores in F32, and the weight as it was. */
 export function scoringBytes({ tensors }: MemoryOptions["checkpoint"], linears: readonly Linear[] = []): number {
   return linears.reduce((most, { name, rows, cols }) => {
-    return Math.max(most, SINGLE * rows * cols + (tensors.get(`${name}.weight`)?.bytes ?? 0));
+    return Math.max(most, F32_BYTES * rows * cols + (tensors.get(`${name}.weight`)?.bytes ?? 0));
   }, 0);
 }
 
@@ -116,7 +116,7 @@ export function activationBytes(spec: ModelSpec, { batch, backend }: MemoryOptio
     (most, block) => chooseGroups({ spec: block }).reduce((most, [{ cols }]) => Math.max(most, cols), most),
     0,
   );
-  return tokens * (4 * spec.hidden + 3 * widest) * SINGLE;
+  return tokens * (4 * spec.hidden + 3 * widest) * F32_BYTES;
 }
 
 /** What is left of a backend beside a block. */
@@ -134,7 +134,7 @@ export interface Room {
 /** What is left beside a block of a pass. */
 export function roomBeside(spec: ModelSpec, block: BlockSpec, options: MemoryOptions): Room {
   const { batch, spooled, backend, checkpoint } = options;
-  const hidden = batch && !spooled ? batch.ids.length * spec.hidden * SINGLE : 0;
+  const hidden = batch && !spooled ? batch.ids.length * spec.hidden * F32_BYTES : 0;
   return {
     bytes: backend.limits.memoryBytes - blockBytes(checkpoint, block) - hidden,
     drafts: blockBytes(checkpoint, block),
@@ -172,7 +172,7 @@ export function checkMemory(spec: ModelSpec, options: MemoryOptions): void {
     const sized = groups.map((group) => ({ group, bytes: hessianBytes([group], activations, beside.holds) }));
     for (const { group, bytes } of sized.sort((a, b) => b.bytes - a.bytes).slice(0, 1)) {
       if (bytes <= room) continue;
-      const [{ name, cols }] = group, most = Math.floor(Math.sqrt(room / (PAIR + SINGLE)));
+      const [{ name, cols }] = group, most = Math.floor(Math.sqrt(room / (F32_PAIR_BYTES + F32_BYTES)));
       throw new PareError(
         `${name}: the Hessian of its ${cols} inputs takes ${
           gib(bytes)

@@ -6,7 +6,7 @@
 import type { Backend, Mask, Tensor } from "../backend/backend.ts";
 import { PareError, toldElsewhere } from "../errors.ts";
 import { magnitude } from "../method/magnitude.ts";
-import type { Input, Method, Pruner, Solve } from "../method/method.ts";
+import type { Input, Method, Pruner, SolverOptions } from "../method/method.ts";
 import type { Block } from "../model/block.ts";
 import { inputGroups } from "../model/layers.ts";
 import type { Linear } from "../model/spec.ts";
@@ -42,7 +42,7 @@ export interface Task {
   readonly backend: Backend;
   readonly method: Method;
   readonly requests: Requests;
-  readonly solve: Solve;
+  readonly solve: SolverOptions;
   /** Whether the block is to be walked as it was before, after this: its linears are pruned as drafts. */
   readonly drafts?: boolean;
   /** How many sequences are held out of the Hessians. */

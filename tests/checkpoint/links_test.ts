@@ -7,7 +7,7 @@ import { salvage } from "../../src/checkpoint/salvage.ts";
 import { createWriter } from "../../src/checkpoint/writer.ts";
 import { PareError } from "../../src/errors.ts";
 import { Registry } from "../../src/run/registry.ts";
-import { Reach } from "../../scripts/sandbox.ts";
+import { PermissionSet } from "../../scripts/sandbox.ts";
 import { copyDirectory, FIXTURES, names, temporary } from "./folders.ts";
 import { ggufFile, TINY, TINY_TENSORS } from "./gguf_file.ts";
 
@@ -32,7 +32,7 @@ for (const name of ["vocab.json", "README.md", "config.json", "model.safetensors
       await Deno.remove(`${at.model}/${name}`).catch(() => {}); // it may not be there yet
       Deno.symlinkSync(target, `${at.model}/${name}`);
       await assertRejects(() => openDirectory(at.model), PareError, message);
-      await assertRejects(() => new Reach().model(at.model, {}), PareError, message);
+      await assertRejects(() => new PermissionSet().model(at.model, {}), PareError, message);
       const { problems } = await salvage(at.model);
       assert(problems.some((problem) => problem.startsWith(message)), String(problems));
     }
@@ -51,9 +51,9 @@ Deno.test("links within the model's directory and to blobs of the Hub's cache ar
   await using checkpoint = await openDirectory(at.model);
   assertEquals(await checkpoint.readText("merges.txt"), "merges");
   assertEquals(checkpoint.tensors.size > 0, true);
-  const reach = new Reach();
-  await reach.model(at.model, {});
-  const [, ...read] = reach.permissions.read;
+  const allowed = new PermissionSet();
+  await allowed.model(at.model, {});
+  const [, ...read] = allowed.permissions.read;
   assertEquals(read, [at.model, `${blobs}/${HEX}`, `${at.model}/weights/w`]);
 });
 
@@ -79,12 +79,12 @@ Deno.test("directories in a model, linked to or not, are closed to the run; so i
   Deno.symlinkSync(at.secret, `${at.model}/pytorch_model.bin`);
   Deno.symlinkSync("nowhere", `${at.model}/LICENSE`);
   Deno.symlinkSync("round", `${at.model}/round`);
-  const reach = new Reach();
-  await reach.model(at.model, {});
-  const [, ...read] = reach.permissions.read;
+  const allowed = new PermissionSet();
+  await allowed.model(at.model, {});
+  const [, ...read] = allowed.permissions.read;
   assertEquals(read, [at.model]);
   assertEquals(
-    [...reach.permissions.deny!].sort(),
+    [...allowed.permissions.deny!].sort(),
     [".env", "LICENSE", "onnx", "pytorch_model.bin", "round", "tokenizer", "x"].map((name) => `${at.model}/${name}`),
   );
   await using checkpoint = await openDirectory(at.model);
@@ -147,7 +147,7 @@ for (const [what, [plant, message]] of Object.entries(PLANTED)) {
     const before = names(at.path);
     for (const resume of [true, false]) {
       await assertRejects(() => createWriter(checkpoint, out, { plan: "a", resume }), PareError, message);
-      assertThrows(() => new Reach().output(out, at.model, false), PareError, message);
+      assertThrows(() => new PermissionSet().output(out, at.model, false), PareError, message);
     }
     assertEquals([Deno.readTextFileSync(at.secret), names(at.path)], ["precious", before]);
   });
@@ -189,8 +189,8 @@ Deno.test("a link beside a registry is refused: SQLite would write through it", 
   const runs = `${at.path}/runs.db`;
   for (const end of ["-wal", "-shm", "-journal"]) {
     Deno.symlinkSync(at.secret, `${runs}${end}`);
-    assertThrows(() => new Reach().registry(runs), PareError, `${runs}${end} is a link`);
-    assertThrows(() => new Reach().readRegistry(runs), PareError, `${runs}${end} is a link`);
+    assertThrows(() => new PermissionSet().registry(runs), PareError, `${runs}${end} is a link`);
+    assertThrows(() => new PermissionSet().readRegistry(runs), PareError, `${runs}${end} is a link`);
     for (const mode of ["read", "write"] as const) {
       assertThrows(() => Registry.open(runs, { mode }), PareError, `${runs}${end} is a link`);
     }

@@ -1,14 +1,14 @@
 /** An old command line of the published code means what it meant there. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { parse } from "../../src/cli/flags.ts";
-import { pruneCommand, type PruneValues, settle } from "../../src/cli/prune_command.ts";
+import { normalizeFlags, pruneCommand, type PruneValues } from "../../src/cli/prune_command.ts";
 import { PareError } from "../../src/errors.ts";
 
 function read(line: string): PruneValues & { readonly notes: readonly string[] } {
   const notes: string[] = [];
   const values = parse(pruneCommand, line.split(" "));
   assert(values !== "help");
-  return { ...settle(values, (note) => notes.push(note)), notes };
+  return { ...normalizeFlags(values, (note) => notes.push(note)), notes };
 }
 
 Deno.test("the command of the published README runs unchanged", () => {

@@ -10,7 +10,7 @@ import { equilibrate } from "../../src/method/equilibrated.ts";
 import {
   findMethod,
   makeRequest,
-  makeSolve,
+  makeSolverOptions,
   type Method,
   parsePattern,
   type Request,
@@ -137,7 +137,7 @@ export async function compareLinear(
   const { name, agrees } = SUBJECTS[golden], method = methodOf(name), what = `${linear.name}, ${golden}, ${pattern}`;
   using scope = new DisposableStack();
   const { weight, input } = held(backend, linear, scope);
-  const pruner = scope.use((await method.begin(backend, input, makeSolve(method, {})))!);
+  const pruner = scope.use((await method.begin(backend, input, makeSolverOptions(method, {})))!);
   const removed = scope.use(await pruner.prune({ name: linear.name, weight }, requestOf(method, pattern)));
   const [after, words] = await backend.read(weight, removed), weights = new Float32Array(after.buffer);
   const error = errorOf(linear, weights);
@@ -155,7 +155,7 @@ export async function compareLinear(
 export async function compareSteps(backend: Backend, linear: Given, pattern: string, found: Found): Promise<void> {
   using scope = new DisposableStack();
   const { weight, input } = held(backend, linear, scope), method = methodOf("wanda");
-  const pruner = scope.use((await method.begin(backend, input, makeSolve(method, {})))!);
+  const pruner = scope.use((await method.begin(backend, input, makeSolverOptions(method, {})))!);
   const scale = scope.use(await equilibrate(backend, input, { damping: 0.01 })),
     target = scope.use(scale.scaled(weight));
   const mask = scope.use(await pruner.prune({ name: linear.name, weight }, requestOf(method, pattern)));

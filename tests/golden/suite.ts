@@ -8,7 +8,7 @@ import type { Backend, Tensor } from "../../src/backend/backend.ts";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { openDirectory } from "../../src/checkpoint/directory.ts";
 import {
-  DEFAULT_SOLVE,
+  DEFAULT_SOLVER_OPTIONS,
   findMethod,
   makeRequest,
   type Method,
@@ -139,7 +139,7 @@ async function maskOf(
 ) {
   using stat = statistic && backend.upload(new Uint8Array(statistic.buffer), 1, weight.cols, "F32");
   using scores = backend.score(weight, stat ? { kind: "activation", statistic: stat } : { kind: "magnitude" });
-  using pruner = await run.method.begin(backend, { squares: stat }, DEFAULT_SOLVE);
+  using pruner = await run.method.begin(backend, { squares: stat }, DEFAULT_SOLVER_OPTIONS);
   using _ = await pruner!.prune({ name: "", weight }, run.request);
   const [pruned, score] = await backend.read(weight, scores);
   return { pruned, scores: new Float32Array(score.buffer) };

@@ -2,7 +2,13 @@
 import { assertEquals } from "@std/assert";
 import { fc } from "../fuzz/seed.ts";
 import type { Backend, Dtype } from "../../src/backend/backend.ts";
-import { DEFAULT_SOLVE, findMethod, type Group, makeRequest, type RequestOptions } from "../../src/method/mod.ts";
+import {
+  DEFAULT_SOLVER_OPTIONS,
+  findMethod,
+  type Group,
+  makeRequest,
+  type RequestOptions,
+} from "../../src/method/mod.ts";
 import { BACKENDS } from "../golden/backends.ts";
 import { ReferenceBackend } from "../reference/backend.ts";
 import { fromFloats } from "../reference/floats.ts";
@@ -57,7 +63,7 @@ async function pruned(backend: Backend, name: string, given: Case, options: Requ
   using weight = backend.upload(fromFloats(floats, dtype), rows, cols, dtype);
   const squares = new Uint8Array(new Float32Array(given.statistic).buffer);
   using statistic = method.statistic === "none" ? undefined : backend.upload(squares, 1, cols, "F32");
-  using pruner = await method.begin(backend, { squares: statistic }, DEFAULT_SOLVE);
+  using pruner = await method.begin(backend, { squares: statistic }, DEFAULT_SOLVER_OPTIONS);
   using _ = await pruner!.prune({ name: "linear", weight }, makeRequest(method, options));
   return (await backend.read(weight))[0];
 }

@@ -6,7 +6,14 @@ import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { fc } from "../fuzz/seed.ts";
 import type { Backend, Mask } from "../../src/backend/backend.ts";
 import { equilibrate } from "../../src/method/equilibrated.ts";
-import { DEFAULT_SOLVE, findMethod, makeRequest, makeSolve, type Method, withUpdate } from "../../src/method/mod.ts";
+import {
+  DEFAULT_SOLVER_OPTIONS,
+  findMethod,
+  makeRequest,
+  makeSolverOptions,
+  type Method,
+  withUpdate,
+} from "../../src/method/mod.ts";
 import { descend } from "../../src/method/pcg.ts";
 import { gamma } from "../contract/bounds.ts";
 import { decades, dot, hessian } from "../contract/hessians.ts";
@@ -81,7 +88,7 @@ async function pruned(
   const heldOut = others && scope.use(backend.upload(bytes(others), cols, cols, "F32")),
     input = { ...fitted, heldOut },
     request = makeRequest(method, pattern ? { pattern } : { sparsity });
-  const pruner = scope.use((await method.begin(backend, input, makeSolve(method, {})))!);
+  const pruner = scope.use((await method.begin(backend, input, makeSolverOptions(method, {})))!);
   const mask = scope.use(await pruner.prune({ name: "linear", weight }, request));
   const [after] = await backend.read(weight);
   return { weights: Float64Array.from(new Float32Array(after.buffer)), gone: await removed(backend, mask) };
@@ -149,7 +156,7 @@ for (const { name, ignore, open } of SUBJECTS) {
   test(
     "an update by conjugate gradients keeps the method's mask and never ends above its start",
     forAll(async (backend, given, sparsity) => {
-      const a = damped(given, DEFAULT_SOLVE.damping);
+      const a = damped(given, DEFAULT_SOLVER_OPTIONS.damping);
       for (const base of ["magnitude", "wanda", "sparsegpt"]) {
         const start = await pruned(backend, findMethod(base), given, sparsity);
         const { weights, gone } = await pruned(backend, withUpdate(findMethod(base), "pcg"), given, sparsity);
@@ -170,9 +177,9 @@ for (const { name, ignore, open } of SUBJECTS) {
       using scope = new DisposableStack();
       const { weight, input } = put(backend, given, scope),
         method = findMethod("magnitude"),
-        { damping } = DEFAULT_SOLVE;
+        { damping } = DEFAULT_SOLVER_OPTIONS;
       const scale = scope.use(await equilibrate(backend, input, { damping })), target = scope.use(scale.scaled(weight));
-      const pruner = scope.use((await method.begin(backend, input, DEFAULT_SOLVE))!);
+      const pruner = scope.use((await method.begin(backend, input, DEFAULT_SOLVER_OPTIONS))!);
       const mask = scope.use(await pruner.prune({ name: "linear", weight }, makeRequest(method, { sparsity })));
       const better = scope.use(scale.scaled(weight));
       await descend(backend, scale, target, better, mask, { steps: 3 * given.cols });

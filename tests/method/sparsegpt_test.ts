@@ -6,7 +6,7 @@ import { assert, assertEquals } from "@std/assert";
 import { fc } from "../fuzz/seed.ts";
 import type { Backend } from "../../src/backend/backend.ts";
 import {
-  DEFAULT_SOLVE,
+  DEFAULT_SOLVER_OPTIONS,
   findMethod,
   makeRequest,
   type Method,
@@ -40,7 +40,7 @@ async function pruned(
   method: Method,
   { rows, cols, weights, hessian }: Case,
   options: RequestOptions,
-  solve = DEFAULT_SOLVE,
+  solve = DEFAULT_SOLVER_OPTIONS,
 ): Promise<number[]> {
   using weight = backend.upload(bytes(weights), rows, cols, "F32");
   using moment = backend.upload(bytes(hessian), cols, cols, "F32");

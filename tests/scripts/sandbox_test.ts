@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { permissionFlags } from "../../src/cli/sandbox.ts";
 import { temporary } from "../checkpoint/folders.ts";
-import { Reach } from "../../scripts/sandbox.ts";
+import { PermissionSet } from "../../scripts/sandbox.ts";
 import { AUSTEN, BESIDE, ROOT, run, runJson, TOKENS } from "./commands.ts";
 
 const FLAGS = ["--model", AUSTEN, "--calibration", TOKENS, "--samples", "2", "--backend", "wasm"];
@@ -28,9 +28,9 @@ Deno.test("--explain-permissions prints what a run may touch, and nothing is run
 
 Deno.test("inside, the network, the environment, the home directory, a subprocess and foreign code are refused", async () => {
   using folder = temporary();
-  const reach = new Reach();
-  await reach.model(AUSTEN, {});
-  reach.output(`${folder.path}/out`, AUSTEN, false);
+  const allowed = new PermissionSet();
+  await allowed.model(AUSTEN, {});
+  allowed.output(`${folder.path}/out`, AUSTEN, false);
   const tries = {
     network: 'await fetch("http://127.0.0.1:8081/")',
     environment: 'Deno.env.get("HOME")',
@@ -49,12 +49,12 @@ Deno.test("inside, the network, the environment, the home directory, a subproces
       `try { ${attempt}; console.log("${what}: done"); } catch (error) { console.log("${what}: " + error.name); }`
     ).join("\n"),
   );
-  assertEquals(await attempt(program, reach), Object.keys(tries).map((what) => `${what}: NotCapable`));
+  assertEquals(await attempt(program, allowed), Object.keys(tries).map((what) => `${what}: NotCapable`));
 });
 
 /** What a program says that runs with what a run may touch. */
-async function attempt(program: string, reach: Reach): Promise<string[]> {
-  const flags = permissionFlags(reach.permissions);
+async function attempt(program: string, allowed: PermissionSet): Promise<string[]> {
+  const flags = permissionFlags(allowed.permissions);
   const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["run", "--no-prompt", ...flags, program] })
     .output();
   return new TextDecoder().decode(stdout).trimEnd().split("\n");
@@ -62,7 +62,7 @@ async function attempt(program: string, reach: Reach): Promise<string[]> {
 
 Deno.test("inside, no module is fetched: not by an address, not from a registry, whatever Deno allows by itself", async () => {
   using folder = temporary();
-  const reach = new Reach(), program = `${folder.path}/tries.ts`;
+  const allowed = new PermissionSet(), program = `${folder.path}/tries.ts`;
   const modules = [
     ...["https://example.com/x.ts", "http://127.0.0.1:8081/x.ts", "https://deno.land/x/x.ts", "https://jsr.io/x.ts"],
     ...["https://esm.sh/x", "jsr:@nobody/nothing", "npm:pare-has-no-such-package@1.2.3"],
@@ -73,7 +73,7 @@ Deno.test("inside, no module is fetched: not by an address, not from a registry,
       try { await import(name); console.log("imported"); } catch (error) { console.log(error.message.replace(/\\n/g, " ")); }
     }`,
   );
-  const said = await attempt(program, reach);
+  const said = await attempt(program, allowed);
   assertEquals(said.length, modules.length);
   // Refused before anything is asked of the network, and not because that did not answer.
   for (const line of said) {
@@ -90,9 +90,9 @@ Deno.test("inside, a link in the model leads nowhere: neither a directory that i
   Deno.symlinkSync("/etc", `${model}/onnx/etc`);
   Deno.symlinkSync("/etc/hostname", `${model}/.env`);
   Deno.symlinkSync(model, `${folder.path}/by another name`);
-  const reach = new Reach();
-  await reach.model(`${folder.path}/by another name`, {});
-  assertEquals(reach.permissions.read, [ROOT, `${folder.path}/by another name`, model]);
+  const allowed = new PermissionSet();
+  await allowed.model(`${folder.path}/by another name`, {});
+  assertEquals(allowed.permissions.read, [ROOT, `${folder.path}/by another name`, model]);
   const paths = ["x/etc/hostname", "onnx/etc/hostname", ".env"].flatMap((path) =>
     [model, `${folder.path}/by another name`, `${model}/../m`].map((from) => `${from}/${path}`)
   );
@@ -103,7 +103,7 @@ Deno.test("inside, a link in the model leads nowhere: neither a directory that i
     }
     console.log(Deno.readTextFileSync(${JSON.stringify(`${model}/config.json`)}).length > 0);`,
   );
-  assertEquals(await attempt(program, reach), [...paths.map(() => "NotCapable"), "true"]);
+  assertEquals(await attempt(program, allowed), [...paths.map(() => "NotCapable"), "true"]);
 });
 
 Deno.test("a model with a link to the root of the disk is pruned, with a link to a file elsewhere it is refused", async () => {

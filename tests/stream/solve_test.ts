@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertGreater, assertLess, assertRejects, assertThrows } from "@std/assert";
 import type { Backend, Tensor } from "../../src/backend/backend.ts";
 import { PareError } from "../../src/errors.ts";
-import { DEFAULT_SOLVE } from "../../src/method/method.ts";
+import { DEFAULT_SOLVER_OPTIONS } from "../../src/method/method.ts";
 import { linearsOf } from "../../src/model/layers.ts";
 import { readSpec } from "../../src/model/read.ts";
 import { observeFirst } from "../../src/stream/prune.ts";
@@ -205,7 +205,7 @@ Deno.test("a Hessian that no damping makes positive is an error that names the l
       pruned(watched.checkpoint, new Stubborn(), {
         name: "sparsegpt",
         calibration: SMALL,
-        solve: { ...DEFAULT_SOLVE, damping },
+        solve: { ...DEFAULT_SOLVER_OPTIONS, damping },
         write: (name) => Promise.resolve(void written.push(name)),
       }), PareError);
     assertEquals(

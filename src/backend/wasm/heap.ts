@@ -20,7 +20,7 @@ export const MOST_PAGES = 65536;
 export const MOST_BYTES = MOST_PAGES * PAGE;
 
 /** How often memory is asked for, and the milliseconds between: two seconds in all. */
-const ASK = 20, PAUSE = 100;
+const GROW_ATTEMPTS = 20, GROW_PAUSE_MS = 100;
 
 interface Span {
   offset: number;
@@ -96,8 +96,8 @@ export class Heap {
       try {
         return this.#memory.grow(pages);
       } catch (error) {
-        if (pages <= room && asked < ASK) {
-          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE);
+        if (pages <= room && asked < GROW_ATTEMPTS) {
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, GROW_PAUSE_MS);
           continue;
         }
         throw new OutOfMemory(

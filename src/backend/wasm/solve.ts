@@ -33,8 +33,8 @@ export async function inverseFactor(
   for (let attempt = 0; attempt <= (damping > 0 ? RAISES : 0); attempt++) {
     const tried = damping * 10 ** attempt;
     const job = { engine, hessian: h.offset, n: h.cols, damping: tried, upper: upper.offset, dead: dead.offset };
-    const found = await narrow(job);
-    if (found !== "exact" && !await wide(job).catch(keepInexact(found))) continue;
+    const found = await factorF32(job);
+    if (found !== "exact" && !await factorF64(job).catch(keepInexact(found))) continue;
     const owned = scope.move();
     return { upper, dead, damping: tried, [Symbol.dispose]: () => owned.dispose() };
   }
@@ -51,10 +51,10 @@ interface Attempt {
 }
 
 /** What became of a factor in f32: `failed` by a pivot, `inexact` if it is too far from the truth. */
-type Narrow = "exact" | "inexact" | "failed";
+type FactorF32 = "exact" | "inexact" | "failed";
 
 /** Where there is no room for the same in f64 (8n² bytes: 1.6 GB at n = 14336), an inexact factor is what there is. */
-function keepInexact(found: Narrow): (error: unknown) => boolean {
+function keepInexact(found: FactorF32): (error: unknown) => boolean {
   return (error) => {
     if (found === "inexact" && error instanceof OutOfMemory) return true;
     throw error;
@@ -62,7 +62,7 @@ function keepInexact(found: Narrow): (error: unknown) => boolean {
 }
 
 /** In f32. */
-async function narrow(attempt: Attempt): Promise<Narrow> {
+async function factorF32(attempt: Attempt): Promise<FactorF32> {
   const { engine, hessian, n, damping, upper } = attempt;
   using failed = engine.tensor(1, 1), residual = engine.tensor(1, 1);
   sweep(attempt, false, upper, failed.offset);
@@ -80,7 +80,7 @@ async function narrow(attempt: Attempt): Promise<Narrow> {
 }
 
 /** In f64, rounded once; false if a pivot failed. */
-async function wide(attempt: Attempt): Promise<boolean> {
+async function factorF64(attempt: Attempt): Promise<boolean> {
   const { engine, n, upper } = attempt;
   using failed = engine.tensor(1, 1);
   engine.scratch(n * n * 8, (u) => {

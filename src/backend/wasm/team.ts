@@ -70,7 +70,7 @@ export type Report =
 /** So many commands go without waiting for the main thread to rest: enough work to hide a message. */
 const LONG = 64;
 /** Milliseconds after which a main thread that waits for memory looks whether a worker has died. */
-const PATIENCE = 100;
+const PATIENCE_MS = 100;
 
 /** All workers of a backend and the commands on their way to them. */
 export class Team implements AsyncDisposable {
@@ -151,7 +151,7 @@ export class Team implements AsyncDisposable {
     for (let done = this.done; done < this.queued; done = this.done) {
       if (this.#failure) throw this.#failure; // what is queued will never be done
       if (Atomics.load(this.#control, FAILED)) throw new PareError("WASM worker died while memory was awaited");
-      Atomics.wait(this.#control, DONE, done | 0, PATIENCE);
+      Atomics.wait(this.#control, DONE, done | 0, PATIENCE_MS);
     }
   }
 

@@ -12,7 +12,7 @@ import type { Batch, Command, Fence, Report, Start } from "./team.ts";
 /** Looks at the barrier this often before a worker sleeps: some ten microseconds, about what waking it costs. */
 const SPINS = 2000;
 /** Milliseconds after which a sleeping worker looks whether another has died. */
-const PATIENCE = 1000;
+const PATIENCE_MS = 1000;
 
 let control: Int32Array;
 let heap: WebAssembly.Memory;
@@ -96,6 +96,6 @@ function barrier(): void {
   }
   while (Atomics.load(control, GENERATION) === generation) {
     if (Atomics.load(control, FAILED)) throw new Error("another worker died");
-    Atomics.wait(control, GENERATION, generation, PATIENCE);
+    Atomics.wait(control, GENERATION, generation, PATIENCE_MS);
   }
 }
