@@ -49,7 +49,7 @@ export function meanTable({ rows }: Comparison): Table | undefined {
   };
 }
 
-/** By how many points that differs from the dense model's: far surer than the two, since both answered the same questions. */
+/** By how many points that differs from the dense model's; both answered the same questions, so its error is paired by them. */
 export function differenceTable({ rows }: Comparison): Table | undefined {
   if (!rows.some(({ toDense }) => toDense)) return undefined;
   const { sparsities, lines } = bySparsity(rows, ({ toDense }) => toDense ? percent(toDense) : "");

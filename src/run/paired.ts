@@ -1,6 +1,6 @@
 /**
  * Two models' answers to the same documents: by how much they differ, how sure that is, and whether it may be chance. The
- * documents were the same, so what is uncertain is the difference of each, which is far less than either figure's own error.
+ * documents were the same, so what is uncertain is the difference of each: the surer the more often both are right together.
  */
 import type { TaskRecord } from "./record.ts";
 
