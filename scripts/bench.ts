@@ -13,11 +13,13 @@ import { benchPasses } from "./bench/passes.ts";
 import { benchPrune } from "./bench/prune.ts";
 import { type Figure, met, type Ratio } from "./bench/ratio.ts";
 import { benchSolve } from "./bench/solve.ts";
+import { benchTasks } from "./bench/tasks.ts";
 
-/** The first one starts processes, whose peak memory Linux counts from their parent's at that time: it is small yet. */
+/** The first ones start processes, whose peak memory Linux counts from their parent's at that time: it is small yet. */
 const PARTS: Record<typeof BENCH_PARTS[number], (bench: Bench) => Promise<Ratio[]>> = {
   prune: benchPrune,
   large: benchLarge,
+  tasks: benchTasks,
   passes: benchPasses,
   mask: benchMask,
   solve: benchSolve,
@@ -56,6 +58,7 @@ async function main(values: Values<typeof benchCommand.flags>, { terminal, signa
   const bench: Bench = {
     quick: values.quick,
     model: values.model ?? Deno.env.get("PARE_SMOLLM2"),
+    data: values.taskData,
     peak: values.peak && values.peak * 1e12,
     note: (line) => {
       signal.throwIfAborted();

@@ -6,6 +6,8 @@ export interface Bench {
   readonly quick: boolean;
   /** SmolLM2-135M's directory, where there is one. */
   readonly model?: string;
+  /** A folder of the benchmarks' data, where there is one. */
+  readonly data?: string;
   /** The adapter's peak in FLOP/s of F32, where someone knows it. */
   readonly peak?: number;
   /** Told what is under way and what is left out; throws once the bench is to stop. */

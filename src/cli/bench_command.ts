@@ -2,7 +2,7 @@
 import { choice, number, repeated, text, toggle } from "./flags.ts";
 
 /** The parts of the bench, in the order in which they run. */
-export const BENCH_PARTS = ["prune", "large", "passes", "mask", "solve", "gemm", "webgpu"] as const;
+export const BENCH_PARTS = ["prune", "large", "tasks", "passes", "mask", "solve", "gemm", "webgpu"] as const;
 
 /** What `deno task bench` understands. */
 export const benchCommand = {
@@ -15,6 +15,11 @@ export const benchCommand = {
       help: "SmolLM2-135M, for the whole prune.",
       otherwise: "PARE_SMOLLM2; where that is not set a random model of its shape serves the passes, without the prune",
     }),
+    taskData: text({
+      metavar: "DIR",
+      help: "Benchmarks' data, as eval's --task-data, for the benchmarks.",
+      otherwise: "without it they are left out",
+    }),
     quick: toggle({ help: "Fewer shapes, tokens and repetitions: a look, not a result." }),
     peak: number({
       metavar: "TFLOPS",
@@ -22,7 +27,6 @@ export const benchCommand = {
     }),
   },
   examples: ["deno task bench", "deno task bench --part gemm --quick", "deno task bench --json > bench.json"],
-  notes:
-    "The other software is npm packages, fetched at their first use, and PyTorch with transformers for the Python " +
-    "of PARE_PYTHON (default python3). What is not there is named and left out. Measure on an idle machine.",
+  notes: "The other software is npm packages, fetched at their first use, and PyTorch with transformers and " +
+    "lm-evaluation-harness for the Python of PARE_PYTHON (default python3). What is not there is named and left out. Measure on an idle machine.",
 } as const;

@@ -47,7 +47,7 @@ export function assertSameRequests({ questions }: Questions, { docs }: HarnessTa
 }
 
 /** What two float32 runs may differ by: the project's own target. */
-const ABSOLUTE = 1e-4, RELATIVE = 1e-5;
+export const ABSOLUTE = 1e-4, RELATIVE = 1e-5;
 
 /** A model's answers to the golden documents of several tasks, in one pass, are the harness's. */
 export async function assertSameAnswers(
