@@ -5,6 +5,9 @@
 //!   4 rows of W  ──▶  8 numbers of each, widened  ──▶  times 8 numbers of x  ──▶  8 sums of a row, added at its end
 //! ```
 //!
+//! The four rows lie apart, each at the beginning of a run of rows that follow it: so W is read in four streams as long as
+//! pages. A processor fetches ahead for one stream in a page; of 576 inputs four neighbouring rows are several in one.
+//!
 //! F16 is widened by three instructions for four numbers: its bits move to their places in an f32, whose exponent is then 112
 //! too small. So x is taken as many times as large as it can be, and the sums are given what is missing of 2^112: powers of 2,
 //! which round nothing.
@@ -19,8 +22,8 @@ use wasm_bindgen::prelude::wasm_bindgen;
 const ROWS: usize = 4;
 /// Numbers of a row that are widened at once.
 const WIDE: usize = 8;
-/// Rows of W of a chunk.
-const CHUNK: usize = 16;
+/// Numbers of a run of rows, at least: some pages.
+const RUN: usize = 8192;
 
 /// How numbers are widened where a power of 2 may be left for later.
 trait Wide: Stored {
@@ -111,7 +114,7 @@ unsafe fn multiply<S: Wide>(
 ) {
     let (large, factors) = (scratch, scratch.add(tokens * depth) as *mut [f32; 2]);
     let mut ready = false;
-    for chunk in team.runs(outs, CHUNK) {
+    for chunk in team.runs(outs, ROWS * RUN.div_ceil(depth).max(4)) {
         if !ready {
             for token in 0..tokens {
                 let at = token * depth;
@@ -123,30 +126,29 @@ unsafe fn multiply<S: Wide>(
             let [first, second] = *factors.add(token);
             *y.add(token * outs + row) = sum * first * second + bias(row);
         };
-        let mut row = chunk.start;
-        while row + ROWS <= chunk.end {
+        let run = chunk.len() / ROWS;
+        for row in chunk.start..chunk.start + run {
             let w = weight.add(row * depth * S::BYTES);
             let mut token = 0;
             while token + 2 <= tokens {
-                let sums = dots::<S, ROWS, 2, 1>(w, large.add(token * depth), depth);
+                let sums = dots::<S, ROWS, 2, 1>(w, run * depth, large.add(token * depth), depth);
                 for (r, pair) in sums.into_iter().enumerate() {
-                    store(row + r, token, pair[0]);
-                    store(row + r, token + 1, pair[1]);
+                    store(row + r * run, token, pair[0]);
+                    store(row + r * run, token + 1, pair[1]);
                 }
                 token += 2;
             }
             if token < tokens {
-                let sums = dots::<S, ROWS, 1, 2>(w, large.add(token * depth), depth);
+                let sums = dots::<S, ROWS, 1, 2>(w, run * depth, large.add(token * depth), depth);
                 for (r, [sum]) in sums.into_iter().enumerate() {
-                    store(row + r, token, sum);
+                    store(row + r * run, token, sum);
                 }
             }
-            row += ROWS;
         }
-        for row in row..chunk.end {
+        for row in chunk.start + ROWS * run..chunk.end {
             for token in 0..tokens {
                 let w = weight.add(row * depth * S::BYTES);
-                let [[sum]] = dots::<S, 1, 1, 2>(w, large.add(token * depth), depth);
+                let [[sum]] = dots::<S, 1, 1, 2>(w, 0, large.add(token * depth), depth);
                 store(row, token, sum);
             }
         }
@@ -170,11 +172,12 @@ unsafe fn enlarge(x: *const f32, n: usize, missing: i32, to: *mut f32) -> [f32; 
     [power(rest / 2), power(rest - rest / 2)]
 }
 
-/// The products of `R` rows of W with `T` of x, which follow each other; each in `H` sums of four lanes, so that no sum waits
+/// The products of `R` rows of W, so many numbers `apart`, with `T` of x, which follow each other; each in `H` sums of four lanes, so that no sum waits
 /// for the last one.
 #[inline(always)]
 unsafe fn dots<S: Wide, const R: usize, const T: usize, const H: usize>(
     w: *const u8,
+    apart: usize,
     x: *const f32,
     depth: usize,
 ) -> [[f32; T]; R] {
@@ -186,7 +189,7 @@ unsafe fn dots<S: Wide, const R: usize, const T: usize, const H: usize>(
             *own = [F32x4::load(x.add(t * depth + k)), F32x4::load(x.add(t * depth + k + 4))];
         }
         for (r, row) in sums.iter_mut().enumerate() {
-            add(S::load_wide(w, r * depth + k), &xs, row);
+            add(S::load_wide(w, r * apart + k), &xs, row);
         }
     }
     if whole < depth {
@@ -200,7 +203,7 @@ unsafe fn dots<S: Wide, const R: usize, const T: usize, const H: usize>(
         for (r, row) in sums.iter_mut().enumerate() {
             let mut padded = [0f32; WIDE];
             let bytes = padded.as_mut_ptr() as *mut u8;
-            bytes.copy_from_nonoverlapping(w.add((r * depth + whole) * S::BYTES), rest * S::BYTES);
+            bytes.copy_from_nonoverlapping(w.add((r * apart + whole) * S::BYTES), rest * S::BYTES);
             add(S::load_wide(bytes, 0), &xs, row);
         }
     }
