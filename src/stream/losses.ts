@@ -26,6 +26,12 @@ function targets({ ids, offsets }: Batch): Uint32Array {
   return next;
 }
 
+/**
+ * What passes every slice of the head together, on the backend however many tokens there are: 4096 of LLaMA-7B. To read its
+ * head again for the next is little beside multiplying by it.
+ */
+const HEAD_INPUT_BYTES = 64 << 20;
+
 /** Tokens of which something is asked, and what. */
 export interface Asked {
   /** Tokens of the batch, sequence after sequence; one may come several times. */
@@ -55,7 +61,7 @@ export async function headStates(batch: Batch, options: StreamOptions, asked?: A
   using held = new DisposableStack();
   const each = parts.map((part) => part.ids.length), shares = asked && divide(asked, each);
   const states: Tensor[] = [];
-  // As many batches as fit pass every slice of the head together: hidden states in a file are read once.
+  // Some batches pass every slice of the head together.
   const { width, softCap } = spec.head;
   for (let first = 0; first < parts.length;) {
     using group = new DisposableStack();
@@ -63,7 +69,7 @@ export async function headStates(batch: Batch, options: StreamOptions, asked?: A
     for (let bytes = 0; first < parts.length; first++) {
       const share = shares?.[first], rows = share ? share.rows.length : each[first];
       bytes += rows * width * Float32Array.BYTES_PER_ELEMENT;
-      if (inputs.length > 0 && bytes > backend.limits.spoolAbove) break;
+      if (inputs.length > 0 && bytes > HEAD_INPUT_BYTES) break;
       if (rows > 0) {
         using lease = await hidden.load(first);
         using picked = share && gatherRows(backend, lease.tensor, share.rows);
