@@ -166,3 +166,22 @@ Deno.test("without damping a Hessian is tried once, with it four times", async (
   }
   assertEquals(heap.used, kept);
 });
+
+Deno.test("a factor in f64 lies where the sums of its Hessian lay, which are as large", async () => {
+  const { engine, heap, team } = await openEngine(), n = 512, ran = new Set<string>();
+  await using _ = team;
+  const run = engine.run.bind(engine) as (...command: unknown[]) => void;
+  engine.run = (...command: unknown[]) => {
+    ran.add(command[1] as string);
+    run(...command);
+  };
+  const numbers = Float32Array.from({ length: n * n }, (_, at) => hilbert(Math.floor(at / n), at % n));
+  const sums = engine.tensor(2 * n, n);
+  using hessian = engine.upload(new Uint8Array(numbers.buffer), n, n, "F32");
+  sums[Symbol.dispose]();
+  const before = heap.size;
+  using _factor = await solve.inverseFactor(engine, hessian, 1e-7);
+  assert(ran.has("factor_round"), "the factor in f32 was exact");
+  // The factor in f32 and a step's operands are new: 1.5 MiB. One in f64 takes 2.
+  assertGreater(8 * n * n, heap.size - before);
+});

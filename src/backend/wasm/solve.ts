@@ -9,7 +9,7 @@ import { FORMULA_CODES } from "../codes.ts";
 import type { Engine } from "./engine.ts";
 import { OutOfMemory } from "./heap.ts";
 import { withHistograms } from "./prune.ts";
-import type { Owned, WasmMask, WasmTensor } from "./tensor.ts";
+import { type Owned, type WasmMask, WasmTensor } from "./tensor.ts";
 
 /** How often the damping is raised tenfold (`Backend.inverseFactor`). */
 const RAISES = 3;
@@ -26,16 +26,19 @@ export async function inverseFactor(
   hessian: WasmTensor,
   damping: number,
 ): Promise<InverseFactor | undefined> {
-  const h = hessian;
   using scope = new DisposableStack();
-  const upper = scope.use(engine.tensor(h.cols, h.cols)), dead = scope.use(engine.tensor(1, h.cols));
+  const dead = scope.use(engine.tensor(1, hessian.cols));
   // Ten times no damping is none.
   for (let attempt = 0; attempt <= (damping > 0 ? RAISES : 0); attempt++) {
     const tried = damping * 10 ** attempt;
-    const job = { engine, hessian: h.offset, n: h.cols, damping: tried, upper: upper.offset, dead: dead.offset };
+    const job = { engine, hessian: hessian.offset, n: hessian.cols, damping: tried, dead: dead.offset };
     const found = await factorF32(job);
-    if (found !== "exact" && !await factorF64(job).catch(keepInexact(found))) continue;
+    const upper = found instanceof WasmTensor
+      ? found
+      : await factorF64(job).catch(found === "inexact" ? keepInexact(job) : undefined);
+    if (!upper) continue;
     const owned = scope.move();
+    owned.use(upper);
     return { upper, dead, damping: tried, [Symbol.dispose]: () => owned.dispose() };
   }
 }
@@ -46,49 +49,59 @@ interface Attempt {
   readonly hessian: number;
   readonly n: number;
   readonly damping: number;
-  readonly upper: number;
   readonly dead: number;
 }
 
-/** What became of a factor in f32: `failed` by a pivot, `inexact` if it is too far from the truth. */
-type FactorF32 = "exact" | "inexact" | "failed";
-
 /** Where there is no room for the same in f64 (8n² bytes: 1.6 GB at n = 14336), an inexact factor is what there is. */
-function keepInexact(found: FactorF32): (error: unknown) => boolean {
-  return (error) => {
-    if (found === "inexact" && error instanceof OutOfMemory) return true;
-    throw error;
+function keepInexact(attempt: Attempt): (error: unknown) => Promise<WasmTensor | undefined> {
+  return async (error) => {
+    if (!(error instanceof OutOfMemory)) throw error;
+    const again = await factorF32(attempt, Infinity);
+    return again instanceof WasmTensor ? again : undefined;
   };
 }
 
-/** In f32. */
-async function factorF32(attempt: Attempt): Promise<FactorF32> {
-  const { engine, hessian, n, damping, upper } = attempt;
+/**
+ * In f32: the factor, or what became of it: `failed` by a pivot, `inexact` if it is too far from the truth. It is let go of
+ * then, so that f64 has its room: a large one lies where the sums of the Hessian lay, which are as large as one in f64.
+ */
+async function factorF32(attempt: Attempt, tolerance = TOLERANCE): Promise<WasmTensor | "inexact" | "failed"> {
+  const { engine, hessian, n, damping } = attempt;
+  using scope = new DisposableStack();
+  const upper = scope.use(engine.tensor(n, n));
   using failed = engine.tensor(1, 1), residual = engine.tensor(1, 1);
-  sweep(attempt, false, upper, failed.offset);
+  sweep(attempt, false, upper.offset, failed.offset);
   engine.scratch(kernels.residual_scratch(n) * 8, (vectors) => {
     engine.run(NAME, "residual_signs", n, vectors);
-    engine.run(NAME, "residual_0", upper, n, vectors);
-    engine.run(NAME, "residual_1", upper, n, vectors);
+    engine.run(NAME, "residual_0", upper.offset, n, vectors);
+    engine.run(NAME, "residual_1", upper.offset, n, vectors);
     engine.run(NAME, "residual_2", hessian, n, damping, vectors);
-    engine.run(NAME, "residual_3", upper, n, vectors);
+    engine.run(NAME, "residual_3", upper.offset, n, vectors);
     engine.run(NAME, "residual_norm", n, vectors, residual.offset);
   });
   const [state, error] = await engine.team.fence([failed, residual]);
   if (new Uint32Array(state.buffer)[0] !== 0) return "failed";
-  return new Float32Array(error.buffer)[0] <= TOLERANCE ? "exact" : "inexact";
+  // NaN is no error that is small enough.
+  if (!(new Float32Array(error.buffer)[0] <= tolerance)) return "inexact";
+  scope.move(); // its taker disposes of it
+  return upper;
 }
 
-/** In f64, rounded once; false if a pivot failed. */
-async function factorF64(attempt: Attempt): Promise<boolean> {
-  const { engine, n, upper } = attempt;
+/** In f64, rounded once; undefined if a pivot failed. */
+async function factorF64(attempt: Attempt): Promise<WasmTensor | undefined> {
+  const { engine, n } = attempt;
+  using scope = new DisposableStack();
   using failed = engine.tensor(1, 1);
+  let upper: WasmTensor | undefined;
   engine.scratch(n * n * 8, (u) => {
+    upper = scope.use(engine.tensor(n, n));
     sweep(attempt, true, u, failed.offset);
-    engine.run(NAME, "factor_round", u, n, upper);
+    engine.run(NAME, "factor_round", u, n, upper.offset);
   });
   const [state] = await engine.team.fence([failed]);
-  return new Uint32Array(state.buffer)[0] === 0;
+  if (new Uint32Array(state.buffer)[0] !== 0) return;
+  scope.move(); // its taker disposes of it
+  return upper;
 }
 
 function sweep({ engine, hessian, n, damping, dead }: Attempt, wide: boolean, u: number, failed: number): void {
