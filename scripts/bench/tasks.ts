@@ -16,7 +16,7 @@ const TIME = 0.5, MEMORY = 0.25;
 const SIZE = { limit: 40, rounds: 2 }, QUICK = { limit: 4, rounds: 1 };
 /**
  * The harness's batches: the size that the golden results have, and the largest that it finds to fit. It tries the longest
- * request with 64 rows, whose logits alone are 13 GB here: no more than 16.
+ * request with 64 rows, whose logits alone would be gigabytes here: no more than 16.
  */
 const BATCHES = ["4", "auto"] as const, MOST = "16";
 
