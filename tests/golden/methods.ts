@@ -68,7 +68,9 @@ interface Found {
 /** Its results, as far as they are read here. */
 export interface Results {
   readonly linears: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, Found>>>>>>;
-  readonly end_to_end: Readonly<Record<string, Readonly<Record<string, { readonly ppl: number }>>>>;
+  readonly end_to_end: Readonly<
+    Record<string, Readonly<Record<string, { readonly ppl: number; readonly ppl_f32: number }>>>
+  >;
   readonly allocation: {
     readonly median: readonly number[];
     readonly outliers_per_cent: readonly number[];

@@ -64,12 +64,14 @@ for (const { name, ignore, open } of BACKENDS) {
           calibration: tokens.tokens("calibration"),
           write: (name, bytes) => Promise.resolve(void weights.set(name, bytes)),
         });
-        const windows = tokens.tokens("evaluation"), { ppl } = results.end_to_end[pattern][method];
+        const windows = tokens.tokens("evaluation"), { ppl, ppl_f32 } = results.end_to_end[pattern][method];
         const { perplexity } = await evaluate(windows, { checkpoint: overlay(checkpoint, weights), backend: judge });
+        // Rounding moves masks, and later blocks see it: what the program gives in f64 and in f32 are a range of right ones.
+        const nearest = Math.min(Math.max(perplexity, Math.min(ppl, ppl_f32)), Math.max(ppl, ppl_f32));
         assertLessOrEqual(
-          Math.abs(perplexity / ppl - 1),
+          Math.abs(perplexity / nearest - 1),
           agrees.perplexity,
-          `${pattern}: ${perplexity}, golden ${ppl}`,
+          `${pattern}: ${perplexity}, golden ${ppl}, in f32 ${ppl_f32}`,
         );
       }
       assertEquals(backend.live, 0);
