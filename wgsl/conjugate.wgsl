@@ -18,21 +18,6 @@ struct Params {
 @group(0) @binding(4) var<storage, read> product: array<f32>;
 @group(0) @binding(5) var<storage, read> mask: array<u32>;
 
-override THREADS: u32 = 64u;
-var<workgroup> parts: array<f32, THREADS>;
-
-// The sum of all threads' parts.
-fn total(part: f32, lane: u32) -> f32 {
-  workgroupBarrier();
-  parts[lane] = part;
-  workgroupBarrier();
-  var sum = 0.0;
-  for (var i = 0u; i < THREADS; i++) {
-    sum += parts[i];
-  }
-  return sum;
-}
-
 fn quotient(numerator: f32, denominator: f32) -> f32 {
   if (denominator > 0.0) {
     return numerator / denominator;

@@ -21,21 +21,6 @@ override GAIN: u32 = 0u;
 override BIAS: u32 = 3u; // 3: none
 override LAYER: u32 = 0u;
 override UNIT: u32 = 0u; // 1: the gain is 1 + what is stored
-override THREADS: u32 = 64u;
-var<workgroup> parts: array<f32, THREADS>;
-
-// The sum of all threads' parts.
-fn total(part: f32, lane: u32) -> f32 {
-  workgroupBarrier();
-  parts[lane] = part;
-  workgroupBarrier();
-  var sum = 0.0;
-  for (var i = 0u; i < THREADS; i++) {
-    sum += parts[i];
-  }
-  return sum;
-}
-
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let row = group.x % params.per_row % params.rows * params.cols;

@@ -223,7 +223,7 @@ mod tests {
     use super::*;
     use crate::convert::convert;
     use crate::dtype::{widen, BF16, F16, F32};
-    use crate::oracle::{close, numbers};
+    use crate::oracle::{close_product, numbers};
     use crate::team::alone;
     use core::ptr::null;
 
@@ -246,17 +246,7 @@ mod tests {
         let b = if with_bias { bias.as_ptr() as *const u8 } else { null() };
         let (px, py, p) = (x.as_ptr(), y.as_mut_ptr(), scratch.as_mut_ptr());
         unsafe { alone(|team| linear_few(team, px, tokens, depth, s, dtype, outs, b, F32, py, p)) }
-        for t in 0..tokens {
-            for o in 0..outs {
-                let (mut sum, mut size) = (if with_bias { bias[o] as f64 } else { 0.0 }, 1.0);
-                for k in 0..depth {
-                    let term = x[t * depth + k] as f64 * weight[o * depth + k] as f64;
-                    sum += term;
-                    size += term.abs();
-                }
-                close(y[t * outs + o], sum, size, depth, &format!("{dtype}: y[{t}, {o}]"));
-            }
-        }
+        close_product(&y, &x, &weight, with_bias.then_some(&bias), depth, &format!("{dtype}: "));
     }
 
     #[test]

@@ -77,7 +77,7 @@ unsafe fn copy_bias<T: Stored>(bias: *const u8, first: usize, outs: usize, y: *m
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oracle::{close, numbers};
+    use crate::oracle::{close_product, numbers};
     use crate::team::alone;
     use core::ptr::null;
 
@@ -98,17 +98,7 @@ mod tests {
                 alone(|team| linear(team, px, tokens, depth, p, first, rows, b, 0, py, outs, s));
             }
         }
-        for t in 0..tokens {
-            for o in 0..outs {
-                let (mut sum, mut size) = (if with_bias { bias[o] as f64 } else { 0.0 }, 1.0);
-                for k in 0..depth {
-                    let term = x[t * depth + k] as f64 * weight[o * depth + k] as f64;
-                    sum += term;
-                    size += term.abs();
-                }
-                close(y[t * outs + o], sum, size, depth, &format!("y[{t}, {o}]"));
-            }
-        }
+        close_product(&y, &x, &weight, with_bias.then_some(&bias), depth, "");
     }
 
     #[test]

@@ -17,3 +17,18 @@ pub fn close(found: f32, expected: f64, size: f64, terms: usize, what: &str) {
     let error = (found as f64 - expected).abs();
     assert!(error <= bound, "{what}: {found} is not {expected} within {bound:e}");
 }
+
+/// Checks y (tokens x outs) against `x Wᵀ (+ bias)`, number by number in f64: x tokens x depth, W outs x depth.
+pub fn close_product(y: &[f32], x: &[f32], weight: &[f32], bias: Option<&[f32]>, depth: usize, what: &str) {
+    let outs = weight.len() / depth;
+    for (at, &found) in y.iter().enumerate() {
+        let (t, o) = (at / outs, at % outs);
+        let (mut sum, mut size) = (bias.map_or(0.0, |bias| bias[o] as f64), 1.0);
+        for k in 0..depth {
+            let term = x[t * depth + k] as f64 * weight[o * depth + k] as f64;
+            sum += term;
+            size += term.abs();
+        }
+        close(found, sum, size, depth, &format!("{what}y[{t}, {o}]"));
+    }
+}

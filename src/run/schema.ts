@@ -16,6 +16,46 @@ export const APPLICATION_ID = 0x50415245;
 export const benchmarkColumn = (record: string): string =>
   `json_array(${["version", "shots", "documents", "data"].map((field) => `${record} -> '$.${field}'`).join(", ")})`;
 
+/**
+ * A step that makes the table of events anew, with more kinds: SQLite changes no CHECK.
+ * @param name Of the new table until the old one is gone.
+ */
+const renewEvents = (name: string, kinds: readonly string[]): string => /* sql */ `
+    CREATE TABLE ${name} (
+      id   INTEGER PRIMARY KEY AUTOINCREMENT,        -- never used twice
+      run  INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
+      kind TEXT NOT NULL CHECK (kind IN (${kinds.map((kind) => `'${kind}'`).join(", ")})),
+      data TEXT NOT NULL
+    ) STRICT;
+    INSERT INTO ${name} SELECT id, run, kind, data FROM events;
+    DROP TABLE events;
+    ALTER TABLE ${name} RENAME TO events;
+    CREATE INDEX events_by_run ON events (run, id);
+    CREATE UNIQUE INDEX one_progress ON events (run) WHERE kind = 'progress';
+  `;
+
+/**
+ * A step that makes the table of perplexities anew, told apart by another protocol.
+ * @param protocol An expression of SQL.
+ */
+const renewPerplexities = (protocol: string): string => /* sql */ `
+    CREATE TABLE measured (
+      run      INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
+      seq      INTEGER PRIMARY KEY AUTOINCREMENT,
+      label    TEXT NOT NULL,
+      record   TEXT NOT NULL,
+      protocol TEXT NOT NULL GENERATED ALWAYS AS (${protocol}) STORED,
+      UNIQUE (run, label, protocol)
+    ) STRICT;
+    INSERT INTO measured (run, seq, label, record) SELECT run, seq, label, record FROM perplexities;
+    DROP TABLE perplexities;
+    ALTER TABLE measured RENAME TO perplexities;
+  `;
+
+/** Windows, their length and the text. */
+const WINDOWS = `coalesce(record ->> '$.evaluation.sequences', '') || 'x'
+        || coalesce(record ->> '$.evaluation.seqlen', '') || '-' || coalesce(record ->> '$.evaluation.sha256', '')`;
+
 /** The SQL of every step, in order. */
 export const MIGRATIONS: readonly string[] = [
   /* sql */ `
@@ -75,35 +115,10 @@ export const MIGRATIONS: readonly string[] = [
       tag TEXT NOT NULL,
       PRIMARY KEY (run, tag)
     ) STRICT, WITHOUT ROWID;
-
-    CREATE TABLE labelled_events (
-      id   INTEGER PRIMARY KEY AUTOINCREMENT,        -- never used twice
-      run  INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
-      kind TEXT NOT NULL CHECK (kind IN ('status', 'progress', 'linear', 'perplexity', 'labels')),
-      data TEXT NOT NULL
-    ) STRICT;
-    INSERT INTO labelled_events SELECT id, run, kind, data FROM events;
-    DROP TABLE events;
-    ALTER TABLE labelled_events RENAME TO events;
-    CREATE INDEX events_by_run ON events (run, id);
-    CREATE UNIQUE INDEX one_progress ON events (run) WHERE kind = 'progress';
-  `,
+  ` + renewEvents("labelled_events", ["status", "progress", "linear", "perplexity", "labels"]),
 
   // A model is measured by several protocols, and each of its perplexities means something beside its own kind alone.
-  /* sql */ `
-    CREATE TABLE measured (
-      run      INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
-      seq      INTEGER PRIMARY KEY AUTOINCREMENT,
-      label    TEXT NOT NULL,
-      record   TEXT NOT NULL,
-      protocol TEXT NOT NULL GENERATED ALWAYS AS (coalesce(record ->> '$.evaluation.sequences', '') || 'x'
-        || coalesce(record ->> '$.evaluation.seqlen', '') || '-' || coalesce(record ->> '$.evaluation.sha256', '')) STORED,
-      UNIQUE (run, label, protocol)
-    ) STRICT;
-    INSERT INTO measured (run, seq, label, record) SELECT run, seq, label, record FROM perplexities;
-    DROP TABLE perplexities;
-    ALTER TABLE measured RENAME TO perplexities;
-  `,
+  renewPerplexities(WINDOWS),
 
   // What benchmarks came to. SQLite changes no CHECK, hence again a new table of events.
   /* sql */ `
@@ -117,34 +132,9 @@ export const MIGRATIONS: readonly string[] = [
       documents BLOB,                                -- large, hence last; none of a group
       UNIQUE (run, label, name, benchmark)
     ) STRICT;
-
-    CREATE TABLE task_events (
-      id   INTEGER PRIMARY KEY AUTOINCREMENT,        -- never used twice
-      run  INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
-      kind TEXT NOT NULL CHECK (kind IN ('status', 'progress', 'linear', 'perplexity', 'labels', 'task')),
-      data TEXT NOT NULL
-    ) STRICT;
-    INSERT INTO task_events SELECT id, run, kind, data FROM events;
-    DROP TABLE events;
-    ALTER TABLE task_events RENAME TO events;
-    CREATE INDEX events_by_run ON events (run, id);
-    CREATE UNIQUE INDEX one_progress ON events (run) WHERE kind = 'progress';
-  `,
+  ` + renewEvents("task_events", ["status", "progress", "linear", "perplexity", "labels", "task"]),
 
   // The same bytes can be joined to a text in several ways.
-  /* sql */ `
-    CREATE TABLE measured (
-      run      INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
-      seq      INTEGER PRIMARY KEY AUTOINCREMENT,
-      label    TEXT NOT NULL,
-      record   TEXT NOT NULL,
-      protocol TEXT NOT NULL GENERATED ALWAYS AS (coalesce(record ->> '$.evaluation.sequences', '') || 'x'
-        || coalesce(record ->> '$.evaluation.seqlen', '') || '-' || coalesce(record ->> '$.evaluation.sha256', '')
-        || coalesce('-' || (record ->> '$.evaluation.protocol'), '')) STORED,
-      UNIQUE (run, label, protocol)
-    ) STRICT;
-    INSERT INTO measured (run, seq, label, record) SELECT run, seq, label, record FROM perplexities;
-    DROP TABLE perplexities;
-    ALTER TABLE measured RENAME TO perplexities;
-  `,
+  renewPerplexities(`${WINDOWS}
+        || coalesce('-' || (record ->> '$.evaluation.protocol'), '')`),
 ];

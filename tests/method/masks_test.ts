@@ -9,8 +9,6 @@ import {
   makeRequest,
   type RequestOptions,
 } from "../../src/method/mod.ts";
-import { BACKENDS } from "../golden/backends.ts";
-import { ReferenceBackend } from "../reference/backend.ts";
 import { fromFloats } from "../reference/floats.ts";
 import {
   activationScores,
@@ -21,11 +19,8 @@ import {
   smallestOfEach,
   upToThreshold,
 } from "./plain_masks.ts";
+import { SUBJECTS } from "./subjects.ts";
 
-const SUBJECTS = [
-  { name: "reference", ignore: false, open: () => Promise.resolve<Backend>(new ReferenceBackend()) },
-  ...BACKENDS,
-];
 /** Runs of a property, of twenty-one: on a software GPU each costs tens of milliseconds. */
 const RUNS: Readonly<Record<string, number>> = { reference: 100, wasm: 100, webgpu: 25 };
 

@@ -18,14 +18,9 @@ import { descend } from "../../src/method/pcg.ts";
 import { gamma } from "../contract/bounds.ts";
 import { decades, dot, hessian } from "../contract/hessians.ts";
 import { draw, NORMAL } from "../contract/matrices.ts";
-import { BACKENDS } from "../golden/backends.ts";
-import { ReferenceBackend } from "../reference/backend.ts";
 import { cholesky } from "../reference/solve.ts";
+import { SUBJECTS } from "./subjects.ts";
 
-const SUBJECTS = [
-  { name: "reference", ignore: false, open: () => Promise.resolve<Backend>(new ReferenceBackend()) },
-  ...BACKENDS,
-];
 /** Runs of a property: on a software GPU each costs tens of milliseconds. */
 const RUNS: Readonly<Record<string, number>> = { reference: 40, wasm: 40, webgpu: 6 };
 /** Of the Hessians here: f32 keeps five digits of what is solved with them. */

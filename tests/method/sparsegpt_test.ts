@@ -13,14 +13,9 @@ import {
   type RequestOptions,
   withUpdate,
 } from "../../src/method/mod.ts";
-import { BACKENDS } from "../golden/backends.ts";
-import { ReferenceBackend } from "../reference/backend.ts";
 import { activationScores, groupsOf, magnitudes, patternOf, smallestOfEach, upToThreshold } from "./plain_masks.ts";
+import { SUBJECTS } from "./subjects.ts";
 
-const SUBJECTS = [
-  { name: "reference", ignore: false, open: () => Promise.resolve<Backend>(new ReferenceBackend()) },
-  ...BACKENDS,
-];
 /** Runs of a property: on a software GPU each costs tens of milliseconds. */
 const RUNS: Readonly<Record<string, number>> = { reference: 100, wasm: 100, webgpu: 12 };
 

@@ -59,6 +59,7 @@ import total from "../../../wgsl/total.wgsl" with { type: "text" };
 import transpose from "../../../wgsl/transpose.wgsl" with { type: "text" };
 import transposeMask from "../../../wgsl/transpose_mask.wgsl" with { type: "text" };
 import widen from "../../../wgsl/widen.wgsl" with { type: "text" };
+import workgroupSum from "../../../wgsl/workgroup_sum.wgsl" with { type: "text" };
 import worth from "../../../wgsl/worth.wgsl" with { type: "text" };
 import zeros from "../../../wgsl/zeros.wgsl" with { type: "text" };
 
@@ -72,7 +73,7 @@ export const SHADERS = {
   apply: numbers + apply,
   attention: tanh + tile + attention,
   combine: numbers + combine,
-  conjugate,
+  conjugate: workgroupSum + conjugate,
   countAbove,
   crossEntropy: tanh + crossEntropy,
   cumulativeRow: pairs + cumulativeRow,
@@ -96,7 +97,7 @@ export const SHADERS = {
   magnitudeSums: numbers + pairs + magnitudeSums,
   merge: pairs + merge,
   narrow: numbers + rounding + narrow,
-  norm: numbers + norm,
+  norm: numbers + workgroupSum + norm,
   pack: numbers + pack,
   pad: numbers + pad,
   relative: numbers + relative,
