@@ -6,10 +6,10 @@ import { chatServerCommand, type ChatServerValues } from "../src/cli/chat_server
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { openBackend, openCheckpoint, PareError } from "../src/mod.ts";
 import { LIMITS } from "../src/server/listen.ts";
-import { addressOf, openServer, readToken } from "./listening.ts";
-import { PermissionSet } from "./sandbox.ts";
-import { fetching } from "./shared.ts";
-import { loadWeights, readTongue } from "./speaker.ts";
+import { addressOf, openServer, readToken } from "./shared/listening.ts";
+import { PermissionSet } from "./shared/sandbox.ts";
+import { fetching } from "./shared/common.ts";
+import { loadWeights, readTongue } from "./shared/speaker.ts";
 
 /** The flags as they are given, and what the launcher has read: the token stands in a file or in the environment. */
 type Given = ChatServerValues & { readonly token?: string };

@@ -28,11 +28,11 @@ import { corpusOf, describeRun } from "../src/run/describe.ts";
 import { labelsOf } from "../src/run/labels.ts";
 import { fileName } from "../src/run/manifest.ts";
 import { Recorder } from "../src/run/recorder.ts";
-import { type Asked, differenceOf, measure, type Measured, prepareExam, type Yardstick } from "./compare_measure.ts";
-import { enter, type Given, isCalibrated, type Job, resolveRequest, solvesOf } from "./compare_request.ts";
-import { tell, write } from "./compare_text.ts";
-import { type Answered, filesOf, logged, readExam } from "./exam.ts";
-import { blockPosition, defaultSeqlen } from "./shared.ts";
+import { type Asked, differenceOf, measure, type Measured, prepareExam, type Yardstick } from "./compare/measure.ts";
+import { enter, type Given, isCalibrated, type Job, resolveRequest, solvesOf } from "./compare/request.ts";
+import { tell, write } from "./compare/text.ts";
+import { type Answered, filesOf, logged, readExam } from "./shared/exam.ts";
+import { blockPosition, defaultSeqlen } from "./shared/common.ts";
 
 /** Where what every model said of every question stands, beside the tables. */
 const SAMPLES_FILE = "tasks.jsonl";

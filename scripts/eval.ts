@@ -8,12 +8,12 @@ import { corpusOf, describeRun } from "../src/run/describe.ts";
 import { labelsOf } from "../src/run/labels.ts";
 import { MANIFEST_FILE, parseManifest } from "../src/run/manifest.ts";
 import { Recorder } from "../src/run/recorder.ts";
-import { enter, type Given } from "./eval_request.ts";
-import { tell } from "./eval_text.ts";
-import { work } from "./evaluation.ts";
-import { filesOf, readExam } from "./exam.ts";
-import { defaultSeqlen } from "./shared.ts";
-import { logSamples } from "./tasks.ts";
+import { enter, type Given } from "./eval/request.ts";
+import { tell } from "./eval/text.ts";
+import { work } from "./eval/evaluation.ts";
+import { filesOf, readExam } from "./shared/exam.ts";
+import { defaultSeqlen } from "./shared/common.ts";
+import { logSamples } from "./shared/tasks.ts";
 
 /** The evaluation itself, in its sandbox. */
 export async function main(values: Given, context: Context): Promise<Outcome> {

@@ -17,9 +17,9 @@ import {
   type ResidentModel,
   type Sampling,
 } from "../src/mod.ts";
-import { PermissionSet } from "./sandbox.ts";
-import { fetching } from "./shared.ts";
-import { loadWeights, readTongue, type Tongue } from "./speaker.ts";
+import { PermissionSet } from "./shared/sandbox.ts";
+import { fetching } from "./shared/common.ts";
+import { loadWeights, readTongue, type Tongue } from "./shared/speaker.ts";
 
 /** The flags as they are given, and what the launcher has read. */
 type Given = Values<typeof generateCommand.flags> & { readonly conversation?: boolean };

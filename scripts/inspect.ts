@@ -5,7 +5,7 @@ import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { table } from "../src/cli/table.ts";
 import { showBytes, showCount, showShare } from "../src/cli/units.ts";
 import { type ModelSummary, summarize } from "../src/model/summary.ts";
-import { findLinears, type Found, lookAtAll, open, parseSpec } from "./inspect_model.ts";
+import { findLinears, type Found, lookAtAll, open, parseSpec } from "./inspect/model.ts";
 
 /** Damaged tensors that are named; of a file that was cut in half more would be said than is read. */
 const NAMED = 3;

@@ -5,11 +5,11 @@ import { showBytes, showSeconds } from "../src/cli/units.ts";
 import { createWriter, sweep, tensorNames } from "../src/mod.ts";
 import { labelsOf } from "../src/run/labels.ts";
 import { Recorder } from "../src/run/recorder.ts";
-import { runPass } from "./prune_pass.ts";
-import { describe, prepare } from "./prune_prepared.ts";
-import { enter, type Given } from "./prune_request.ts";
-import { aboutDamping, aboutErrors, aboutExperts, aboutHoldout, summary } from "./prune_text.ts";
-import { isDone } from "./written.ts";
+import { runPass } from "./prune/pass.ts";
+import { describe, prepare } from "./prune/prepared.ts";
+import { enter, type Given } from "./prune/request.ts";
+import { aboutDamping, aboutErrors, aboutExperts, aboutHoldout, summary } from "./prune/text.ts";
+import { isDone } from "./shared/written.ts";
 
 /** The run itself, in its sandbox. */
 export async function main(given: Given, context: Context): Promise<Outcome> {

@@ -7,8 +7,8 @@ import { commandLine } from "../src/run/command.ts";
 import { NoRegistry } from "../src/run/database.ts";
 import { defaultRegistry } from "../src/run/place.ts";
 import { Registry } from "../src/run/registry.ts";
-import { isFile } from "./shared.ts";
-import { plain, runFacts, runTable } from "./runs_text.ts";
+import { isFile } from "./shared/common.ts";
+import { plain, runFacts, runTable } from "./runs/text.ts";
 
 type Subcommand = keyof typeof RUNS_COMMANDS;
 type Given<Name extends Subcommand> = Values<typeof RUNS_COMMANDS[Name]["flags"]>;

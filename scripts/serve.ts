@@ -7,10 +7,10 @@ import { serveCommand, type ServeValues } from "../src/cli/serve_command.ts";
 import { PareError } from "../src/errors.ts";
 import { defaultRegistry } from "../src/run/place.ts";
 import { Registry } from "../src/run/registry.ts";
-import { PermissionSet } from "./sandbox.ts";
+import { PermissionSet } from "./shared/sandbox.ts";
 import { createApp } from "../src/server/app.ts";
 import { ArrivingRegistry } from "../src/server/arriving.ts";
-import { addressOf, openServer, readToken } from "./listening.ts";
+import { addressOf, openServer, readToken } from "./shared/listening.ts";
 
 /** The flags as they are given, and what the launcher has read: the token stands in a file or in the environment. */
 type Given = ServeValues & { readonly token?: string };

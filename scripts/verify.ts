@@ -7,14 +7,14 @@ import { PareError } from "../src/mod.ts";
 import { describeChange } from "../src/run/manifest.ts";
 import { numericDifferences } from "../src/run/numerics.ts";
 import { Registry } from "../src/run/registry.ts";
-import type { Case } from "./judge.ts";
-import { judgeMeasured } from "./judge_measured.ts";
-import { refuseOtherPlan } from "./planned.ts";
-import { PermissionSet } from "./sandbox.ts";
-import { isFile } from "./shared.ts";
-import { find, type Found, measuredOf } from "./verify_found.ts";
-import { type Given, repeat } from "./verify_repeat.ts";
-import { checkInSandbox } from "./written.ts";
+import type { Case } from "./verify/judge.ts";
+import { judgeMeasured } from "./verify/judge_measured.ts";
+import { refuseOtherPlan } from "./shared/planned.ts";
+import { PermissionSet } from "./shared/sandbox.ts";
+import { isFile } from "./shared/common.ts";
+import { find, type Found, measuredOf } from "./verify/found.ts";
+import { type Given, repeat } from "./verify/repeat.ts";
+import { checkInSandbox } from "./shared/written.ts";
 
 /** Holds a pruned model against what is recorded of it; nothing is computed. */
 async function verifyFast({ manifest, hashes, ...found }: Found, context: Context): Promise<Outcome> {
@@ -33,7 +33,7 @@ async function verifyFast({ manifest, hashes, ...found }: Found, context: Contex
   if (await isFile(join(model, "config.json"))) await allowed.model(model, {});
   else allowed.read(model);
   if (!outputs) {
-    const judge = new URL("./judge.ts", import.meta.url).href;
+    const judge = new URL("./verify/judge.ts", import.meta.url).href;
     return await runSandboxed(judge, { run, model, hashes }, context, allowed.permissions);
   }
   const paths = outputs.map((file) => ({ ...file, path: join(model, file.path) }));
@@ -72,7 +72,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     for (const each of [places.out, ...model ? [original.model!] : []]) await allowed.model(each, {});
     const asked = { about, original, repeated: { model: places.out, linears: repeated.layers(newest.id), outputs } };
     return await runSandboxed(
-      new URL("./judge.ts", import.meta.url).href,
+      new URL("./verify/judge.ts", import.meta.url).href,
       asked satisfies Case,
       context,
       allowed.permissions,

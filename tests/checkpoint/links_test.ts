@@ -7,7 +7,7 @@ import { salvage } from "../../src/checkpoint/salvage.ts";
 import { createWriter } from "../../src/checkpoint/writer.ts";
 import { PareError } from "../../src/errors.ts";
 import { Registry } from "../../src/run/registry.ts";
-import { PermissionSet } from "../../scripts/sandbox.ts";
+import { PermissionSet } from "../../scripts/shared/sandbox.ts";
 import { copyDirectory, FIXTURES, names, temporary } from "./folders.ts";
 import { ggufFile, TINY, TINY_TENSORS } from "./gguf_file.ts";
 

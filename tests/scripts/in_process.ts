@@ -14,12 +14,12 @@ import { peakMemory } from "../../src/cli/terminal.ts";
 import { verifyCommand } from "../../src/cli/verify_command.ts";
 import { PareError } from "../../src/errors.ts";
 import { main as compare } from "../../scripts/compare.ts";
-import { enter as enterCompare } from "../../scripts/compare_request.ts";
-import { enter as enterEval } from "../../scripts/eval_request.ts";
+import { enter as enterCompare } from "../../scripts/compare/request.ts";
+import { enter as enterEval } from "../../scripts/eval/request.ts";
 import { main as evaluate } from "../../scripts/eval.ts";
 import { enter as enterGenerate, main as generate } from "../../scripts/generate.ts";
 import { main as prune } from "../../scripts/prune.ts";
-import { enter as enterPrune } from "../../scripts/prune_request.ts";
+import { enter as enterPrune } from "../../scripts/prune/request.ts";
 import { main as verify } from "../../scripts/verify.ts";
 import { DATA_HOME, runJson as processJson } from "./commands.ts";
 

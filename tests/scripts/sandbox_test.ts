@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { permissionFlags } from "../../src/cli/sandbox.ts";
 import { temporary } from "../checkpoint/folders.ts";
-import { PermissionSet } from "../../scripts/sandbox.ts";
+import { PermissionSet } from "../../scripts/shared/sandbox.ts";
 import { AUSTEN, BESIDE, ROOT, run, runJson, TOKENS } from "./commands.ts";
 
 const FLAGS = ["--model", AUSTEN, "--calibration", TOKENS, "--samples", "2", "--backend", "wasm"];

@@ -17,7 +17,7 @@ import { ReferenceBackend, smallest } from "../reference/backend.ts";
 import { MODELS } from "./checkpoints.ts";
 import { pruned } from "./pruned.ts";
 import { randomTokens } from "./random_model.ts";
-import { aboutExperts } from "../../scripts/prune_text.ts";
+import { aboutExperts } from "../../scripts/prune/text.ts";
 
 const FEW = randomTokens(6, 16, 256);
 /** Two batches and a bit. */

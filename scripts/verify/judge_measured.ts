@@ -3,10 +3,10 @@
  * differently they are the same to the bit, every log-likelihood of every document; there is no tolerance. Where something
  * was, it is told how far both agree, and nothing is asked of it.
  */
-import type { Outcome } from "../src/cli/run.ts";
-import { table } from "../src/cli/table.ts";
-import { protocolOf } from "../src/run/compare.ts";
-import type { DocumentRecord, PerplexityRecord, TaskRecord } from "../src/run/record.ts";
+import type { Outcome } from "../../src/cli/run.ts";
+import { table } from "../../src/cli/table.ts";
+import { protocolOf } from "../../src/run/compare.ts";
+import type { DocumentRecord, PerplexityRecord, TaskRecord } from "../../src/run/record.ts";
 import { type About, mayDiffer } from "./judge.ts";
 
 /** What was measured in a run. */

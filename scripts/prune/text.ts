@@ -1,7 +1,7 @@
 /** What `prune` prints: what it is going to do, and what came of it. */
-import { table } from "../src/cli/table.ts";
-import { showBytes, showCount, showSeconds, showShare } from "../src/cli/units.ts";
-import type { LinearReport, Plan } from "../src/mod.ts";
+import { table } from "../../src/cli/table.ts";
+import { showBytes, showCount, showSeconds, showShare } from "../../src/cli/units.ts";
+import type { LinearReport, Plan } from "../../src/mod.ts";
 
 /** What a dry run says. */
 export function planLines(plan: Plan, backend: string): string[] {

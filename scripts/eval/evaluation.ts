@@ -1,5 +1,5 @@
 /** What `eval` computes where it is not known yet: the perplexity, then the answers to benchmarks, recorded as one run. */
-import type { Context } from "../src/cli/run.ts";
+import type { Context } from "../../src/cli/run.ts";
 import {
   type Backend,
   type Checkpoint,
@@ -7,14 +7,14 @@ import {
   type Progress,
   type StreamOptions,
   type Windows,
-} from "../src/mod.ts";
-import { taskRecords } from "../src/run/benchmarks.ts";
-import { labelsOf } from "../src/run/labels.ts";
-import type { Manifest, PerplexityRecord } from "../src/run/record.ts";
-import { type Evaluated, Recorder } from "../src/run/recorder.ts";
-import type { Given } from "./eval_request.ts";
-import { answerExam, type Answers, type Encoded, encodeExam, encoding, type Exam } from "./exam.ts";
-import { blockPosition } from "./shared.ts";
+} from "../../src/mod.ts";
+import { taskRecords } from "../../src/run/benchmarks.ts";
+import { labelsOf } from "../../src/run/labels.ts";
+import type { Manifest, PerplexityRecord } from "../../src/run/record.ts";
+import { type Evaluated, Recorder } from "../../src/run/recorder.ts";
+import type { Given } from "./request.ts";
+import { answerExam, type Answers, type Encoded, encodeExam, encoding, type Exam } from "../shared/exam.ts";
+import { blockPosition } from "../shared/common.ts";
 
 /** What is to be done, all that goes in read and checked. */
 export interface Work {

@@ -1,5 +1,5 @@
 /** A model that is ready to write, and what speaks for it: what `generate` and `chat-server` open. */
-import type { Context } from "../src/cli/run.ts";
+import type { Context } from "../../src/cli/run.ts";
 import {
   type Backend,
   type ChatTemplate,
@@ -10,7 +10,7 @@ import {
   readEndTokens,
   ResidentModel,
   type Tokenizer,
-} from "../src/mod.ts";
+} from "../../src/mod.ts";
 
 /** How a model reads and writes text. */
 export interface Tongue {

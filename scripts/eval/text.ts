@@ -1,12 +1,12 @@
 /** What `eval` says of what it found: figures beside what they mean nothing without, and the harness's keys for programs. */
-import type { Outcome } from "../src/cli/run.ts";
-import { table } from "../src/cli/table.ts";
-import { showSeconds, showShare } from "../src/cli/units.ts";
-import type { Backend, Checkpoint } from "../src/mod.ts";
-import { toLmEval } from "../src/task/lm_eval.ts";
+import type { Outcome } from "../../src/cli/run.ts";
+import { table } from "../../src/cli/table.ts";
+import { showSeconds, showShare } from "../../src/cli/units.ts";
+import type { Backend, Checkpoint } from "../../src/mod.ts";
+import { toLmEval } from "../../src/task/lm_eval.ts";
 import type { Found, Work } from "./evaluation.ts";
-import type { InputFile } from "../src/run/record.ts";
-import { tableOf } from "./tasks.ts";
+import type { InputFile } from "../../src/run/record.ts";
+import { tableOf } from "../shared/tasks.ts";
 
 /** What the figures are of. */
 interface About extends Pick<Work, "windows"> {

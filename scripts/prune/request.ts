@@ -1,6 +1,6 @@
 /** What a command line asks of `prune`, checked; and what the run that follows from it may touch. */
-import type { Context } from "../src/cli/run.ts";
-import { normalizeFlags, type PruneValues } from "../src/cli/prune_command.ts";
+import type { Context } from "../../src/cli/run.ts";
+import { normalizeFlags, type PruneValues } from "../../src/cli/prune_command.ts";
 import {
   findAllocation,
   findMethod,
@@ -12,13 +12,13 @@ import {
   type SparsityMap,
   uniform,
   withUpdate,
-} from "../src/mod.ts";
-import { MANIFEST_FILE } from "../src/run/manifest.ts";
-import type { Plan } from "../src/run/record.ts";
-import { labelsOf } from "../src/run/labels.ts";
-import { planFlags, readPlan } from "./planned.ts";
-import { PermissionSet } from "./sandbox.ts";
-import { fetching, isFile } from "./shared.ts";
+} from "../../src/mod.ts";
+import { MANIFEST_FILE } from "../../src/run/manifest.ts";
+import type { Plan } from "../../src/run/record.ts";
+import { labelsOf } from "../../src/run/labels.ts";
+import { planFlags, readPlan } from "../shared/planned.ts";
+import { PermissionSet } from "../shared/sandbox.ts";
+import { fetching, isFile } from "../shared/common.ts";
 
 /** The object of a sparsity map's file. */
 export async function readMap(path: string): Promise<SparsityMap> {

@@ -3,9 +3,9 @@
  * then each model answers in one pass. `tasks.ts` shows what one of them answered.
  */
 import { join, resolve } from "node:path";
-import { spelling } from "../src/cli/flag.ts";
-import { didYouMean } from "../src/cli/nearest.ts";
-import type { Position } from "../src/cli/progress.ts";
+import { spelling } from "../../src/cli/flag.ts";
+import { didYouMean } from "../../src/cli/nearest.ts";
+import type { Position } from "../../src/cli/progress.ts";
 import {
   type Checkpoint,
   type FetchOptions,
@@ -13,18 +13,18 @@ import {
   PareError,
   readSpec,
   type StreamOptions,
-} from "../src/mod.ts";
-import { type Likelihoods, logLikelihoods } from "../src/stream/likelihood.ts";
-import { fetchSet } from "../src/task/fetch.ts";
-import { findTask, type Group, GROUPS, TASK_NAMES } from "../src/task/mod.ts";
-import { ownTask } from "../src/task/own.ts";
-import { ask, type Part, partsOf, type Questions } from "../src/task/questions.ts";
-import { type Answer, groupResult, type Result, resultOf, scoreDocument, type Scores } from "../src/task/results.ts";
-import { readRows, type Rows } from "../src/task/rows.ts";
-import type { HubSet, Task } from "../src/task/task.ts";
-import { encodeRequests, type Pair, readPrefix } from "../src/task/tokens.ts";
+} from "../../src/mod.ts";
+import { type Likelihoods, logLikelihoods } from "../../src/stream/likelihood.ts";
+import { fetchSet } from "../../src/task/fetch.ts";
+import { findTask, type Group, GROUPS, TASK_NAMES } from "../../src/task/mod.ts";
+import { ownTask } from "../../src/task/own.ts";
+import { ask, type Part, partsOf, type Questions } from "../../src/task/questions.ts";
+import { type Answer, groupResult, type Result, resultOf, scoreDocument, type Scores } from "../../src/task/results.ts";
+import { readRows, type Rows } from "../../src/task/rows.ts";
+import type { HubSet, Task } from "../../src/task/task.ts";
+import { encodeRequests, type Pair, readPrefix } from "../../src/task/tokens.ts";
 import type { PermissionSet } from "./sandbox.ts";
-import { isFile } from "./shared.ts";
+import { isFile } from "./common.ts";
 
 /** What the flags say of tasks. */
 export interface TaskFlags {

@@ -1,8 +1,8 @@
 /** What `compare` says of what it found: files beside each other, and the same tables on the terminal. */
-import { table } from "../src/cli/table.ts";
-import { headline } from "../src/report/benchmarks.ts";
-import { plotAccuracy, plotSamples, plotSparsity } from "../src/report/plot.ts";
-import type { Comparison, Table } from "../src/report/results.ts";
+import { table } from "../../src/cli/table.ts";
+import { headline } from "../../src/report/benchmarks.ts";
+import { plotAccuracy, plotSamples, plotSparsity } from "../../src/report/plot.ts";
+import type { Comparison, Table } from "../../src/report/results.ts";
 import {
   benchmarksToCsv,
   benchmarkTables,
@@ -12,7 +12,7 @@ import {
   tableOf,
   toCsv,
   toMarkdown,
-} from "../src/report/text.ts";
+} from "../../src/report/text.ts";
 
 /** Writes all forms of a comparison into a folder. */
 export async function write(comparison: Comparison, folder: string): Promise<void> {

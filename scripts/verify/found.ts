@@ -1,13 +1,13 @@
 /** The run that `verify` is asked about: in the registry, or by the manifest beside a pruned model. */
 import { join, resolve } from "node:path";
-import { PareError } from "../src/mod.ts";
-import { MANIFEST_FILE, parseManifest } from "../src/run/manifest.ts";
-import { defaultRegistry } from "../src/run/place.ts";
-import type { Manifest, RunRecord } from "../src/run/record.ts";
-import { Registry } from "../src/run/registry.ts";
+import { PareError } from "../../src/mod.ts";
+import { MANIFEST_FILE, parseManifest } from "../../src/run/manifest.ts";
+import { defaultRegistry } from "../../src/run/place.ts";
+import type { Manifest, RunRecord } from "../../src/run/record.ts";
+import { Registry } from "../../src/run/registry.ts";
 import type { Original } from "./judge.ts";
 import type { Measured } from "./judge_measured.ts";
-import { isFile } from "./shared.ts";
+import { isFile } from "../shared/common.ts";
 
 /** A run, with what is known of its results, and the folder of the manifest that it was found by. */
 export type Found = Original & { readonly manifest: Manifest; readonly measured?: Measured; readonly folder?: string };

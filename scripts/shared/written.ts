@@ -1,12 +1,12 @@
 /** Whether a directory still holds what a run has written there: its files by their sizes and hashes. */
 import { join } from "node:path";
-import type { Context, Outcome } from "../src/cli/run.ts";
-import { runSandboxed } from "../src/cli/sandbox.ts";
-import { PareError } from "../src/mod.ts";
-import { type Change, checkFiles, describeChange, MANIFEST_FILE, parseManifest } from "../src/run/manifest.ts";
-import type { InputFile, Manifest } from "../src/run/record.ts";
+import type { Context, Outcome } from "../../src/cli/run.ts";
+import { runSandboxed } from "../../src/cli/sandbox.ts";
+import { PareError } from "../../src/mod.ts";
+import { type Change, checkFiles, describeChange, MANIFEST_FILE, parseManifest } from "../../src/run/manifest.ts";
+import type { InputFile, Manifest } from "../../src/run/record.ts";
 import type { PermissionSet } from "./sandbox.ts";
-import { isFile } from "./shared.ts";
+import { isFile } from "./common.ts";
 
 /** What differs in a directory from what was written there, by the files' names. */
 export async function checkWritten(directory: string, outputs: readonly InputFile[]): Promise<Change[]> {

@@ -1,12 +1,12 @@
 /** What is shown of benchmarks: their figures in a table, and a line for every document in a file. */
 import { dirname, resolve } from "node:path";
-import { replaceFile } from "../src/checkpoint/disk.ts";
-import { systemError } from "../src/checkpoint/system_error.ts";
-import { table } from "../src/cli/table.ts";
-import { insteadOf, PareError, UNSEEN } from "../src/errors.ts";
-import type { DocumentRecord } from "../src/run/record.ts";
-import type { Questions } from "../src/task/questions.ts";
-import type { Result } from "../src/task/results.ts";
+import { replaceFile } from "../../src/checkpoint/disk.ts";
+import { systemError } from "../../src/checkpoint/system_error.ts";
+import { table } from "../../src/cli/table.ts";
+import { insteadOf, PareError, UNSEEN } from "../../src/errors.ts";
+import type { DocumentRecord } from "../../src/run/record.ts";
+import type { Questions } from "../../src/task/questions.ts";
+import type { Result } from "../../src/task/results.ts";
 import { logged } from "./exam.ts";
 
 /** Figures in a table; a metric that no task has gets no column. */

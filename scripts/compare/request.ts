@@ -1,7 +1,7 @@
 /** What a command line asks of `compare`, checked; and what the run that follows from it may touch. */
-import type { compareCommand } from "../src/cli/compare_command.ts";
-import type { Values } from "../src/cli/flags.ts";
-import type { Context } from "../src/cli/run.ts";
+import type { compareCommand } from "../../src/cli/compare_command.ts";
+import type { Values } from "../../src/cli/flags.ts";
+import type { Context } from "../../src/cli/run.ts";
 import {
   type Allocation,
   ALLOCATIONS,
@@ -16,11 +16,11 @@ import {
   uniform,
   type Update,
   withUpdate,
-} from "../src/mod.ts";
-import { labelsOf } from "../src/run/labels.ts";
-import { enterExam, type TaskFlags } from "./exam.ts";
-import { PermissionSet } from "./sandbox.ts";
-import { corpusAsked, fetching } from "./shared.ts";
+} from "../../src/mod.ts";
+import { labelsOf } from "../../src/run/labels.ts";
+import { enterExam, type TaskFlags } from "../shared/exam.ts";
+import { PermissionSet } from "../shared/sandbox.ts";
+import { corpusAsked, fetching } from "../shared/common.ts";
 
 /** The flags as they are given, where hidden states would be spooled to, and what is lost. */
 export type Given = Values<typeof compareCommand.flags> & {

@@ -1,14 +1,14 @@
 /** What can be read of a model that `inspect` is asked about, whole or damaged. */
-import type { Checkpoint, StoredTensor, TensorInfo } from "../src/checkpoint/checkpoint.ts";
-import { describeLinear, type LinearDescription } from "../src/checkpoint/describe.ts";
-import { openCheckpoint } from "../src/checkpoint/open.ts";
-import { type Remains, salvage } from "../src/checkpoint/salvage.ts";
-import { transpose } from "../src/checkpoint/transpose.ts";
-import type { Context } from "../src/cli/run.ts";
-import { insteadOf, PareError } from "../src/errors.ts";
-import { linearsOf, tensorNames } from "../src/model/layers.ts";
-import { checkTensors, namesOf, parseConfig } from "../src/model/read.ts";
-import type { Linear, ModelSpec } from "../src/model/spec.ts";
+import type { Checkpoint, StoredTensor, TensorInfo } from "../../src/checkpoint/checkpoint.ts";
+import { describeLinear, type LinearDescription } from "../../src/checkpoint/describe.ts";
+import { openCheckpoint } from "../../src/checkpoint/open.ts";
+import { type Remains, salvage } from "../../src/checkpoint/salvage.ts";
+import { transpose } from "../../src/checkpoint/transpose.ts";
+import type { Context } from "../../src/cli/run.ts";
+import { insteadOf, PareError } from "../../src/errors.ts";
+import { linearsOf, tensorNames } from "../../src/model/layers.ts";
+import { checkTensors, namesOf, parseConfig } from "../../src/model/read.ts";
+import type { Linear, ModelSpec } from "../../src/model/spec.ts";
 
 /** Bytes of small tensors that are read at once: a file may have a million of them. */
 const READ_AT_ONCE = 8 << 20;

@@ -1,7 +1,7 @@
 /** What commands that answer requests from the network have in common. */
-import { type ListenValues, settleToken } from "../src/cli/listen_flags.ts";
-import { PareError } from "../src/errors.ts";
-import { type Limits, listen, type Listening } from "../src/server/listen.ts";
+import { type ListenValues, settleToken } from "../../src/cli/listen_flags.ts";
+import { PareError } from "../../src/errors.ts";
+import { type Limits, listen, type Listening } from "../../src/server/listen.ts";
 
 /** A host and a port as an address has them. */
 export function addressOf(host: string, port: number): string {

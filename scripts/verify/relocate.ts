@@ -3,15 +3,15 @@
  * file of the size that it says?) and never read by this process; that is for the sandboxes of `verify`.
  */
 import { basename, isAbsolute, join, resolve } from "node:path";
-import { parseCorpus, pathOf } from "../src/text/corpus.ts";
-import { isStdin } from "../src/text/piped.ts";
-import { isHubId } from "../src/checkpoint/hub/repository.ts";
-import { PareError } from "../src/mod.ts";
-import { type Change, checkSizes, describeChange } from "../src/run/manifest.ts";
-import { statFile } from "../src/run/digest.ts";
-import type { InputFile, Manifest } from "../src/run/record.ts";
-import { isOwn, taskNames } from "./exam.ts";
-import { exists } from "./shared.ts";
+import { parseCorpus, pathOf } from "../../src/text/corpus.ts";
+import { isStdin } from "../../src/text/piped.ts";
+import { isHubId } from "../../src/checkpoint/hub/repository.ts";
+import { PareError } from "../../src/mod.ts";
+import { type Change, checkSizes, describeChange } from "../../src/run/manifest.ts";
+import { statFile } from "../../src/run/digest.ts";
+import type { InputFile, Manifest } from "../../src/run/record.ts";
+import { isOwn, taskNames } from "../shared/exam.ts";
+import { exists } from "../shared/common.ts";
 
 /** The flags that name what is read. */
 export interface Read {

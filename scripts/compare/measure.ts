@@ -1,9 +1,9 @@
 /** What `compare` measures of each model: perplexity on windows, answers to benchmarks, or both. All of it is read once. */
-import type { Position } from "../src/cli/progress.ts";
-import { type Checkpoint, evaluate, openCheckpoint, type StreamOptions, type Windows } from "../src/mod.ts";
-import { pair, type Paired, pairGroup } from "../src/run/paired.ts";
-import type { Result } from "../src/task/results.ts";
-import { type Answered, answerExam, type Encoded, encodeExam, encoding, type Exam } from "./exam.ts";
+import type { Position } from "../../src/cli/progress.ts";
+import { type Checkpoint, evaluate, openCheckpoint, type StreamOptions, type Windows } from "../../src/mod.ts";
+import { pair, type Paired, pairGroup } from "../../src/run/paired.ts";
+import type { Result } from "../../src/task/results.ts";
+import { type Answered, answerExam, type Encoded, encodeExam, encoding, type Exam } from "../shared/exam.ts";
 
 /** Benchmarks with their questions as tokens. */
 export type Asked = Exam & Encoded;

@@ -1,9 +1,9 @@
 /** Runs as `pare runs` prints them. */
-import { table } from "../src/cli/table.ts";
-import { showBytes, showSeconds, showShare } from "../src/cli/units.ts";
-import type { RunRecord } from "../src/run/record.ts";
-import type { LinearSummary } from "../src/run/registry.ts";
-import { tableOf } from "./tasks.ts";
+import { table } from "../../src/cli/table.ts";
+import { showBytes, showSeconds, showShare } from "../../src/cli/units.ts";
+import type { RunRecord } from "../../src/run/record.ts";
+import type { LinearSummary } from "../../src/run/registry.ts";
+import { tableOf } from "../shared/tasks.ts";
 
 /** What anybody may have written, on one line that moves no cursor. */
 export const plain = (text: unknown): string => String(text).replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ");

@@ -1,10 +1,10 @@
 /** A plan as flags: what `prune --plan` does is what a person would have typed. */
-import type { Values } from "../src/cli/flags.ts";
-import type { pruneCommand } from "../src/cli/prune_command.ts";
-import { PareError } from "../src/mod.ts";
-import { parseManifest } from "../src/run/manifest.ts";
-import { canonicalJson, parsePlan } from "../src/run/plan.ts";
-import type { Benchmark, Corpus, Plan } from "../src/run/record.ts";
+import type { Values } from "../../src/cli/flags.ts";
+import type { pruneCommand } from "../../src/cli/prune_command.ts";
+import { PareError } from "../../src/mod.ts";
+import { parseManifest } from "../../src/run/manifest.ts";
+import { canonicalJson, parsePlan } from "../../src/run/plan.ts";
+import type { Benchmark, Corpus, Plan } from "../../src/run/record.ts";
 
 type Flags = Values<typeof pruneCommand.flags>;
 

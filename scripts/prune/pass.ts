@@ -1,5 +1,5 @@
 /** The pass of `prune` with all that hears of it: the writer, the record, the terminal. */
-import type { Context } from "../src/cli/run.ts";
+import type { Context } from "../../src/cli/run.ts";
 import {
   allocate,
   type Allocation,
@@ -19,15 +19,15 @@ import {
   type SpoolOptions,
   type Targets,
   uniform,
-} from "../src/mod.ts";
-import { CARD_FILE, modelCard } from "../src/run/card.ts";
-import { hubId } from "../src/run/describe.ts";
-import { digest } from "../src/run/digest.ts";
-import { MANIFEST_FILE, manifestText, publicManifest } from "../src/run/manifest.ts";
-import { drawings } from "../src/run/measures.ts";
-import type { LinearRecord, Manifest } from "../src/run/record.ts";
-import type { Recorder } from "../src/run/recorder.ts";
-import { blockPosition } from "./shared.ts";
+} from "../../src/mod.ts";
+import { CARD_FILE, modelCard } from "../../src/run/card.ts";
+import { hubId } from "../../src/run/describe.ts";
+import { digest } from "../../src/run/digest.ts";
+import { MANIFEST_FILE, manifestText, publicManifest } from "../../src/run/manifest.ts";
+import { drawings } from "../../src/run/measures.ts";
+import type { LinearRecord, Manifest } from "../../src/run/record.ts";
+import type { Recorder } from "../../src/run/recorder.ts";
+import { blockPosition } from "../shared/common.ts";
 
 /** What stands in a journal: a block's records, or what an allocation shares out sparsity by. */
 type Entry = { readonly linears: readonly LinearRecord[] } | { readonly statistics: readonly number[] };

@@ -1,21 +1,21 @@
 /** A recorded run as a command to be run again: its own flags, with paths that hold here and another place for what it writes. */
-import project from "../deno.json" with { type: "json" };
-import { compareCommand } from "../src/cli/compare_command.ts";
-import { evalCommand } from "../src/cli/eval_command.ts";
-import { type Command, type Flags, parse, type Values } from "../src/cli/flags.ts";
-import { pruneCommand } from "../src/cli/prune_command.ts";
-import type { Context } from "../src/cli/run.ts";
-import type { Permissions } from "../src/cli/sandbox.ts";
-import type { verifyCommand } from "../src/cli/verify_command.ts";
-import { PareError } from "../src/mod.ts";
-import { enter as enterCompare } from "./compare_request.ts";
-import { enter as enterEval } from "./eval_request.ts";
-import { planFlags } from "./planned.ts";
-import { enter as enterPrune } from "./prune_request.ts";
+import project from "../../deno.json" with { type: "json" };
+import { compareCommand } from "../../src/cli/compare_command.ts";
+import { evalCommand } from "../../src/cli/eval_command.ts";
+import { type Command, type Flags, parse, type Values } from "../../src/cli/flags.ts";
+import { pruneCommand } from "../../src/cli/prune_command.ts";
+import type { Context } from "../../src/cli/run.ts";
+import type { Permissions } from "../../src/cli/sandbox.ts";
+import type { verifyCommand } from "../../src/cli/verify_command.ts";
+import { PareError } from "../../src/mod.ts";
+import { enter as enterCompare } from "../compare/request.ts";
+import { enter as enterEval } from "../eval/request.ts";
+import { planFlags } from "../shared/planned.ts";
+import { enter as enterPrune } from "../prune/request.ts";
 import { inputsHere, type Read, refuseChanges, relocate } from "./relocate.ts";
-import { PermissionSet } from "./sandbox.ts";
-import type { Found } from "./verify_found.ts";
-import { checkInSandbox } from "./written.ts";
+import { PermissionSet } from "../shared/sandbox.ts";
+import type { Found } from "./found.ts";
+import { checkInSandbox } from "../shared/written.ts";
 
 /** The flags of `verify`. */
 export type Given = Values<typeof verifyCommand.flags>;

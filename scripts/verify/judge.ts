@@ -3,18 +3,18 @@
  * may be anybody's.
  */
 import { join } from "node:path";
-import type { Outcome } from "../src/cli/run.ts";
-import { table } from "../src/cli/table.ts";
-import { showShare } from "../src/cli/units.ts";
-import { locateCheckpoint, openCheckpoint, PareError } from "../src/mod.ts";
-import { compareHashes, differingBits, type Hashes } from "../src/run/compare.ts";
-import { maskBits } from "../src/checkpoint/mask.ts";
-import { digest } from "../src/run/digest.ts";
-import { describeChange } from "../src/run/manifest.ts";
-import type { InputFile } from "../src/run/record.ts";
-import type { LinearSummary } from "../src/run/registry.ts";
-import { isFile } from "./shared.ts";
-import { checkWritten } from "./written.ts";
+import type { Outcome } from "../../src/cli/run.ts";
+import { table } from "../../src/cli/table.ts";
+import { showShare } from "../../src/cli/units.ts";
+import { locateCheckpoint, openCheckpoint, PareError } from "../../src/mod.ts";
+import { compareHashes, differingBits, type Hashes } from "../../src/run/compare.ts";
+import { maskBits } from "../../src/checkpoint/mask.ts";
+import { digest } from "../../src/run/digest.ts";
+import { describeChange } from "../../src/run/manifest.ts";
+import type { InputFile } from "../../src/run/record.ts";
+import type { LinearSummary } from "../../src/run/registry.ts";
+import { isFile } from "../shared/common.ts";
+import { checkWritten } from "../shared/written.ts";
 
 /** What the results of a run are known from. */
 export interface Original {

@@ -1,17 +1,17 @@
 /** What a command line asks of `eval`, checked; and what the run that follows from it may touch. */
 import { join } from "node:path";
-import type { evalCommand } from "../src/cli/eval_command.ts";
-import type { Values } from "../src/cli/flags.ts";
-import type { Context } from "../src/cli/run.ts";
-import { PareError } from "../src/mod.ts";
-import { CARD_FILE } from "../src/run/card.ts";
-import { NEW_CARD } from "../src/run/card_figures.ts";
-import { labelsOf } from "../src/run/labels.ts";
-import { MANIFEST_FILE } from "../src/run/manifest.ts";
-import { enterExam, type TaskFlags } from "./exam.ts";
-import { PermissionSet } from "./sandbox.ts";
-import { corpusAsked, fetching, isFile } from "./shared.ts";
-import { samplesFile } from "./tasks.ts";
+import type { evalCommand } from "../../src/cli/eval_command.ts";
+import type { Values } from "../../src/cli/flags.ts";
+import type { Context } from "../../src/cli/run.ts";
+import { PareError } from "../../src/mod.ts";
+import { CARD_FILE } from "../../src/run/card.ts";
+import { NEW_CARD } from "../../src/run/card_figures.ts";
+import { labelsOf } from "../../src/run/labels.ts";
+import { MANIFEST_FILE } from "../../src/run/manifest.ts";
+import { enterExam, type TaskFlags } from "../shared/exam.ts";
+import { PermissionSet } from "../shared/sandbox.ts";
+import { corpusAsked, fetching, isFile } from "../shared/common.ts";
+import { samplesFile } from "../shared/tasks.ts";
 
 /** The flags as they are given, and what the launcher has found: files by their paths. */
 export type Given = Values<typeof evalCommand.flags> & {

@@ -1,6 +1,6 @@
 /** What a `prune` is about to do: all that its flags name, opened and planned, and the manifest of it. */
-import type { PruneValues } from "../src/cli/prune_command.ts";
-import type { Context } from "../src/cli/run.ts";
+import type { PruneValues } from "../../src/cli/prune_command.ts";
+import type { Context } from "../../src/cli/run.ts";
 import {
   type Calibration,
   calibrationSequences,
@@ -14,14 +14,14 @@ import {
   planPrune,
   readSpec,
   type SparsityMap,
-} from "../src/mod.ts";
-import { corpusOf, describeRun } from "../src/run/describe.ts";
-import { canonicalJson } from "../src/run/plan.ts";
-import type { Json, Manifest } from "../src/run/record.ts";
-import { refuseOtherPlan } from "./planned.ts";
-import { type Given, readMap, resolveRequest } from "./prune_request.ts";
-import { planLines } from "./prune_text.ts";
-import { defaultSeqlen, downloads } from "./shared.ts";
+} from "../../src/mod.ts";
+import { corpusOf, describeRun } from "../../src/run/describe.ts";
+import { canonicalJson } from "../../src/run/plan.ts";
+import type { Json, Manifest } from "../../src/run/record.ts";
+import { refuseOtherPlan } from "../shared/planned.ts";
+import { type Given, readMap, resolveRequest } from "./request.ts";
+import { planLines } from "./text.ts";
+import { defaultSeqlen, downloads } from "../shared/common.ts";
 
 /** The calibration sequences that the flags ask for. */
 function calibrate(

@@ -4,12 +4,12 @@
  */
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { refuseLinksBeside } from "../src/run/database.ts";
-import { defaultRegistry } from "../src/run/place.ts";
-import type { Permissions } from "../src/cli/sandbox.ts";
-import { showBytes } from "../src/cli/units.ts";
-import { listDirectory, refuseForeign } from "../src/checkpoint/listing.ts";
-import { isReadOrCopied } from "../src/checkpoint/side_files.ts";
+import { refuseLinksBeside } from "../../src/run/database.ts";
+import { defaultRegistry } from "../../src/run/place.ts";
+import type { Permissions } from "../../src/cli/sandbox.ts";
+import { showBytes } from "../../src/cli/units.ts";
+import { listDirectory, refuseForeign } from "../../src/checkpoint/listing.ts";
+import { isReadOrCopied } from "../../src/checkpoint/side_files.ts";
 import {
   checkPlace,
   fetchCorpus,
@@ -23,12 +23,12 @@ import {
   type Split,
   tryPlace,
   workshopOf,
-} from "../src/mod.ts";
-import { NO_RUNS } from "../src/run/recorder.ts";
-import { isExpected, UNSEEN } from "../src/errors.ts";
+} from "../../src/mod.ts";
+import { NO_RUNS } from "../../src/run/recorder.ts";
+import { isExpected, UNSEEN } from "../../src/errors.ts";
 
 /** Pare's own files: the modules, the kernels, the shaders, the sample. */
-const PARE = fileURLToPath(new URL("..", import.meta.url));
+const PARE = fileURLToPath(new URL("../..", import.meta.url));
 
 /** Collects what a run may touch. */
 export class PermissionSet {

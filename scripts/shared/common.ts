@@ -1,6 +1,6 @@
 /** What several commands say or assume in the same way. */
-import type { Context } from "../src/cli/run.ts";
-import type { Position } from "../src/cli/progress.ts";
+import type { Context } from "../../src/cli/run.ts";
+import type { Position } from "../../src/cli/progress.ts";
 import {
   DEFAULT_SEQLEN,
   type FetchOptions,
@@ -8,8 +8,8 @@ import {
   type ModelSpec,
   PareError,
   type Progress,
-} from "../src/mod.ts";
-import { insteadOf, UNSEEN } from "../src/errors.ts";
+} from "../../src/mod.ts";
+import { insteadOf, UNSEEN } from "../../src/errors.ts";
 
 /** 2048, or the model's limit if that is less; never the 131072 that a config may claim. */
 export function defaultSeqlen(spec: ModelSpec): number {
