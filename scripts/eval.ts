@@ -14,6 +14,7 @@ import { work } from "./eval/evaluation.ts";
 import { filesOf, readExam } from "./shared/exam.ts";
 import { defaultSeqlen } from "./shared/common.ts";
 import { logSamples } from "./shared/tasks.ts";
+import { evaluatedPlan, expandPlans } from "./shared/plans.ts";
 
 /** The evaluation itself, in its sandbox. */
 export async function main(values: Given, context: Context): Promise<Outcome> {
@@ -58,6 +59,10 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
 }
 
 /** What `pare eval` runs. */
-export const program = [evalCommand, main, { module: import.meta.url, enter }] as const;
+export const program = [evalCommand, main, {
+  module: import.meta.url,
+  enter,
+  expand: (args: readonly string[]) => expandPlans(args, evaluatedPlan),
+}] as const;
 
 if (import.meta.main) await run(...program);

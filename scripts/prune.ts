@@ -10,6 +10,7 @@ import { describe, prepare } from "./prune/prepared.ts";
 import { enter, type Given } from "./prune/request.ts";
 import { aboutDamping, aboutErrors, aboutExperts, aboutHoldout, summary } from "./prune/text.ts";
 import { isDone } from "./shared/written.ts";
+import { expandPlans } from "./shared/plans.ts";
 
 /** The run itself, in its sandbox. */
 export async function main(given: Given, context: Context): Promise<Outcome> {
@@ -83,6 +84,10 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
 }
 
 /** What `pare prune` runs. */
-export const program = [pruneCommand, main, { module: import.meta.url, enter }] as const;
+export const program = [pruneCommand, main, {
+  module: import.meta.url,
+  enter,
+  expand: (args: readonly string[]) => expandPlans(args, (line) => line),
+}] as const;
 
 if (import.meta.main) await run(...program);

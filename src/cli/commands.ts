@@ -12,6 +12,7 @@ import { nearest } from "./nearest.ts";
 import { pruneCommand } from "./prune_command.ts";
 import { RUNS_COMMANDS } from "./runs_command.ts";
 import { serveCommand } from "./serve_command.ts";
+import { sweepCommand } from "./sweep_command.ts";
 import { verifyCommand } from "./verify_command.ts";
 
 /** Every command; the name of one in a group is two words. */
@@ -22,6 +23,7 @@ export const COMMANDS: readonly Command<Flags>[] = [
   generateCommand,
   inspectCommand,
   verifyCommand,
+  sweepCommand,
   ...Object.values(RUNS_COMMANDS),
   serveCommand,
   chatServerCommand,

@@ -1,5 +1,6 @@
 /** What `deno task eval` understands. */
 import { integer, text, toggle } from "./flags.ts";
+import { sweepFlags } from "./sweep_flags.ts";
 import { backend, benchmarks, explainPermissions, labels, model, runs, spool, workers } from "./shared_flags.ts";
 
 /** What `deno task eval` understands. */
@@ -36,6 +37,11 @@ export const evalCommand = {
       help: "Evaluate again what has been evaluated before: the same model on the same text and benchmarks; and ask " +
         "benchmarks whose data have changed since.",
     }),
+    plans: {
+      ...sweepFlags.plans,
+      help: "A sweep's plans: what one of them wrote is the model, with the tags of its run.",
+    },
+    index: sweepFlags.index,
     backend,
     workers,
     spool,

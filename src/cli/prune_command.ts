@@ -4,6 +4,7 @@
  */
 import { PareError } from "../errors.ts";
 import { choice, integer, number, readPattern, repeated, share, text, toggle, value, type Values } from "./flags.ts";
+import { sweepFlags } from "./sweep_flags.ts";
 import { backend, explainPermissions, labels, model, runs, spool, workers } from "./shared_flags.ts";
 
 const flags = {
@@ -114,6 +115,7 @@ const flags = {
       "Do what a plan says (the runPlan of --dry-run --json, or another run's manifest): its method, sparsity, seed, " +
       "targets and backend, on --model and --calibration, which must be what the plan names by their hashes.",
   }),
+  ...sweepFlags,
   resume: toggle({
     help:
       "Go on after the last finished block of a run that was killed; what this run has done stays if it is stopped.",

@@ -33,6 +33,8 @@ export interface Sandbox<F extends Flags> {
     values: Values<F>,
     context: Context,
   ): Promise<{ readonly values: Values<F>; readonly permissions: Permissions }>;
+  /** The command line that this one stands for: that of a sweep's plan. Paths are relative to where the user stands. */
+  expand?(args: readonly string[]): Promise<readonly string[]>;
 }
 
 export type { Context, Outcome } from "./context.ts";
@@ -74,14 +76,15 @@ export async function run<F extends Flags>(
 
   let exitCode = 0;
   try {
-    const values = manner.version ? "version" : parse(command, args);
+    const whole = manner.version ? args : await expand(args, sandbox);
+    const values = manner.version ? "version" : parse(command, whole);
     if (values === "help" || values === "version") {
       writeAll(Deno.stdout, `${values === "help" ? helpText(command, program) : `pare ${await version()}`}\n`);
       Deno.exit(0);
     }
     standWhereTheUserDoes();
     const context: Context = {
-      args,
+      args: whole,
       terminal,
       signal: stop.signal,
       write: (text) => values.json || writeAll(Deno.stdout, text),
@@ -142,6 +145,13 @@ function standWhereTheUserDoes(): void {
   } catch (error) {
     throw new PareError(`INIT_CWD ${there}: not a folder that can be entered: ${(error as Error).message}`);
   }
+}
+
+/** The command line that one stands for. */
+async function expand<F extends Flags>(args: readonly string[], sandbox?: Sandbox<F>): Promise<readonly string[]> {
+  if (!sandbox?.expand || ["--help", "-h"].some((word) => args.includes(word))) return args;
+  standWhereTheUserDoes();
+  return await sandbox.expand(args);
 }
 
 /** Runs a command in its sandbox, or shows what that would hold. */
