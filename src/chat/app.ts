@@ -2,7 +2,7 @@
  * The chat server: a model behind OpenAI's API, so that any chat client can talk to it. Requests are answered one after the
  * other; some wait, the others are asked to come again. Whoever goes away has their text stopped at the next token.
  */
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { cors } from "hono/cors";
 import type { z } from "zod";
@@ -17,12 +17,13 @@ import {
   type CompletionRequest,
   CompletionSchema,
   failure,
+  MOST_TEXTS,
   samplingOf,
   type Shape,
   textOf,
   type Usage,
 } from "./protocol.ts";
-import { Full, Turns } from "./turns.ts";
+import { Full, type Place, Turns } from "./turns.ts";
 import type { Asked, ChatWriter } from "./writer.ts";
 
 /** How a chat server behaves. */
@@ -38,7 +39,7 @@ export interface ChatServerOptions {
   /** Origins of other sites whose pages may ask. Default none. */
   readonly origins?: readonly string[];
   /** Requests that may wait or be answered at once. */
-  readonly queue?: number;
+  readonly queue: number;
   /** Ends every answer. */
   readonly signal?: AbortSignal;
   /** Told of an error that is nobody's but Pare's. */
@@ -47,18 +48,30 @@ export interface ChatServerOptions {
 
 /** Bytes of a request at most: more than the longest context of any model takes. */
 const MOST_BYTES = 16 << 20;
-/** Requests that may wait unless more are allowed: at some seconds each, more than a person waits for. */
-const QUEUE = 16;
+/** Bytes of events that a client may be behind: a thousand tokens and more. Who reads none of them is given up. */
+const MOST_UNREAD = 1 << 20;
 /** Seconds after which one for whom there was no room may ask again. */
 const RETRY_AFTER = 5;
 
+/** What a request holds until it is answered: its place among those who wait. */
+interface Held {
+  readonly Variables: { readonly place: Place; readonly held: DisposableStack };
+}
+
 /** Makes the server's application. */
-export function createChatApp(options: ChatServerOptions): Hono {
-  const { writer, model, token, hosts = [], origins = [], queue = QUEUE, signal, onBug = console.error } = options;
-  const app = new Hono(), turns = new Turns(queue), created = Math.floor(Date.now() / 1000);
-  app.use(headers, checkHost(hosts));
+export function createChatApp(options: ChatServerOptions): Hono<Held> {
+  const { writer, model, token, hosts = [], origins = [], queue, signal, onBug = console.error } = options;
+  const app = new Hono<Held>(), turns = new Turns(queue), created = Math.floor(Date.now() / 1000);
+  app.use(headers, checkHost(hosts, failure));
   if (origins.length) app.use(cors({ origin: [...origins], allowMethods: ["GET", "POST"] }));
-  if (token !== undefined) app.use("/v1/*", bearer(token));
+  if (token !== undefined) app.use("/v1/*", bearer(token, failure));
+  // Before the body is read, so that not more of them are in memory than may wait.
+  app.post("/v1/*", async (context, next) => {
+    using held = new DisposableStack();
+    context.set("place", held.use(turns.reserve()));
+    context.set("held", held);
+    await next();
+  });
   app.use(bodyLimit({ maxSize: MOST_BYTES, onError: () => failure(413, `expected at most ${MOST_BYTES} bytes`) }));
 
   const described = { id: model, object: "model", created, owned_by: "pare" };
@@ -70,10 +83,10 @@ export function createChatApp(options: ChatServerOptions): Hono {
   app.get("/healthz", (context) => context.json({ status: "ok", requests: turns.taken }));
   app.post(
     "/v1/completions",
-    (context) => answer(context.req.raw, CompletionSchema, COMPLETION, (request) => promptsOf(request)),
+    (context) => answer(context, CompletionSchema, COMPLETION, (request) => promptsOf(request)),
   );
   app.post("/v1/chat/completions", (context) =>
-    answer(context.req.raw, ChatSchema, CHAT, ({ messages }) => {
+    answer(context, ChatSchema, CHAT, ({ messages }) => {
       const prompt = writer.encodeChat(messages.map(({ role, content }) => ({ role, content: textOf(content) })));
       return prompt ? [prompt] : failure(400, `${model} has no chat template: it can be asked for completions only`);
     }));
@@ -82,7 +95,8 @@ export function createChatApp(options: ChatServerOptions): Hono {
   return app;
 
   function unknown(name: string): Response {
-    return failure(404, `the model ${JSON.stringify(name)} is not here; this server has ${JSON.stringify(model)}`);
+    const message = `the model ${JSON.stringify(name)} is not here; this server has ${JSON.stringify(model)}`;
+    return failure(404, message, { code: "model_not_found" });
   }
 
   function promptsOf({ prompt }: CompletionRequest): Uint32Array[] {
@@ -94,7 +108,7 @@ export function createChatApp(options: ChatServerOptions): Hono {
   }
 
   function fail(error: Error): Response {
-    if (error instanceof Full) return failure(503, error.message, { "retry-after": String(RETRY_AFTER) });
+    if (error instanceof Full) return failure(503, error.message, { headers: { "retry-after": String(RETRY_AFTER) } });
     if (error instanceof PareError) return failure(400, error.message);
     onBug(error);
     return failure(500, "this is a bug in Pare; its terminal says more");
@@ -102,7 +116,7 @@ export function createChatApp(options: ChatServerOptions): Hono {
 
   /** Reads a request, waits for its turn, and answers it whole or piece by piece. */
   async function answer<S extends typeof ChatSchema | typeof CompletionSchema>(
-    raw: Request,
+    { req: { raw }, var: { place, held } }: Context<Held>,
     schema: S,
     shape: Shape,
     prompts: (request: z.infer<S>) => Uint32Array[] | Response,
@@ -130,6 +144,9 @@ export function createChatApp(options: ChatServerOptions): Hono {
     const given = prompts(request);
     if (given instanceof Response) return given;
     const texts = given.flatMap((prompt) => Array.from({ length: request.n ?? 1 }, () => prompt));
+    if (texts.length > MOST_TEXTS) {
+      return failure(400, `n: ${texts.length} texts were asked for; expected at most ${MOST_TEXTS}`);
+    }
     const gone = new AbortController();
     const asked: Asked = {
       prompts: texts,
@@ -145,9 +162,12 @@ export function createChatApp(options: ChatServerOptions): Hono {
       return { prompt_tokens, completion_tokens: written, total_tokens: prompt_tokens + written };
     };
     try {
-      const turn = await turns.take(asked.signal);
-      if (request.stream) return await streamed(turn, gone, asked, (send) => pieces(send));
-      using _ = turn;
+      await place.turn(asked.signal);
+      if (request.stream) {
+        const messages = pieces(), first = await messages.next(); // so that what is refused has a status
+        held.move(); // the place is the stream's
+        return streamed(place, gone, asked.signal, first, messages);
+      }
       const choices: Choice[] = texts.map((_, index) => ({ index, text: "" }));
       let written = 0;
       for await (const { index, text, finish } of writer.write(asked)) {
@@ -161,7 +181,7 @@ export function createChatApp(options: ChatServerOptions): Hono {
       throw error;
     }
 
-    async function pieces(send: (message: object) => Promise<void>): Promise<void> {
+    async function* pieces(): AsyncGenerator<object, void> {
       const started = new Set<number>();
       let written = 0;
       for await (const piece of writer.write(asked)) {
@@ -169,46 +189,51 @@ export function createChatApp(options: ChatServerOptions): Hono {
         const first = !started.has(piece.index);
         if (!first && !piece.text && !piece.finish) continue;
         started.add(piece.index);
-        await send({ ...head, object: shape.piece, choices: [shape.delta(piece, first)] });
+        yield { ...head, object: shape.piece, choices: [shape.delta(piece, first)] };
       }
       if (request.stream_options?.include_usage) {
-        await send({ ...head, object: shape.piece, choices: [], usage: usage(written) });
+        yield { ...head, object: shape.piece, choices: [], usage: usage(written) };
       }
     }
   }
 
-  /** Server-sent events of a turn, which ends with them. The first piece is waited for, so that what is refused has a status. */
-  async function streamed(
-    turn: Disposable,
+  /**
+   * Server-sent events. The text is written as fast as it can be and waits for its reader here, within a bound: so a turn is as
+   * long as a text takes, however slowly it is read, and ends with it whatever becomes of the client.
+   */
+  function streamed(
+    place: Place,
     gone: AbortController,
-    { signal }: Asked,
-    write: (send: (message: object) => Promise<void>) => Promise<void>,
-  ): Promise<Response> {
-    const begun = Promise.withResolvers<void>(), out = new TransformStream<Uint8Array, Uint8Array>();
-    const stream = out.writable.getWriter(), encoder = new TextEncoder();
-    // A client that has gone reads no more.
-    toldElsewhere(stream.closed.then(undefined, (reason) => gone.abort(reason)));
-    const say = (data: string) => stream.write(encoder.encode(`data: ${data}\n\n`));
-    const all = async () => {
-      using _ = turn;
-      try {
-        await write(async (message) => {
-          begun.resolve();
-          await say(JSON.stringify(message));
-        });
-        begun.resolve();
-        await say("[DONE]");
-      } catch (error) {
-        begun.reject(error);
-        if (signal.aborted) return await stream.abort(signal.reason);
-        await say(await fail(error as Error).text());
-      }
-      await stream.close();
-    };
-    toldElsewhere(all()); // what fails here is the client's connection, and nobody is there any more
-    await begun.promise;
-    return new Response(out.readable, {
+    signal: AbortSignal,
+    first: IteratorResult<object, void>,
+    messages: AsyncGenerator<object, void>,
+  ): Response {
+    const encoder = new TextEncoder();
+    const body = new ReadableStream<Uint8Array>({
+      start: (out) => void toldElsewhere(send(out)), // what fails in it the stream tells
+      cancel: (reason) => gone.abort(reason),
+    }, new ByteLengthQueuingStrategy({ highWaterMark: MOST_UNREAD }));
+    return new Response(body, {
       headers: { "content-type": "text/event-stream", "cache-control": "no-cache", "x-accel-buffering": "no" },
     });
+
+    async function send(out: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+      using _ = place;
+      const say = (data: string) => out.enqueue(encoder.encode(`data: ${data}\n\n`));
+      try {
+        for (let next = first; !next.done; next = await messages.next()) {
+          signal.throwIfAborted();
+          say(JSON.stringify(next.value));
+          if (out.desiredSize! < 0) gone.abort(new PareError("the text was given up: its reader is too slow"));
+        }
+        say("[DONE]");
+      } catch (error) {
+        // A client that has gone reads no more; one that is too slow, or whose server is stopped, learns why.
+        say(await (signal.aborted ? failure(503, (signal.reason as Error).message) : fail(error as Error)).text());
+      } finally {
+        await messages.return();
+      }
+      out.close();
+    }
   }
 }

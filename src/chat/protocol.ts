@@ -8,11 +8,16 @@ import type { Finish } from "../generate/generate.ts";
 import type { Sampling } from "../generate/sampler.ts";
 
 /** Texts of one request at most. */
-const MOST_TEXTS = 16;
+export const MOST_TEXTS = 16;
 
-/** A field that is understood only where it asks for nothing. */
-const none = (what: string) =>
-  z.union([z.null(), z.literal(0), z.literal(false)], { error: `${what} is not supported` }).optional();
+/** A field that is understood only where it asks for nothing: for one of these, or nothing that could be counted. */
+const none = (what: string, ...nothing: readonly (string | number | boolean)[]) =>
+  z.unknown().refine(
+    (asked) =>
+      asked == null || nothing.includes(asked as string) ||
+      Object.keys(Object(asked)).length === 0 && typeof asked === "object",
+    { error: `${what} is not supported` },
+  ).optional();
 
 const SAMPLING = {
   model: z.string().optional(),
@@ -21,25 +26,30 @@ const SAMPLING = {
   top_k: z.int().min(-1).nullish(),
   min_p: z.number().min(0).max(1).nullish(),
   repetition_penalty: z.number().gt(0).nullish(),
-  seed: z.int().nullish(),
+  seed: z.int().min(0).nullish(),
   max_tokens: z.int().min(1).nullish(),
   n: z.int().min(1).max(MOST_TEXTS).nullish(),
   stop: z.union([z.string().min(1), z.array(z.string().min(1)).max(MOST_TEXTS)]).nullish(),
   stream: z.boolean().nullish(),
   stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
-  frequency_penalty: none("frequency_penalty"),
-  presence_penalty: none("presence_penalty"),
-  logprobs: none("logprobs"),
+  frequency_penalty: none("frequency_penalty", 0),
+  presence_penalty: none("presence_penalty", 0),
+  logit_bias: none("logit_bias"),
+  logprobs: none("logprobs", 0, false),
 };
 
-const ids = z.array(z.int().min(0)).min(1);
+/** Token ids: which of them the model has, it says itself. */
+const ids = z.array(z.int().min(0).max(2 ** 32 - 1)).min(1);
+/** Prompts of one request. */
+const several = <T extends z.ZodType>(prompt: T) => z.array(prompt).min(1).max(MOST_TEXTS);
 
 /** A text to go on with. */
 export const CompletionSchema = z.object({
   ...SAMPLING,
-  prompt: z.union([z.string(), ids, z.array(z.string()).min(1), z.array(ids).min(1)]),
-  echo: none("echo"),
-  suffix: z.union([z.null(), z.literal("")], { error: "suffix is not supported" }).optional(),
+  prompt: z.union([z.string(), ids, several(z.string()), several(ids)]),
+  best_of: none("best_of", 1),
+  echo: none("echo", false),
+  suffix: none("suffix", ""),
 });
 
 /** What was said, as one text or as parts of which all are text. */
@@ -53,7 +63,15 @@ export const ChatSchema = z.object({
   ...SAMPLING,
   max_completion_tokens: z.int().min(1).nullish(),
   messages: z.array(z.object({ role: z.string().min(1), content })).min(1),
-  tools: z.array(z.unknown()).max(0, { error: "tools are not supported" }).nullish(),
+  top_logprobs: none("top_logprobs", 0),
+  // Without tools it is as good as left out whether the model may use them.
+  tools: none("tools"),
+  tool_choice: none("tool_choice", "none", "auto"),
+  functions: none("functions"),
+  function_call: none("function_call", "none", "auto"),
+  modalities: z.array(z.literal("text", { error: "only the modality text is supported" })).nullish(),
+  audio: none("audio"),
+  prediction: none("prediction"),
   response_format: z.object({ type: z.literal("text", { error: "only the response_format text is supported" }) })
     .nullish(),
 });
@@ -135,9 +153,18 @@ export const CHAT: Shape = {
   }),
 };
 
+/** What OpenAI calls some errors beside their status. */
+const CODES: Readonly<Record<number, string>> = { 401: "invalid_api_key" };
+
 /** What OpenAI's clients expect of an error. */
-export function failure(status: number, message: string, headers: Record<string, string> = {}): Response {
+export function failure(
+  status: number,
+  message: string,
+  { headers, code = CODES[status] ?? null }: {
+    readonly headers?: Record<string, string>;
+    readonly code?: string | null;
+  } = {},
+): Response {
   const type = status < 500 ? "invalid_request_error" : "server_error";
-  const code = status === 404 ? "model_not_found" : null;
   return Response.json({ error: { message, type, param: null, code } }, { status, headers });
 }

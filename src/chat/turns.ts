@@ -3,46 +3,50 @@
 /** As many wait as may. */
 export class Full extends Error {}
 
+/** A place among those who wait, until it is disposed of. */
+export interface Place extends Disposable {
+  /** Resolves when it is one's turn, which ends with the place. @throws the signal's reason if it is aborted before. */
+  turn(signal: AbortSignal): Promise<void>;
+}
+
 /** See the file's head. */
 export class Turns {
-  #waiting = 0;
+  #taken = 0;
   #last: Promise<void> = Promise.resolve();
 
-  /** @param most How many may wait or be served. */
+  /** @param most How many may have a place. */
   constructor(readonly most: number) {}
 
-  /** How many wait or are served. */
+  /** How many have a place. */
   get taken(): number {
-    return this.#waiting;
+    return this.#taken;
   }
 
-  /**
-   * Resolves when it is one's turn, which ends when what is given is disposed of.
-   * @throws Full if as many wait as may; the signal's reason if it is aborted before.
-   */
-  async take(signal: AbortSignal): Promise<Disposable> {
-    if (this.#waiting >= this.most) throw new Full(`as many requests wait as this server has room for: ${this.most}`);
-    this.#waiting++;
-    const before = this.#last, done = Promise.withResolvers<void>();
-    const end = () => {
-      if (ended) return;
-      ended = true;
-      this.#waiting--;
-      done.resolve();
+  /** Takes a place, at once: whoever has none needs not even be heard. @throws Full if as many have one as may. */
+  reserve(): Place {
+    if (this.#taken >= this.most) throw new Full(`as many requests wait as this server has room for: ${this.most}`);
+    this.#taken++;
+    const done = Promise.withResolvers<void>();
+    let left = false;
+    return {
+      turn: (signal) => this.#wait(signal, done.promise),
+      [Symbol.dispose]: () => {
+        if (!left) this.#taken--;
+        left = true;
+        done.resolve();
+      },
     };
-    let ended = false;
-    // Who gives up keeps the place in the order, but not the room.
-    this.#last = before.then(() => done.promise);
-    const given = Promise.withResolvers<never>();
+  }
+
+  /** Turns come in the order in which they were asked for. Who gives up keeps that until their place is disposed of. */
+  async #wait(signal: AbortSignal, done: Promise<void>): Promise<void> {
+    signal.throwIfAborted();
+    const before = this.#last, given = Promise.withResolvers<never>();
+    this.#last = before.then(() => done);
     const giveUp = () => given.reject(signal.reason);
     signal.addEventListener("abort", giveUp, { once: true });
     try {
-      signal.throwIfAborted();
       await Promise.race([before, given.promise]);
-      return { [Symbol.dispose]: end };
-    } catch (error) {
-      end();
-      throw error;
     } finally {
       signal.removeEventListener("abort", giveUp);
     }

@@ -10,6 +10,13 @@ import type { MiddlewareHandler } from "hono";
 import { secureHeaders } from "hono/secure-headers";
 import { problem } from "./problem.ts";
 
+/** Makes the response to who is refused. */
+type Refuse = (
+  status: 401 | 421,
+  message: string,
+  more?: { readonly headers?: Record<string, string> },
+) => Response;
+
 const READING = ["GET", "HEAD"];
 
 /** Refuses what does not only read. */
@@ -19,18 +26,18 @@ export const readOnly: MiddlewareHandler = async (context, next) => {
 };
 
 /** Refuses requests that were sent to another name than an address, `localhost` or one of these. */
-export function checkHost(names: readonly string[]): MiddlewareHandler {
+export function checkHost(names: readonly string[], refuse: Refuse = problem): MiddlewareHandler {
   const known = new Set(["localhost", ...names.map((name) => name.toLowerCase())]);
   return async (context, next) => {
     const host = context.req.header("host") ?? new URL(context.req.url).host;
     const name = host.toLowerCase().replace(/:\d*$/, "").replace(/^\[(.*)\]$/, "$1");
     if (known.has(name) || isIP(name)) return await next();
-    return problem(421, `${JSON.stringify(host)} is not a name of this server; --allow-host adds one`);
+    return refuse(421, `${JSON.stringify(host)} is not a name of this server; --allow-host adds one`);
   };
 }
 
 /** Refuses requests without the token. */
-export function bearer(token: string): MiddlewareHandler {
+export function bearer(token: string, refuse: Refuse = problem): MiddlewareHandler {
   // Digests are equally long, so that nothing of the token's length shows either.
   const digest = (text: string) => createHash("sha256").update(text).digest();
   const expected = digest(token);
@@ -38,7 +45,7 @@ export function bearer(token: string): MiddlewareHandler {
     const [, given] = /^Bearer +(\S+)$/i.exec(context.req.header("authorization") ?? "") ?? [];
     if (given !== undefined && timingSafeEqual(digest(given), expected)) return await next();
     const challenge = `Bearer realm="Pare"${given === undefined ? "" : ', error="invalid_token"'}`;
-    return problem(401, "this server needs its token: Authorization: Bearer TOKEN", {
+    return refuse(401, "this server needs its token: Authorization: Bearer TOKEN", {
       headers: { "www-authenticate": challenge },
     });
   };

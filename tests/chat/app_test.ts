@@ -5,6 +5,7 @@ import { openWasm } from "../../src/backend/wasm/mod.ts";
 import { openDirectory } from "../../src/checkpoint/directory.ts";
 import { type ChatServerOptions, createChatApp } from "../../src/chat/app.ts";
 import { type Asked, ChatWriter, type Piece } from "../../src/chat/writer.ts";
+import { PareError } from "../../src/errors.ts";
 import { readEndTokens } from "../../src/generate/end_tokens.ts";
 import { generate } from "../../src/generate/generate.ts";
 import { ResidentModel } from "../../src/generate/resident.ts";
@@ -21,7 +22,7 @@ const TEMPLATE = {
 
 /** A server on a free port, and a client of it that does not try again. */
 async function serve(options: Pick<ChatServerOptions, "writer"> & Partial<ChatServerOptions>) {
-  const app = createChatApp({ model: MODEL, ...options });
+  const app = createChatApp({ model: MODEL, queue: 16, ...options });
   const listening = await listen((request) => app.fetch(request), { host: "127.0.0.1", port: 0 });
   const address = `http://127.0.0.1:${listening.port}`;
   const client = new OpenAI({ baseURL: `${address}/v1`, apiKey: options.token ?? "none", maxRetries: 0 });
@@ -75,8 +76,11 @@ Deno.test("OpenAI's client gets the texts that the library writes, whole and as 
   assertEquals(backend.live, 0);
 });
 
-/** A writer whose texts have no end, and what becomes of them. */
-function endless() {
+/** A writer whose texts have no end, but when a piece's wait refuses them, and what becomes of them. */
+function endless(
+  piece = "on ",
+  wait: (asked: Asked) => Promise<void> = () => new Promise((resolve) => setTimeout(resolve, 5)),
+) {
   const begun = Promise.withResolvers<Asked>(), ended = Promise.withResolvers<unknown>();
   let running = 0;
   return {
@@ -89,9 +93,9 @@ function endless() {
       begun.resolve(asked);
       try {
         for (;;) {
-          yield { index: 0, text: "on " };
-          await new Promise((resolve) => setTimeout(resolve, 5));
+          await wait(asked);
           asked.signal.throwIfAborted();
+          yield { index: 0, text: piece };
         }
       } finally {
         running--;
@@ -99,6 +103,23 @@ function endless() {
       }
     },
   };
+}
+
+/** What a server that has room for one says to the next one: its first piece, once there is room. */
+async function nextOne({ address, client }: { readonly address: string; readonly client: OpenAI }): Promise<string> {
+  const status = async () => (await (await fetch(`${address}/healthz`)).json()).requests;
+  for (let look = 0; await status() > 0; look++) {
+    assert(look < 200, "the place was never given back");
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  // A place that is free is no turn yet.
+  const signal = AbortSignal.timeout(5000);
+  for await (
+    const { choices } of await client.completions.create({ model: MODEL, prompt: "a", stream: true }, { signal })
+  ) {
+    return choices[0].text;
+  }
+  throw new Error("a stream without a piece");
 }
 
 for (const stream of [true, false]) {
@@ -113,14 +134,55 @@ for (const stream of [true, false]) {
     if (!stream) stop.abort();
     await asked.catch(() => {});
     await writer.ended;
-    const status = async () => (await (await fetch(`${server.address}/healthz`)).json()).requests;
-    for (let look = 0; await status() > 0; look++) {
-      assert(look < 200, "the turn never ended");
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-    assertEquals(bugs, []);
+    assertEquals([await nextOne(server), bugs], ["on ", []]);
   });
 }
+
+Deno.test("a stream that is refused, or given up, before its first piece leaves its turn to the next one", async () => {
+  const bugs: Error[] = [],
+    hurdles = [
+      () => Promise.reject(new PareError("no room for it")),
+      () => Promise.reject(new Error("a bug")),
+      (asked: Asked) => new Promise<void>((_, reject) => asked.signal.addEventListener("abort", reject)),
+    ];
+  const writer = endless("on ", (asked) => hurdles.shift()?.(asked) ?? Promise.resolve());
+  await using server = await serve({ writer, queue: 1, onBug: (error) => bugs.push(error) });
+  const ask = (signal?: AbortSignal) =>
+    server.client.completions.create({ model: MODEL, prompt: "a", stream: true }, { signal });
+  assertEquals((await assertRejects(() => ask(), OpenAI.APIError)).message, "400 no room for it");
+  assertEquals((await assertRejects(() => ask(), OpenAI.APIError)).status, 500);
+  await assertRejects(() => ask(AbortSignal.timeout(200)));
+  assertEquals([await nextOne(server), bugs.map(({ message }) => message)], ["on ", ["a bug"]]);
+});
+
+Deno.test("a client that does not read what is written for it is given up, and the next one has its turn", async () => {
+  // More than what the system and HTTP hold on its way, besides what waits here.
+  const writer = endless("on ".repeat(1 << 14));
+  await using server = await serve({ writer, queue: 1 });
+  const sent = await fetch(`${server.address}/v1/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ model: MODEL, prompt: "a", stream: true }),
+  });
+  await writer.ended;
+  assertEquals((await nextOne(server)).length, 3 << 14);
+  const [error, end] = (await sent.text()).split("\n\n").slice(-2);
+  assertEquals([JSON.parse(error.slice(6)).error.message, end], ["the text was given up: its reader is too slow", ""]);
+});
+
+Deno.test("who sends a request takes a place before it is read, and keeps nobody waiting who has sent theirs", async () => {
+  const writer = endless(), { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const app = createChatApp({ writer, model: MODEL, queue: 1 }), bodies = writable.getWriter();
+  const headers = { "content-type": "application/json" };
+  const slow = app.request("/v1/completions", { method: "POST", headers, body: readable });
+  await new Promise((resolve) => setTimeout(resolve)); // until it is heard
+  const full = await app.request("/v1/completions", { method: "POST", headers, body: "{}" });
+  assertEquals(full.status, 503);
+  await bodies.write(new TextEncoder().encode("{"));
+  await bodies.close();
+  assertEquals((await slow).status, 400);
+  assertEquals((await (await app.request("/healthz")).json()).requests, 0);
+});
 
 Deno.test("who comes when as many wait as may is asked to come again", async () => {
   const writer = endless(), stop = new AbortController();
@@ -147,11 +209,27 @@ Deno.test("what is not understood, not allowed or not here is refused as OpenAI'
   assertEquals(await wrong({ logprobs: 3 }), "400 logprobs: logprobs is not supported");
   assertStringIncludes(await wrong({ top_p: 2 }), "400 top_p: ");
   assertStringIncludes(await wrong({ prompt: [] }), "400 prompt: ");
+  assertStringIncludes(await wrong({ prompt: [2 ** 32] }), "400 prompt.0: Too big");
+  assertStringIncludes(await wrong({ seed: -1 }), "400 seed: ");
+  assertEquals(
+    await wrong({ prompt: Array(6).fill("a"), n: 3 }),
+    "400 n: 18 texts were asked for; expected at most 16",
+  );
+  assertEquals(await wrong({ logit_bias: { 5: 1 } }), "400 logit_bias: logit_bias is not supported");
+  assertEquals(await wrong({ best_of: 2 }), "400 best_of: best_of is not supported");
   const messages: OpenAI.ChatCompletionMessageParam[] = [{ role: "user", content: "a" }];
   assertStringIncludes(
     await refuse(() => client.chat.completions.create({ model: MODEL, messages })),
     "400 austen has no chat template",
   );
+  const asks = (more: object) => refuse(() => client.chat.completions.create({ model: MODEL, messages, ...more }));
+  for (
+    const [name, value] of [["tool_choice", "required"], ["functions", [{}]], ["tools", [{}]], ["top_logprobs", 2]]
+  ) {
+    assertEquals(await asks({ [name as string]: value }), `400 ${name}: ${name} is not supported`);
+  }
+  const nothing = { tool_choice: "auto", functions: [], tools: [], top_logprobs: 0, logit_bias: {}, logprobs: false };
+  assertStringIncludes(await asks(nothing), "400 austen has no chat template");
   const stranger = new OpenAI({ baseURL: `${address}/v1`, apiKey: "wrong", maxRetries: 0 });
   assertStringIncludes(await refuse(() => stranger.models.list()), "401");
 
@@ -162,6 +240,13 @@ Deno.test("what is not understood, not allowed or not here is refused as OpenAI'
   };
   assertEquals(await post("text/plain", "{}"), [415, "expected the content type application/json"]);
   assertEquals(await post("application/json", "{"), [400, "the body is not JSON"]);
-  const app = createChatApp({ writer: endless(), model: MODEL });
-  assertEquals((await app.request("http://evil.example/v1/models")).status, 421);
+  const app = createChatApp({ writer: endless(), model: MODEL, token: TOKEN, queue: 1 });
+  const said = async (url: string) => {
+    const response = await app.request(url), { error } = await response.json();
+    return [response.status, error.type, error.code, error.message];
+  };
+  const type = "invalid_request_error", unnamed = '"evil.example" is not a name of this server; --allow-host adds one';
+  assertEquals(await said("http://evil.example/v1/models"), [421, type, null, unnamed]);
+  assertEquals((await said("/v1/models")).slice(0, 3), [401, type, "invalid_api_key"]);
+  assertEquals(await said("/v2"), [404, type, null, "there is nothing at GET /v2"]);
 });
