@@ -4,12 +4,12 @@ import { createChatApp } from "../src/chat/app.ts";
 import { ChatWriter } from "../src/chat/writer.ts";
 import { chatServerCommand, type ChatServerValues } from "../src/cli/chat_server_command.ts";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
-import { openBackend, openCheckpoint, PareError } from "../src/mod.ts";
+import { openBackend, openCheckpoint, PareError, readTongue } from "../src/mod.ts";
 import { LIMITS } from "../src/server/listen.ts";
 import { addressOf, openServer, readToken } from "./shared/listening.ts";
 import { PermissionSet } from "./shared/sandbox.ts";
 import { fetching } from "./shared/common.ts";
-import { loadWeights, readTongue } from "./shared/speaker.ts";
+import { cacheDtype, loadWeights } from "./shared/weights.ts";
 
 /** The flags as they are given, and what the launcher has read: the token stands in a file or in the environment. */
 type Given = ChatServerValues & { readonly token?: string };
@@ -33,10 +33,10 @@ export async function enter(given: Given, { terminal }: Context) {
 export async function main(values: Given, context: Context): Promise<Outcome> {
   const { terminal, signal } = context, { allowHost: hosts, allowOrigin: origins, token, queue } = values;
   await using checkpoint = await openCheckpoint(values.model);
-  const tongue = await readTongue(checkpoint, "taken");
+  const tongue = await readTongue(checkpoint);
   await using backend = await openBackend(values.backend, { workers: values.workers });
   using model = await loadWeights(checkpoint, backend, context);
-  using writer = new ChatWriter({ ...tongue, model, cache: values.cache === "f16" ? "F16" : "F32" });
+  using writer = new ChatWriter(model, tongue, cacheDtype(values.cache));
   const stop = new AbortController();
   const app = createChatApp({ writer, model: values.modelName!, token, hosts, origins, queue, signal: stop.signal });
   await using listening = await openServer(app, values, { ...LIMITS, stalled: PATIENCE });

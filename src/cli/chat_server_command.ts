@@ -1,7 +1,7 @@
 /** What `deno task chat-server` understands. */
-import { choice, integer, text, type Values } from "./flags.ts";
+import { integer, text, type Values } from "./flags.ts";
 import { listenFlags } from "./listen_flags.ts";
-import { backend, explainPermissions, model, workers } from "./shared_flags.ts";
+import { backend, cache, explainPermissions, model, workers } from "./shared_flags.ts";
 
 /** Beside the dashboard's, "PARE" on the keys of a telephone. */
 const PORT = 7274;
@@ -17,10 +17,7 @@ export const chatServerCommand = {
       help: "Requests that may wait or be answered at once; more are asked to come again (503).",
       fallback: 16,
     }),
-    cache: choice(["f32", "f16"], {
-      help: "How the keys and values of what was read are kept: f16 takes half the memory and rounds them.",
-      fallback: "f32",
-    }),
+    cache,
     ...listenFlags(PORT),
     backend,
     workers,

@@ -1,6 +1,6 @@
 /** What `deno task generate` understands. */
-import { choice, integer, number, repeated, text, toggle } from "./flags.ts";
-import { backend, explainPermissions, model, workers } from "./shared_flags.ts";
+import { integer, number, repeated, text, toggle } from "./flags.ts";
+import { backend, cache, explainPermissions, model, workers } from "./shared_flags.ts";
 
 /** What `deno task generate` understands. */
 export const generateCommand = {
@@ -53,10 +53,7 @@ export const generateCommand = {
       otherwise: "one that differs each time; --json names it",
     }),
     stop: repeated(text({ metavar: "TEXT", help: "Stop before this text." })),
-    cache: choice(["f32", "f16"], {
-      help: "How the keys and values of what was read are kept: f16 takes half the memory and rounds them.",
-      fallback: "f32",
-    }),
+    cache,
     backend,
     workers,
     explainPermissions,

@@ -124,8 +124,13 @@ export function fail(error: unknown, { json }: Manner, terminal: Terminal, stopp
 let stdinLines: ReadableStreamDefaultReader<string> | undefined;
 
 async function readLine(): Promise<string | undefined> {
-  stdinLines ??= Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream()).getReader();
-  return (await stdinLines.read()).value;
+  const text = () => new TextDecoderStream("utf-8", { fatal: true });
+  stdinLines ??= Deno.stdin.readable.pipeThrough(text()).pipeThrough(new TextLineStream()).getReader();
+  try {
+    return (await stdinLines.read()).value;
+  } catch (error) {
+    throw new PareError(error instanceof TypeError ? "stdin is not UTF-8 text" : `stdin: ${(error as Error).message}`);
+  }
 }
 
 /** Pare's version: only who asks for it waits for the file. */

@@ -52,7 +52,7 @@ export type ToWork =
   | { readonly module: string; readonly values: unknown; readonly args: readonly string[] }
   | { readonly peak: number }
   | { readonly synced: string; readonly error?: string }
-  | { readonly line: string | null }
+  | { readonly line: string | null; readonly error?: string }
   | { readonly abort: string };
 
 /** What the work tells the launcher. */
@@ -120,7 +120,7 @@ export async function runSandboxed(
     else if ("progress" in said) terminal.progress(said.progress, peakMemory(child.pid));
     else if ("write" in said) write(said.write);
     else if ("ask" in said && said.ask === "peak") tell({ peak: peakMemory(child.pid) });
-    else if ("ask" in said) void readLine().then((line) => tell({ line: line ?? null })); // a person may take their time
+    else if ("ask" in said) void lineOf(readLine).then(tell); // a person may take their time
     else if ("sync" in said) tell(await synced(said.sync));
     else if ("outcome" in said) outcome = said.outcome;
     else if ("refused" in said) throw new PareError(said.refused);
@@ -138,6 +138,15 @@ export async function syncDirectory(path: string): Promise<void> {
   if (Deno.build.os === "windows" || !(await Deno.lstat(path)).isDirectory) return;
   using directory = await Deno.open(path);
   await directory.sync();
+}
+
+/** The next line, or why there is none. */
+async function lineOf(readLine: Context["readLine"]): Promise<{ line: string | null; error?: string }> {
+  try {
+    return { line: await readLine() ?? null };
+  } catch (error) {
+    return { line: null, error: (error as Error).message };
+  }
 }
 
 async function synced(path: string): Promise<{ synced: string; error?: string }> {

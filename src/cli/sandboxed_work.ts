@@ -18,6 +18,7 @@ self.onmessage = ({ data }: MessageEvent<ToWork>) => {
     stop.abort(new PareError(data.abort));
     line?.reject(stop.signal.reason);
   } else if ("peak" in data) peak.resolve(data.peak);
+  else if ("line" in data && data.error !== undefined) line?.reject(new PareError(data.error));
   else if ("line" in data) line?.resolve(data.line ?? undefined);
   else if ("synced" in data) settle(data);
   else void work(data.module, data.values, data.args);

@@ -23,6 +23,12 @@ export const workers: Flag<number | undefined> = integer(1, {
   otherwise: "all cores",
 });
 
+/** How keys and values are kept. */
+export const cache: Flag<"f32" | "f16"> = choice(["f32", "f16"], {
+  help: "How the keys and values of what was read are kept: f16 takes half the memory and rounds them.",
+  fallback: "f32",
+});
+
 /** Where hidden states are held; `""` is the system's directory for temporary files. */
 export const spool: Flag<string | undefined> = text({
   metavar: "DIR",

@@ -1,11 +1,13 @@
 /**
  * Keys and values of what a model has read: of every attention layer one tensor each, in which every sequence has as many
- * rows as it may become long. What a token adds is written once, and read by all that come after it.
+ * rows. What a token adds is written once, and read by all that come after it. The tensors grow with the longest sequence: a
+ * model's limit says nothing of how long a text will be.
  */
-import { type Backend, BYTES, type Dtype, type Tensor } from "../backend/backend.ts";
+import type { Backend, Dtype, Tensor } from "../backend/backend.ts";
 import { walkLayers } from "../model/layers.ts";
 import type { Attention, ModelSpec } from "../model/spec.ts";
 import type { Remembered } from "../model/walk.ts";
+import { lookUp } from "../stream/ends.ts";
 
 /** How keys and values are kept. */
 export type CacheDtype = Extract<Dtype, "F32" | "F16">;
@@ -14,7 +16,7 @@ export type CacheDtype = Extract<Dtype, "F32" | "F16">;
 export interface CacheSize {
   /** Sequences. */
   readonly sequences: number;
-  /** Tokens of each. */
+  /** Tokens of each at most. */
   readonly length: number;
 }
 
@@ -25,44 +27,74 @@ export interface Range {
   readonly end: number;
 }
 
+/** Tokens of each sequence that there is room for at first; there is twice as much whenever that is too little. */
+const FIRST_ROOM = 256;
+
+/** Keys and values of a layer, each sequences x room rows. */
+interface Held {
+  readonly room: number;
+  readonly keys: Tensor;
+  readonly values: Tensor;
+}
+
 /** See the file's head. */
 export class KeyValueCache implements Disposable {
-  readonly #layers = new Map<Attention, readonly [keys: Tensor, values: Tensor]>();
+  readonly #layers = new Map<Attention, Held>();
 
-  /** @throws PareError if there is no room for it. */
-  constructor(readonly backend: Backend, spec: ModelSpec, readonly size: CacheSize, dtype: CacheDtype) {
-    const rows = size.sequences * size.length;
-    using made = new DisposableStack();
-    for (const layer of attentionsOf(spec)) {
-      const tensor = () => made.use(backend.allocate(rows, layer.kvHeads * layer.headDim, dtype));
-      this.#layers.set(layer, [tensor(), tensor()]);
-    }
-    made.move(); // they are the cache's
-  }
+  /** Nothing is allocated before something is remembered. */
+  constructor(readonly backend: Backend, readonly size: CacheSize, readonly dtype: CacheDtype) {}
 
-  /** Bytes of the keys and values of a token. */
-  static bytesPerToken(spec: ModelSpec, dtype: CacheDtype): number {
-    return attentionsOf(spec).reduce((sum, { kvHeads, headDim }) => sum + 2 * kvHeads * headDim * BYTES[dtype], 0);
-  }
-
-  /** Writes keys and values of some tokens of one layer, and gives all that their sequences have up to them. */
+  /**
+   * Writes keys and values of some tokens of one layer, and gives all that their sequences have up to them.
+   * @throws PareError if there is no room for them; what was there before stays.
+   */
   remember(layer: Attention, ranges: readonly Range[], keys: Tensor, values: Tensor): Remembered {
-    const { backend, size: { length } } = this, [allKeys, allValues] = this.#layers.get(layer)!;
+    const longest = ranges.reduce((most, { end }) => Math.max(most, end), 0);
+    const held = this.#grown(layer, longest), { backend } = this, { room } = held;
     const rows = Uint32Array.from(
       ranges.flatMap(({ sequence, first, end }) =>
-        Array.from({ length: end - first }, (_, i) => sequence * length + first + i)
+        Array.from({ length: end - first }, (_, i) => sequence * room + first + i)
       ),
     );
-    backend.setRows(allKeys, keys, rows);
-    backend.setRows(allValues, values, rows);
-    const spans = ranges.map(({ sequence, end }) => Uint32Array.of(sequence * length, sequence * length + end));
-    return { keys: allKeys, values: allValues, spans };
+    backend.setRows(held.keys, keys, rows);
+    backend.setRows(held.values, values, rows);
+    const spans = ranges.map(({ sequence, end }) => Uint32Array.of(sequence * room, sequence * room + end));
+    return { keys: held.keys, values: held.values, spans };
+  }
+
+  /** A layer's tensors with room for sequences of this length. */
+  #grown(layer: Attention, length: number): Held {
+    const { backend, size, dtype } = this, before = this.#layers.get(layer);
+    if (before && before.room >= length) return before;
+    const room = Math.min(size.length, Math.max(length, before ? 2 * before.room : FIRST_ROOM));
+    using made = new DisposableStack();
+    const [keys, values] = [before?.keys, before?.values].map((old) => {
+      const tensor = made.use(backend.allocate(size.sequences * room, layer.kvHeads * layer.headDim, dtype));
+      if (old) move(backend, old, before!.room, tensor, room);
+      return tensor;
+    });
+    made.move(); // they are the cache's
+    const after = { room, keys, values };
+    this.#layers.set(layer, after);
+    if (before) free(before);
+    return after;
   }
 
   [Symbol.dispose](): void {
-    for (const tensor of [...this.#layers.values()].flat()) tensor[Symbol.dispose]();
+    for (const held of this.#layers.values()) free(held);
     this.#layers.clear();
   }
+}
+
+/** Takes the rows of every sequence to where they are in a tensor that has more of them. In F32 and back, F16 is what it was. */
+function move(backend: Backend, from: Tensor, room: number, to: Tensor, wider: number): void {
+  const rows = Uint32Array.from({ length: from.rows }, (_, row) => row);
+  using numbers = lookUp(backend, from, rows);
+  backend.setRows(to, numbers, rows.map((row) => Math.floor(row / room) * wider + row % room));
+}
+
+function free({ keys, values }: Held): void {
+  for (const tensor of [keys, values]) tensor[Symbol.dispose]();
 }
 
 /** Every attention of a model. */

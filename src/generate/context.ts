@@ -9,7 +9,7 @@ import { frequencyKey, type Positions, type Rope, rotaryAngles } from "../model/
 import type { ModelSpec } from "../model/spec.ts";
 import type { WalkBatch } from "../model/walk.ts";
 import { lookUp } from "../stream/ends.ts";
-import { checkTokens } from "../stream/tokens.ts";
+import { checkLengths, checkToken } from "../stream/tokens.ts";
 import { attentionsOf, type CacheDtype, type CacheSize, KeyValueCache, type Range } from "./cache.ts";
 import type { ResidentModel } from "./resident.ts";
 
@@ -37,12 +37,11 @@ export class Context implements Disposable {
   readonly #read: { ids: number[]; keys: string }[];
 
   /**
-   * Makes room for keys and values.
+   * Begins to read; room for keys and values is made as they come.
    * @param dtype How keys and values are kept.
-   * @throws PareError if there is no room for them.
    */
   constructor(readonly model: ResidentModel, readonly size: CacheSize, dtype: CacheDtype = "F32") {
-    this.#cache = new KeyValueCache(model.backend, model.spec, size, dtype);
+    this.#cache = new KeyValueCache(model.backend, size, dtype);
     this.#ropes = ropesOf(model.spec);
     this.#read = Array.from({ length: size.sequences }, () => ({ ids: [], keys: "" }));
   }
@@ -50,7 +49,8 @@ export class Context implements Disposable {
   /**
    * Reads some sequences to their ends.
    * @returns For each the logits of the token behind its last one.
-   * @throws PareError for tokens that do not suit the model, or a sequence that is longer than it may become.
+   * @throws PareError for tokens that do not suit the model, a sequence that is longer than it may become, or one whose keys and
+   * values there is no room for.
    */
   async read(asked: readonly Asked[], { onRead, signal }: ReadOptions = {}): Promise<Float32Array[]> {
     const { backend, spec } = this.model;
@@ -81,7 +81,7 @@ export class Context implements Disposable {
   /** What of a sequence has to go through the model: what is new in it, and all if the rotations of what is there have changed. */
   #unread({ sequence, ids }: Asked): Range {
     const { spec } = this.model, read = this.#read[sequence], end = ids.length;
-    checkTokens(spec, { ids: Uint32Array.from(ids), offsets: Uint32Array.of(0, end) });
+    checkLengths(spec, [end], end);
     if (end > this.size.length) {
       throw new PareError(`a sequence of ${end} tokens: there is room for ${this.size.length}`);
     }
@@ -90,6 +90,8 @@ export class Context implements Disposable {
     if (keys === read.keys) {
       while (first < Math.min(read.ids.length, end - 1) && read.ids[first] === ids[first]) first++;
     }
+    // What was read before suited the model.
+    for (let token = first; token < end; token++) checkToken(spec, ids[token], token, sequence);
     read.keys = keys;
     read.ids.length = first;
     return { sequence, first, end };

@@ -24,7 +24,7 @@ export interface GenerateOptions {
   readonly stops?: readonly string[];
   /** How keys and values are kept; F32 if not said. */
   readonly cache?: CacheDtype;
-  /** What the texts are read in, if there is room: what it has read of them already is not read again. */
+  /** What the texts are read in, which outlives them: what it has read of them already is not read again. */
   readonly context?: Context;
   /** Told of tokens of the prompts that are read, now and in all. */
   readonly onPrompt?: (tokens: number, of: number) => void;
@@ -93,14 +93,21 @@ export async function* generate(
     const logits = await context.read(writing, { onRead, signal });
     onRead = undefined;
     for (const [i, own] of writing.entries()) {
+      checkFinite(logits[i]);
       const id = own.sampler.choose(logits[i], own.ids);
-      if (!Number.isFinite(logits[i][id])) {
-        throw new PareError(`the model's activations overflow: the logit of a token is ${logits[i][id]}`);
-      }
       yield take(own, id, endTokens?.has(id) ?? false);
     }
     signal?.throwIfAborted();
     writing = writing.filter(({ left }) => left > 0);
+  }
+}
+
+/** @throws PareError for a logit that is no number to compare. */
+function checkFinite(logits: Float32Array): void {
+  for (const logit of logits) {
+    if (!Number.isFinite(logit)) {
+      throw new PareError(`the model's activations overflow: the logit of a token is ${logit}`);
+    }
   }
 }
 

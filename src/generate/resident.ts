@@ -46,7 +46,7 @@ export class ResidentModel implements Disposable {
    * @throws PareError if the checkpoint is not the model that its config says, or there is no room for it.
    */
   static async open({ checkpoint, backend, onLoad, signal }: ResidentOptions): Promise<ResidentModel> {
-    const spec = readSpec(checkpoint), { tensor, width, tied } = spec.head;
+    const spec = readSpec(checkpoint), { tied } = spec.head;
     using loading = new DisposableStack();
     const blocks: Block[] = [], bytesOf = bytesIn(checkpoint), all = bytesOf(modelTensors(spec));
     let loaded = 0;
@@ -58,8 +58,7 @@ export class ResidentModel implements Disposable {
       for (const index of experts?.experts.keys() ?? []) loading.use(await block.loadExpert(experts!, index));
       onLoad?.(loaded += bytesOf(blockTensors(own)), all);
     }
-    const bytes = await checkpoint.readRows(tensor, 0, spec.vocabulary);
-    const head = loading.use(backend.upload(bytes, spec.vocabulary, width, checkpoint.tensors.get(tensor)!.dtype));
+    const head = loading.use(await uploadHead(backend, checkpoint, spec));
     const embedder = loading.use(await openEmbedder(backend, checkpoint, spec, tied ? head : undefined));
     const headInput = loading.use(await openHeadInput(backend, checkpoint, spec));
     onLoad?.(all, all);
@@ -91,6 +90,12 @@ export class ResidentModel implements Disposable {
   [Symbol.dispose](): void {
     this.held[Symbol.dispose]();
   }
+}
+
+/** The head's weight, whose bytes nobody holds after it. */
+async function uploadHead(backend: Backend, checkpoint: Checkpoint, { head, vocabulary }: ModelSpec): Promise<Tensor> {
+  const { tensor, width } = head, bytes = await checkpoint.readRows(tensor, 0, vocabulary);
+  return backend.upload(bytes, vocabulary, width, checkpoint.tensors.get(tensor)!.dtype);
 }
 
 /** Bytes of tensors in a checkpoint. */

@@ -28,14 +28,6 @@ export interface Sampling {
 /** The likeliest token every time. */
 export const GREEDY: Sampling = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seed: 0 };
 
-/** A token that may be drawn. */
-export interface Candidate {
-  /** Its id. */
-  readonly id: number;
-  /** Its probability among all candidates. */
-  readonly probability: number;
-}
-
 /**
  * Checks how tokens are to be chosen.
  * @param called What a value is called in an error.
@@ -71,34 +63,43 @@ export function likeliest(logits: Float32Array): number {
 }
 
 /**
- * The tokens that may be drawn with their probabilities, the likeliest first, of two that are alike the lower id.
+ * How likely every token is to be drawn.
  * @param logits Finite, or -Infinity for a token that may not be.
+ * @returns Of each id its probability, 0 for those that are not drawn from; they are 1 together.
  */
-export function candidates(
+export function probabilities(
   logits: Float32Array,
   { temperature, topK, topP, minP }: Pick<Sampling, "temperature" | "topK" | "topP" | "minP">,
-): Candidate[] {
+): Float64Array {
   const largest = logits[likeliest(logits)], least = topK ? nthLargest(logits, topK) : -Infinity;
-  const kept: { id: number; weight: number }[] = [];
+  const weights = new Float64Array(logits.length);
   let all = 0;
   for (let id = 0; id < logits.length; id++) {
-    if (logits[id] < least) continue;
-    const weight = Math.exp((logits[id] - largest) / temperature);
-    if (weight === 0) continue;
-    kept.push({ id, weight });
-    all += weight;
+    if (logits[id] >= least) all += weights[id] = Math.exp((logits[id] - largest) / temperature);
   }
-  // Tokens that are rarer than an even share of what top-p leaves out are left out whatever their order: few are sorted.
-  const rare = all * (1 - topP) / kept.length;
-  const sorted = kept.filter(({ weight }) => weight >= rare).sort((a, b) => b.weight - a.weight || a.id - b.id);
-  const enough = topP < 1 ? topP * all : Infinity;
-  let sum = 0, count = 0;
-  for (const { weight } of sorted) {
-    if (count > 0 && (sum >= enough || weight < minP * sorted[0].weight)) break;
-    sum += weight;
-    count++;
+  if (topP < 1) keepLikeliest(weights, topP * all, all);
+  let sum = 0;
+  for (let id = 0; id < weights.length; id++) {
+    if (weights[id] < minP) weights[id] = 0; // the likeliest weighs 1
+    sum += weights[id];
   }
-  return sorted.slice(0, count).map(({ id, weight }) => ({ id, probability: weight / sum }));
+  return weights.map((weight) => weight / sum);
+}
+
+/** Keeps of some weights the largest that are enough together, of two that are alike the first; `all` of them are so much. */
+function keepLikeliest(weights: Float64Array, enough: number, all: number): void {
+  // What is rarer than an even share of what is left out is left out whatever its order: few are sorted.
+  const rare = (all - enough) / weights.length, few: number[] = [];
+  for (let id = 0; id < weights.length; id++) {
+    if (weights[id] >= rare) few.push(id);
+    else weights[id] = 0;
+  }
+  few.sort((a, b) => weights[b] - weights[a] || a - b);
+  let sum = 0;
+  for (const [place, id] of few.entries()) {
+    if (place > 0 && sum >= enough) weights[id] = 0;
+    else sum += weights[id];
+  }
 }
 
 /** The n-th largest of some numbers, or the smallest if there are fewer: a heap of the n largest so far. */
@@ -142,8 +143,10 @@ export class Sampler {
     const { repetitionPenalty, temperature } = this.sampling;
     const penalized = penalize(logits, before, repetitionPenalty);
     if (temperature === 0) return likeliest(penalized);
-    const among = candidates(penalized, this.sampling);
+    const shares = probabilities(penalized, this.sampling);
     let rest = this.#random.getrandbits(32) / 2 ** 32;
-    return (among.find(({ probability }) => (rest -= probability) < 0) ?? among[among.length - 1]).id;
+    const drawn = shares.findIndex((share) => (rest -= share) < 0);
+    // Shares that are 1 together but for their rounding.
+    return drawn < 0 ? shares.findLastIndex((share) => share > 0) : drawn;
   }
 }

@@ -32,23 +32,19 @@ export interface ChatTemplate {
  * Reads a model's chat template: `chat_template.jinja`, else `chat_template` of `tokenizer_config.json`, of several the one
  * called `default`.
  * @param name What errors call the model.
- * @throws PareError if there is none, or it is no template.
+ * @returns undefined if there is none: it is no chat model.
+ * @throws PareError if it is no template.
  */
 export async function loadChatTemplate(
   readText: (file: string) => Promise<string | undefined>,
   name: string,
-): Promise<ChatTemplate> {
+): Promise<ChatTemplate | undefined> {
   const text = await readText("tokenizer_config.json");
   const config = text === undefined
     ? {}
     : parseObject(new TextEncoder().encode(text), `${name}: tokenizer_config.json`);
   const source = await readText("chat_template.jinja") ?? templateIn(config.chat_template);
-  if (source === undefined) {
-    throw new PareError(
-      `${name}: no chat template in chat_template.jinja or tokenizer_config.json: it is no chat model; ` +
-        "expected a plain prompt",
-    );
-  }
+  if (source === undefined) return undefined;
   const tokens = specialTokens(config);
   let template: Template;
   try {

@@ -35,7 +35,7 @@ Deno.test("OpenAI's client gets the texts that the library writes, whole and as 
   await using backend = await openWasm({ workers: 1 });
   {
     using model = await ResidentModel.open({ checkpoint, backend });
-    using writer = new ChatWriter({ model, tokenizer, template: TEMPLATE, endTokens: await readEndTokens(checkpoint) });
+    using writer = new ChatWriter(model, { tokenizer, template: TEMPLATE, endTokens: await readEndTokens(checkpoint) });
     await using server = await serve({ writer });
     const { client: { models, completions, chat } } = server, greedy = { model: MODEL, temperature: 0 };
     const library = async (prompt: string, tokens: number) => {

@@ -124,3 +124,42 @@ Deno.test("what cannot be gone on with is refused", async () => {
   }, { backend });
   assertEquals(backend.live, 0);
 });
+
+for (const temperature of [0, 1]) {
+  Deno.test(`activations that overflow are refused in one line at temperature ${temperature}`, async () => {
+    const backend = new ReferenceBackend();
+    await using opened = await openDirectory(`${MODELS}/tiny-qwen2`);
+    const checkpoint: Checkpoint = {
+      ...opened,
+      async read(names) {
+        const read = await opened.read(names);
+        read.get("model.norm.weight")?.fill(0x7f); // no number in any dtype of floats, or near the largest
+        return read;
+      },
+    };
+    {
+      using model = await ResidentModel.open({ checkpoint, backend });
+      const sampling = { ...GREEDY, temperature };
+      await assertRejects(
+        () => written(model, [5], { tokens: 2, sampling }),
+        PareError,
+        "the model's activations overflow",
+      );
+    }
+    assertEquals(backend.live, 0);
+  });
+}
+
+Deno.test("room for keys and values is made as a text grows, not for the model's limit", async () => {
+  const rows: number[] = [];
+  class Watched extends ReferenceBackend {
+    override allocate(...given: Parameters<ReferenceBackend["allocate"]>) {
+      rows.push(given[0]);
+      return super.allocate(...given);
+    }
+  }
+  await on("Austen-700K", async (model) => {
+    for await (const _ of generate(model, [Uint32Array.of(5)], { tokens: Infinity })) break;
+    assertEquals([model.spec.maxLength, Math.max(...rows)], [512, 256]);
+  }, { backend: new Watched() });
+});

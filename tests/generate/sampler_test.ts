@@ -1,7 +1,7 @@
 /** Which token comes next: what transformers' logits processors leave is what is drawn from, as often as it is likely. */
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { PareError } from "../../src/errors.ts";
-import { candidates, checkSampling, GREEDY, likeliest, penalize, Sampler } from "../../src/generate/sampler.ts";
+import { checkSampling, GREEDY, likeliest, penalize, probabilities, Sampler } from "../../src/generate/sampler.ts";
 import { generator } from "../contract/matrices.ts";
 
 /** See tests/golden/README.md. */
@@ -12,15 +12,17 @@ const CASES: readonly {
   readonly probabilities: number[];
 }[] = JSON.parse(Deno.readTextFileSync(new URL("../golden/sampling.json", import.meta.url)));
 
-for (const { settings, logits, before, probabilities } of CASES) {
+/** Those that may be drawn. */
+const idsOf = (shares: Iterable<number>) => [...shares].flatMap((share, id) => share > 0 ? [id] : []);
+
+for (const { settings, logits, before, probabilities: golden } of CASES) {
   Deno.test(`${JSON.stringify(settings)} leaves the tokens and probabilities that transformers leaves`, () => {
     const sampling = { ...GREEDY, ...settings };
     const penalized = penalize(Float32Array.from(logits), before, sampling.repetitionPenalty);
-    const found = new Map(candidates(penalized, sampling).map(({ id, probability }) => [id, probability]));
-    const left = probabilities.flatMap((probability, id) => probability > 0 ? [id] : []);
-    assertEquals([...found.keys()].sort((a, b) => a - b), left);
+    const found = probabilities(penalized, sampling), left = idsOf(golden);
+    assertEquals(idsOf(found), left);
     // Penalized logits are F32 here: 2^-24 of logits below 20, divided by temperatures from 0.3 on.
-    for (const id of left) assertAlmostEquals(found.get(id)! / probabilities[id], 1, 20 * 2 ** -24 / 0.3);
+    for (const id of left) assertAlmostEquals(found[id] / golden[id], 1, 20 * 2 ** -24 / 0.3);
   });
 }
 
@@ -33,7 +35,9 @@ Deno.test("a penalty is taken once of every token that was there, whichever sign
 Deno.test("of tokens that are alike the lower id is the likeliest", () => {
   assertEquals(likeliest(Float32Array.of(1, 3, 3, 2)), 1);
   assertEquals(new Sampler(GREEDY).choose(Float32Array.of(1, 3, 3, 2), []), 1);
-  assertEquals(candidates(Float32Array.of(5, 5, 4), { ...GREEDY, temperature: 1 }).map(({ id }) => id), [0, 1, 2]);
+  // Of two that are enough for top-p alone the lower id is.
+  const shares = probabilities(Float32Array.of(4, 5, 5), { ...GREEDY, temperature: 1, topP: 0.3 });
+  assertEquals(idsOf(shares), [1]);
 });
 
 Deno.test("the top 3 of many are those of a whole sort, with all that tie with the last", () => {
@@ -41,7 +45,7 @@ Deno.test("the top 3 of many are those of a whole sort, with all that tie with t
   for (let round = 0; round < 50; round++) {
     const logits = Float32Array.from({ length: 40 }, () => Math.floor(random() * 12));
     const third = [...logits].sort((a, b) => b - a)[2];
-    const kept = candidates(logits, { ...GREEDY, temperature: 1, topK: 3 }).map(({ id }) => id).sort((a, b) => a - b);
+    const kept = idsOf(probabilities(logits, { ...GREEDY, temperature: 1, topK: 3 }));
     assertEquals(kept, [...logits.keys()].filter((id) => logits[id] >= third));
   }
 });
@@ -50,10 +54,10 @@ Deno.test("tokens are drawn as often as they are likely", () => {
   const sampling = { ...GREEDY, temperature: 1, topP: 0.95, seed: 3 }, sampler = new Sampler(sampling), draws = 20_000;
   const logits = Float32Array.of(2, 1, 0, -1, -9), counts = [0, 0, 0, 0, 0];
   for (let i = 0; i < draws; i++) counts[sampler.choose(logits, [])]++;
-  for (const { id, probability } of candidates(logits, sampling)) {
+  for (const [id, probability] of probabilities(logits, sampling).entries()) {
     // Five standard deviations of a binomial count.
     assert(
-      Math.abs(counts[id] - draws * probability) < 5 * Math.sqrt(draws * probability * (1 - probability)),
+      Math.abs(counts[id] - draws * probability) <= 5 * Math.sqrt(draws * probability * (1 - probability)),
       `${counts}`,
     );
   }

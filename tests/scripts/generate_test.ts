@@ -90,7 +90,7 @@ Deno.test("--chat puts the prompt into the template; a conversation remembers it
 });
 
 /** The process of a command with something on its stdin. */
-async function piped(input: string, ...args: string[]): Promise<Deno.CommandOutput> {
+async function piped(input: Uint8Array<ArrayBuffer>, ...args: string[]): Promise<Deno.CommandOutput> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--allow-all", `${ROOT}scripts/generate.ts`, ...args],
     env: { NO_COLOR: "1" },
@@ -99,15 +99,20 @@ async function piped(input: string, ...args: string[]): Promise<Deno.CommandOutp
     stderr: "piped",
   }).spawn();
   const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(input));
+  await writer.write(input);
   await writer.close();
   return await child.output();
 }
 
 Deno.test("a prompt on stdin is gone on with inside the sandbox, and nothing but the text is on stdout", async () => {
-  const { code, stdout, stderr } = await piped(`${PROMPT}\n`, ...MODEL, "--tokens", "12");
+  const { code, stdout, stderr } = await piped(new TextEncoder().encode(`${PROMPT}\n`), ...MODEL, "--tokens", "12");
   const { text } = await runJson("generate", ...MODEL, "--prompt", PROMPT, "--tokens", "12");
   assertEquals([code, new TextDecoder().decode(stdout)], [0, `${text}\n`], new TextDecoder().decode(stderr));
+});
+
+Deno.test("a prompt on stdin that is no text is refused, not written on from", async () => {
+  const { code, stdout, stderr } = await piped(Uint8Array.of(0x41, 0xff, 0x0a), ...MODEL), text = new TextDecoder();
+  assertEquals([code, text.decode(stdout), text.decode(stderr)], [2, "", "error: stdin is not UTF-8 text\n"]);
 });
 
 Deno.test("Ctrl-C ends a text where it stands, and its line: exit code 130", async () => {
