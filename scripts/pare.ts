@@ -14,6 +14,7 @@ const PROGRAMS: Readonly<Record<string, () => Promise<unknown>>> = {
   inspect: async () => (await import("./inspect.ts")).program,
   verify: async () => (await import("./verify.ts")).program,
   sweep: async () => (await import("./sweep.ts")).program,
+  collect: async () => (await import("./collect.ts")).program,
   serve: async () => (await import("./serve.ts")).program,
   "chat-server": async () => (await import("./chat-server.ts")).program,
   demo: async () => (await import("./demo.ts")).program,

@@ -23,7 +23,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   const manifest = await describe(task, given, values, context);
   if (values.dryRun) return { text: lines.join("\n"), json: { ...json, runPlan: manifest.plan } };
   const labels = labelsOf(values);
-  if (!values.force && await isDone(values.out!, manifest.planId, Recorder.done(given.registry, manifest)?.manifest)) {
+  if (!values.force && await isDone(values.out!, manifest.planId, Recorder.done(given.registry, manifest))) {
     Recorder.label(given.registry, manifest.planId, labels);
     sweep(values.out!);
     return {

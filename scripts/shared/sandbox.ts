@@ -2,9 +2,11 @@
  * What the work of a command may touch: computed from its flags before it begins, by the process that still may look
  * everywhere and fetch. Paths are given as they are named and as they are without links.
  */
+import { statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { refuseLinksBeside } from "../../src/run/database.ts";
+import { isRecordFolder } from "../../src/run/record_file.ts";
 import { defaultRegistry } from "../../src/run/place.ts";
 import type { Permissions } from "../../src/cli/sandbox.ts";
 import { showBytes } from "../../src/cli/units.ts";
@@ -118,16 +120,21 @@ export class PermissionSet {
   }
 
   /**
-   * The registry of runs, whose folder is made if it is missing; undefined for none.
+   * The registry of runs, whose folder is made if it is missing, or the folder for records of runs; undefined for none.
    * @throws PareError if the folder cannot be made.
    */
   registry(runs: string | undefined): string | undefined {
     if (runs === NO_RUNS) return undefined;
     const path = resolve(runs ?? defaultRegistry());
+    const records = runs !== undefined && (isRecordFolder(runs) || isDirectory(path));
     try {
-      Deno.mkdirSync(dirname(path), { recursive: true });
+      Deno.mkdirSync(records ? path : dirname(path), { recursive: true });
     } catch (error) {
       throw new PareError(`--runs ${path}: its folder cannot be made: ${(error as Error).message}`);
+    }
+    if (records) {
+      this.write(path);
+      return `${path}/`;
     }
     for (const file of registryFiles(path)) this.write(file);
     return path;
@@ -154,6 +161,10 @@ export class PermissionSet {
 function registryFiles(path: string): string[] {
   refuseLinksBeside(path);
   return names(path).flatMap((each) => ["", "-wal", "-shm"].map((end) => each + end));
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 function isLink(path: string): boolean {

@@ -1,5 +1,6 @@
 /** Every command of `pare`, in the order in which a person meets them. */
 import { chatServerCommand } from "./chat_server_command.ts";
+import { collectCommand } from "./collect_command.ts";
 import { compareCommand } from "./compare_command.ts";
 import { completionsCommand } from "./completions_command.ts";
 import { demoCommand } from "./demo_command.ts";
@@ -24,6 +25,7 @@ export const COMMANDS: readonly Command<Flags>[] = [
   inspectCommand,
   verifyCommand,
   sweepCommand,
+  collectCommand,
   ...Object.values(RUNS_COMMANDS),
   serveCommand,
   chatServerCommand,

@@ -44,8 +44,10 @@ export const explainPermissions: Flag<boolean> = toggle({
 
 /** Where runs are recorded. */
 export const runs: Flag<string | undefined> = text({
-  metavar: "FILE|none",
-  help: "The registry that the run is recorded in; none records nothing.",
+  metavar: "FILE|DIR/|none",
+  help:
+    "The registry that the run is recorded in, or a folder (with a slash) for a record file of its own, which pare " +
+    "collect puts into a registry; none records nothing.",
   otherwise: "runs.db in the platform's data directory",
 });
 

@@ -33,5 +33,5 @@ export const sweepCommand = {
   ],
   notes:
     "prune --plans FILE --index N runs a plan, counted from 0; eval --plans FILE --index N evaluates what it wrote. A plan " +
-    "that is done is not run again.",
+    "that is done is not run again. Recipes for xargs, Slurm, Kubernetes and Hugging Face Jobs stand in examples/sweep/.",
 } as const;

@@ -222,10 +222,11 @@ function countOthers(database: DatabaseSync): number {
 }
 
 /**
- * Does everything or nothing, and sees one state of the file.
+ * Does everything or nothing, and sees one state of the file; within another transaction, as a part of that.
  * @param kind Begun as a writer (immediate), no other one comes between what is read and what is written.
  */
 export function transact<T>(database: DatabaseSync, act: () => T, kind: "IMMEDIATE" | "DEFERRED" = "IMMEDIATE"): T {
+  if (database.isTransaction) return act();
   patiently(database, () => database.exec(`BEGIN ${kind}`));
   try {
     const result = act();

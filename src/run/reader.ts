@@ -103,7 +103,7 @@ export class RunReader {
   /** The file. */
   protected readonly file: Statements;
   /** Milliseconds since 1970. */
-  protected readonly now: () => number;
+  protected now: () => number;
 
   /** A registry makes one of an open file. */
   protected constructor(file: Statements, now: () => number) {

@@ -5,16 +5,10 @@
 import { resolve } from "node:path";
 import { PareError } from "../errors.ts";
 import { isUnchanged, type LabelChange } from "./labels.ts";
-import type {
-  DocumentRecord,
-  LinearRecord,
-  Manifest,
-  PerplexityRecord,
-  RunProgress,
-  RunRecord,
-  TaskRecord,
-} from "./record.ts";
+import type { DocumentRecord, LinearRecord, Manifest, PerplexityRecord, RunProgress, TaskRecord } from "./record.ts";
+import { isRecordFolder, RecordFile } from "./record_file.ts";
 import { Registry } from "./registry.ts";
+import type { RunSink } from "./sink.ts";
 import { Throughput } from "./throughput.ts";
 
 /** What `--runs` says for no registry. */
@@ -43,11 +37,11 @@ export class Recorder implements Disposable {
   #ended = false;
   readonly #throughput = new Throughput();
 
-  private constructor(readonly registry: Registry | undefined, readonly id: string) {}
+  private constructor(readonly sink: RunSink | undefined, readonly id: string) {}
 
   /**
    * Begins a run, or goes on with the one of the same plan and output that ended early.
-   * @param path The registry; nothing is recorded without one.
+   * @param path The registry, or a folder of records; nothing is recorded without one.
    * @param out Where the result will stand.
    * @param resumes Whether what such a run has left is gone on with. It is dead, whatever its record says: its output is ours.
    */
@@ -57,7 +51,13 @@ export class Recorder implements Disposable {
     { out, resumes = false, labels }: { out?: string; resumes?: boolean; labels?: LabelChange },
   ): Recorder {
     if (path === undefined) return new Recorder(undefined, manifest.planId);
-    const registry = Registry.open(path, { mode: "write" }), target = out && resolve(out);
+    const target = out && resolve(out);
+    if (isRecordFolder(path)) {
+      const file = RecordFile.begin(path, manifest, { out: target, resumes });
+      if (labels) file.label(manifest.planId, labels);
+      return new Recorder(file, manifest.planId);
+    }
+    const registry = Registry.open(path, { mode: "write" });
     const before = resumes && target ? registry.unfinishedRun(manifest.planId, target) : undefined;
     if (before) registry.resume(before.id);
     const id = before?.id ?? registry.begin(manifest, target);
@@ -68,21 +68,27 @@ export class Recorder implements Disposable {
   /** Labels the newest finished run of a plan, if there is one. */
   static label(path: string | undefined, planId: string, labels: LabelChange): void {
     if (path === undefined || isUnchanged(labels)) return;
+    if (isRecordFolder(path)) return RecordFile.finished(path, planId)?.label(labels);
     using registry = Registry.open(path, { mode: "write" });
     const run = registry.finishedRun(planId);
     if (run) registry.label(run.id, labels);
   }
 
-  /** The finished run of the same plan, if there is one: what it found need not be computed again. */
-  static done(path: string | undefined, manifest: Manifest): RunRecord | undefined {
+  /** The manifest of a finished run of the same plan, if there is one: what it found need not be computed again. */
+  static done(path: string | undefined, { planId }: Manifest): Manifest | undefined {
     if (path === undefined) return undefined;
+    if (isRecordFolder(path)) {
+      const finish = RecordFile.finished(path, planId)?.entries.findLast(({ kind }) => kind === "finish");
+      return finish?.kind === "finish" ? finish.end.manifest : undefined;
+    }
     using registry = Registry.open(path, { mode: "write" });
-    return registry.finishedRun(manifest.planId);
+    return registry.finishedRun(planId)?.manifest;
   }
 
   /** What the finished evaluation of the same plan came to, if there is one that has all of it. */
   static evaluated(path: string | undefined, { planId, plan }: Manifest): Evaluated | undefined {
-    if (path === undefined) return undefined;
+    // In a folder of records nothing is looked up: they are for many machines to write, and for one to read.
+    if (path === undefined || isRecordFolder(path)) return undefined;
     using registry = Registry.open(path, { mode: "write" });
     const run = registry.finishedRun(planId);
     // One of an older Pare has not counted the zeros.
@@ -99,7 +105,7 @@ export class Recorder implements Disposable {
     modelSha256: string,
     { perplexity, tasks }: Pick<Evaluated, "perplexity" | "tasks">,
   ): Pick<Evaluated, "perplexity" | "tasks"> {
-    if (path === undefined) return { tasks: [] };
+    if (path === undefined || isRecordFolder(path)) return { tasks: [] };
     using registry = Registry.open(path, { mode: "write" });
     return {
       perplexity: perplexity && registry.measured(modelSha256, perplexity.evaluation),
@@ -109,9 +115,9 @@ export class Recorder implements Disposable {
 
   /** How far it has come; how fast, and with how much memory, is added. */
   progress(progress: Omit<RunProgress, "rate" | "memoryBytes">): void {
-    if (!this.registry) return;
+    if (!this.sink) return;
     const rate = this.#throughput.rate(progress, performance.now());
-    this.registry.progress(this.id, {
+    this.sink.progress(this.id, {
       ...progress,
       ...rate !== undefined && { rate },
       memoryBytes: Deno.memoryUsage().rss,
@@ -120,28 +126,36 @@ export class Recorder implements Disposable {
 
   /** A linear is done. */
   linear(record: LinearRecord): void {
-    this.registry?.linear(this.id, record);
+    this.sink?.linear(this.id, record);
   }
 
   /** A perplexity was measured. */
   perplexity(record: PerplexityRecord): void {
-    this.registry?.perplexity(this.id, record);
+    this.sink?.perplexity(this.id, record);
   }
 
   /** A benchmark was asked, or a group of them is complete, which has no documents. */
   task(record: TaskRecord, documents?: readonly DocumentRecord[]): void {
-    this.registry?.task(this.id, record, documents);
+    this.sink?.task(this.id, record, documents);
   }
 
   /** The newest finished run of another plan, to report to, if there is one. */
   of(planId: string): Pick<Recorder, "perplexity" | "task"> | undefined {
-    const run = this.registry?.finishedRun(planId);
-    return run && new Recorder(this.registry, run.id);
+    const { sink } = this;
+    if (sink instanceof RecordFile) {
+      // Whether there is one is seen when records are collected.
+      return {
+        perplexity: (record) => sink.perplexity(this.id, record, planId),
+        task: (record, documents) => sink.task(this.id, record, documents, planId),
+      };
+    }
+    const run = sink instanceof Registry ? sink.finishedRun(planId) : undefined;
+    return run && new Recorder(sink, run.id);
   }
 
   /** The run has come to its end; its manifest names what it wrote, if it did. */
   finish(phases: Record<string, number>, peakBytes: number, manifest?: Manifest): void {
-    this.registry?.finish(this.id, { phases, peakBytes, manifest });
+    this.sink?.finish(this.id, { phases, peakBytes, manifest });
     this.#ended = true;
   }
 
@@ -149,11 +163,11 @@ export class Recorder implements Disposable {
   fail(error: unknown, stopped: boolean): void {
     if (this.#ended) return;
     const message = error instanceof PareError ? error.message : String(error);
-    this.registry?.fail(this.id, stopped ? "interrupted" : "failed", message);
+    this.sink?.fail(this.id, stopped ? "interrupted" : "failed", message);
     this.#ended = true;
   }
 
   [Symbol.dispose](): void {
-    this.registry?.[Symbol.dispose]();
+    this.sink?.[Symbol.dispose]();
   }
 }

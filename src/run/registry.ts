@@ -13,11 +13,12 @@ import type {
   Manifest,
   PerplexityRecord,
   RunProgress,
-  RunRecord,
   RunStatus,
   TaskRecord,
 } from "./record.ts";
+import type { RecordEntry } from "./record_file.ts";
 import { ResultReader } from "./results.ts";
+import type { RunEnd, RunSink } from "./sink.ts";
 import { Statements } from "./statements.ts";
 
 export type { LinearSummary, RunEvent, RunFilter } from "./reader.ts";
@@ -42,7 +43,7 @@ export interface RegistryOptions {
 }
 
 /** The runs of one file. Close it with `using`; a run that is still live then gives no more signs of life. */
-export class Registry extends ResultReader implements Disposable {
+export class Registry extends ResultReader implements RunSink {
   /** The runs that this process carries out, and when the last progress of each was written and in which phase. */
   readonly #live = new Map<string, { written: number; phase: string }>();
   #heart?: ReturnType<typeof setInterval>;
@@ -149,10 +150,7 @@ export class Registry extends ResultReader implements Disposable {
   }
 
   /** A run reached its end; its manifest may know by now what was written. */
-  finish(
-    id: string,
-    { phases, peakBytes, manifest }: Pick<RunRecord, "phases" | "peakBytes"> & Partial<Pick<RunRecord, "manifest">>,
-  ): void {
+  finish(id: string, { phases, peakBytes, manifest }: RunEnd): void {
     this.#end(id, "finished", {
       phases: JSON.stringify(phases),
       peak: peakBytes ?? null,
@@ -193,6 +191,54 @@ export class Registry extends ResultReader implements Disposable {
       if (this.get(id)!.status === "running") throw new PareError(`run ${id} is running: stop it first`);
       this.file.run("DELETE FROM runs WHERE seq = ?", run);
     });
+  }
+
+  /**
+   * Takes in what a run's record says, as if it had been told of each thing when it happened: all of it, or of a record that
+   * it knows what has come since. A run that was removed stays so.
+   * @param record What no other record is called.
+   */
+  collect(record: string, entries: readonly RecordEntry[]): "added" | "grown" | "known" {
+    const clock = this.now;
+    let id: string | undefined;
+    try {
+      return this.file.transact(() => {
+        const known = this.file.get(
+          (row: { id: string | null; entries: number }) => row,
+          "SELECT runs.id AS id, entries FROM collected LEFT JOIN runs ON runs.seq = collected.run WHERE record = ?",
+          record,
+        );
+        if (known && (known.id === null || known.entries >= entries.length)) return "known";
+        id = known?.id ?? undefined;
+        for (const entry of entries.slice(known?.entries ?? 0)) {
+          this.now = () => entry.at;
+          if (entry.kind === "begin") id ??= this.begin(entry.manifest, entry.out);
+          else this.#replay(id!, entry);
+        }
+        this.file.run(
+          "INSERT OR REPLACE INTO collected (record, run, entries) VALUES (?, ?, ?)",
+          ...[record, this.#seq(id!), entries.length],
+        );
+        return known ? "grown" : "added";
+      });
+    } finally {
+      this.now = clock;
+      if (id !== undefined) this.#live.delete(id); // another process carries it out, or none any more
+      this.#beat();
+    }
+  }
+
+  #replay(id: string, entry: Exclude<RecordEntry, { kind: "begin" }>): void {
+    const { kind } = entry, other = "of" in entry && entry.of !== undefined ? this.finishedRun(entry.of)?.id : id;
+    if (other === undefined) return;
+    if (kind === "resume") this.resume(id);
+    else if (kind === "labels") this.label(id, entry.change);
+    else if (kind === "progress") this.progress(id, entry.progress);
+    else if (kind === "linear") this.linear(id, entry.record);
+    else if (kind === "perplexity") this.perplexity(other, entry.record);
+    else if (kind === "task") this.task(other, entry.record, entry.documents);
+    else if (kind === "finish") this.finish(id, entry.end);
+    else this.fail(id, entry.status, entry.error);
   }
 
   #end(id: string, status: RunStatus, results: EndResults): void {

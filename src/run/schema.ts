@@ -137,4 +137,14 @@ export const MIGRATIONS: readonly string[] = [
   // The same bytes can be joined to a text in several ways.
   renewPerplexities(`${WINDOWS}
         || coalesce('-' || (record ->> '$.evaluation.protocol'), '')`),
+
+  // Which records of runs were taken in, and how much of each; a run that was removed is not to come back.
+  /* sql */ `
+    CREATE TABLE collected (
+      record  TEXT PRIMARY KEY,
+      run     INTEGER REFERENCES runs (seq) ON DELETE SET NULL,
+      entries INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX collected_by_run ON collected (run);
+  `,
 ];
