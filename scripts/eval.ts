@@ -20,7 +20,7 @@ import { evaluatedPlan, expandPlans } from "./shared/plans.ts";
 export async function main(values: Given, context: Context): Promise<Outcome> {
   // What is wrong with the data is said before hours of work.
   const exam = values.tasks === undefined ? undefined : await readExam(values);
-  await using checkpoint = await openCheckpoint(values.model);
+  await using checkpoint = await openCheckpoint(values.model, values.remote);
   const spec = readSpec(checkpoint), longest = Math.min(spec.maxLength, values.seqlen ?? spec.maxLength);
   const windows = values.corpus === undefined ? undefined : await evaluationWindows(values.corpus, {
     tokenizer: () => loadTokenizer((file) => checkpoint.readText(file), checkpoint.path),

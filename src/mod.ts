@@ -36,9 +36,11 @@
 export { PareError } from "./errors.ts";
 export * from "./backend/backend.ts";
 export { type BackendChoice, type BackendOptions, openBackend } from "./backend/open.ts";
-export type { Checkpoint, StoredTensor, TensorInfo } from "./checkpoint/checkpoint.ts";
+export type { Checkpoint, Fingerprint, StoredTensor, TensorInfo } from "./checkpoint/checkpoint.ts";
 export type { ConnectionOptions, HubOptions, HubProgress } from "./checkpoint/hub.ts";
 export { locateCheckpoint, openCheckpoint, type OpenOptions } from "./checkpoint/open.ts";
+export { isRemote, type LocateOptions, locateRemote } from "./checkpoint/remote/locate.ts";
+export type { Credentials, FileVersion, RemoteFile, RemoteModel } from "./checkpoint/remote/model.ts";
 export {
   checkPlace,
   firstMissing,

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { evalCommand } from "../../src/cli/eval_command.ts";
 import type { Values } from "../../src/cli/flags.ts";
 import type { Context } from "../../src/cli/run.ts";
-import { PareError } from "../../src/mod.ts";
+import { type OpenOptions, PareError } from "../../src/mod.ts";
 import { CARD_FILE } from "../../src/run/card.ts";
 import { NEW_CARD } from "../../src/run/card_figures.ts";
 import { labelsOf } from "../../src/run/labels.ts";
@@ -15,6 +15,7 @@ import { samplesFile } from "../shared/tasks.ts";
 
 /** The flags as they are given, and what the launcher has found: files by their paths. */
 export type Given = Values<typeof evalCommand.flags> & {
+  readonly remote?: OpenOptions;
   readonly spoolFile?: string;
   readonly registry?: string;
   readonly corpusFile?: string;
@@ -29,7 +30,7 @@ export async function enter(given: Given, { terminal }: Context) {
     taskFiles = await enterExam(given, allowed, fetches);
   const logSamples = given.logSamples === undefined ? undefined : await samplesFile(given.logSamples);
   if (logSamples !== undefined) allowed.replace(logSamples);
-  const model = await allowed.model(given.model, fetches), named = corpusAsked(given);
+  const model = await allowed.model(given.model, fetches, given.stream), named = corpusAsked(given);
   const corpus = named === undefined ? undefined : await allowed.corpus(named, "test", fetches);
   if (given.card) {
     if (!await isFile(join(model, MANIFEST_FILE))) {
@@ -46,6 +47,7 @@ export async function enter(given: Given, { terminal }: Context) {
       corpus: corpus?.name,
       corpusFile: corpus?.file,
       logSamples,
+      remote: allowed.remote,
       spoolFile: allowed.spool(given.spool),
       registry: allowed.registry(given.runs),
     },

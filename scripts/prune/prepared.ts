@@ -57,7 +57,7 @@ function heldMemory(): number {
 export async function prepare(given: Given, values: PruneValues, context: Context) {
   await using opened = new AsyncDisposableStack();
   const asked = resolveRequest(values), { method, request, solve, allocation, calibrated } = asked;
-  const checkpoint = opened.use(await openCheckpoint(values.model)), spec = readSpec(checkpoint);
+  const checkpoint = opened.use(await openCheckpoint(values.model, given.remote)), spec = readSpec(checkpoint);
   const map = values.sparsityMap === undefined
     ? given.planned?.request.sparsityMap as SparsityMap | undefined
     : await readMap(values.sparsityMap);

@@ -6,6 +6,7 @@ import {
   findMethod,
   makeRequest,
   makeSolverOptions,
+  type OpenOptions,
   PareError,
   parseGroup,
   parsePattern,
@@ -66,6 +67,7 @@ export function resolveRequest(values: PruneValues) {
 
 /** The flags as they are given, and what the launcher has found: files by their paths, and what is lost. */
 export type Given = Parameters<typeof normalizeFlags>[0] & {
+  readonly remote?: OpenOptions;
   readonly spoolFile?: string;
   readonly registry?: string;
   readonly calibrationFile?: string;
@@ -80,7 +82,7 @@ export async function enter(asked: Given, { terminal }: Context) {
   const values = normalizeFlags(given, () => {}), { calibrated } = resolveRequest(values);
   labelsOf(values);
   const allowed = new PermissionSet(), fetches = fetching(terminal);
-  const model = await allowed.model(values.model, fetches);
+  const model = await allowed.model(values.model, fetches, values.stream);
   const corpus = calibrated ? await allowed.corpus(values.calibration, "train", fetches) : undefined;
   // What is there may be what this run would write: that is seen once it is known what it would be.
   const there = values.out !== undefined && await isFile(`${values.out}/${MANIFEST_FILE}`);
@@ -94,6 +96,7 @@ export async function enter(asked: Given, { terminal }: Context) {
       model,
       calibration: corpus?.name ?? values.calibration,
       calibrationFile: corpus?.file,
+      remote: allowed.remote,
       spoolFile: allowed.spool(values.spool),
       registry: values.dryRun ? undefined : allowed.registry(values.runs),
       planned,

@@ -17,8 +17,11 @@ import {
   fetchCorpus,
   type FetchOptions,
   firstMissing,
+  isRemote,
   type LocalCorpus,
   locateCheckpoint,
+  locateRemote,
+  type OpenOptions,
   PareError,
   replacedBy,
   type Room,
@@ -32,18 +35,38 @@ import { isExpected, UNSEEN } from "../../src/errors.ts";
 /** Pare's own files: the modules, the kernels, the shaders, the sample. */
 const PARE = fileURLToPath(new URL("../..", import.meta.url));
 
+/** A model that is read where it lies, and the file for what is read again and again. */
+interface Remote {
+  readonly model: NonNullable<OpenOptions["remote"]>;
+  readonly keepFile: string;
+}
+
 /** Collects what a run may touch. */
 export class PermissionSet {
   readonly #read = new Set([PARE]);
   readonly #write = new Set<string>();
   readonly #deny = new Set<string>();
+  readonly #net = new Set<string>();
+  /** The model, if it is read where it lies. */
+  #remote?: Remote;
 
   /**
    * The model as a path that needs no network. Its directory may be read, and the files that links in it are followed to (the
-   * Hub's cache), but neither where other links lead nor what lies in directories within it.
+   * Hub's cache), but neither where other links lead nor what lies in directories within it. One that is read where it lies
+   * opens the servers that it lies on, and no others.
+   * @param stream Whether one on the Hub is read there; undefined: the command reads none but on this machine.
    * @throws PareError if it is no model, or a file of it leads elsewhere.
    */
-  async model(reference: string, options: FetchOptions): Promise<string> {
+  async model(reference: string, options: FetchOptions, stream?: boolean): Promise<string> {
+    if (isRemote(reference) || stream) {
+      if (stream === undefined) {
+        throw new PareError(`${reference}: prune and eval read a model where it lies; fetch it for this command`);
+      }
+      const model = await locateRemote(reference, options);
+      this.#remote = { model, keepFile: this.spool() };
+      for (const host of model.hosts) this.#net.add(host);
+      return model.path;
+    }
     const path = await locateCheckpoint(reference, options);
     this.read(path);
     if ((await Deno.stat(path)).isDirectory) {
@@ -53,6 +76,11 @@ export class PermissionSet {
       for (const name of [...foreign.keys(), ...others]) this.#denyIn(path, name);
     }
     return path;
+  }
+
+  /** What {@linkcode openCheckpoint} is told of a model that is read where it lies; nothing of another. It may hold secrets. */
+  get remote(): OpenOptions {
+    return this.#remote ? { remote: this.#remote.model, keepFile: this.#remote.keepFile } : {};
   }
 
   /** An entry of a directory that may be read otherwise; where the entry is a link, what it leads to is not meant. */
@@ -95,14 +123,15 @@ export class PermissionSet {
    */
   output(out: string, model: string, force: boolean, there = false, made = true): string | undefined {
     const room = force ? "owned" : there ? "any" : "empty";
-    if (made) this.#make(out, model, room);
-    else checkPlace(out, [model], room);
+    const inputs = this.#remote ? [] : [model];
+    if (made) this.#make(out, inputs, room);
+    else checkPlace(out, inputs, room);
     const lost = force ? replacedBy(out) : undefined;
     return lost && `replaces: ${out}, which Pare wrote: ${lost.files} files, ${showBytes(lost.bytes)}`;
   }
 
-  #make(out: string, model: string, room: Room): void {
-    tryPlace(out, [model], room);
+  #make(out: string, inputs: readonly string[], room: Room): void {
+    tryPlace(out, inputs, room);
     for (const path of names(out)) {
       this.write(path);
       // A link has its workshop beside what it leads to.
@@ -150,7 +179,12 @@ export class PermissionSet {
     // What is in the way of something that may be touched stays open: who named that has named the way.
     const open = [...this.#read, ...this.#write];
     const deny = [...this.#deny].filter((path) => !open.some((each) => each === path || each.startsWith(`${path}/`)));
-    return { read: [...this.#read], write: [...this.#write], ...deny.length && { deny } };
+    return {
+      read: [...this.#read],
+      write: [...this.#write],
+      ...this.#net.size && { net: [...this.#net] },
+      ...deny.length && { deny },
+    };
   }
 }
 

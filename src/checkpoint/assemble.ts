@@ -20,7 +20,10 @@ export interface Shard extends Pick<Safetensors, "entries" | "header"> {
 }
 
 /** What a checkpoint is beside its tensors. */
-export type Beside = Pick<Checkpoint, "path" | "sources" | "config" | "files" | "omitted" | "readFile">;
+export type Beside = Pick<
+  Checkpoint,
+  "path" | "sources" | "fingerprints" | "config" | "files" | "omitted" | "readFile"
+>;
 
 /**
  * The checkpoint of these shards, by their file names; it closes their sources when it is disposed of.
@@ -77,6 +80,7 @@ export function assemble(shards: ReadonlyMap<string, Shard>, beside: Beside): Ch
     async readRows(name, firstRow, rows) {
       const info = find(name);
       const { offset, bytes } = locateRows(info, firstRow, rows);
+      await shards.get(info.shard)!.source.keep?.(info.offset, info.bytes);
       return finite(await read(info.shard, info.offset + offset, bytes), info);
     },
     async *stream(name) {

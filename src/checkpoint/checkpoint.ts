@@ -26,6 +26,18 @@ export interface TensorInfo extends StoredTensor {
   readonly dtype: Dtype;
 }
 
+/** What a file is known by. */
+export interface Fingerprint {
+  /** Where it is. */
+  readonly path: string;
+  /** Its size. */
+  readonly bytes: number;
+  /** Of its content; of a file that gives a version, of that and its size. */
+  readonly sha256: string;
+  /** What a server tells versions of it apart by, where its content was not hashed: an ETag. */
+  readonly version?: string;
+}
+
 /**
  * An open checkpoint, as a Hugging Face directory holds it. A GGUF file is one too: its tensors come dequantised to
  * F16, under their Hugging Face names, out of the one shard that a writer would make of them.
@@ -35,6 +47,8 @@ export interface Checkpoint extends AsyncDisposable {
   readonly path: string;
   /** Every file that it is read from: a writer must not touch them. */
   readonly sources: readonly string[];
+  /** What its files are known by, where they are not on this machine. */
+  fingerprints?(): Promise<Fingerprint[]>;
   /** `config.json`, parsed but not yet understood (from GGUF: rebuilt from the metadata). */
   readonly config: Readonly<Record<string, unknown>>;
   /** Every tensor that can be computed with, in the order of the shards and of the bytes in them. */

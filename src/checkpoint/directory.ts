@@ -2,18 +2,16 @@
  * A Hugging Face directory as a {@linkcode Checkpoint}: config.json, and the weights in model.safetensors or in the
  * shards that model.safetensors.index.json lists. It is read where it lies; only the headers are held.
  */
-import { join } from "node:path";
 import { z } from "npm:zod@4.6.7";
 import { PareError } from "../errors.ts";
 import { assemble, type Shard } from "./assemble.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { openFile } from "./file.ts";
+import { type Folder, localFolder } from "./folder.ts";
 import { parseObject } from "./json.ts";
 import { LONGEST_POINTER, refusePointer, refuseQuantised, withoutWeights } from "./kinds.ts";
-import { listDirectory, refuseForeign } from "./listing.ts";
 import { quote } from "./quote.ts";
 import { readSafetensors } from "./safetensors.ts";
-import { INDEX, isReadOrCopied, isSideFile, LARGEST_SIDE_FILE, SINGLE } from "./side_files.ts";
+import { INDEX, isSideFile, LARGEST_SIDE_FILE, SINGLE } from "./side_files.ts";
 import type { Source } from "./source.ts";
 
 const IndexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
@@ -22,38 +20,42 @@ const IndexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
  * Opens a model directory.
  * @throws PareError if it is no directory, holds no model, or holds one whose files contradict each other.
  */
-export async function openDirectory(path: string): Promise<Checkpoint> {
-  const { files, omitted } = await list(path);
+export function openDirectory(path: string): Promise<Checkpoint> {
+  return openFolder(localFolder(path));
+}
+
+/** The same, of a folder wherever it is. */
+export async function openFolder(folder: Folder): Promise<Checkpoint> {
+  const { path } = folder, { files, omitted } = await list(folder);
   const beside = new Set(files);
   if (!beside.has("config.json")) throw new PareError(`${path} is not a model directory: it has no config.json`);
-  const config = await readObject(join(path, "config.json"));
+  const config = await readObject(folder, "config.json");
 
   await using opened = new AsyncDisposableStack();
   const shards = new Map<string, Shard>();
-  const index = omitted.includes(SINGLE) ? undefined : await readIndex(path, beside, omitted);
+  const index = omitted.includes(SINGLE) ? undefined : await readIndex(folder, beside, omitted);
   for (const name of index ? [...new Set(index.values())].sort() : [SINGLE]) {
-    const source = opened.use(await openShard(path, name, omitted));
+    const source = opened.use(await openShard(folder, name, omitted));
     shards.set(name, { source, ...await readSafetensors(source) });
   }
   refuseQuantised(path, config, [...shards.values()].flatMap(({ entries }) => [...entries.values()]));
-  if (index) compare(index, shards, path);
+  if (index) compare(index, shards, folder.locate(INDEX));
   const checkpoint = assemble(shards, {
     path,
     config,
-    sources: [...shards.keys(), ...files].map((file) => join(path, file)),
+    sources: [...shards.keys(), ...files].map((file) => folder.locate(file)),
     files,
     omitted: omitted.filter((file) => !shards.has(file)),
-    readFile: async (file) => beside.has(file) ? await readWhole(join(path, file)) : undefined,
+    readFile: async (file) => beside.has(file) ? await readWhole(folder, file) : undefined,
   });
   opened.move(); // the checkpoint closes them
   return checkpoint;
 }
 
-/** What lies in the directory: files that belong to a copy of the model, and other files. */
-async function list(path: string): Promise<{ files: string[]; omitted: string[] }> {
-  const listing = await listDirectory(path), files: string[] = [], omitted: string[] = [];
-  refuseForeign(listing, isReadOrCopied);
-  for (const [name, { bytes }] of listing.files) {
+/** What lies in the folder: files that belong to a copy of the model, and other files. */
+async function list(folder: Folder): Promise<{ files: string[]; omitted: string[] }> {
+  const files: string[] = [], omitted: string[] = [];
+  for (const [name, bytes] of await folder.list()) {
     (isSideFile(name) && bytes <= LARGEST_SIDE_FILE ? files : omitted).push(name);
   }
   return { files, omitted };
@@ -61,18 +63,19 @@ async function list(path: string): Promise<{ files: string[]; omitted: string[] 
 
 /** The index's map from tensor to shard; an error if there are no weights that Pare reads. */
 async function readIndex(
-  path: string,
+  folder: Folder,
   beside: ReadonlySet<string>,
   omitted: readonly string[],
 ): Promise<ReadonlyMap<string, string>> {
+  const { path } = folder;
   if (!beside.has(INDEX)) {
-    const why = withoutWeights(path, [...beside, ...omitted], await adapterBase(path, beside));
+    const why = withoutWeights(path, [...beside, ...omitted], await adapterBase(folder, beside));
     if (why) throw new PareError(why);
     const other = omitted.length > 0 ? ` (of ${omitted.slice(0, 3).map(quote).join(", ")} it can read none)` : "";
     throw new PareError(`${path} holds no weights: neither ${SINGLE} nor ${INDEX} is there${other}`);
   }
-  const file = join(path, INDEX);
-  const parsed = IndexSchema.safeParse(await readObject(file));
+  const file = folder.locate(INDEX);
+  const parsed = IndexSchema.safeParse(await readObject(folder, INDEX));
   if (!parsed.success) throw new PareError(`${file}: weight_map must map tensor names to file names`);
   const map = new Map(Object.entries(parsed.data.weight_map));
   for (const [name, shard] of map) {
@@ -86,20 +89,19 @@ async function readIndex(
 }
 
 /** Opens a shard that the index (or the format) says is there. */
-async function openShard(path: string, shard: string, there: readonly string[]): Promise<Source> {
+async function openShard(folder: Folder, shard: string, there: readonly string[]): Promise<Source> {
   if (!there.includes(shard)) {
-    throw new PareError(`${path}: shard ${quote(shard)} is missing, though ${INDEX} names it`);
+    throw new PareError(`${folder.path}: shard ${quote(shard)} is missing, though ${INDEX} names it`);
   }
   await using opened = new AsyncDisposableStack();
-  const source = opened.use(await openFile(join(path, shard)));
+  const source = opened.use(await folder.open(shard));
   if (source.size < LONGEST_POINTER) refusePointer(await source.read(0, source.size), source.name);
   opened.move(); // the checkpoint closes it
   return source;
 }
 
 /** Index and shards must name the same tensors, in the same places. */
-function compare(index: ReadonlyMap<string, string>, shards: ReadonlyMap<string, Shard>, path: string): void {
-  const file = join(path, INDEX);
+function compare(index: ReadonlyMap<string, string>, shards: ReadonlyMap<string, Shard>, file: string): void {
   for (const [name, shard] of index) {
     if (shards.get(shard)!.entries.has(name)) continue;
     const other = [...shards].find(([, { entries }]) => entries.has(name))?.[0];
@@ -114,21 +116,21 @@ function compare(index: ReadonlyMap<string, string>, shards: ReadonlyMap<string,
 }
 
 /** A small file, whole. */
-async function readWhole(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  await using source = await openFile(path);
+async function readWhole(folder: Folder, name: string): Promise<Uint8Array<ArrayBuffer>> {
+  await using source = await folder.open(name);
   return await source.read(0, source.size);
 }
 
 /** A JSON object out of a file that a model cannot be without. */
-async function readObject(path: string): Promise<Record<string, unknown>> {
-  const bytes = await readWhole(path);
-  refusePointer(bytes, path);
-  return parseObject(bytes, path);
+async function readObject(folder: Folder, name: string): Promise<Record<string, unknown>> {
+  const bytes = await readWhole(folder, name), file = folder.locate(name);
+  refusePointer(bytes, file);
+  return parseObject(bytes, file);
 }
 
 /** The model that an adapter says it is for, if this is one and it says so. */
-export async function adapterBase(path: string, files: ReadonlySet<string>): Promise<string | undefined> {
+export async function adapterBase(folder: Folder, files: ReadonlySet<string>): Promise<string | undefined> {
   if (!files.has("adapter_config.json")) return undefined;
-  const { base_model_name_or_path: base } = await readObject(join(path, "adapter_config.json"));
+  const { base_model_name_or_path: base } = await readObject(folder, "adapter_config.json");
   return typeof base === "string" ? base : undefined;
 }

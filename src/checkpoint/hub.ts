@@ -114,6 +114,47 @@ export async function fetchDatasetFile(id: string, path: string, options: HubOpt
   return join(cache.snapshot(commit), path);
 }
 
+/** A file of a model on the Hub, where it is to be had. */
+export interface FileOnHub {
+  readonly name: string;
+  readonly url: string;
+  readonly bytes: number;
+  /** Of its content, where the Hub says so: of large files. */
+  readonly sha256?: string;
+}
+
+/**
+ * What {@linkcode fetchFromHub} would fetch, but for one that is to be read where it is: nothing comes to the cache.
+ * @throws PareError as that.
+ */
+export async function listOnHub(
+  id: string,
+  options: HubOptions = {},
+): Promise<{ readonly files: readonly FileOnHub[]; readonly endpoint: string }> {
+  const client = await HubClient.open(repository("model", id), options);
+  const commit = await askCommit(client, checkRevision(options.revision ?? "main")),
+    listed = await askFiles(client, commit);
+  const single = listed.has(SINGLE), names = [...listed.keys()];
+  if (!single && !listed.has(INDEX)) throw new PareError(`model ${id} on the Hub has no ${SINGLE}${others(listed)}`);
+  const shards = single ? [SINGLE] : names.filter((name) => /^[\w-][\w.-]*\.safetensors$/.test(name));
+  const wanted = [...names.filter((name) => BESIDE.test(name)), ...single ? [] : [INDEX], ...shards];
+  const files = wanted.map((name): FileOnHub => {
+    const { path, size, digest, algorithm } = expectFile(
+      listed,
+      name,
+      id,
+      shards.includes(name) ? Infinity : LARGEST_SIDE_FILE,
+    );
+    return {
+      name: path,
+      url: client.resolveUrl(commit, path),
+      bytes: size,
+      ...algorithm === "sha256" && { sha256: digest },
+    };
+  });
+  return { files, endpoint: client.endpoint };
+}
+
 /** Whether a snapshot holds all that a model needs. Its links lead to verified files only. */
 async function isWhole(cache: RepositoryCache, commit: string): Promise<boolean> {
   if (!await cache.has(commit, CONFIG)) return false;

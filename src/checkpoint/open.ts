@@ -1,22 +1,31 @@
 /**
- * Any checkpoint, by whatever the user calls it: a directory, a GGUF file, or the id of a repository on the Hub, which
- * is fetched first. What lies here goes before what the Hub has under the same name.
+ * Any checkpoint, by whatever the user calls it: a directory, a GGUF file, the id of a repository on the Hub, which is
+ * fetched first, or the address of one that is read where it lies. What lies here goes before what the Hub has under the same name.
  */
 import { open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { PareError } from "../errors.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import { adapterBase, openDirectory } from "./directory.ts";
+import { adapterBase, openDirectory, openFolder } from "./directory.ts";
+import { localFolder } from "./folder.ts";
 import { openGguf } from "./gguf.ts";
 import { isGguf } from "./gguf/header.ts";
 import { fetchFromHub, type HubOptions, isHubId } from "./hub.ts";
 import { LONGEST_POINTER, refusePointer, withoutWeights } from "./kinds.ts";
 import { listDirectory, refuseForeign } from "./listing.ts";
+import { openRemoteFolder } from "./remote/folder.ts";
+import { isRemote, locateRemote } from "./remote/locate.ts";
+import type { RemoteModel } from "./remote/model.ts";
 import { INDEX } from "./side_files.ts";
 import { systemCode, systemError } from "./system_error.ts";
 
-/** How to open a checkpoint; all of it concerns one from the Hub. */
-export type OpenOptions = HubOptions;
+/** How to open a checkpoint; most of it concerns one from the Hub. */
+export interface OpenOptions extends HubOptions {
+  /** One that is read where it lies, as {@linkcode locateRemote} has found it. */
+  readonly remote?: RemoteModel;
+  /** Of such a one: the temporary file for what is read again and again, which must not be there. */
+  readonly keepFile?: string;
+}
 
 /**
  * Where the checkpoint that `reference` names lies on this machine; one of the Hub is fetched first. Nothing of it is read
@@ -52,8 +61,25 @@ export async function locateCheckpoint(reference: string, options: OpenOptions =
  * @throws PareError if there is nothing of that name, it is no model, or it is damaged.
  */
 export async function openCheckpoint(reference: string, options: OpenOptions = {}): Promise<Checkpoint> {
+  const { remote = isRemote(reference) ? await locateRemote(reference, options) : undefined } = options;
+  if (remote) return await openRemote(remote, options);
   const path = await locateCheckpoint(reference, options);
   return (await stat(path)).isDirectory() ? await openDirectory(path) : await openGguf(path);
+}
+
+/** Opens a model that is read where it lies. */
+async function openRemote(remote: RemoteModel, options: OpenOptions): Promise<Checkpoint> {
+  await using opened = new AsyncDisposableStack();
+  const folder = opened.use(openRemoteFolder(remote, options)), checkpoint = await openFolder(folder);
+  const held = opened.move();
+  return {
+    ...checkpoint,
+    fingerprints: () => folder.fingerprints(),
+    async [Symbol.asyncDispose]() {
+      await checkpoint[Symbol.asyncDispose]();
+      await held.disposeAsync();
+    },
+  };
 }
 
 /**
@@ -68,7 +94,11 @@ async function locateIn(directory: string): Promise<string> {
     return await locateCheckpoint(join(directory, ggufs[0]));
   }
   if (names.includes("config.json")) return directory;
-  const why = withoutWeights(directory, names, await adapterBase(directory, new Set(listing.files.keys())));
+  const why = withoutWeights(
+    directory,
+    names,
+    await adapterBase(localFolder(directory), new Set(listing.files.keys())),
+  );
   throw new PareError(why ?? `${directory} is not a model directory: it has no config.json`);
 }
 

@@ -12,4 +12,6 @@ export interface Source extends AsyncDisposable {
    * @throws PareError if they are not all there.
    */
   read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Fetches a range that will be read in small parts, again and again, where each of them would be a request. */
+  keep?(offset: number, length: number): Promise<void>;
 }

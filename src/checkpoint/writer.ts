@@ -97,7 +97,8 @@ export async function createWriter(
   outDir: string,
   { force = false, plan = "", resume = false, model, syncParent }: WriterOptions = {},
 ): Promise<CheckpointWriter> {
-  const place = reserve(outDir, [checkpoint.path, ...checkpoint.sources], force, resume, syncParent);
+  const inputs = checkpoint.fingerprints ? [] : [checkpoint.path, ...checkpoint.sources];
+  const place = reserve(outDir, inputs, force, resume, syncParent);
   const stored: readonly StoredTensor[] = [...checkpoint.tensors.values(), ...checkpoint.others.values()];
   const handles = new Map<string, FileHandle>();
   const written = new Set<string>();

@@ -1,14 +1,24 @@
 /** What `deno task eval` understands. */
 import { integer, text, toggle } from "./flags.ts";
 import { sweepFlags } from "./sweep_flags.ts";
-import { backend, benchmarks, explainPermissions, labels, model, runs, spool, workers } from "./shared_flags.ts";
+import {
+  backend,
+  benchmarks,
+  explainPermissions,
+  labels,
+  remoteModel,
+  runs,
+  spool,
+  stream,
+  workers,
+} from "./shared_flags.ts";
 
 /** What `deno task eval` understands. */
 export const evalCommand = {
   name: "eval",
   summary: "measure the perplexity of a language model, or its answers to benchmarks, block by block.",
   flags: {
-    model,
+    model: remoteModel,
     corpus: text({
       metavar: "wikitext2|wikitext2:validation|c4:validation|ptb|FILE",
       help: "The text, cut into windows as the published code cuts it: WikiText-2's or Penn Treebank's test split, " +
@@ -27,6 +37,7 @@ export const evalCommand = {
     windows: integer(1, { help: "How many windows, from the first on.", otherwise: "all" }),
     ...benchmarks,
     logSamples: text({ metavar: "FILE", help: "Write what became of every question, one line of JSON each." }),
+    stream,
     card: toggle({
       help:
         "Write the figures into the model card of a model that Pare has pruned, beside the dense model's if that was " +

@@ -5,10 +5,10 @@
 import { PareError } from "../errors.ts";
 import { choice, integer, number, readPattern, repeated, share, text, toggle, value, type Values } from "./flags.ts";
 import { sweepFlags } from "./sweep_flags.ts";
-import { backend, explainPermissions, labels, model, runs, spool, workers } from "./shared_flags.ts";
+import { backend, explainPermissions, labels, remoteModel, runs, spool, stream, workers } from "./shared_flags.ts";
 
 const flags = {
-  model,
+  model: remoteModel,
   out: text({
     metavar: "DIR",
     help: "Where the pruned model goes: the same files, names and dtypes. It is complete or absent, never half.",
@@ -109,6 +109,7 @@ const flags = {
     short: "f",
     help: "Replace the directory --out if it holds what Pare wrote there, and nothing else.",
   }),
+  stream,
   plan: text({
     metavar: "FILE",
     help:

@@ -9,6 +9,19 @@ export const model: Flag<string> = required(text({
   once: true,
 }));
 
+/** The same, for commands that read one where it lies as well. */
+export const remoteModel: Flag<string> = {
+  ...model,
+  metavar: "DIR|FILE.gguf|ID|URL",
+  help: "A Hugging Face directory (config.json and safetensors), a GGUF file, or the id of a model on the Hub; or " +
+    "https://…/folder/ or s3://bucket/prefix, read by ranges where it lies.",
+};
+
+/** Whether a model on the Hub is read where it lies. */
+export const stream: Flag<boolean> = toggle({
+  help: "Read a model on the Hub where it lies, block by block, without a copy on this machine.",
+});
+
 /** What computes. */
 export const backend: Flag<"auto" | "webgpu" | "wasm"> = choice(["auto", "webgpu", "wasm"], {
   help: "auto takes a hardware GPU if there is one, else WASM.",

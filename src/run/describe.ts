@@ -11,7 +11,7 @@ import type { Corpus, InputFile, Manifest, Plan } from "./record.ts";
 
 /** What is known of a run before it begins. */
 export interface Subject extends Pick<Plan, "kind" | "request" | "calibration" | "evaluation" | "tasks"> {
-  readonly checkpoint: Pick<Checkpoint, "path" | "sources">;
+  readonly checkpoint: Pick<Checkpoint, "path" | "sources" | "fingerprints">;
   readonly backend: Pick<Backend, "name" | "description" | "arithmetic">;
   /** Files that were read beside the model's, those whose content is known by then with it. */
   readonly files: readonly (string | InputFile)[];
@@ -46,11 +46,13 @@ export async function describeRun(subject: Subject, args: readonly string[]): Pr
     return [...hashed.values()];
   };
   const sources: string[] = [];
-  for (const source of checkpoint.sources) {
+  for (const source of checkpoint.fingerprints ? [] : checkpoint.sources) {
     // What is said of a model is not the model: its card may change (`eval --card`), and nothing that is computed with it.
     if (basename(source) !== CARD_FILE && (await Deno.stat(source)).isFile) sources.push(source);
   }
-  const model = await hash(sources), others = await hash(files), kernels = await digestKernels();
+  const model = await checkpoint.fingerprints?.() ?? await hash(sources),
+    others = await hash(files),
+    kernels = await digestKernels();
   const name = backend.name === "webgpu" ? "webgpu" : "wasm";
   const plan: Plan = {
     kind,
@@ -85,6 +87,7 @@ export function modelName(path: string): string {
 
 /** The id on the Hub of what lies in its cache. */
 export function hubId(path: string): string | undefined {
+  if (path.startsWith("hf://")) return path.slice("hf://".length);
   const [, id] = /models--([^/\\]+)[/\\]snapshots[/\\]/.exec(`${resolve(path)}/`) ?? [];
   return id?.replace("--", "/");
 }

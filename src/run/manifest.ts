@@ -21,7 +21,7 @@ export const ManifestSchema: z.ZodType<Manifest> = z.strictObject({
   plan: PlanSchema,
   args: z.array(z.string()),
   directory: z.string().optional(),
-  inputs: z.array(z.strictObject({ path: z.string(), ...CONTENT })),
+  inputs: z.array(z.strictObject({ path: z.string(), ...CONTENT, version: z.string().optional() })),
   // A path would lead out of the model's directory.
   outputs: z.array(z.strictObject({ path: z.string().regex(/^(?!\.\.?$)[^/\\\0]+$/, "expected a name"), ...CONTENT }))
     .optional(),

@@ -81,8 +81,10 @@ export interface InputFile {
   readonly path: string;
   /** Its size. */
   readonly bytes: number;
-  /** Of its content. */
+  /** Of its content; of a file that gives a version, of that and its size. */
   readonly sha256: string;
+  /** Of a file that was read where it lies, far away: what the server tells its versions apart by. */
+  readonly version?: string;
 }
 
 /** Everything that a repetition needs, and what it ran on. It travels as a file with the pruned model. */

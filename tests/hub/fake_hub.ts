@@ -168,9 +168,10 @@ export class FakeHub implements AsyncDisposable {
 
   #send(request: Request, bytes: Uint8Array<ArrayBuffer>): Response {
     const range = this.faults.noRanges ? null : request.headers.get("Range");
-    const start = Number(range?.match(/^bytes=(\d+)-$/)?.[1] ?? 0);
+    const [, first, last] = range?.match(/^bytes=(\d+)-(\d*)$/) ?? [], start = Number(first ?? 0);
+    const end = last ? Math.min(Number(last) + 1, bytes.length) : bytes.length;
     if (start > 0 && start >= bytes.length) return new Response(null, { status: 416 });
-    const rest = bytes.subarray(start);
+    const rest = bytes.subarray(start, end);
     const cut = this.faults.cuts.shift();
     const stall = cut === undefined ? this.faults.stalls.shift() : undefined;
     const { signal } = this.#stalled;
@@ -184,7 +185,7 @@ export class FakeHub implements AsyncDisposable {
       },
     });
     const headers: Record<string, string> = { "Content-Length": String(rest.length) };
-    if (range) headers["Content-Range"] = `bytes ${start}-${bytes.length - 1}/${bytes.length}`;
+    if (range) headers["Content-Range"] = `bytes ${start}-${end - 1}/${bytes.length}`;
     return new Response(body, { status: range ? 206 : 200, headers });
   }
 }

@@ -31,7 +31,7 @@ const DEFAULT_TIMEOUT_S = 10;
 const LONGEST_ANSWER = 16 << 20;
 
 /** Statuses that may pass by themselves: too many requests, and the server's own trouble. */
-const PASSING = new Set([408, 425, 429, 500, 502, 503, 504]);
+export const PASSING: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 /** How requests are made. */
 export interface ConnectionOptions {
@@ -197,7 +197,7 @@ export class HubClient {
 }
 
 /** Whether a connection failed, was cut or timed out, as opposed to a bug or a missing permission. */
-function isNetworkError(error: unknown): boolean {
+export function isNetworkError(error: unknown): boolean {
   if (error instanceof DOMException) return error.name === "TimeoutError" || error.name === "AbortError";
   return error instanceof TypeError || error instanceof Deno.errors.Http ||
     error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.UnexpectedEof;
@@ -212,7 +212,7 @@ export function describe(error: unknown): string {
 }
 
 /** The token of the environment, or the one that `hf auth login` left. */
-async function readToken(): Promise<string | undefined> {
+export async function readToken(): Promise<string | undefined> {
   const home = Deno.env.get("HF_HOME") ??
     join(Deno.env.get("XDG_CACHE_HOME") ?? join(homedir(), ".cache"), "huggingface");
   const path = Deno.env.get("HF_TOKEN_PATH") ?? join(home, "token");

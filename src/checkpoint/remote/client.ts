@@ -1,0 +1,254 @@
+/**
+ * Ranges of files over HTTP: asked for again from where they were cut, waited for as the server says and a little longer each
+ * time, held to one version of the file, and followed through redirects without the credentials. What a server may do wrong
+ * is listed in `tests/checkpoint/remote_test.ts`.
+ */
+import { AwsV4Signer } from "aws4fetch";
+import { PareError } from "../../errors.ts";
+import { describe, isNetworkError, PASSING } from "../hub/client.ts";
+import { retryAfter } from "../hub/retry_after.ts";
+import { Watch } from "../hub/watch.ts";
+import type { Credentials, FileVersion } from "./model.ts";
+
+/** Requests that are under way at once: enough to hide a round trip of 100 ms at 1 Gbit/s with pieces of 8 MiB. */
+const AT_ONCE = 8;
+
+/** How often a range is asked for without a byte of it coming. */
+const TRIES = 6;
+
+/** Wait before the second try; it doubles with every further one, times a random factor from a half to one and a half. */
+const FIRST_WAIT_MS = 250;
+
+/** The longest wait that a server may ask for. */
+const LONGEST_WAIT_MS = 300_000;
+
+/** Milliseconds without progress after which a connection counts as dead. */
+const SILENCE_MS = 10_000;
+
+/** Redirects in a row: the Hub takes one, a mirror in front of it another. */
+const MOST_REDIRECTS = 5;
+
+/** Milliseconds that a redirect is remembered for: signed addresses of object stores live five minutes at least. */
+const REDIRECT_MS = 120_000;
+
+/** How a client behaves. */
+export interface RangeOptions {
+  /** The only servers that may be asked, `host:port`; all unless given. */
+  readonly hosts?: readonly string[];
+  /** Milliseconds without progress after which a connection counts as dead. */
+  readonly silence?: number;
+  /** Waits before another try; a timer unless given. */
+  readonly wait?: (milliseconds: number) => Promise<void>;
+  /** From 0 to 1, for the length of waits. */
+  readonly random?: () => number;
+}
+
+/** A range, and of which version of its file it is. */
+export interface FoundRange {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly version: FileVersion;
+}
+
+/** `host:port` of an address, as permissions name it. */
+export function hostOf(url: string | URL): string {
+  const { hostname, port, protocol } = new URL(url);
+  return `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
+}
+
+/** See the file's head. */
+export class RangeClient {
+  /** All servers that have answered, `host:port`. */
+  readonly answered = new Set<string>();
+  readonly #redirects = new Map<string, { readonly target: string; readonly until: number }>();
+  readonly #waiting: (() => void)[] = [];
+  #under = 0;
+
+  constructor(private readonly credentials: Credentials, private readonly options: RangeOptions = {}) {}
+
+  /**
+   * Bytes of a file, from `offset` on: `length` of them, or fewer where it ends.
+   * @param version The one that it must be of.
+   * @returns Undefined if there is no such file.
+   * @throws PareError if the server cannot be reached, refuses, has another version or does not answer ranges.
+   */
+  async read(url: string, offset: number, length: number, version?: FileVersion): Promise<FoundRange | undefined> {
+    await this.#enter();
+    try {
+      return await this.#read(url, offset, length, version);
+    } finally {
+      this.#under--;
+      this.#waiting.shift()?.();
+    }
+  }
+
+  /** A small answer, whole, such as a listing. @throws PareError as {@linkcode read}, or if it is larger than `most`. */
+  async text(url: string, most: number): Promise<string> {
+    const parts: Uint8Array<ArrayBuffer>[] = [];
+    let bytes = 0;
+    await this.#retry(url, {}, () => 0, async (response, watch) => {
+      parts.length = bytes = 0;
+      for await (const part of response.body ?? []) {
+        watch.progress(part.length);
+        bytes += part.length;
+        if (bytes > most) throw new PareError(`${url}: an answer of more than ${most} bytes; expected a listing`);
+        parts.push(part);
+      }
+    });
+    return await new Blob(parts).text();
+  }
+
+  async #read(url: string, offset: number, most: number, pinned?: FileVersion): Promise<FoundRange | undefined> {
+    let bytes = new Uint8Array(pinned ? most : 0), filled = 0, version = pinned, length = most;
+    const range = () => ({ Range: `bytes=${offset + filled}-${offset + length - 1}` });
+    const found = await this.#retry(url, range, () => filled, async (response, watch) => {
+      if (response.status === 404) return "absent";
+      if (response.status === 416) throw changed(url, "it is shorter than it was");
+      const now = versionOf(url, response, offset + filled);
+      if (version) refuseChange(url, version, now);
+      else {
+        length = Math.min(most, now.bytes - offset);
+        bytes = new Uint8Array(length);
+      }
+      version = now;
+      for await (const part of response.body ?? []) {
+        watch.progress(part.length);
+        const wanted = part.subarray(0, length - filled);
+        bytes.set(wanted, filled);
+        filled += wanted.length;
+        if (filled === length) return "whole";
+      }
+      throw new TypeError("the connection ended early");
+    });
+    return found === "absent" ? undefined : { bytes, version: version! };
+  }
+
+  /** Sends a request until an answer was taken in; tries that bring bytes do not count. */
+  async #retry<T>(
+    url: string,
+    headers: Record<string, string> | (() => Record<string, string>),
+    reached: () => number,
+    use: (response: Response, watch: Watch) => Promise<T>,
+  ): Promise<T> {
+    const { silence = SILENCE_MS, random = Math.random, wait = sleep } = this.options;
+    for (let failures = 0, before = reached();;) {
+      using watch = new Watch(silence);
+      let failure: PareError, asked = 0;
+      try {
+        const response = await this.#follow(url, typeof headers === "function" ? headers() : headers, watch.signal);
+        watch.restart();
+        if (response.ok || response.status === 404 || response.status === 416) return await use(response, watch);
+        failure = refused(url, response, this.credentials);
+        await response.body?.cancel();
+        if (!PASSING.has(response.status)) throw failure;
+        asked = retryAfter(response.headers);
+        if (asked > LONGEST_WAIT_MS) {
+          throw new PareError(`${failure.message}, and asks to wait for ${Math.ceil(asked / 1000)} s; try again then`);
+        }
+      } catch (error) {
+        if (!isNetworkError(error)) throw error;
+        failure = new PareError(`cannot read ${url}: ${describe(error)}`, { cause: error });
+      }
+      failures = reached() > before ? 1 : failures + 1;
+      before = reached();
+      if (failures >= TRIES) throw failure;
+      await wait(Math.max(asked, FIRST_WAIT_MS * 2 ** (failures - 1) * (0.5 + random())));
+    }
+  }
+
+  /** Sends one request, through redirects. */
+  async #follow(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
+    const known = this.#redirects.get(url), fresh = known && known.until > performance.now() ? known.target : undefined;
+    let target = fresh ?? url;
+    for (let redirects = 0;; redirects++) {
+      this.#refuseHost(url, target);
+      const request = await this.#signed(target, { "Accept-Encoding": "identity", ...headers });
+      const response = await fetch(target, { headers: request, redirect: "manual", signal });
+      this.answered.add(hostOf(target));
+      if (target === fresh && [401, 403, 404, 410].includes(response.status)) {
+        // A signed address that has run out.
+        await response.body?.cancel();
+        this.#redirects.delete(url);
+        target = url;
+        continue;
+      }
+      const location = response.headers.get("Location");
+      if (![301, 302, 303, 307, 308].includes(response.status) || location === null) {
+        if (target !== url && target !== fresh) {
+          this.#redirects.set(url, { target, until: performance.now() + REDIRECT_MS });
+        }
+        return response;
+      }
+      await response.body?.cancel();
+      if (redirects >= MOST_REDIRECTS) throw new PareError(`cannot read ${url}: more than ${MOST_REDIRECTS} redirects`);
+      if (!URL.canParse(location, target)) throw new PareError(`cannot read ${url}: it redirects to no address`);
+      const next = new URL(location, target);
+      if (!/^https?:$/.test(next.protocol) || target.startsWith("https:") && next.protocol !== "https:") {
+        throw new PareError(`cannot read ${url}: it redirects to ${next.protocol}//${next.host}, which is not https`);
+      }
+      target = next.href;
+    }
+  }
+
+  #refuseHost(url: string, target: string): void {
+    const { hosts } = this.options, host = hostOf(target);
+    if (!hosts || hosts.includes(host)) return;
+    throw new PareError(`cannot read ${url}: it redirects to ${host}, which it did not when the run began`);
+  }
+
+  async #signed(url: string, headers: Record<string, string>): Promise<HeadersInit> {
+    const { credentials } = this;
+    if (credentials.kind === "none" || new URL(url).origin !== credentials.origin) return headers;
+    if (credentials.kind === "bearer") return { ...headers, Authorization: `Bearer ${credentials.token}` };
+    return (await new AwsV4Signer({ url, headers, service: "s3", ...credentials }).sign()).headers;
+  }
+
+  async #enter(): Promise<void> {
+    while (this.#under >= AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#under++;
+  }
+}
+
+const sleep = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
+
+/** The version that an answer to a request for a range is of. */
+function versionOf(url: string, response: Response, offset: number): FileVersion {
+  if (response.status === 200) {
+    throw new PareError(`${url}: the server does not answer range requests; fetch the model and give its directory`);
+  }
+  if (!["identity", null].includes(response.headers.get("Content-Encoding"))) {
+    throw new PareError(`${url}: the server compresses ranges of it; expected its bytes as they are`);
+  }
+  const [, from, total] = /^bytes (\d+)-\d+\/(\d+)$/.exec(response.headers.get("Content-Range") ?? "") ?? [];
+  if (Number(from) !== offset || !Number.isSafeInteger(Number(total))) {
+    const found = response.headers.get("Content-Range") ?? "nothing";
+    throw new PareError(`${url}: asked for bytes from ${offset} on, the server says it answers ${found}`);
+  }
+  const etag = response.headers.get("ETag") ?? undefined;
+  const modified = etag === undefined ? response.headers.get("Last-Modified") ?? undefined : undefined;
+  return { bytes: Number(total), ...etag !== undefined && { etag }, ...modified !== undefined && { modified } };
+}
+
+function refuseChange(url: string, before: FileVersion, now: FileVersion): void {
+  if (before.bytes !== now.bytes) throw changed(url, `${now.bytes} bytes, before ${before.bytes}`);
+  for (const kind of ["etag", "modified"] as const) {
+    if (before[kind] === undefined || before[kind] === now[kind]) continue;
+    throw changed(url, `${kind === "etag" ? "ETag" : "Last-Modified"} ${now[kind] ?? "none"}, before ${before[kind]}`);
+  }
+}
+
+const changed = (url: string, how: string) =>
+  new PareError(`${url} has changed since the run began: ${how}; begin again`);
+
+function refused(url: string, { status, statusText }: Response, { kind }: Credentials): PareError {
+  if (status === 401 || status === 403) {
+    const why = {
+      none: url.includes("amazonaws.com") || url.includes("s3")
+        ? "no AWS credentials were found"
+        : "it asks for credentials",
+      bearer: "the token in use (HF_TOKEN) does not open it",
+      s3: "the credentials in use do not allow s3:GetObject (and s3:ListBucket for the listing)",
+    }[kind];
+    return new PareError(`cannot read ${url}: denied (${status}): ${why}`);
+  }
+  return new PareError(`cannot read ${url}: the server answered ${status} ${statusText}`.trimEnd());
+}
