@@ -17,6 +17,12 @@ export function absolute_scratch(rows: number, cols: number): number;
 export function activate(team: number, _function: number, x: number, up: number, n: number, by: number, out: number): void;
 
 /**
+ * With `g = scale * gradient`: `m += first_rate (g - m)`, `v = second_keep v + second_rate g²`,
+ * `w = keep w - size m / (sqrt(v) / root + epsilon)`, in place, all rows x cols. The mask may be null.
+ */
+export function adamw(team: number, weight: number, first: number, second: number, gradient: number, rows: number, cols: number, mask: number, scale: number, first_rate: number, second_keep: number, second_rate: number, root: number, epsilon: number, keep: number, size: number): void;
+
+/**
  * `x + y`.
  */
 export function add(team: number, x: number, y: number, n: number, out: number): void;
@@ -158,6 +164,11 @@ export function diagonal_sums(n: number): number;
  * `out = before - after`, rows `first..first + rows` of weights with `cols` columns; without `after` (null) `before`.
  */
 export function difference(team: number, before: number, before_dtype: number, after: number, after_dtype: number, first: number, rows: number, cols: number, out: number): void;
+
+/**
+ * `out = x * scale` where `mix(mix(place) ^ key)` is at least `limit`, else 0; `count` numbers.
+ */
+export function dropout(team: number, x: number, count: number, key: number, limit: number, scale: number, out: number): void;
 
 /**
  * The same with all weights whose worth before the block (see `worth`) is at most the `k`-th smallest, which the
@@ -480,6 +491,7 @@ export interface InitOutput {
     readonly absolute_parts: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly absolute_scratch: (a: number, b: number) => number;
     readonly activate: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
+    readonly adamw: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number) => void;
     readonly add: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly add_diagonal: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly add_gram: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
@@ -507,6 +519,7 @@ export interface InitOutput {
     readonly density: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly diagonal_sums: (a: number) => number;
     readonly difference: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
+    readonly dropout: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly eliminate_below: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number) => void;
     readonly eliminate_groups: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number) => void;
     readonly eliminate_marked: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;

@@ -39,6 +39,30 @@ export function activate(team, _function, x, up, n, by, out) {
 }
 
 /**
+ * With `g = scale * gradient`: `m += first_rate (g - m)`, `v = second_keep v + second_rate g²`,
+ * `w = keep w - size m / (sqrt(v) / root + epsilon)`, in place, all rows x cols. The mask may be null.
+ * @param {number} team
+ * @param {number} weight
+ * @param {number} first
+ * @param {number} second
+ * @param {number} gradient
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} mask
+ * @param {number} scale
+ * @param {number} first_rate
+ * @param {number} second_keep
+ * @param {number} second_rate
+ * @param {number} root
+ * @param {number} epsilon
+ * @param {number} keep
+ * @param {number} size
+ */
+export function adamw(team, weight, first, second, gradient, rows, cols, mask, scale, first_rate, second_keep, second_rate, root, epsilon, keep, size) {
+    wasm.adamw(team, weight, first, second, gradient, rows, cols, mask, scale, first_rate, second_keep, second_rate, root, epsilon, keep, size);
+}
+
+/**
  * `x + y`.
  * @param {number} team
  * @param {number} x
@@ -429,6 +453,20 @@ export function diagonal_sums(n) {
  */
 export function difference(team, before, before_dtype, after, after_dtype, first, rows, cols, out) {
     wasm.difference(team, before, before_dtype, after, after_dtype, first, rows, cols, out);
+}
+
+/**
+ * `out = x * scale` where `mix(mix(place) ^ key)` is at least `limit`, else 0; `count` numbers.
+ * @param {number} team
+ * @param {number} x
+ * @param {number} count
+ * @param {number} key
+ * @param {number} limit
+ * @param {number} scale
+ * @param {number} out
+ */
+export function dropout(team, x, count, key, limit, scale, out) {
+    wasm.dropout(team, x, count, key, limit, scale, out);
 }
 
 /**

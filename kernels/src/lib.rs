@@ -8,6 +8,7 @@
 #![allow(clippy::missing_safety_doc, clippy::too_many_arguments)]
 
 pub mod activation;
+pub mod adamw;
 pub mod add_rows;
 pub mod apply;
 pub mod attend;
@@ -20,6 +21,7 @@ pub mod count_above;
 pub mod cross_entropy;
 mod cut;
 pub mod density;
+pub mod dropout;
 pub mod dtype;
 pub mod elementwise;
 pub mod eliminate;

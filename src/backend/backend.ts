@@ -15,6 +15,7 @@ import type { HoldOperations } from "./operations/hold.ts";
 import type { ObserveOperations } from "./operations/observe.ts";
 import type { PruneOperations } from "./operations/prune.ts";
 import type { SolveOperations } from "./operations/solve.ts";
+import type { TuneOperations } from "./operations/tune.ts";
 
 export * from "./tensor.ts";
 export type {
@@ -39,6 +40,7 @@ export type {
   SolveOperations,
   Term,
 } from "./operations/solve.ts";
+export type { AdamWOptions, DropoutOptions, Moments, TuneOperations } from "./operations/tune.ts";
 
 /** What a backend can hold, and how it likes to be fed. */
 export interface BackendLimits {
@@ -63,7 +65,8 @@ export interface Operations
     ObserveOperations,
     PruneOperations,
     SolveOperations,
-    DistributionOperations {}
+    DistributionOperations,
+    TuneOperations {}
 
 /** A backend: its {@linkcode Operations}, and what it is. */
 export interface Backend extends Operations, AsyncDisposable {

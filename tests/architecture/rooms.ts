@@ -21,6 +21,7 @@ const EVERYTHING = [
   "method",
   "stream",
   "generate",
+  "tune",
   "report",
   "backend",
   "open",
@@ -51,6 +52,11 @@ export const ROOMS: readonly Room[] = [
   {
     name: "generate",
     files: /^src\/generate\//,
+    imports: ["errors", "model", "text", "stream", "checkpoint", "backend"],
+  },
+  {
+    name: "tune",
+    files: /^src\/tune\//,
     imports: ["errors", "model", "text", "stream", "checkpoint", "backend"],
   },
   // How a number is written is the same wherever Pare writes one: src/cli/units.ts.

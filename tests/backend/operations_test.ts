@@ -61,6 +61,16 @@ Deno.test("every operation has a rule and a cost that is finite and no less than
     combine: [[{ tensor: x, kept: 1 }, { tensor: shape(6, 8, "F16"), kept: 1, removed: 0 }], { mask }],
     conjugate: [{ x, r: x, p: x }, x, mask],
     assign: [shape(6, 8, "BF16"), x],
+    adamw: [x, { first: x, second: x }, x, {
+      rate: 1e-3,
+      beta1: 0.9,
+      beta2: 0.999,
+      epsilon: 1e-8,
+      decay: 0,
+      step: 1,
+      mask,
+    }],
+    dropout: [x, { rate: 0.1, key: 7 }],
   };
   for (const name of Object.keys(OPERATIONS) as (keyof typeof OPERATIONS)[]) {
     const { check, cost } = OPERATIONS[name] as { check(...of: unknown[]): void; cost(...of: unknown[]): object };

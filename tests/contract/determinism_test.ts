@@ -7,6 +7,9 @@ import { assertSameBytes, upload } from "./contract.ts";
 import { type Draw, draw, NORMAL } from "./matrices.ts";
 import { SUBJECTS } from "./subjects.ts";
 
+/** A step of the optimiser. */
+const ADAMW = { rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decay: 0.1, step: 1, scale: 0.7 };
+
 /** Results of every operation, by its name. */
 async function everything(backend: Backend, headDim = 40): Promise<Map<string, Uint8Array>> {
   using scope = new DisposableStack();
@@ -125,6 +128,13 @@ async function everything(backend: Backend, headDim = 40): Promise<Map<string, U
     backend.conjugate({ x: best, r, p }, keep(`product ${step}`, backend.linear(p, unit)), mask);
   }
   backend.assign(keep("assign", backend.copy(weight)), best);
+  const moments = {
+    first: keep("first moment", backend.allocate(131, width)),
+    second: keep("second moment", backend.allocate(131, width)),
+  };
+  const trained = keep("adamw", held(13, 131, width)), sparse = { ...ADAMW, mask };
+  for (const step of [1, 2]) backend.adamw(trained, moments, best, step === 1 ? ADAMW : { ...sparse, step });
+  keep("dropout", backend.dropout(sum, { rate: 0.05, key: 2 ** 31 + 7 }));
   const bytes = await backend.read(...results.map(([, one]) => one));
   return new Map(results.map(([operation], i) => [operation, bytes[i]]));
 }

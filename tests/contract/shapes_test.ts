@@ -110,6 +110,22 @@ const stepped = ({ r = [6, 8], product = [6, 8], mask = [6, 8] }: {
   backend.conjugate({ x: zeros(6, 8), r: zeros(...r), p: zeros(6, 8) }, zeros(...product), removed);
 };
 
+/** Takes a step of the optimiser on 6 x 8 with what is wrong. */
+const optimised = ({ second = [6, 8], gradient = [6, 8], mask, ...option }: {
+  second?: readonly [number, number, Dtype?];
+  gradient?: readonly [number, number];
+  mask?: readonly [number, number];
+  rate?: number;
+  beta2?: number;
+  epsilon?: number;
+  step?: number;
+}) =>
+(backend: Backend, zeros: Zeros): void => {
+  using removed = mask && backend.zeros(zeros(...mask));
+  const options = { rate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decay: 0, step: 1, ...option, mask: removed };
+  backend.adamw(zeros(6, 8), { first: zeros(6, 8), second: zeros(...second) }, zeros(...gradient), options);
+};
+
 /** A term of a combination. */
 const term = (tensor: Tensor) => ({ tensor, kept: 1 });
 
@@ -260,6 +276,17 @@ const WRONG: Readonly<Record<string, (backend: Backend, zeros: Zeros) => Disposa
   "conjugate: dtype of the residual": stepped({ r: [6, 8, "F16"] }),
   "conjugate: columns of the product": stepped({ product: [6, 7] }),
   "conjugate: rows of the mask": stepped({ mask: [5, 8] }),
+  "adamw: rows of the gradient": optimised({ gradient: [5, 8] }),
+  "adamw: columns of a moment": optimised({ second: [6, 7] }),
+  "adamw: dtype of a moment": optimised({ second: [6, 8, "F16"] }),
+  "adamw: rows of the mask": optimised({ mask: [5, 8] }),
+  "adamw: a rate below 0": optimised({ rate: -1 }),
+  "adamw: beta2 of 1": optimised({ beta2: 1 }),
+  "adamw: an epsilon of 0": optimised({ epsilon: 0 }),
+  "adamw: step 0": optimised({ step: 0 }),
+  "dropout: a rate of 1": (backend, zeros) => backend.dropout(zeros(6, 8), { rate: 1, key: 0 }),
+  "dropout: a key of 33 bits": (backend, zeros) => backend.dropout(zeros(6, 8), { rate: 0.5, key: 2 ** 32 }),
+  "dropout: dtype": (backend, zeros) => backend.dropout(zeros(6, 8, "F16"), { rate: 0.5, key: 0 }),
   "assign: rows": (backend, zeros) => backend.assign(zeros(6, 8, "F16"), zeros(5, 8)),
   "assign: dtype of the numbers": (backend, zeros) => backend.assign(zeros(6, 8), zeros(6, 8, "F16")),
   "apply: columns": applied(6, 7),

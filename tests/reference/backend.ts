@@ -5,18 +5,21 @@
  */
 import type {
   Activation,
+  AdamWOptions,
   AttentionOptions,
   Backend,
   Choice,
   CombineOptions,
   CrossEntropyOptions,
   Descent,
+  DropoutOptions,
   Dtype,
   EliminationFormula,
   Formula,
   InverseFactor,
   MapFunction,
   Mask,
+  Moments,
   NormOptions,
   RotateOptions,
   Selection,
@@ -88,6 +91,13 @@ export function smallest(scores: number[], sparsity: number, rule: Selection["ru
 /** What a weight of this size is worth. */
 function worth(size: number, column: number, formula: Exclude<Formula, { kind: "relative" }>): number {
   return formula.kind === "magnitude" ? size : size * Math.fround(Math.sqrt(values(formula.statistic)[column]));
+}
+
+/** The finaliser of MurmurHash3's 32 bits. */
+function murmur(word: number): number {
+  let hash = Math.imul(word ^ word >>> 16, 0x85ebca6b);
+  hash = Math.imul(hash ^ hash >>> 13, 0xc2b2ae35);
+  return (hash ^ hash >>> 16) >>> 0;
 }
 
 /** See the file's head. */
@@ -571,6 +581,29 @@ export class ReferenceBackend implements Backend {
   assign(weight: Tensor, numbers: Tensor): void {
     OPERATIONS.assign.check(weight, numbers);
     this.#round(weight, values(numbers));
+  }
+
+  adamw(weight: Tensor, { first, second }: Moments, gradient: Tensor, options: AdamWOptions): void {
+    OPERATIONS.adamw.check(weight, { first, second }, gradient, options);
+    const { rate, beta1, beta2, epsilon, decay, step, scale = 1, mask } = options, { cols } = weight;
+    const w = values(weight), m = values(first), v = values(second);
+    values(gradient).forEach((raw, at) => {
+      if (mask && (mask as Bits).removes(Math.floor(at / cols), at % cols)) return;
+      const g = scale * raw, mean = m[at] + (1 - beta1) * (g - m[at]), square = beta2 * v[at] + (1 - beta2) * g * g;
+      const below = Math.sqrt(square) / Math.sqrt(1 - beta2 ** step) + epsilon;
+      w[at] = (1 - rate * decay) * w[at] - rate / (1 - beta1 ** step) * mean / below;
+      m[at] = mean;
+      v[at] = square;
+    });
+  }
+
+  dropout(x: Tensor, options: DropoutOptions): Tensor {
+    OPERATIONS.dropout.check(x, options);
+    const { rate, key } = options, from = values(x);
+    return this.#fill(x.rows, x.cols, (i, j) => {
+      const at = i * x.cols + j;
+      return murmur(murmur(at) ^ key) < rate * 2 ** 32 ? 0 : from[at] / (1 - rate);
+    });
   }
 
   seconds(): Promise<Record<string, number>> {

@@ -7,6 +7,7 @@ import { HOLD } from "./hold.ts";
 import { OBSERVE } from "./observe.ts";
 import { PRUNE } from "./prune.ts";
 import { SOLVE } from "./solve.ts";
+import { TUNE } from "./tune.ts";
 
 export type { Cost, ShapeOf } from "./declaration.ts";
 
@@ -18,4 +19,5 @@ export const OPERATIONS: Declarations<Operations> = {
   ...PRUNE,
   ...SOLVE,
   ...DISTRIBUTION,
+  ...TUNE,
 };

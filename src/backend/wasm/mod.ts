@@ -24,6 +24,7 @@ import * as prune from "./prune.ts";
 import * as solve from "./solve.ts";
 import { Team } from "./team.ts";
 import { own, type WasmMask, type WasmTensor } from "./tensor.ts";
+import * as tune from "./tune.ts";
 
 /** Pages that the memory begins with: the module's own data and the first stack, about 1.1 MiB, need 18. */
 const FIRST_PAGES = 32;
@@ -50,6 +51,7 @@ const REALISATION: Realisation<Engine, WasmTensor, WasmMask> = {
   ...prune,
   ...solve,
   ...distribution,
+  ...tune,
 };
 
 /** What the WASM backend can be told. */

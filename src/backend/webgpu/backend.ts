@@ -17,6 +17,7 @@ import { apply, score } from "./score.ts";
 import { selectGroups, selectSmallest } from "./select.ts";
 import * as solve from "./solve.ts";
 import { own, type TiledMask, type TiledTensor } from "./tensor.ts";
+import * as tune from "./tune.ts";
 
 /** Opens the backend of a device. */
 export function bindDevice(device: Device, description: string, arithmetic: string): Backend {
@@ -38,6 +39,7 @@ export function bindDevice(device: Device, description: string, arithmetic: stri
     eliminate,
     ...solve,
     ...distribution,
+    ...tune,
   };
   const backend: Backend = bind(
     device,

@@ -3,6 +3,7 @@
  * imports, so the program needs no permission to read them and a bundle holds them.
  */
 import activate from "../../../wgsl/activate.wgsl" with { type: "text" };
+import adamw from "../../../wgsl/adamw.wgsl" with { type: "text" };
 import add from "../../../wgsl/add.wgsl" with { type: "text" };
 import addGram from "../../../wgsl/add_gram.wgsl" with { type: "text" };
 import addRows from "../../../wgsl/add_rows.wgsl" with { type: "text" };
@@ -21,6 +22,7 @@ import diagonal from "../../../wgsl/diagonal.wgsl" with { type: "text" };
 import difference from "../../../wgsl/difference.wgsl" with { type: "text" };
 import digits from "../../../wgsl/digits.wgsl" with { type: "text" };
 import dotRows from "../../../wgsl/dot_rows.wgsl" with { type: "text" };
+import dropout from "../../../wgsl/dropout.wgsl" with { type: "text" };
 import eliminate from "../../../wgsl/eliminate.wgsl" with { type: "text" };
 import eliminateGather from "../../../wgsl/eliminate_gather.wgsl" with { type: "text" };
 import eliminateScatter from "../../../wgsl/eliminate_scatter.wgsl" with { type: "text" };
@@ -66,6 +68,7 @@ import zeros from "../../../wgsl/zeros.wgsl" with { type: "text" };
 /** Every shader's source, whole. */
 export const SHADERS = {
   activate: tanh + activate,
+  adamw,
   add,
   addGram: pairs + addGram,
   addRows,
@@ -83,6 +86,7 @@ export const SHADERS = {
   diagonal,
   difference: numbers + difference,
   dotRows: pairs + dotRows,
+  dropout,
   eliminate: worth + eliminate,
   eliminateGather,
   eliminateScatter,
