@@ -175,8 +175,8 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   using recorder = Recorder.begin(values.registry, manifest, { out: values.out, labels: labelsOf(values) });
   let ofDense: readonly Answered[] | undefined;
   /** What a model differs by from the dense one, which answers first. */
-  const toDense = (documents: readonly Answered[]): Row["toDense"] => {
-    const first = ofDense, found = exam && first && differenceOf(exam, first, documents);
+  const toDense = ({ documents = [], results = [] }: Measured): Row["toDense"] => {
+    const first = ofDense, found = first && differenceOf(results, first, documents);
     ofDense ??= documents;
     return found && { value: found.difference, ...found.error !== undefined && { error: found.error } };
   };
@@ -187,7 +187,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     { documents, ...found }: Measured,
     cost?: Cost,
   ): Promise<Row> => {
-    const { perplexity, sparsity } = found, difference = documents && toDense(documents);
+    const { perplexity, sparsity } = found, difference = documents && toDense({ documents, ...found });
     const row: Row = { ...which, ...found, ...difference && { toDense: difference }, ...cost };
     const benchmark = headline(row);
     const said = [

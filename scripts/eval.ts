@@ -47,7 +47,9 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   );
   const pruned = await checkpoint.readText(MANIFEST_FILE);
   const base = pruned === undefined ? undefined : parseManifest(pruned, MANIFEST_FILE);
-  const known = values.force ? undefined : Recorder.evaluated(values.registry, manifest);
+  const known = values.force
+    ? undefined
+    : Recorder.evaluated(values.registry, manifest, values.logSamples !== undefined);
   if (known) Recorder.label(values.registry, manifest.planId, labelsOf(values));
   const found = known ?? await work({ values, checkpoint, backend, manifest, base, windows, exam }, context);
   if (exam && values.logSamples) logSamples(values.logSamples, exam.questions, found.documents);

@@ -82,7 +82,6 @@ export { evaluate, type Evaluation } from "./stream/evaluate.ts";
 export type { SpoolOptions } from "./stream/hidden.ts";
 export { type Continued, type Likelihood, type Likelihoods, logLikelihoods } from "./stream/likelihood.ts";
 export { logits } from "./stream/logits.ts";
-export { type TokenLosses, tokenLosses } from "./stream/losses.ts";
 export { type BlockStatisticOptions, blockStatistics } from "./stream/blocks.ts";
 export { type Plan, type PlanOptions, planPrune } from "./stream/plan.ts";
 export type { OnProgress, Phase, Progress } from "./stream/progress.ts";
@@ -91,7 +90,7 @@ export { type Finished, observeFirst, prune, type PruneOptions } from "./stream/
 export type { LinearReport } from "./stream/results.ts";
 export type { StreamOptions } from "./stream/stream.ts";
 export { chooseTargets, type Requests, type TargetOptions, type Targets } from "./stream/target.ts";
-export { findTask, type Group as TaskGroup, GROUPS, TASK_NAMES, TASKS } from "./task/mod.ts";
+export { findTask, type Group as TaskGroup, GROUPS, TASK_NAMES } from "./task/mod.ts";
 export { ownTask } from "./task/own.ts";
 export { ask, type Asking, type Part, partsOf, type Question, type Questions } from "./task/questions.ts";
 export {
@@ -106,14 +105,8 @@ export {
 export { readRows, type Rows } from "./task/rows.ts";
 export type { Document, Examples, HubSet, Metric, Request as TaskRequest, Task } from "./task/task.ts";
 export { encodeRequests, type Files as TokenizerFiles, type Pair, type Prefix, readPrefix } from "./task/tokens.ts";
-export { type Batch, countSequences, lengthsOf, rectangle } from "./text/batch.ts";
-export {
-  type Calibration,
-  type CalibrationOptions,
-  calibrationSequences,
-  DEFAULT_SAMPLES,
-  DEFAULT_SEQLEN,
-} from "./text/calibration.ts";
+export { type Batch, rectangle } from "./text/batch.ts";
+export { type Calibration, type CalibrationOptions, calibrationSequences, DEFAULT_SEQLEN } from "./text/calibration.ts";
 export { type ChatTemplate, loadChatTemplate, type Message } from "./text/chat.ts";
 export type { Split } from "./text/datasets.ts";
 export { fetchCorpus, type FetchOptions, type LocalCorpus } from "./text/fetch.ts";

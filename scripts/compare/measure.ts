@@ -2,7 +2,7 @@
 import type { Position } from "../../src/cli/progress.ts";
 import { type Checkpoint, evaluate, openCheckpoint, type StreamOptions, type Windows } from "../../src/mod.ts";
 import { pair, type Paired, pairGroup } from "../../src/run/paired.ts";
-import type { Result } from "../../src/task/results.ts";
+import { headline, type Result } from "../../src/task/results.ts";
 import { type Answered, answerExam, type Encoded, encodeExam, encoding, type Exam } from "../shared/exam.ts";
 
 /** Benchmarks with their questions as tokens. */
@@ -41,19 +41,18 @@ export async function prepareExam(
   return { ...exam, groups, ...encoded };
 }
 
-/**
- * By how much the accuracy that methods are compared by differs from another model's, paired by question: the first group's,
- * or that of the only task.
- */
-export function differenceOf(exam: Exam, first: readonly Answered[], second: readonly Answered[]): Paired | undefined {
-  const { questions, groups: [group] } = exam;
-  if (!group && questions.length > 1) return undefined;
+/** By how much the accuracy that methods are compared by differs from another model's, paired by question. */
+export function differenceOf(
+  results: readonly Result[],
+  first: readonly Answered[],
+  second: readonly Answered[],
+): Paired | undefined {
+  const stands = headline(results);
+  if (!stands) return undefined;
+  const { tasks, by } = stands.group ?? { tasks: [stands.name], by: "document" };
   const scores = (documents: readonly Answered[], name: string) =>
     documents.filter(({ task }) => task === name).map(({ scores }) => scores.acc!);
-  const pairs = (group ? group.tasks : [questions[0].task]).map(({ name }) =>
-    pair(scores(first, name), scores(second, name))
-  );
-  return pairGroup(pairs, group?.by ?? "document");
+  return pairGroup(tasks.map((name) => pair(scores(first, name), scores(second, name))), by);
 }
 
 /** Measures the model at a path. @param pass How a pass over it is made, by what it is for. */

@@ -32,7 +32,7 @@ export type Given = Values<typeof compareCommand.flags> & {
 };
 
 /** A method as `--methods` names it: with an allocation or an update of the weights behind a `+`, or without. */
-export interface Variant {
+interface Variant {
   readonly name: string;
   readonly method: Method;
   readonly allocation: Allocation;

@@ -3,6 +3,7 @@ import { table } from "../../src/cli/table.ts";
 import { showBytes, showSeconds, showShare } from "../../src/cli/units.ts";
 import type { RunRecord } from "../../src/run/record.ts";
 import type { LinearSummary } from "../../src/run/registry.ts";
+import { headline } from "../../src/task/results.ts";
 import { tableOf } from "../shared/tasks.ts";
 
 /** What anybody may have written, on one line that moves no cursor. */
@@ -19,7 +20,7 @@ const digits = (perplexity: number) => perplexity.toPrecision(4);
 /** What the benchmarks came to: the figure of a group, or of the only task. */
 function accuracy({ manifest: { plan: { kind } }, tasks }: RunRecord): string {
   if (kind === "compare" || !tasks.length) return "-";
-  const shown = tasks.find(({ group }) => group) ?? (tasks.length === 1 ? tasks[0] : undefined);
+  const shown = headline(tasks);
   return shown?.figures.acc ? `${shown.figures.acc.value.toFixed(4)} ${shown.name}` : `${tasks.length} tasks`;
 }
 
@@ -88,9 +89,10 @@ export function runFacts(run: RunRecord, layers: readonly LinearSummary[]): stri
     ["given in", directory],
   ];
   const known = facts.filter(([, value]) => value !== undefined && value !== "");
-  const perplexities = run.perplexities.map(({ label, perplexity, evaluation: { description, sequences, seqlen } }) =>
-    [label, digits(perplexity), `${seqlen}`, `${sequences}`, description].map(plain)
-  );
+  const perplexities = run.perplexities.map(({ label, perplexity, evaluation }) => {
+    const { description, sequences, seqlen, protocol } = evaluation;
+    return [label, digits(perplexity), `${seqlen}`, `${sequences}`, description, protocol ?? "-"].map(plain);
+  });
   const tasks = [...Map.groupBy(run.tasks, ({ label }) => label)].map(([label, records]) => {
     const shown = tableOf(records.map((record) => ({ ...record, name: plain(record.name) })));
     return plan.kind === "compare"
@@ -101,7 +103,9 @@ ${shown}`
   return [
     known.map(([what, value]) => `${what.padEnd(14)}${plain(value)}`).join("\n"),
     ...run.note === undefined ? [] : [run.note],
-    ...perplexities.length ? [table(["of", "perplexity", "seqlen", "windows", "corpus"], perplexities)] : [],
+    ...perplexities.length
+      ? [table(["of", "perplexity", "seqlen", "windows", "corpus", "protocol"], perplexities)]
+      : [],
     ...tasks,
   ].join("\n\n");
 }

@@ -34,7 +34,7 @@ export interface TaskFlags {
   readonly limit?: number;
   readonly logSamples?: string;
   readonly seqlen?: number;
-  /** Where parts of the Hub's sets lie that were fetched, by {@linkcode keyOf}. */
+  /** Where parts of the Hub's sets lie, fetched or in a folder of the user's, by {@linkcode keyOf}. */
   readonly taskFiles?: Readonly<Record<string, string>>;
 }
 
@@ -58,35 +58,58 @@ export function taskNames({ tasks }: Pick<TaskFlags, "tasks">): string[] {
 /** What a part of a set on the Hub is called here. */
 const keyOf = ({ id, config, split }: HubSet): string => `${id} ${config} ${split}`;
 
-/** What `--tasks` reads, so far as that is known before it is read. */
-interface TaskSources {
-  /** Files and folders of the user's. */
-  readonly paths: readonly string[];
-  /** What has been fetched from the Hub. */
-  readonly taskFiles: Readonly<Record<string, string>>;
-}
+/** A part of one of the Hub's sets. */
+type SetPart = Required<Part>;
 
-/**
- * Finds the data, and fetches what is not here yet.
- * @throws PareError if a name is none of a task, or the Hub does not have the data.
- */
-async function findSources(flags: TaskFlags, options: FetchOptions): Promise<TaskSources> {
-  const names = taskNames(flags), { taskData: folder, shots = 0 } = flags, own = names.filter(isOwn);
-  if (folder !== undefined) return { paths: [...own, folder], taskFiles: {} };
-  const taskFiles: Record<string, string> = {};
-  for (const name of names.filter((name) => !isOwn(name))) {
+/** The parts of the Hub's sets that are read. @throws PareError if a name is none of a task. */
+function setParts(flags: TaskFlags): SetPart[] {
+  return taskNames(flags).filter((name) => !isOwn(name)).flatMap((name) => {
     const found = findTask(name)!;
-    for (const part of ("tasks" in found ? found.tasks : [found]).flatMap((task) => partsOf(task, shots))) {
-      if (part?.set) taskFiles[keyOf(part.set)] ??= await fetchSet(part.set, options);
-    }
+    return ("tasks" in found ? found.tasks : [found]).flatMap((task) => partsOf(task, flags.shots ?? 0));
+  }).filter((part): part is SetPart => part?.set !== undefined);
+}
+
+/** A part of a set in a folder of the user's, if it is there. */
+async function fileIn(folder: string, { file }: SetPart): Promise<string | undefined> {
+  for (const end of ["parquet", "jsonl"]) {
+    const path = join(folder, `${file}.${end}`);
+    if (await isFile(path)) return path;
   }
-  return { paths: own, taskFiles };
+  return undefined;
 }
 
 /**
- * Finds and fetches what a run reads for `--tasks`, and lets it read that.
- * @returns What came from the Hub; undefined if no tasks are asked.
- * @throws PareError as {@linkcode findSources}, or for a flag that means nothing without tasks.
+ * The files that `--tasks` and `--task-data` name, so far as they are there.
+ * @throws PareError if a name is none of a task.
+ */
+export async function namedFiles(flags: TaskFlags): Promise<string[]> {
+  const { taskData: folder } = flags, own = taskNames(flags).filter(isOwn);
+  const found = folder === undefined ? [] : await Promise.all(setParts(flags).map((part) => fileIn(folder, part)));
+  return [...new Set([...own, ...found.filter((path) => path !== undefined)])];
+}
+
+/**
+ * Finds the data of the Hub's sets, and fetches what is not here yet.
+ * @throws PareError if a name is none of a task, or neither the folder nor the Hub has the data.
+ */
+async function findSets(flags: TaskFlags, options: FetchOptions): Promise<Record<string, string>> {
+  const { taskData: folder } = flags, files: Record<string, string> = {};
+  for (const part of setParts(flags)) {
+    const key = keyOf(part.set);
+    if (folder === undefined) files[key] ??= await fetchSet(part.set, options);
+    else files[key] ??= await fileIn(folder, part) ?? missing(join(folder, part.file));
+  }
+  return files;
+}
+
+function missing(path: string): never {
+  throw new PareError(`--task-data: there is no ${path}.parquet or .jsonl`);
+}
+
+/**
+ * Finds and fetches what a run reads for `--tasks`, and lets it read that and nothing beside it.
+ * @returns Where the parts of the Hub's sets are; undefined if no tasks are asked.
+ * @throws PareError as {@linkcode findSets}, or for a flag that means nothing without tasks.
  */
 export async function enterExam(
   flags: TaskFlags,
@@ -99,8 +122,8 @@ export async function enterExam(
     }
     return undefined;
   }
-  const { paths, taskFiles } = await findSources(flags, options);
-  for (const path of [...paths, ...Object.values(taskFiles)]) allowed.read(path);
+  const taskFiles = await findSets(flags, options);
+  for (const path of [...taskNames(flags).filter(isOwn), ...Object.values(taskFiles)]) allowed.read(path);
   return taskFiles;
 }
 
@@ -115,21 +138,14 @@ export interface Exam {
  * @throws PareError if data are missing, or not what a task takes.
  */
 export async function readExam(flags: TaskFlags): Promise<Exam> {
-  const names = taskNames(flags), { shots, limit, taskData, taskFiles = {} } = flags;
+  const names = taskNames(flags), { shots, limit, taskFiles = {} } = flags;
   const files = new Map<string, Promise<Rows>>();
   const once = (path: string): Promise<Rows> => {
     const found = files.get(path) ?? readRows(path);
     files.set(path, found);
     return found;
   };
-  const rows = async ({ file, set }: Part): Promise<Rows> => {
-    const fetched = set && taskFiles[keyOf(set)];
-    if (fetched !== undefined) return await once(fetched);
-    if (isOwn(file)) return await once(file);
-    const path = join(taskData!, file);
-    for (const end of ["parquet", "jsonl"]) if (await isFile(`${path}.${end}`)) return await once(`${path}.${end}`);
-    throw new PareError(`--task-data: there is no ${path}.parquet or .jsonl`);
-  };
+  const rows = ({ file, set }: Part): Promise<Rows> => once(set ? taskFiles[keyOf(set)] : file);
   const tasks = new Set<Task>(), groups = new Set<Group>();
   for (const name of names) {
     const found = isOwn(name) ? ownTask(name, (await once(name)).rows[0]) : findTask(name)!;
@@ -167,7 +183,7 @@ export function encoding(done: number, total: number): Position {
 const SHOWN_EVERY_MS = 250;
 
 /** How long a text becomes tokens, and who hears of it. */
-export interface EncodeOptions {
+interface EncodeOptions {
   readonly signal?: AbortSignal;
   readonly onEncoded?: (documents: number, of: number) => void;
 }
@@ -177,6 +193,8 @@ export interface Encoded {
   readonly pairs: readonly Pair[];
   /** Tokens that a request may have at most: of a longer one the front is left out. */
   readonly longest: number;
+  /** The tasks that have such requests, by name. */
+  readonly cut: ReadonlySet<string>;
 }
 
 /**
@@ -192,7 +210,7 @@ export async function encodeExam(
 ): Promise<Encoded> {
   const { maxLength } = readSpec(checkpoint), longest = Math.min(maxLength, seqlen ?? maxLength);
   const tokenizer = await loadTokenizer((file) => checkpoint.readText(file), checkpoint.path);
-  const prefix = await readPrefix(checkpoint, tokenizer), pairs: Pair[] = [];
+  const prefix = await readPrefix(checkpoint, tokenizer), pairs: Pair[] = [], cut = new Set<string>();
   const asked = questions.flatMap(({ task, questions }) => questions.map((one) => ({ ...one, name: task.name })));
   let shown = performance.now();
   for (const [i, { name, id, requests }] of asked.entries()) {
@@ -200,6 +218,8 @@ export async function encodeExam(
       const own = encodeRequests(requests, tokenizer, prefix);
       const long = own.find(({ continuation }) => continuation.length > longest);
       if (long) throw new PareError(`a continuation of ${long.continuation.length} tokens: the model takes ${longest}`);
+      // The last token predicts nothing that is asked.
+      if (own.some(({ context, continuation }) => context.length + continuation.length - 1 > longest)) cut.add(name);
       pairs.push(...own);
     } catch (error) {
       if (!(error instanceof PareError)) throw error;
@@ -212,7 +232,7 @@ export async function encodeExam(
     onEncoded?.(i + 1, asked.length);
     shown = performance.now();
   }
-  return { pairs, longest };
+  return { pairs, longest, cut };
 }
 
 /** What a model answered to one document. */
@@ -238,7 +258,7 @@ export interface Answers extends Omit<Likelihoods, "answers"> {
 /** Asks a model, in one pass. @throws PareError as `logLikelihoods`. */
 export async function answerExam(
   { questions, groups }: Exam,
-  { pairs, longest }: Encoded,
+  { pairs, longest, cut }: Encoded,
   options: StreamOptions,
 ): Promise<Answers> {
   const { answers, ...found } = await logLikelihoods(pairs, { ...options, longest });
@@ -251,7 +271,7 @@ export async function answerExam(
         return { task: name, id, target: document.target, answers: said, scores };
       });
     documents.push(...own);
-    return resultOf(all, own.map(({ scores }) => scores));
+    return resultOf(all, own.map(({ scores }) => scores), cut.has(name) ? longest : undefined);
   });
   const grouped = groups.map((group) =>
     groupResult(group, group.tasks.map((task) => results.find(({ name }) => name === task.name)!))

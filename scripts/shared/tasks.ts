@@ -3,30 +3,32 @@ import { dirname, resolve } from "node:path";
 import { replaceFile } from "../../src/checkpoint/disk.ts";
 import { systemError } from "../../src/checkpoint/system_error.ts";
 import { table } from "../../src/cli/table.ts";
+import { showPart } from "../../src/cli/units.ts";
 import { insteadOf, PareError, UNSEEN } from "../../src/errors.ts";
 import type { DocumentRecord } from "../../src/run/record.ts";
 import type { Questions } from "../../src/task/questions.ts";
 import type { Result } from "../../src/task/results.ts";
+import { METRICS } from "../../src/task/task.ts";
 import { logged } from "./exam.ts";
 
-/** Figures in a table; a metric that no task has gets no column. */
+/** Figures in a table; a metric that no task has gets no column, nor does what requests were cut to where none was. */
 export function tableOf(results: readonly Result[]): string {
-  const metrics = (["acc", "acc_norm", "perplexity"] as const).filter((metric) =>
-    results.some(({ figures }) => figures[metric])
-  );
+  const metrics = METRICS.filter((metric) => results.some(({ figures }) => figures[metric]));
+  const isCut = results.some(({ longest }) => longest !== undefined);
   const heading = ["task", ...metrics.flatMap((metric) => metric === "perplexity" ? [metric] : [metric, "±"])];
-  const rows = results.map(({ name, figures, chance, documents, total, shots, version }) => [
+  const rows = results.map(({ name, figures, chance, documents, total, shots, version, longest }) => [
     name,
     ...metrics.flatMap((metric) => {
       const figure = figures[metric], value = figure?.value.toFixed(4) ?? "-";
       return metric === "perplexity" ? [value] : [value, figure?.error?.toFixed(4) ?? "-"];
     }),
     chance?.toFixed(4) ?? "-",
-    documents < total ? `${documents} of ${total}` : `${documents}`,
+    showPart(documents, total),
     shots === undefined ? "-" : `${shots}`,
     `${version}`,
+    ...isCut ? [longest === undefined ? "-" : `${longest} tokens`] : [],
   ]);
-  return table([...heading, "chance", "n", "shots", "version"], rows);
+  return table([...heading, "chance", "n", "shots", "version", ...isCut ? ["cut to"] : []], rows);
 }
 
 /**

@@ -50,7 +50,7 @@ export const mayDiffer = ({ differences }: About): string =>
   `not identical, and need not be: ${differences.join("; ")}`;
 
 /** The repetition of a run that prunes. */
-export interface Repetition {
+interface Repetition {
   readonly model: string;
   readonly linears: readonly LinearSummary[];
   readonly outputs: readonly InputFile[];
@@ -60,7 +60,7 @@ export interface Repetition {
  * Compares every mask and weight with those of the run, by their hashes, and bit by bit where its model is there; of that
  * the tensors that were not pruned, too.
  */
-export async function judgeLinears(about: About, original: Original, repeated: Repetition): Promise<Outcome> {
+async function judgeLinears(about: About, original: Original, repeated: Repetition): Promise<Outcome> {
   const names = repeated.linears.map(({ name }) => name);
   const model = original.model && await isFile(join(original.model, "config.json")) ? original.model : undefined;
   const before = model === undefined ? undefined : await readHashes(await locateCheckpoint(model), names);

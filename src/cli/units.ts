@@ -25,6 +25,11 @@ export function showCount(count: number): string {
   return Math.round(count).toString().replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
+/** `200 of 3270`, or the number alone where it is all. */
+export function showPart(part: number, whole: number): string {
+  return part < whole ? `${part} of ${whole}` : `${part}`;
+}
+
 /** `0.5` → `50.00 %`. What is not all is never written as 100 %: `0.9999998` → `99.99998 %`. */
 export function showShare(share: number): string {
   const written = Array.from({ length: MOST_DIGITS - 1 }, (_, i) => (share * 100).toFixed(2 + i));

@@ -2,12 +2,10 @@
  * What benchmarks found in a comparison, as tables: the mean accuracy by method and sparsity (Table 2 of Wanda's paper, for
  * one model), and every model in every benchmark. Shares are in per cent, as the paper has them, each with its standard error.
  */
-import type { Figure, Result } from "../task/results.ts";
-import type { Metric } from "../task/task.ts";
+import { showPart } from "../cli/units.ts";
+import { type Figure, headline as headlineOf, type Result, withoutParts } from "../task/results.ts";
+import { type Metric, METRICS } from "../task/task.ts";
 import type { Comparison, Row, Table } from "./results.ts";
-
-/** In the order in which they are shown. */
-const METRICS: readonly Metric[] = ["acc", "acc_norm", "perplexity"];
 
 /** What a benchmark's column is called: a mean of tasks is one, whatever the group is. */
 export const titleOf = ({ name, group }: Result): string => group?.by === "task" ? "mean" : name;
@@ -23,15 +21,9 @@ export function show(metric: Metric, figure: Figure | undefined): string {
   return metric === "perplexity" ? figure.value.toFixed(2) : percent(figure);
 }
 
-/** The benchmark that stands for all: the first group, or else the only task. */
+/** The benchmark that stands for all of a model's. */
 export function headline(row: Pick<Row, "results"> | undefined): Result | undefined {
-  const { results = [] } = row ?? {};
-  return results.find(({ group }) => group) ?? (results.length === 1 ? results[0] : undefined);
-}
-
-/** Of the questions that there are, those that were asked. */
-function countOf({ documents, total }: Result): string {
-  return documents < total ? `${documents} of ${total}` : `${documents}`;
+  return headlineOf(row?.results ?? []);
 }
 
 /** The headline's accuracy: a row for each method, a column for each sparsity; chance and the dense model stand in all. */
@@ -72,10 +64,9 @@ function bySparsity(rows: readonly Row[], say: (row: Row) => string) {
  * what guessing gives. The parts of a group that counts by the document (MMLU's subjects) stand in the CSV alone.
  */
 export function taskTables({ rows }: Comparison): { readonly metric: Metric; readonly table: Table }[] {
-  const [{ results: all = [] }] = rows;
-  const parts = new Set(all.flatMap(({ group }) => group?.by === "document" ? group.tasks : []));
+  const [{ results = [] }] = rows, all = withoutParts(results);
   return METRICS.flatMap((metric) => {
-    const shown = all.filter(({ name, figures }) => figures[metric] && !parts.has(name));
+    const shown = all.filter(({ figures }) => figures[metric]);
     if (!shown.length) return [];
     const line = ({ method, asked, results = [] }: Row) => [
       method,
@@ -86,7 +77,7 @@ export function taskTables({ rows }: Comparison): { readonly metric: Metric; rea
     const table = {
       heading: ["method", "sparsity", ...shown.map(titleOf)],
       rows: [
-        ["questions", "", ...shown.map(countOf)],
+        ["questions", "", ...shown.map(({ documents, total }) => showPart(documents, total))],
         ...metric === "perplexity" ? [] : [["chance", "", ...chances]],
         ...rows.map(line),
       ],

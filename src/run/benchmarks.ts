@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { PareError } from "../errors.ts";
 import type { Questions } from "../task/questions.ts";
-import type { Result } from "../task/results.ts";
+import { type Result, withoutParts } from "../task/results.ts";
 import { digest } from "./digest.ts";
 import type { Benchmark, DocumentRecord, InputFile, TaskRecord } from "./record.ts";
 import { Registry } from "./registry.ts";
@@ -48,6 +48,11 @@ export function taskRecords(
     const lines = group.tasks.flatMap((task) => asked.get(task)!.data).map((sha256) => `${sha256}\n`);
     return { record: { label, ...result, data: [digest(new TextEncoder().encode(lines.join("")))], sparsity } };
   });
+}
+
+/** What a list of runs shows of a run's benchmarks: of each model all but the parts of groups that count by the document. */
+export function listed(tasks: readonly TaskRecord[]): TaskRecord[] {
+  return [...Map.groupBy(tasks, ({ label }) => label).values()].flatMap((own) => withoutParts(own));
 }
 
 /** Where a file of the Hub's cache stands, whatever commit it is of, as {@linkcode Registry.lastRead} takes it. */

@@ -127,14 +127,6 @@ export async function checkFiles(files: readonly InputFile[], onProgress?: (byte
   return changes;
 }
 
-/** The same for all that a run read. */
-export function checkInputs(
-  { inputs }: Pick<Manifest, "inputs">,
-  onProgress?: (bytes: number) => void,
-): Promise<Change[]> {
-  return checkFiles(inputs, onProgress);
-}
-
 /** A change in words, such as `model.safetensors: 10 bytes, the run read 12`; `did` is what the run did with it. */
 export function describeChange(change: Change, did: "read" | "wrote" = "read"): string {
   switch (change.kind) {

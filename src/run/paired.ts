@@ -2,6 +2,7 @@
  * Two models' answers to the same documents: by how much they differ, how sure that is, and whether it may be chance. The
  * documents were the same, so what is uncertain is the difference of each: the surer the more often both are right together.
  */
+import { meanOf, weightsOf } from "../task/results.ts";
 import type { TaskRecord } from "./record.ts";
 
 /** The difference of a second model to a first one. */
@@ -27,13 +28,12 @@ export interface Paired {
 export function pair(first: readonly number[], second: readonly number[]): Paired {
   const documents = Math.min(first.length, second.length);
   const differences = Array.from({ length: documents }, (_, at) => second[at] - first[at]);
-  const difference = differences.reduce((a, b) => a + b, 0) / documents;
-  const squares = differences.reduce((sum, each) => sum + (each - difference) ** 2, 0);
+  const { value: difference, error } = meanOf(differences);
   const won = differences.filter((each) => each > 0).length, lost = differences.filter((each) => each < 0).length;
   return {
     documents,
     difference,
-    ...documents > 1 && { error: Math.sqrt(squares / (documents - 1) / documents) },
+    ...error !== undefined && { error },
     ...{ won, lost, p: mcnemar(won, lost) },
   };
 }
@@ -42,11 +42,11 @@ export function pair(first: readonly number[], second: readonly number[]): Paire
 export function pairGroup(tasks: readonly Paired[], by: NonNullable<TaskRecord["group"]>["by"]): Paired {
   const sum = (of: (task: Paired) => number) => tasks.reduce((all, task) => all + of(task), 0);
   const documents = sum((task) => task.documents), won = sum((task) => task.won), lost = sum((task) => task.lost);
-  const weight = (task: Paired) => by === "document" ? task.documents / documents : 1 / tasks.length;
-  const variance = sum((task) => (weight(task) * (task.error ?? NaN)) ** 2);
+  const weights = weightsOf(by, tasks.map((task) => task.documents));
+  const variance = tasks.reduce((all, { error = NaN }, at) => all + (weights[at] * error) ** 2, 0);
   return {
     documents,
-    difference: sum((task) => weight(task) * task.difference),
+    difference: tasks.reduce((all, { difference }, at) => all + weights[at] * difference, 0),
     ...!Number.isNaN(variance) && { error: Math.sqrt(variance) },
     ...{ won, lost },
     ...by === "document" && { p: mcnemar(won, lost) },

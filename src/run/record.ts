@@ -8,6 +8,7 @@ import type { Answer, Result, Scores } from "../task/results.ts";
 import type { RunLabels } from "./labels.ts";
 
 export type { Figure } from "../task/results.ts";
+export { type Metric, METRICS } from "../task/task.ts";
 
 /** Anything that JSON can say. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };

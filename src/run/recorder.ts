@@ -85,8 +85,15 @@ export class Recorder implements Disposable {
     return registry.finishedRun(planId)?.manifest;
   }
 
-  /** What the finished evaluation of the same plan came to, if there is one that has all of it. */
-  static evaluated(path: string | undefined, { planId, plan }: Manifest): Evaluated | undefined {
+  /**
+   * What the finished evaluation of the same plan came to, if there is one that has all of it.
+   * @param withDocuments Whether what every document gave is asked for as well; there are none without.
+   */
+  static evaluated(
+    path: string | undefined,
+    { planId, plan }: Manifest,
+    withDocuments: boolean,
+  ): Evaluated | undefined {
     // In a folder of records nothing is looked up: they are for many machines to write, and for one to read.
     if (path === undefined || isRecordFolder(path)) return undefined;
     using registry = Registry.open(path, { mode: "write" });
@@ -95,7 +102,7 @@ export class Recorder implements Disposable {
     const perplexity = run?.perplexities.find(({ sparsity }) => sparsity !== undefined);
     if (!run || plan.evaluation && !perplexity) return undefined;
     const { id, tasks, phases, peakBytes, finishedAt } = run;
-    const documents = tasks.flatMap((record) => registry.documents(id, record) ?? []);
+    const documents = withDocuments ? tasks.flatMap((record) => registry.documents(id, record) ?? []) : [];
     return { run: id, perplexity, tasks, documents, phases, peakBytes, finishedAt };
   }
 

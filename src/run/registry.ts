@@ -141,9 +141,10 @@ export class Registry extends ResultReader implements RunSink {
   task(id: string, record: TaskRecord, documents?: readonly DocumentRecord[]): void {
     this.file.transact(() => {
       const run = this.#seq(id);
+      const packed = documents ? packDocuments(documents) : { scores: null, documents: null };
       this.file.run(
-        "INSERT OR REPLACE INTO tasks (run, label, record, documents) VALUES (?, ?, ?, ?)",
-        ...[run, record.label, JSON.stringify(record), documents ? packDocuments(documents) : null],
+        "INSERT OR REPLACE INTO tasks (run, label, record, scores, documents) VALUES (:run, :label, :record, :scores, :documents)",
+        { run, label: record.label, record: JSON.stringify(record), ...packed },
       );
       this.#tell(run, "task", record);
     });

@@ -3,7 +3,7 @@
  * which data evaluations have read. Nothing here writes.
  */
 import { protocolOf } from "./compare.ts";
-import { unpackDocuments } from "./documents.ts";
+import { type PackedDocuments, type ScoreColumns, unpackDocuments, unpackScores } from "./documents.ts";
 import { type LinearSummary, RunReader } from "./reader.ts";
 import type { Corpus, DocumentRecord, InputFile, LinearRecord, PerplexityRecord, TaskRecord } from "./record.ts";
 import { benchmarkColumn } from "./schema.ts";
@@ -46,9 +46,18 @@ export class ResultReader extends RunReader {
 
   /** What every document gave of a benchmark that a run was asked; undefined if the run has no such record, or of a group. */
   documents(id: string, record: TaskRecord): DocumentRecord[] | undefined {
+    return this.#packed(id, record, "documents, scores", unpackDocuments);
+  }
+
+  /** What every document was worth, metric by metric, without its answers; undefined where there are no documents. */
+  scores(id: string, record: TaskRecord): ScoreColumns | undefined {
+    return this.#packed(id, record, "CASE WHEN scores IS NULL THEN documents END AS documents, scores", unpackScores);
+  }
+
+  #packed<T>(id: string, record: TaskRecord, columns: string, unpack: (row: PackedDocuments) => T): T | undefined {
     return this.file.get(
-      ({ documents }: { documents: Uint8Array }) => unpackDocuments(documents),
-      `SELECT documents FROM tasks WHERE run = (SELECT seq FROM runs WHERE id = :id) AND label = :label
+      unpack,
+      `SELECT ${columns} FROM tasks WHERE run = (SELECT seq FROM runs WHERE id = :id) AND label = :label
         AND name = :name AND benchmark = ${benchmarkColumn(":record")} AND documents IS NOT NULL`,
       { id, label: record.label, name: record.name, record: JSON.stringify(record) },
     );

@@ -9,12 +9,29 @@
 /** Marks a SQLite file as a registry of Pare: "PARE" in ASCII. */
 export const APPLICATION_ID = 0x50415245;
 
+/** What two results of a benchmark differ in where both may stand in one run, as an expression of SQL. */
+const differing = (record: string, fields: readonly string[]): string =>
+  `json_array(${fields.map((field) => `${record} -> '$.${field}'`).join(", ")})`;
+
+/** The same before the length was known from which a request is cut. */
+const OLD_BENCHMARK: readonly string[] = ["version", "shots", "documents", "data"];
+
 /**
  * What two results of a benchmark differ in where both may stand in one run, as an expression of SQL.
  * @param record An expression for its JSON.
  */
-export const benchmarkColumn = (record: string): string =>
-  `json_array(${["version", "shots", "documents", "data"].map((field) => `${record} -> '$.${field}'`).join(", ")})`;
+export const benchmarkColumn = (record: string): string => differing(record, [...OLD_BENCHMARK, "longest"]);
+
+/**
+ * What puts a table in the place of another, once it has its rows: under its name, and with its counter, so that no id is
+ * given twice, though the newest rows were removed.
+ */
+const replaceTable = (old: string, by: string): string => /* sql */ `
+    DELETE FROM sqlite_sequence WHERE name = '${by}';
+    INSERT INTO sqlite_sequence (name, seq) SELECT '${by}', seq FROM sqlite_sequence WHERE name = '${old}';
+    DROP TABLE ${old};
+    ALTER TABLE ${by} RENAME TO ${old};
+  `;
 
 /**
  * A step that makes the table of events anew, with more kinds: SQLite changes no CHECK.
@@ -28,8 +45,7 @@ const renewEvents = (name: string, kinds: readonly string[]): string => /* sql *
       data TEXT NOT NULL
     ) STRICT;
     INSERT INTO ${name} SELECT id, run, kind, data FROM events;
-    DROP TABLE events;
-    ALTER TABLE ${name} RENAME TO events;
+    ${replaceTable("events", name)}
     CREATE INDEX events_by_run ON events (run, id);
     CREATE UNIQUE INDEX one_progress ON events (run) WHERE kind = 'progress';
   `;
@@ -48,8 +64,7 @@ const renewPerplexities = (protocol: string): string => /* sql */ `
       UNIQUE (run, label, protocol)
     ) STRICT;
     INSERT INTO measured (run, seq, label, record) SELECT run, seq, label, record FROM perplexities;
-    DROP TABLE perplexities;
-    ALTER TABLE measured RENAME TO perplexities;
+    ${replaceTable("perplexities", "measured")}
   `;
 
 /** Windows, their length and the text. */
@@ -127,7 +142,7 @@ export const MIGRATIONS: readonly string[] = [
       seq       INTEGER PRIMARY KEY AUTOINCREMENT,   -- the order in which they were done
       label     TEXT NOT NULL,
       name      TEXT NOT NULL GENERATED ALWAYS AS (record ->> '$.name') STORED,
-      benchmark TEXT NOT NULL GENERATED ALWAYS AS (${benchmarkColumn("record")}) STORED,
+      benchmark TEXT NOT NULL GENERATED ALWAYS AS (${differing("record", OLD_BENCHMARK)}) STORED,
       record    TEXT NOT NULL,
       documents BLOB,                                -- large, hence last; none of a group
       UNIQUE (run, label, name, benchmark)
@@ -146,5 +161,23 @@ export const MIGRATIONS: readonly string[] = [
       entries INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX collected_by_run ON collected (run);
+  `,
+
+  // Requests may be cut at several lengths; and what documents were worth is read without what was answered to each. Of
+  // results of before it stands among their documents.
+  /* sql */ `
+    CREATE TABLE answered (
+      run       INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
+      seq       INTEGER PRIMARY KEY AUTOINCREMENT,   -- the order in which they were done
+      label     TEXT NOT NULL,
+      name      TEXT NOT NULL GENERATED ALWAYS AS (record ->> '$.name') STORED,
+      benchmark TEXT NOT NULL GENERATED ALWAYS AS (${benchmarkColumn("record")}) STORED,
+      record    TEXT NOT NULL,
+      scores    BLOB,                                -- none of a group
+      documents BLOB,                                -- large, hence last; none of a group
+      UNIQUE (run, label, name, benchmark)
+    ) STRICT;
+    INSERT INTO answered (run, seq, label, record, documents) SELECT run, seq, label, record, documents FROM tasks;
+    ${replaceTable("tasks", "answered")}
   `,
 ];

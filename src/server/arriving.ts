@@ -33,6 +33,8 @@ export class ArrivingRegistry implements Source, Disposable {
   layer: Registry["layer"] = (id, name) => this.#now()?.layer(id, name);
   /** As the registry; undefined without one. */
   documents: Registry["documents"] = (id, record) => this.#now()?.documents(id, record);
+  /** As the registry; undefined without one. */
+  scores: Registry["scores"] = (id, record) => this.#now()?.scores(id, record);
   /** As the registry; none without one. */
   events: Registry["events"] = (id, after) => this.#now()?.events(id, after) ?? [];
   /** As the registry; 0 without one. */

@@ -1,18 +1,19 @@
 /** Benchmarks of a run document by document, and of several runs side by side, paired by the documents that all were asked. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
 import { pair, type Paired, pairGroup } from "../run/paired.ts";
-import type { DocumentRecord, Figure, RunRecord, TaskRecord } from "../run/record.ts";
+import type { ScoreColumns } from "../run/documents.ts";
+import { type DocumentRecord, type Figure, METRICS, type RunRecord, type TaskRecord } from "../run/record.ts";
 import { answerPrepared } from "./answer.ts";
 import { PreparedCache, prepareJson } from "./prepared.ts";
 import { problems, refusal } from "./problem.ts";
-import { NoQuerySchema, RunParamsSchema, TaskSchema } from "./schemas.ts";
+import { byMetric, NoQuerySchema, RunParamsSchema, TaskSchema } from "./schemas.ts";
 import { requireRun, requireVersion, type Source } from "./source.ts";
 
 /** What is compared document by document: by these one is right or wrong. */
 const PAIRED = ["acc", "acc_norm"] as const;
 
 /** A benchmark by one metric, of several runs, a place for each; null where a run was not asked it. */
-export interface BenchmarkRow extends Pick<TaskRecord, "name" | "version" | "shots" | "chance" | "group"> {
+export interface BenchmarkRow extends Pick<TaskRecord, "name" | "version" | "shots" | "longest" | "chance" | "group"> {
   /** Of a comparison's models: whose. */
   readonly label?: string;
   readonly metric: keyof TaskRecord["figures"];
@@ -36,23 +37,24 @@ export const BenchmarkRowSchema: z.ZodType<BenchmarkRow> = z.object({
   name: z.string(),
   version: z.number(),
   shots: z.int().optional(),
+  longest: z.int().optional(),
   chance: z.number().optional(),
   group: z.object({ tasks: z.array(z.string()), by: z.enum(["document", "task"]) }).optional(),
   label: z.string().optional().openapi({ description: "Of a comparison's models: whose." }),
-  metric: z.enum(["acc", "acc_norm", "perplexity"]),
+  metric: z.enum(METRICS),
   figures: z.array(z.object({ value: z.number(), error: z.number().optional(), documents: z.int() }).nullable()),
   toFirst: z.array(PairedSchema.nullable()),
 }).openapi("BenchmarkRow");
 
-/** A record, where it is of, and its documents once they are asked for. */
+/** A record, and what its documents were worth once that is asked for. */
 interface Asked {
   readonly record: TaskRecord;
-  readonly documents: () => readonly DocumentRecord[];
+  readonly scores: () => ScoreColumns;
 }
 
 /** What must be the same for two results to stand in one row: then their first documents are the same. */
-const keyOf = ({ kind }: RunRecord["manifest"]["plan"], { label, name, version, shots, data }: TaskRecord) =>
-  JSON.stringify([kind === "compare" ? label : null, name, version, shots ?? null, data]);
+const keyOf = ({ kind }: RunRecord["manifest"]["plan"], { label, name, version, shots, longest, data }: TaskRecord) =>
+  JSON.stringify([kind === "compare" ? label : null, name, version, shots ?? null, longest ?? null, data]);
 
 /** The benchmarks of several runs, by metric. */
 export function benchmarkRows(source: Source, runs: readonly RunRecord[]): BenchmarkRow[] {
@@ -62,17 +64,17 @@ export function benchmarkRows(source: Source, runs: readonly RunRecord[]): Bench
       const key = keyOf(run.manifest.plan, record), before = found.get(key)?.record;
       // Of one that was asked twice, the longer.
       if (before && before.documents > record.documents) continue;
-      let documents: readonly DocumentRecord[] | undefined;
-      found.set(key, { record, documents: () => documents ??= source.documents(run.id, record) ?? [] });
+      let scores: ScoreColumns | undefined;
+      found.set(key, { record, scores: () => scores ??= source.scores(run.id, record) ?? {} });
     }
     return found;
   });
   const keys = [...new Set(byRun.flatMap((found) => [...found.keys()]))];
   return keys.flatMap((key) => {
     const asked = byRun.map((found) => found.get(key)), { record } = asked.find((each) => each !== undefined)!;
-    const { name, version, shots, chance, group, label } = record, [whose] = JSON.parse(key);
+    const { name, version, shots, longest, chance, group, label } = record, [whose] = JSON.parse(key);
     return (Object.keys(record.figures) as (keyof TaskRecord["figures"])[]).map((metric): BenchmarkRow => ({
-      ...{ name, version, shots, chance, group, metric },
+      ...{ name, version, shots, longest, chance, group, metric },
       ...whose !== null && { label },
       figures: asked.map((each) => {
         const figure = each?.record.figures[metric];
@@ -92,7 +94,7 @@ function difference(
 ): Paired | null {
   if (!PAIRED.some((each) => each === metric)) return null;
   const [one, two] = [first, other].map((asked) => asked.get(key)!), { group, shots } = one.record;
-  const scores = ({ documents }: Asked) => documents().map(({ scores }) => scores[metric]!);
+  const scores = ({ scores }: Asked) => scores()[metric] ?? [];
   if (!group) return pair(scores(one), scores(two));
   const own = (asked: ReadonlyMap<string, Asked>, { label }: TaskRecord, task: string) =>
     [...asked.values()].find(({ record }) =>
@@ -128,11 +130,7 @@ const AnsweredTasksSchema: z.ZodType<AnsweredTasks> = z.object({
         id: z.int().openapi({ description: "The document's place in the set, from 0." }),
         loglikelihoods: z.array(z.number()).openapi({ description: "Of each request, in nats." }),
         greedy: z.array(z.boolean()).openapi({ description: "Whether each of a request's tokens was the likeliest." }),
-        scores: z.object({
-          acc: z.number().optional(),
-          acc_norm: z.number().optional(),
-          perplexity: z.number().optional(),
-        }),
+        scores: byMetric(z.number()),
       })),
     }),
   )),

@@ -1,12 +1,21 @@
 /** Runs: pages of them, one, its manifest, and some side by side. */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
+import { listed } from "../run/benchmarks.ts";
 import type { Comparison } from "../run/compare.ts";
 import type { LinearSummary } from "../run/registry.ts";
 import type { RunRecord } from "../run/record.ts";
 import { answer } from "./answer.ts";
 import { type BenchmarkRow, benchmarkRows, BenchmarkRowSchema } from "./benchmarks.ts";
 import { problems } from "./problem.ts";
-import { ManifestSchema, NoQuerySchema, RunPageSchema, RunParamsSchema, RunQuerySchema, RunSchema } from "./schemas.ts";
+import {
+  ManifestSchema,
+  NoQuerySchema,
+  type RunPage,
+  RunPageSchema,
+  RunParamsSchema,
+  RunQuerySchema,
+  RunSchema,
+} from "./schemas.ts";
 import { requireRun, type Source } from "./source.ts";
 
 /** Runs that are set side by side at most: more lines than that nobody tells apart. */
@@ -92,13 +101,22 @@ export function serveRuns(app: OpenAPIHono, source: Source): void {
       method: "get",
       path: "/api/runs",
       summary: "Runs, newest first",
+      description:
+        "Of a benchmark that is a group counted by the document, such as MMLU, the parts stand in the run alone.",
       request: { query: RunQuerySchema },
       responses: {
         200: { description: "A page of runs", content: { "application/json": { schema: RunPageSchema } } },
         ...problems(400),
       },
     }),
-    (context) => answer(context, source.list(context.req.valid("query"))),
+    (context) => {
+      const { runs, next } = source.list(context.req.valid("query"));
+      const page: RunPage = {
+        runs: runs.map((run) => ({ ...run, tasks: listed(run.tasks) })),
+        ...next !== undefined && { next },
+      };
+      return answer(context, page);
+    },
   );
   app.openapi(
     createRoute({

@@ -4,20 +4,21 @@
  */
 import { z } from "@hono/zod-openapi";
 import type { LinearSummary } from "../run/registry.ts";
-import type {
-  Corpus,
-  DensityMap,
-  Figure,
-  Histogram,
-  InputFile,
-  LinearRecord,
-  Manifest,
-  PerplexityRecord,
-  Plan,
-  RunProgress,
-  RunRecord,
-  RunStatus,
-  TaskRecord,
+import {
+  type Corpus,
+  type DensityMap,
+  type Figure,
+  type Histogram,
+  type InputFile,
+  type LinearRecord,
+  type Manifest,
+  METRICS,
+  type PerplexityRecord,
+  type Plan,
+  type RunProgress,
+  type RunRecord,
+  type RunStatus,
+  type TaskRecord,
 } from "../run/record.ts";
 
 /** Runs of a page at most. */
@@ -91,8 +92,11 @@ const PerplexitySchema: z.ZodType<PerplexityRecord> = z.object({
   }).optional().openapi({ description: "What pruning the model took, in a comparison." }),
 }).openapi("Perplexity");
 
-/** A number and its standard error. */
-export const FigureSchema: z.ZodType<Figure> = z.object({ value: z.number(), error: z.number().optional() })
+/** Something for each metric that there is. */
+export const byMetric = <T>(schema: z.ZodType<T>): z.ZodType<{ [metric in typeof METRICS[number]]?: T }> =>
+  z.object(Object.fromEntries(METRICS.map((metric) => [metric, schema.optional()])));
+
+const FigureSchema: z.ZodType<Figure> = z.object({ value: z.number(), error: z.number().optional() })
   .openapi("Figure");
 
 /** What a benchmark, or a group of them, came to. */
@@ -100,11 +104,10 @@ export const TaskSchema: z.ZodType<TaskRecord> = z.object({
   label: z.string(),
   ...BENCHMARK,
   shots: BENCHMARK.shots.optional(),
-  figures: z.object({
-    acc: FigureSchema.optional(),
-    acc_norm: FigureSchema.optional(),
-    perplexity: FigureSchema.optional(),
+  longest: z.int().optional().openapi({
+    description: "Tokens that a request had at most, where some was longer and lost its front.",
   }),
+  figures: byMetric(FigureSchema),
   chance: z.number().optional().openapi({ description: "The accuracy of guessing." }),
   group: z.object({ tasks: z.array(z.string()), by: z.enum(["document", "task"]) }).optional().openapi({
     description: "Of a group: its tasks, and what counts the same in it.",

@@ -4,7 +4,10 @@ import type { RunRecord } from "../run/record.ts";
 import { refusal } from "./problem.ts";
 
 /** A registry that is only read. */
-export type Source = Pick<Registry, "list" | "get" | "layers" | "layer" | "documents" | "events" | "newestEvent">;
+export type Source = Pick<
+  Registry,
+  "list" | "get" | "layers" | "layer" | "documents" | "scores" | "events" | "newestEvent"
+>;
 
 const unknown = (id: string) => refusal(404, `there is no run ${JSON.stringify(id)}`);
 

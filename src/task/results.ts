@@ -34,6 +34,11 @@ export interface Result {
   readonly documents: number;
   /** Documents that there are. */
   readonly total: number;
+  /**
+   * Tokens that a request had at most, where some was longer and lost its front: those are other questions. Where none was,
+   * they are the same ones whatever the model takes.
+   */
+  readonly longest?: number;
   /** Metric by metric. */
   readonly figures: Readonly<Partial<Record<Metric, Figure>>>;
   /** The accuracy of guessing: one over the number of choices, its mean over the documents; none where none are given. */
@@ -62,14 +67,21 @@ export function scoreDocument(task: Task, document: Document, answers: readonly 
 const mean = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0) / numbers.length;
 
 /** A mean, and the sample's deviation over the root of its size. */
-function meanOf(numbers: readonly number[]): Figure {
+export function meanOf(numbers: readonly number[]): Figure {
   const value = mean(numbers), n = numbers.length;
   if (n < 2) return { value };
   return { value, error: Math.sqrt(numbers.reduce((sum, x) => sum + (x - value) ** 2, 0) / (n - 1) / n) };
 }
 
-/** What a task came to. */
-export function resultOf({ task, shots, total, questions }: Questions, scores: readonly Scores[]): Result {
+/**
+ * What a task came to.
+ * @param longest Tokens that a request had at most, if one was longer.
+ */
+export function resultOf(
+  { task, shots, total, questions }: Questions,
+  scores: readonly Scores[],
+  longest?: number,
+): Result {
   const figures = task.metrics.map((metric): [Metric, Figure] => {
     const numbers = scores.map((score) => score[metric]!);
     return [metric, metric === "perplexity" ? { value: Math.exp(-mean(numbers)) } : meanOf(numbers)];
@@ -83,9 +95,27 @@ export function resultOf({ task, shots, total, questions }: Questions, scores: r
     shots,
     documents: scores.length,
     total,
+    ...longest !== undefined && { longest },
     figures: Object.fromEntries(figures),
     ...guessed.length > 0 && { chance: mean(guessed) },
   };
+}
+
+/** What each task counts in a group's figure: the same, or as many as it has documents. The sum is 1. */
+export function weightsOf(by: Group["by"], documents: readonly number[]): number[] {
+  const all = documents.reduce((a, b) => a + b, 0);
+  return documents.map((own) => by === "document" ? own / all : 1 / documents.length);
+}
+
+/** The result that stands for all: the first group's, or else the only task's. */
+export function headline<R extends Pick<Result, "group">>(results: readonly R[]): R | undefined {
+  return results.find(({ group }) => group) ?? (results.length === 1 ? results[0] : undefined);
+}
+
+/** Results without those of the parts of a group that counts by the document: MMLU's subjects are 57. */
+export function withoutParts<R extends Pick<Result, "name" | "group">>(results: readonly R[]): R[] {
+  const parts = new Set(results.flatMap(({ group }) => group?.by === "document" ? group.tasks : []));
+  return results.filter(({ name }) => !parts.has(name));
 }
 
 /**
@@ -95,22 +125,23 @@ export function resultOf({ task, shots, total, questions }: Questions, scores: r
 export function groupResult({ name, version, by }: Group, results: readonly Result[]): Result {
   const sizes = results.map(({ documents }) => documents), documents = sizes.reduce((a, b) => a + b);
   const figures = results.map(({ figures }) => figures.acc!), errors = figures.map(({ error }) => error ?? NaN);
-  const weighted = by === "document";
-  const average = (of: readonly number[]) =>
-    weighted ? of.reduce((sum, value, i) => sum + value * sizes[i], 0) / documents : mean(of);
+  const weights = weightsOf(by, sizes);
+  const average = (of: readonly number[]) => of.reduce((sum, value, i) => sum + value * weights[i], 0);
   const value = average(figures.map((figure) => figure.value)),
     chance = average(results.map(({ chance }) => chance ?? NaN));
-  const squares = weighted
+  const squares = by === "document"
     ? errors.reduce((sum, error, i) => sum + (sizes[i] - 1) * error ** 2 * sizes[i], 0) /
       (documents - sizes.length) / documents
-    : errors.reduce((sum, error) => sum + error ** 2, 0) / sizes.length ** 2;
+    : errors.reduce((sum, error, i) => sum + (weights[i] * error) ** 2, 0);
   const shots = results.every((result) => result.shots === results[0].shots) ? results[0].shots : undefined;
+  const { longest } = results.find(({ longest }) => longest !== undefined) ?? {};
   return {
     name,
     version,
     shots,
     documents,
     total: results.reduce((sum, { total }) => sum + total, 0),
+    ...longest !== undefined && { longest },
     figures: { acc: { value, ...Number.isFinite(squares) && { error: Math.sqrt(squares) } } },
     ...Number.isFinite(chance) && { chance },
     group: { tasks: results.map(({ name }) => name), by },

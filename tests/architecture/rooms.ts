@@ -60,11 +60,11 @@ export const ROOMS: readonly Room[] = [
     imports: ["errors", "model", "text", "stream", "checkpoint", "backend"],
   },
   // How a number is written is the same wherever Pare writes one: src/cli/units.ts.
-  { name: "report", files: /^src\/report\//, imports: ["errors", "cli", "task (types)"] },
+  { name: "report", files: /^src\/report\//, imports: ["errors", "cli", "task"] },
   {
     name: "run",
     files: /^src\/run\//,
-    imports: ["errors", "checkpoint", "backend (types)", "task (types)", "project"],
+    imports: ["errors", "checkpoint", "backend (types)", "task", "project"],
   },
   { name: "chat", files: /^src\/chat\//, imports: ["errors", "text", "generate", "server"] },
   { name: "server", files: /^src\/server\//, imports: ["run", "errors"] },

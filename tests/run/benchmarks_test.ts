@@ -1,10 +1,11 @@
 /** Benchmarks in a registry: each kept beside what it was asked, found again, and its documents to the bit. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
+import { deflateRawSync } from "node:zlib";
 import { PareError } from "../../src/errors.ts";
-import { refuseChangedData } from "../../src/run/benchmarks.ts";
-import { packDocuments, unpackDocuments } from "../../src/run/documents.ts";
-import type { DocumentRecord, InputFile, Manifest } from "../../src/run/record.ts";
+import { listed, refuseChangedData } from "../../src/run/benchmarks.ts";
+import { packDocuments, unpackDocuments, unpackScores } from "../../src/run/documents.ts";
+import type { DocumentRecord, InputFile, Manifest, TaskRecord } from "../../src/run/record.ts";
 import { Registry } from "../../src/run/registry.ts";
 import { APPLICATION_ID, MIGRATIONS } from "../../src/run/schema.ts";
 import { temporary } from "../checkpoint/folders.ts";
@@ -25,15 +26,24 @@ Deno.test("documents come back to the bit, in a dozen bytes a request", () => {
   }));
   const packed = packDocuments(documents);
   assertEquals(unpackDocuments(packed), documents);
-  assert(packed.length < 12 * documents.reduce((sum, { answers }) => sum + answers.length, 0), `${packed.length}`);
-  assertThrows(() => unpackDocuments(packed.subarray(0, 99)), SyntaxError);
+  assertEquals(unpackScores(packed), {
+    acc: documents.map(({ scores }) => scores.acc!),
+    acc_norm: documents.map(({ scores }) => scores.acc_norm!),
+  });
+  const length = packed.documents.length + packed.scores!.length;
+  assert(length < 12 * documents.reduce((sum, { answers }) => sum + answers.length, 0), `${length}`);
+  assertThrows(() => unpackDocuments({ ...packed, documents: packed.documents.subarray(0, 99) }), SyntaxError);
+  // What they were worth is read without what was answered.
+  assertEquals(unpackScores({ ...packed, documents: new Uint8Array() }), unpackScores(packed));
 });
 
-Deno.test("results are told apart by version, examples, number of documents and data, and the same one is replaced", () => {
+Deno.test("results are told apart by version, examples, number of documents, data and what requests are cut to, and the same one is replaced", () => {
   using folder = temporary();
   using registry = Registry.open(`${folder.path}/runs.db`, { mode: "write" });
   const id = registry.begin(evaluation()), { plan } = manifest();
-  const others = [{ version: 2 }, { shots: 5 }, { documents: 2 }, { data: ["34".repeat(32)] }, { name: "b" }];
+  const others = [{ version: 2 }, { shots: 5 }, { documents: 2 }, { data: ["34".repeat(32)] }, { name: "b" }, {
+    longest: 64,
+  }];
   const [first, second] = [task("a", [1, 0, 1]), task("a", [0, 0, 1])];
   registry.task(id, first.record, first.documents);
   registry.task(id, second.record, second.documents);
@@ -99,4 +109,70 @@ Deno.test("a registry from before there were benchmarks keeps its runs and event
   registry.task(id, record, documents);
   assertEquals(registry.events(id).map(({ id, kind }) => [id, kind]), [[1, "status"], [2, "linear"], [3, "task"]]);
   assertEquals(registry.documents(id, record), documents);
+});
+
+/** A registry as it was after so many steps, with one run. */
+function oldRegistry(path: string, steps: number): DatabaseSync {
+  const old = new DatabaseSync(path);
+  for (const step of MIGRATIONS.slice(0, steps)) old.exec(step);
+  old.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${steps}`);
+  old.prepare("INSERT INTO runs (id, status, started_at, alive_at, manifest) VALUES (?, 'finished', 1, 1, ?)")
+    .run("00000000000000aa", JSON.stringify(manifest()));
+  return old;
+}
+
+Deno.test("a registry of any age gives no event the id of one that was removed", () => {
+  for (let steps = 1; steps < MIGRATIONS.length; steps++) {
+    using folder = temporary();
+    const path = `${folder.path}/runs.db`;
+    {
+      using old = oldRegistry(path, steps);
+      const event = old.prepare("INSERT INTO events (run, kind, data) VALUES (1, 'status', '{}')");
+      for (let times = 0; times < 5; times++) event.run();
+      old.exec("DELETE FROM events WHERE id > 2");
+    }
+    using registry = Registry.open(path, { mode: "write" });
+    registry.label("00000000000000aa", { name: "old" });
+    assertEquals(registry.events("00000000000000aa").map(({ id }) => id), [1, 2, 6], `from step ${steps}`);
+  }
+});
+
+Deno.test("what documents were worth is known of a registry that kept it among their answers", () => {
+  using folder = temporary();
+  const path = `${folder.path}/runs.db`, { record, documents } = task("a", [1, 0, 1]);
+  {
+    using old = oldRegistry(path, 5);
+    const columns = (of: (document: DocumentRecord) => unknown) => documents.map(of);
+    const packed = {
+      logLikelihoods: columns(({ answers }) => answers.map(({ logLikelihood }) => logLikelihood)),
+      greedy: columns(({ answers }) => answers.map(({ greedy }) => Number(greedy))),
+      scores: { acc: [1, 0, 1], acc_norm: [0, 0, 0] },
+    };
+    old.prepare("INSERT INTO tasks (run, label, record, documents) VALUES (1, ?, ?, ?)")
+      .run(record.label, JSON.stringify(record), deflateRawSync(JSON.stringify(packed)));
+  }
+  using registry = Registry.open(path, { mode: "write" });
+  assertEquals(registry.documents("00000000000000aa", record), documents);
+  assertEquals(registry.scores("00000000000000aa", record), { acc: [1, 0, 1], acc_norm: [0, 0, 0] });
+});
+
+Deno.test("a list shows MMLU without its subjects, of each model", () => {
+  const of = (label: string, name: string, group?: TaskRecord["group"]): TaskRecord => ({
+    ...task(name, [1, 0]).record,
+    label,
+    ...group && { group },
+  });
+  const mmlu = { tasks: ["anatomy", "law"], by: "document" as const }, mean = { tasks: ["rte"], by: "task" as const };
+  const tasks = [
+    ...["anatomy", "law", "rte"].map((name) => of("dense", name)),
+    of("dense", "mmlu", mmlu),
+    of("dense", "mean", mean),
+    of("pruned", "law"),
+  ];
+  assertEquals(listed(tasks).map(({ label, name }) => `${label} ${name}`), [
+    "dense rte",
+    "dense mmlu",
+    "dense mean",
+    "pruned law",
+  ]);
 });

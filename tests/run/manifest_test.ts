@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { PareError } from "../../src/errors.ts";
 import { digestFile } from "../../src/run/digest.ts";
 import {
-  checkInputs,
+  checkFiles,
   describeChange,
   makeManifest,
   manifestText,
@@ -48,13 +48,13 @@ Deno.test("inputs that are missing, of another size or of another content are to
     const names = ["same", "touched", "gone", "longer", "flipped"];
     for (const name of names) await Deno.writeTextFile(path(name), `content of ${name}`);
     const inputs = await Promise.all(names.map((name) => digestFile(path(name))));
-    assertEquals(await checkInputs({ inputs }), []);
+    assertEquals(await checkFiles(inputs), []);
 
     await Deno.utime(path("touched"), 0, 0);
     await Deno.remove(path("gone"));
     await Deno.writeTextFile(path("longer"), "!", { append: true });
     await Deno.writeTextFile(path("flipped"), "content of Flipped");
-    const changes = await checkInputs({ inputs });
+    const changes = await checkFiles(inputs);
     assertEquals(
       changes.map(({ path, kind }) => [path, kind]),
       [[path("gone"), "missing"], [path("longer"), "size"], [path("flipped"), "content"]],
@@ -63,8 +63,8 @@ Deno.test("inputs that are missing, of another size or of another content are to
     assertEquals(describeChange(changes[1]), `${path("longer")}: 18 bytes, the run read 17`);
     // What a file that a manifest names holds is told to nobody.
     assertEquals(describeChange(changes[2]), `${path("flipped")}: the same size, another content`);
-    const directory = { inputs: [{ ...inputs[0], path: folder, bytes: (await Deno.stat(folder)).size }] };
-    await assertRejects(() => checkInputs(directory), PareError, folder);
+    const directory = [{ ...inputs[0], path: folder, bytes: (await Deno.stat(folder)).size }];
+    await assertRejects(() => checkFiles(directory), PareError, folder);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -75,7 +75,7 @@ Deno.test("an input that is no regular file is refused before a byte of it is re
   for (const path of ["/dev/zero", "/dev/stdin", "/tmp"]) {
     for (const bytes of [0, Deno.statSync(path).size]) {
       await assertRejects(
-        () => checkInputs({ inputs: [{ path, bytes, sha256 }] }),
+        () => checkFiles([{ path, bytes, sha256 }]),
         PareError,
         `${path}: it is not a regular`,
       );
@@ -87,7 +87,7 @@ Deno.test("an input that is no regular file is refused before a byte of it is re
 Deno.test("a file of another size than recorded is not read at all", async () => {
   let read = 0;
   const inputs = [{ path: new URL(import.meta.url).pathname, bytes: 3, sha256: "00".repeat(32) }];
-  assertEquals((await checkInputs({ inputs }, () => read++)).map(({ kind }) => kind), ["size"]);
+  assertEquals((await checkFiles(inputs, () => read++)).map(({ kind }) => kind), ["size"]);
   assertEquals(read, 0);
 });
 

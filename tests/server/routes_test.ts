@@ -8,7 +8,11 @@ import { ask, GROUP, NAMES, openFixture } from "./fixture.ts";
 
 Deno.test("every JSON answer is what /openapi.json says", async () => {
   await using fixture = await openFixture();
-  const { app, ids: [finished, failed, live] } = fixture;
+  const { app, registry, ids: [finished, failed, live] } = fixture;
+  const answered = registry.begin(manifest({ planId: "00000000000000ee" }));
+  for (const { record, documents } of [task("boolq", [0, 1, 0]), task("rte", [1, 1])]) {
+    registry.task(answered, record, documents);
+  }
   const document = await (await ask(app, "/openapi.json")).json();
   const ajv = new Ajv2020({ strict: false, validateFormats: false });
   ajv.addSchema(document, "api");
@@ -26,6 +30,7 @@ Deno.test("every JSON answer is what /openapi.json says", async () => {
     ["/api/runs/{id}/layers/{name}/{plot}", `${layer}/scores`],
     ["/api/runs/{id}/layers/{name}/{plot}", `${layer}/density.json`],
     ["/api/compare", `/api/compare?runs=${finished},${failed}`],
+    ["/api/compare", `/api/compare?runs=${finished},${answered}`],
     ["/api/runs/{id}/tasks/{name}", `/api/runs/${finished}/tasks/boolq`],
     ["/api/runs", "/api/runs?limit=none"],
   ];
@@ -129,9 +134,12 @@ Deno.test("benchmarks are compared document by document, a group by its tasks, a
   for (const { record, documents } of [boolq, rte]) registry.task(other, record, documents);
   registry.task(other, GROUP);
   registry.task(other, { ...boolq.record, shots: 5 }, boolq.documents);
+  registry.task(other, { ...rte.record, longest: 64 }, rte.documents);
   const { benchmarks } = await (await ask(app, `/api/compare?runs=${finished},${other}`)).json();
   const shown = (benchmarks as BenchmarkRow[]).filter(({ metric }) => metric === "acc")
-    .map(({ name, shots, figures, toFirst }) => [name, shots, figures.map((each) => each?.documents ?? null), toFirst]);
+    .map((
+      { name, shots, longest, figures, toFirst },
+    ) => [name, longest ?? shots, figures.map((each) => each?.documents ?? null), toFirst]);
   // The fixture's run has 1 1 0 1 of boolq and 0 0 1 of rte: of five documents four are in both.
   const [one, two] = [pair([1, 1, 0, 1], [1, 0, 0, 0]), pair([0, 0, 1], [0, 1, 1])];
   assertEquals([one.won, one.lost, two.won, two.lost], [0, 2, 1, 0]);
@@ -140,6 +148,7 @@ Deno.test("benchmarks are compared document by document, a group by its tasks, a
     ["rte", 0, [3, 3], [null, two]],
     ["both", 0, [7, 7], [null, pairGroup([one, two], "task")]],
     ["boolq", 5, [null, 5], [null, null]],
+    ["rte", 64, [null, 3], [null, null]],
   ]);
   const { tasks: [answered] } = await (await ask(app, `/api/runs/${finished}/tasks/boolq`)).json();
   assertEquals([answered.name, answered.answered.map(({ scores }: { scores: unknown }) => scores)], [

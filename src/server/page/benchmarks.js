@@ -28,10 +28,13 @@ const METRICS = { acc: "acc (%)", acc_norm: "acc_norm (%)", perplexity: "perplex
 /** Such as `200 of 3270`. */
 const documentsOf = ({ documents, total }) => documents < total ? `${documents} of ${total}` : String(documents);
 
+/** Such as `cut to 64 tokens`, where some request was longer. */
+const showCut = ({ longest }) => longest === undefined ? "no request cut" : `cut to ${longest} tokens`;
+
 /** The benchmarks of a run; of a comparison those of each of its models. */
 export function showBenchmarks({ manifest: { plan }, tasks }) {
   if (!tasks.length) return [make("p.faint", {}, "None has been answered yet.")];
-  const isOfSeveral = plan.kind === "compare";
+  const isOfSeveral = plan.kind === "compare", isCut = tasks.some(({ longest }) => longest !== undefined);
   const metrics = Object.keys(METRICS).filter((metric) => tasks.some(({ figures }) => figures[metric]));
   const number = (value) => value === undefined ? undefined : { number: String(value), value };
   return [makeTable(
@@ -40,7 +43,7 @@ export function showBenchmarks({ manifest: { plan }, tasks }) {
       "task",
       ...isOfSeveral ? ["model"] : [],
       ...metrics.flatMap((metric) => metric === "perplexity" ? [METRICS[metric]] : [METRICS[metric], "±"]),
-      ...["chance (%)", "n", "shots", "version"],
+      ...["chance (%)", "n", "shots", "version", ...isCut ? ["cut to (tokens)"] : []],
     ],
     tasks.map((record) => [
       record.name,
@@ -53,12 +56,14 @@ export function showBenchmarks({ manifest: { plan }, tasks }) {
       { number: documentsOf(record), value: record.documents },
       number(record.shots),
       number(record.version),
+      ...isCut ? [number(record.longest)] : [],
     ]),
   )];
 }
 
 /** What of two results is the same where they may stand in one column. */
-const columnOf = ({ name, version, shots, documents, data }) => JSON.stringify([name, version, shots, documents, data]);
+const columnOf = ({ name, version, shots, longest, documents, data }) =>
+  JSON.stringify([name, version, shots, longest, documents, data]);
 
 /** Whether one record takes the place of the other. */
 export const isSame = (one, other) => one.label === other.label && columnOf(one) === columnOf(other);
@@ -67,8 +72,10 @@ export const isSame = (one, other) => one.label === other.label && columnOf(one)
 function headOf(record, all) {
   const others = all.filter(({ name }) => name === record.name);
   const more = [
+    others.some(({ version }) => version !== record.version) && `version ${record.version}`,
     others.some(({ shots }) => shots !== record.shots) && `${record.shots ?? "several"} shots`,
     others.some(({ documents }) => documents !== record.documents) && `n ${record.documents}`,
+    others.some(({ longest }) => longest !== record.longest) && showCut(record),
     others.some(({ data }) => String(data) !== String(record.data)) && `data ${record.data[0].slice(0, 8)}`,
   ];
   return [record.name, ...more.filter(Boolean)].join(", ");
@@ -136,8 +143,8 @@ export function compareBenchmarks(rows, names) {
         ...["task", "metric", "chance", ...names],
         ...others.flatMap((name) => columns.map((column) => others.length > 1 ? `${column}, ${name}` : column)),
       ],
-      rows.map(({ name, label, shots, chance, metric, figures, toFirst }) => [
-        [name, label, shots && `${shots} shots`].filter(Boolean).join(", "),
+      rows.map(({ name, label, shots, longest, chance, metric, figures, toFirst }) => [
+        [name, label, shots && `${shots} shots`, longest && showCut({ longest })].filter(Boolean).join(", "),
         metric,
         metric === "perplexity" ? undefined : shareCell(chance),
         ...figures.map((figure) => figureCell(metric, figure)),

@@ -186,10 +186,11 @@ export async function showRuns(here, signal, query) {
   /** Draws once it is open, and again when other runs or numbers are there. */
   let drawn = "", drawing = new AbortController();
   const drawPlots = () => {
+    if (!plotted.open) return;
     const listed = new Set(found.map(({ id }) => id));
     const groups = groupsOf(entries.filter(({ id, dense }) => dense || listed.has(id)));
     const key = JSON.stringify(groups.map((group) => group.map(({ id, perplexity }) => [id, perplexity])));
-    if (!plotted.open || key === drawn) return;
+    if (key === drawn) return;
     drawn = key;
     drawing.abort();
     drawing = new AbortController();
@@ -207,8 +208,9 @@ export async function showRuns(here, signal, query) {
     );
   let told = "";
   const drawBenchmarks = () => {
+    if (!benchmarks.open) return;
     const key = JSON.stringify(found.map(({ id, name, tasks }) => [id, name, tasks]));
-    if (!benchmarks.open || key === told) return;
+    if (key === told) return;
     told = key;
     accuracies.replaceChildren(benchmarksByRun(found) ?? make("p.faint", {}, "None was asked."));
   };
