@@ -3,9 +3,11 @@
  * the text, how the model came to be, what that cost, and how to repeat it. The base's licence holds for what was made of it,
  * so the card takes it over from the base's own card; where that says nothing, neither does this one.
  */
-import { CORE_SCHEMA, dump, load, YAMLException } from "js-yaml";
+import { dump } from "js-yaml";
 import { z } from "npm:zod@4.6.7";
+import { PareError } from "../errors.ts";
 import { commandLine } from "./command.ts";
+import { parseFront, splitCard } from "./front_matter.ts";
 import { MANIFEST_FILE } from "./manifest.ts";
 import { fenced, inline, table } from "./markdown.ts";
 import type { LinearRecord, Manifest } from "./record.ts";
@@ -100,13 +102,10 @@ function shareOf(linears: Subject["linears"]): string {
 
 /** The front matter of a card that anybody may have written: what is no YAML object says nothing. */
 function readFrontMatter(card = ""): FrontMatter {
-  const [, yaml] = /^\uFEFF?---\r?\n([\s\S]*?)\r?\n---(?:\r?\n|$)/.exec(card) ?? [];
-  if (yaml === undefined) return {};
   try {
-    // The core schema: YAML 1.2, in which `no` is a language and a date is a text.
-    return INHERITED.catch({}).parse(load(yaml, { schema: CORE_SCHEMA }));
+    return INHERITED.catch({}).parse(parseFront(splitCard(card).yaml));
   } catch (error) {
-    if (!(error instanceof YAMLException)) throw error;
+    if (!(error instanceof PareError)) throw error;
     return undefined; // a base's card that is no YAML keeps no model from being pruned, and the new card says so
   }
 }

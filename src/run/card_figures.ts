@@ -46,11 +46,15 @@ const BENCHMARKS: Figures = {
 
 /** The card with some perplexities more; one of the same model by the same protocol is replaced. */
 export function withPerplexities(card: string, perplexities: readonly PerplexityRecord[]): string {
-  const rows = perplexities.map(({ label, perplexity, evaluation: { description, sequences, seqlen, sha256 } }) => [
+  const rows = perplexities.map((
+    { label, perplexity, evaluation: { description, protocol, sequences, seqlen, sha256 } },
+  ) => [
     label,
     // Four digits: a fifth depends on the backend's order of sums.
     perplexity.toPrecision(4),
-    `${description}, ${sequences} windows of ${seqlen} tokens, ids ${sha256.slice(0, 16)}…`,
+    `${description}${protocol === undefined ? "" : `, ${protocol}`}, ${sequences} windows of ${seqlen} tokens, ids ${
+      sha256.slice(0, 16)
+    }…`,
   ]);
   return withFigures(card, PERPLEXITIES, rows);
 }
@@ -60,10 +64,11 @@ export function withBenchmarks(card: string, tasks: readonly TaskRecord[]): stri
   const percent = (share: number) => (100 * share).toFixed(2);
   const shown = (figure?: Figure) =>
     figure ? [figure.value, ...figure.error === undefined ? [] : [figure.error]].map(percent).join(" ± ") : "–";
-  const rows = tasks.map(({ label, name, figures, chance, shots, documents, total, version, data }) => [
+  const rows = tasks.map(({ label, name, figures, chance, shots, documents, total, version, longest, data }) => [
     ...[label, name, shown(figures.acc), shown(figures.acc_norm)],
     ...[figures.perplexity?.value.toPrecision(4) ?? "–", chance === undefined ? "–" : percent(chance)],
     `${shots ?? "several"} shots, ${documents} of ${total} documents, version ${version}, ` +
+    (longest === undefined ? "" : `cut to ${longest} tokens, `) +
     `data ${data.map((sha256) => `${sha256.slice(0, 16)}…`).join(" ")}`,
   ]);
   return withFigures(card, BENCHMARKS, rows);

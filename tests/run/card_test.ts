@@ -157,6 +157,10 @@ Deno.test("what anybody wrote in a front matter stays, and only what was measure
       `model-index:\n${own}`,
       `model-index:\n${own.replace(/^/gm, "  ").trimEnd()}\n\n`,
       "model-index: []\n",
+      // A remark in the first column, and one that is none of the index's.
+      `model-index:\n# of mine\n${own.replace("  results", "\n# and more\n  results")}# of the tags\n`,
+      `"model-index" :\n${own}`,
+      `'model-index': # mine\n${own}`,
     ]
   ) {
     const once = withModelIndex(written(index), "mine", [BOOLQ]), [{ results }] = parse(once);
@@ -164,7 +168,8 @@ Deno.test("what anybody wrote in a front matter stays, and only what was measure
       ...index.includes("own") || index.includes("other") ? ["other"] : [],
       "boolq",
     ]);
-    for (const kept of ["\uFEFF---\n# a remark\nlicense: mit # so\n", "tags: [a]\n", "---\n# Mine\n\n---\n"]) {
+    const tags = index.includes("of the tags") ? "# of the tags\ntags: [a]\n" : "tags: [a]\n";
+    for (const kept of ["\uFEFF---\n# a remark\nlicense: mit # so\n", tags, "---\n# Mine\n\n---\n"]) {
       assertStringIncludes(once, kept);
     }
     // Again it is the same, and of another number of examples it stands beside.
@@ -174,7 +179,15 @@ Deno.test("what anybody wrote in a front matter stays, and only what was measure
   // One without a front matter gets one: a line in the middle is none.
   const plain = withModelIndex("# Mine\n\n---\na: b\n---\n", "mine", [BOOLQ]);
   assert(plain.endsWith("\n---\n\n# Mine\n\n---\na: b\n---\n") && frontMatter(plain)["model-index"]);
-  for (const broken of [": : [\n", "model-index: best\n", "model-index: [{results: 7}]\n"]) {
+  // The same data set with its keys in another order.
+  const turned =
+    "model-index:\n- name: mine\n  results:\n  - metrics: []\n    dataset:\n      args: {num_few_shot: 0}\n" +
+    "      type: own\n      name: own\n";
+  const again = withModelIndex(`---\n${turned}---\n`, "mine", [{ ...task("own", [1, 1]).record, documents: 10 }]);
+  assertEquals((frontMatter(again)["model-index"] as { results: unknown[] }[])[0].results.length, 1);
+  // What cannot be put in line by line is not put in.
+  const flows = ["{license: mit}\n", "{model-index: [], license: mit}\n", "? model-index\n: []\n", "- a\n"];
+  for (const broken of [": : [\n", "model-index: best\n", "model-index: [{results: 7}]\n", ...flows]) {
     assertThrows(() => withModelIndex(`---\n${broken}---\n# Mine\n`, "mine", [BOOLQ]), PareError, "its ");
   }
 });
@@ -185,6 +198,7 @@ Deno.test("benchmarks stand in the text as a table: a figure of the same protoco
     once,
     "| pruned | boolq | 75.00 ± 25.00 | 0.00 ± 0.00 | – | 50.00 | 0 shots, 4 of 10 documents, version 1, data 1212",
   );
+  assertStringIncludes(withBenchmarks(once, [{ ...a, longest: 64 }]), "version 1, cut to 64 tokens, data 1212");
   const better = { ...b, figures: { acc: { value: 1 } } },
     twice = withBenchmarks(once, [better, { ...a, documents: 5 }]);
   const rows = [...twice.matchAll(/^\| pruned \| (.*?) \| ([\d.]+)/gm)].map(([, ...cells]) => cells.join(" "));
