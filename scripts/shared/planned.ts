@@ -69,6 +69,12 @@ export function refuseOtherPlan(expected: Plan, found: Plan, where: string): voi
     ["the calibration", protocol(expected.calibration), protocol(found.calibration)],
     ["the evaluation's SHA-256", expected.evaluation?.sha256, found.evaluation?.sha256],
     ["the evaluation", protocol(expected.evaluation), protocol(found.evaluation)],
+    // Plans of a Pare that did not tell it name none.
+    [
+      "the evaluation's protocol",
+      expected.evaluation?.protocol,
+      expected.evaluation?.protocol && found.evaluation?.protocol,
+    ],
     ...[...names].map((name) => [`the benchmark ${name}`, wantedTasks.get(name), foundTasks.get(name)] as const),
     ["Pare", expected.pare, found.pare],
     ["the request", canonicalJson(expected.request), canonicalJson(found.request)],

@@ -18,6 +18,9 @@ export async function find(reference: string, runs: string | undefined): Promise
   const registryPath = resolve(runs ?? defaultRegistry());
   if (await isFile(path)) {
     const manifest = parseManifest(await Deno.readTextFile(path), path), folder = resolve(path, "..");
+    if (manifest.plan.kind !== "prune") {
+      return { manifest, folder, measured: await recordedOf(manifest, path, registryPath) };
+    }
     return {
       manifest: await isFile(registryPath) ? withPlaces(manifest, registryPath) : manifest,
       model: await isFile(join(folder, "config.json")) ? folder : undefined,
@@ -36,6 +39,22 @@ export async function find(reference: string, runs: string | undefined): Promise
   return manifest.plan.kind === "prune"
     ? { manifest, model: out, hashes: registry.layers(found.id) }
     : { manifest, measured: measuredOf(registry, found) };
+}
+
+/**
+ * What came of the run of a manifest, which does not tell it itself.
+ * @throws PareError if the registry does not know it.
+ */
+async function recordedOf({ planId, plan }: Manifest, path: string, registryPath: string): Promise<Measured> {
+  if (await isFile(registryPath)) {
+    using registry = Registry.open(registryPath, { mode: "read" });
+    const run = registry.finishedRun(planId);
+    if (run) return measuredOf(registry, run);
+  }
+  throw new PareError(
+    `${path}: what came of this run of ${plan.kind} is in its registry alone, and ${registryPath} does not have it: ` +
+      "nothing to compare with",
+  );
 }
 
 /** All that was measured in a run. */

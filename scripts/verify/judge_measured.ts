@@ -5,7 +5,7 @@
  */
 import type { Outcome } from "../../src/cli/run.ts";
 import { table } from "../../src/cli/table.ts";
-import { protocolOf } from "../../src/run/compare.ts";
+import { isSameProtocol } from "../../src/run/compare.ts";
 import type { DocumentRecord, PerplexityRecord, TaskRecord } from "../../src/run/record.ts";
 import { type About, mayDiffer } from "./judge.ts";
 
@@ -21,9 +21,8 @@ export function judgeMeasured(about: About, expected: Measured, found: Measured)
   const perplexities = expected.perplexities.map(({ label, perplexity, evaluation }) => ({
     label,
     expected: perplexity,
-    found: found.perplexities.find((each) =>
-      each.label === label && protocolOf(each.evaluation) === protocolOf(evaluation)
-    )?.perplexity,
+    found: found.perplexities.find((each) => each.label === label && isSameProtocol(each.evaluation, evaluation))
+      ?.perplexity,
   }));
   const tasks = expected.tasks.map((task) =>
     compareTask(

@@ -10,7 +10,7 @@ import { PareError } from "../../src/mod.ts";
 import { type Change, checkSizes, describeChange } from "../../src/run/manifest.ts";
 import { statFile } from "../../src/run/digest.ts";
 import type { InputFile, Manifest } from "../../src/run/record.ts";
-import { isOwn, taskNames } from "../shared/exam.ts";
+import { isOwn, namedFiles, taskNames } from "../shared/exam.ts";
 import { exists } from "../shared/common.ts";
 
 /** The flags that name what is read. */
@@ -21,6 +21,7 @@ export interface Read {
   readonly tokens?: string;
   readonly tasks?: string;
   readonly taskData?: string;
+  readonly shots?: number;
 }
 
 /**
@@ -66,7 +67,13 @@ export async function relocate<R extends Read>(
   if (own.tasks !== undefined) {
     located.tasks = (await Promise.all(taskNames(own).map((name) => isOwn(name) ? find(name) : name))).join(",");
   }
-  return { ...own, ...located };
+  const moved = { ...own, ...located };
+  if (moved.tasks !== undefined) {
+    // What the user has named instead is theirs to name, and is held against the plan.
+    const named = given.taskData === undefined ? moved : { ...moved, taskData: undefined };
+    for (const path of await namedFiles(named)) if (await exists(path)) await refuseUnread(path, manifest.inputs);
+  }
+  return moved;
 }
 
 /** @throws PareError unless a file is one that the run read, as far as its name and size tell. */

@@ -13,6 +13,15 @@ export function protocolOf({ sha256, sequences, seqlen, protocol }: Omit<Corpus,
   return `${sequences}x${seqlen}-${sha256}${protocol === undefined ? "" : `-${protocol}`}`;
 }
 
+/**
+ * Whether a perplexity was measured as another one was before. A record of a Pare that did not tell how a text is put together
+ * says nothing that could be otherwise.
+ */
+export function isSameProtocol(now: Corpus, before: Corpus): boolean {
+  const { protocol } = before;
+  return protocolOf(before) === protocolOf({ ...now, protocol: protocol && now.protocol });
+}
+
 /** What is compared of a linear. */
 export type Hashes = Pick<LinearRecord, "name" | "maskSha256" | "weightSha256">;
 

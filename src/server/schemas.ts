@@ -12,6 +12,7 @@ import {
   type InputFile,
   type LinearRecord,
   type Manifest,
+  type Metric,
   METRICS,
   type PerplexityRecord,
   type Plan,
@@ -93,7 +94,7 @@ const PerplexitySchema: z.ZodType<PerplexityRecord> = z.object({
 }).openapi("Perplexity");
 
 /** Something for each metric that there is. */
-export const byMetric = <T>(schema: z.ZodType<T>): z.ZodType<{ [metric in typeof METRICS[number]]?: T }> =>
+export const byMetric = <T>(schema: z.ZodType<T>): z.ZodType<{ [metric in Metric]?: T }> =>
   z.object(Object.fromEntries(METRICS.map((metric) => [metric, schema.optional()])));
 
 const FigureSchema: z.ZodType<Figure> = z.object({ value: z.number(), error: z.number().optional() })

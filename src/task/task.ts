@@ -29,11 +29,11 @@ export interface Document {
   readonly example: string;
 }
 
-/** What is computed of a task's documents, in the order in which it is shown: `acc_norm` takes the likelihood by the character. */
-export const METRICS = ["acc", "acc_norm", "perplexity"] as const;
+/** What is computed of a task's documents: `acc_norm` takes the likelihood by the character. */
+export type Metric = "acc" | "acc_norm" | "perplexity";
 
-/** One of {@linkcode METRICS}. */
-export type Metric = typeof METRICS[number];
+/** In the order in which they are shown. */
+export const METRICS: readonly Metric[] = ["acc", "acc_norm", "perplexity"];
 
 /** Where the examples come from. */
 export interface Examples {

@@ -1,7 +1,7 @@
 /** Two runs of one plan: identical, or the first linear that is not, and in how many weights. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { fc } from "../fuzz/seed.ts";
-import { compareHashes, differingBits, type Hashes } from "../../src/run/compare.ts";
+import { compareHashes, differingBits, type Hashes, isSameProtocol } from "../../src/run/compare.ts";
 
 const linear = (name: string, mask = "m", weight = "w"): Hashes => ({ name, maskSha256: mask, weightSha256: weight });
 const run = ["a", "b", "c"].map((name) => linear(name));
@@ -40,4 +40,17 @@ Deno.test("differing bits are counted as in the bytes written out in binary", ()
     assertEquals(differingBits(a, b), [...one].filter((bit, at) => bit !== other[at]).length);
   }));
   assertThrows(() => differingBits(new Uint8Array(1), new Uint8Array(2)), RangeError);
+});
+
+Deno.test("a perplexity that was recorded without its protocol is measured as one with, and no other", () => {
+  const corpus = { description: "text", sequences: 4, seqlen: 128, sha256: "12".repeat(32) };
+  const [joined, apart] = [{ ...corpus, protocol: "joined" }, { ...corpus, protocol: "apart" }];
+  assertEquals([isSameProtocol(joined, corpus), isSameProtocol(corpus, corpus), isSameProtocol(joined, joined)], [
+    true,
+    true,
+    true,
+  ]);
+  // What tells it is not met by what does not.
+  assertEquals([isSameProtocol(apart, joined), isSameProtocol(corpus, joined)], [false, false]);
+  assertEquals(isSameProtocol({ ...joined, seqlen: 64 }, corpus), false);
 });

@@ -1,9 +1,10 @@
 /** Benchmarks as runs: recorded, known again, done again by `verify`, and refused where their data have changed. */
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { PareError } from "../../src/errors.ts";
 import { packDocuments } from "../../src/run/documents.ts";
+import { manifestText } from "../../src/run/manifest.ts";
 import { Registry } from "../../src/run/registry.ts";
 import { temporary } from "../checkpoint/folders.ts";
 import { AUSTEN, HELD_OUT, ROOT } from "./commands.ts";
@@ -79,13 +80,51 @@ Deno.test("benchmarks are done again and compared document by document, by howev
   const changed = [...rest.toReversed(), { ...one, answers: [{ ...answer, logLikelihood }, ...answers] }];
   {
     using file = new DatabaseSync(it.registry);
-    file.prepare("UPDATE tasks SET documents = ?").run(packDocuments(changed));
+    file.prepare("UPDATE tasks SET documents = ?").run(packDocuments(changed).documents);
   }
   const { json, problems } = await IN_PROCESS.verify(...verify.slice(1));
   assertMatch(problems![0], /^not identical; first choices, document 5: -\d.*, the run has -\d/);
   const [{ sameAnswers, sameScores, largest }] = json.tasks as Record<string, number>[];
   assertEquals([sameAnswers, sameScores], [5, 6]);
   assert(largest > 0 && largest <= Math.abs(logLikelihood) * Number.EPSILON);
+});
+
+Deno.test("a figure of requests that were cut says to what, and stands beside that of another length", async () => {
+  using it = setting();
+  await runJson("eval", ...it.flags);
+  await runJson("eval", ...it.flags, "--seqlen", "24", "--limit", "2");
+  assertEquals(it.runs().map(({ tasks: [{ longest }] }) => longest), [24, undefined]);
+  const { text } = await IN_PROCESS.eval(...it.flags, "--seqlen", "24", "--limit", "2");
+  assertMatch(text, /version +cut to\n.*\n.* 24 tokens\n/);
+});
+
+Deno.test("an evaluation is verified by its manifest where the registry knows it, and refused before any work where not", async () => {
+  using it = setting();
+  const { run } = await runJson("eval", ...it.flags, "--limit", "2");
+  const path = join(it.folder.path, "manifest.json"), [{ manifest }] = it.runs();
+  Deno.writeTextFileSync(path, manifestText(manifest));
+  const verified = await runJson("verify", path, "--runs", it.registry);
+  assertEquals([verified.run, verified.identical, verified.tasks[0].sameAnswers], [run, true, 2]);
+  const other = join(it.folder.path, "other.db");
+  await assertRejects(() => IN_PROCESS.verify(path, "--runs", other), PareError, "nothing to compare with");
+});
+
+Deno.test("a manifest opens no benchmark that its run did not read, by a path or a folder", async () => {
+  using it = setting();
+  const data = join(it.folder.path, "data"), secret = join(it.folder.path, "secret.jsonl");
+  Deno.mkdirSync(data);
+  Deno.writeTextFileSync(join(data, "piqa.jsonl"), '{"goal":"a","sol1":"b","sol2":"c","label":0}\n');
+  Deno.writeTextFileSync(secret, Deno.readTextFileSync(it.data));
+  await runJson("eval", ...it.flags, "--limit", "2");
+  const path = join(it.folder.path, "manifest.json"), [{ manifest }] = it.runs();
+  for (
+    const [args, named] of [[["--tasks", secret], secret], [["--tasks", "piqa", "--task-data", data], "piqa.jsonl"]]
+  ) {
+    const others = manifest.args.filter((arg) => arg !== "--tasks" && arg !== it.data);
+    Deno.writeTextFileSync(path, manifestText({ ...manifest, args: [...others, ...args] }));
+    const { message } = await assertRejects(() => IN_PROCESS.verify(path, "--runs", it.registry), PareError);
+    assertStringIncludes(message, `${named}: the manifest does not say that the run read it`);
+  }
 });
 
 Deno.test("data that have changed since a run read them are refused, and nothing is recorded, unless that is asked for", async () => {
