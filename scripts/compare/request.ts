@@ -48,11 +48,15 @@ export interface Job extends Variant {
 /** How the jobs use a Hessian, as a plan has it: one damping, or one for each method where theirs differ. */
 export function solvesOf(
   jobs: readonly Job[],
-): Partial<SolverOptions> | { damping: Record<string, number>; blockSize: number } {
+): Partial<SolverOptions> | { damping: Record<string, number>; blockSize?: number } {
   const solving = jobs.filter(({ method }) => method.statistic === "gram");
   if (!solving.length) return {};
-  const [{ solve }] = solving, damping = Object.fromEntries(solving.map(({ name, solve }) => [name, solve.damping]));
-  return solving.every((job) => job.solve.damping === solve.damping) ? solve : { ...solve, damping };
+  const [{ solve }] = solving,
+    blocks = solving.find(({ solve }) => solve.blockSize !== undefined)?.solve,
+    damping = Object.fromEntries(solving.map(({ name, solve }) => [name, solve.damping]));
+  return solving.every((job) => job.solve.damping === solve.damping)
+    ? { ...solve, ...blocks }
+    : { ...solve, ...blocks, damping };
 }
 
 /** The method behind such a name. */
@@ -97,11 +101,17 @@ export function resolveRequest(
           );
         }
         const { method } = variant,
-          solve = makeSolverOptions(method, method.statistic === "gram" ? { damping, blockSize } : {});
+          solve = makeSolverOptions(method, {
+            ...method.statistic === "gram" && { damping },
+            ...method.supports.includes("blocks") && { blockSize },
+          });
         return { ...variant, asked, solve, request: makeRequest(method, part) };
       })
     );
   const solves = found.some(({ method }) => method.statistic === "gram");
+  if (solves && blockSize !== undefined && !found.some(({ method }) => method.supports.includes("blocks"))) {
+    throw new PareError("--block-size: none of --methods works in blocks of columns; sparsegpt does");
+  }
   if (!solves && (damping !== undefined || blockSize !== undefined)) {
     throw new PareError(
       "--damping and --block-size are for methods with a Hessian and for updates, which --methods does not name",

@@ -4,6 +4,9 @@ import type { Dtype, EliminationFormula, MapFunction } from "./backend.ts";
 /** Dtypes (`dtype.rs`, `numbers.wgsl`). */
 export const DTYPE_CODES: Readonly<Record<Dtype, number>> = { F32: 0, F16: 1, BF16: 2 };
 
+/** What shaders know as no tensor, where one may be missing (`norm.wgsl`, `combine.wgsl`). */
+export const NO_DTYPE = 3;
+
 /** Functions of one number (`activation.rs`, `activate.wgsl`). */
 export const FUNCTION_CODES: Readonly<Record<MapFunction["kind"], number>> = {
   silu: 0,

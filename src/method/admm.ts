@@ -10,6 +10,7 @@
  */
 import type { Backend, Mask, Tensor } from "../backend/backend.ts";
 import { equilibrate, type Equilibrated } from "./equilibrated.ts";
+import { Latest } from "./latest.ts";
 import type { Method, Request } from "./method.ts";
 import { selectBy, selection } from "./select.ts";
 
@@ -17,38 +18,6 @@ import { selectBy, selection } from "./select.ts";
 const STEPS = 20, CHOOSING = 15;
 /** The penalty: the Hessian's diagonal is 1. */
 const PENALTY = 1;
-
-/** Holds the latest of things that take each other's place; the one before is disposed of. */
-export class Latest<T extends Disposable> implements Disposable {
-  #held: T | undefined;
-
-  /** Begins with this one. */
-  constructor(first: T) {
-    this.#held = first;
-  }
-
-  /** The one that is held. */
-  get value(): T {
-    return this.#held!;
-  }
-
-  set value(next: T) {
-    this[Symbol.dispose]();
-    this.#held = next;
-  }
-
-  /** Gives it to the caller. */
-  release(): T {
-    const held = this.#held!;
-    this.#held = undefined;
-    return held;
-  }
-
-  [Symbol.dispose](): void {
-    this.#held?.[Symbol.dispose]();
-    this.#held = undefined;
-  }
-}
 
 /**
  * `ρ (G + δI + ρI)⁻¹`, F32 in x in, from the factor that eliminations have; undefined if it cannot be inverted.
@@ -109,7 +78,9 @@ export const admm: Method = {
   },
   async begin(backend, input, { damping }) {
     using scope = new DisposableStack();
-    const scale = scope.use(await equilibrate(backend, input, { damping: 0, clearDead: true }));
+    const scale = await equilibrate(backend, input, { damping: 0, clearDead: true });
+    if (!scale) return undefined;
+    scope.use(scale);
     const inverse = await resolvent(backend, scale, PENALTY, damping);
     if (!inverse) return undefined;
     scope.use(inverse);

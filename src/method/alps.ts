@@ -2,10 +2,11 @@
  * ALPS (Meng, Behdin, Wang, Mazumder, NeurIPS 2024): ADMM (`admm.ts`) whose penalty begins small and grows as long as the mask
  * still changes, and conjugate gradients (`pcg.ts`) for the weights at the end.
  */
-import type { Mask } from "../backend/backend.ts";
+import type { Mask, Tensor } from "../backend/backend.ts";
 import { PareError } from "../errors.ts";
-import { follow, inverting, Latest, pulled, resolvent, select } from "./admm.ts";
+import { follow, inverting, pulled, resolvent, select } from "./admm.ts";
 import { equilibrate } from "./equilibrated.ts";
+import { Latest } from "./latest.ts";
 import type { Method } from "./method.ts";
 import { descend, DESCENT } from "./pcg.ts";
 
@@ -51,15 +52,22 @@ export const alps: Method = {
   name: "alps",
   statistic: "gram",
   supports: ["group"],
-  // An inverse more than ADMM, that of the penalty before, and X.
+  // An inverse more than ADMM, that of the first penalty; weights as in the descent, and what it began with.
   effort: {
-    holds: { inputs: 5, weights: 7 },
-    begin: DESCENT.begin,
+    holds: { inputs: 5, weights: 6 },
+    begin: (cols) => DESCENT.begin(cols) + inverting(cols),
     prune: (rows, cols) =>
       2 * EARLIEST * rows * cols ** 2 + EARLIEST / REVIEW * inverting(cols) + DESCENT.prune(rows, cols),
   },
   async begin(backend, input, { damping }) {
+    using scope = new DisposableStack();
     const scale = await equilibrate(backend, input, { damping, clearDead: true });
+    if (!scale) return undefined;
+    scope.use(scale);
+    const initial = await resolvent(backend, scale, FIRST);
+    if (!initial) return undefined;
+    scope.use(initial);
+    const owned = scope.move();
     return {
       damping,
       async prune({ name, weight }, request) {
@@ -73,20 +81,23 @@ export const alps: Method = {
         };
         using target = scale.scaled(weight);
         using y = new Latest(backend.copy(target)), mask = new Latest(select(backend, target, request));
-        using inverse = new Latest(await inverted(FIRST)), x = new Latest(backend.copy(target));
+        using later = new Latest<Tensor>();
         const first = await words(mask.value);
         const kept = weight.rows * weight.cols - differing(first, new Uint32Array(first.length));
-        let penalty = FIRST, carry = 0, raised = false, before = first;
-        for (let step = 1; step <= STEPS; step++) {
-          using product = pulled(backend, target, y.value, mask.value, inverse.value, carry);
-          x.value = backend.add(product, target);
+        let penalty = FIRST, inverse = initial, carry = 0, raised = false, before = first;
+        for (let step = 1;; step++) {
+          using product = pulled(backend, target, y.value, mask.value, inverse, carry);
           y.value = follow(backend, target, y.value, mask.value, product, carry);
           mask.value = select(backend, y.value, request);
           carry = 1;
           if (step % REVIEW) continue;
           const now = await words(mask.value), change = differing(now, before) / kept;
           const next = review(penalty, change, raised);
-          if (next.settled || step > EARLIEST && change < SETTLED) break;
+          // The last step is one that is reviewed. Its X is what is looked for.
+          if (next.settled || step > EARLIEST && change < SETTLED || step >= STEPS) {
+            y.value = backend.add(product, target);
+            break;
+          }
           raised ||= next.penalty > penalty;
           before = now;
           // The multiplier is held by the penalty.
@@ -96,15 +107,16 @@ export const alps: Method = {
             [before, carry] = [first, 0];
           }
           penalty = next.penalty;
-          inverse.value = await inverted(penalty);
+          later[Symbol.dispose]();
+          inverse = later.value = await inverted(penalty);
         }
-        using chosen = new Latest(select(backend, x.value, request));
-        backend.apply(x.value, chosen.value);
-        await descend(backend, scale, target, x.value, chosen.value, input);
-        scale.store(weight, x.value, chosen.value);
-        return chosen.release();
+        mask.value = select(backend, y.value, request);
+        backend.apply(y.value, mask.value);
+        await descend(backend, scale, target, y.value, mask.value, input);
+        scale.store(weight, y.value, mask.value);
+        return mask.release();
       },
-      [Symbol.dispose]: () => scale[Symbol.dispose](),
+      [Symbol.dispose]: () => owned.dispose(),
     };
   },
 };

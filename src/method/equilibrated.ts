@@ -26,13 +26,14 @@ export interface Scaling {
   readonly clearDead?: boolean;
 }
 
-/** Scales the Hessian of an input. It waits for the diagonal. */
+/** Scales the Hessian of an input; undefined if its squares are no numbers. It waits for the diagonal. */
 export async function equilibrate(
   backend: Backend,
   { squares, hessian }: Input,
   { damping, clearDead = false }: Scaling,
-): Promise<Equilibrated> {
+): Promise<Equilibrated | undefined> {
   const [bytes] = await backend.read(squares!), found = new Float32Array(bytes.buffer);
+  if (!found.every(Number.isFinite)) return undefined;
   // The squares are the mean over sequences of what the Hessian has twice on its diagonal.
   const diagonal = Float64Array.from(found, (square) => square === 0 ? 1 : 2 * square);
   const added = damping * diagonal.reduce((sum, value) => sum + value, 0) / diagonal.length;

@@ -33,12 +33,15 @@ export interface Request {
 export interface SolverOptions {
   /** What is added to its diagonal, as a share of the diagonal's mean (SparseGPT's `percdamp`). */
   readonly damping: number;
-  /** Columns of a block: masks are chosen, and the error of a block spread, this many columns at a time. */
-  readonly blockSize: number;
+  /**
+   * Columns of a block, where a method works in blocks: masks are chosen, and the error of a block spread, this many columns
+   * at a time.
+   */
+  readonly blockSize?: number;
 }
 
 /** SparseGPT's own settings. */
-export const DEFAULT_SOLVER_OPTIONS: SolverOptions = { damping: 0.01, blockSize: 128 };
+export const DEFAULT_SOLVER_OPTIONS: Required<SolverOptions> = { damping: 0.01, blockSize: 128 };
 
 /** One linear, as a method sees it. */
 export interface LinearWeight {
@@ -96,8 +99,8 @@ export interface Method {
    * them the Hessian. What it makes of that (a factor, an inverse) is its own affair.
    */
   readonly statistic: "none" | "squares" | "gram";
-  /** Which parts of a request it supports, besides sparsity and pattern. */
-  readonly supports: readonly ("group" | "variant")[];
+  /** Which parts of a request it supports, besides sparsity and pattern; `blocks`: whether it works in blocks of columns. */
+  readonly supports: readonly ("group" | "variant" | "blocks")[];
   /** Its own damping, where it has a Hessian and the request does not say: {@linkcode DEFAULT_SOLVER_OPTIONS}'s unless given. */
   readonly damping?: number;
   /** What it takes, where it has a Hessian. */
@@ -106,7 +109,7 @@ export interface Method {
   readonly criterion?: Criterion;
   /**
    * Looks at an input.
-   * @returns What prunes its linears; undefined if the Hessian cannot be inverted.
+   * @returns What prunes its linears; undefined if the Hessian cannot be inverted, or is none: its squares are no numbers.
    */
   begin(backend: Backend, input: Input, solve: SolverOptions): Pruner | Promise<Pruner | undefined>;
 }

@@ -41,26 +41,27 @@ export async function descend(
   using r = pullOf(backend, scale, target, x);
   backend.apply(r, mask);
   using p = backend.copy(r);
-  let least = heldOut && await lostOf(backend, scale, target, x, heldOut);
+  using dense = heldOut && scale.plain(target);
+  let least = heldOut && await lostOf(backend, scale, dense!, x, heldOut);
   for (let step = 0; step < steps; step++) {
     using before = heldOut && backend.copy(x), product = backend.linear(p, scale.hessian);
     backend.conjugate({ x, r, p }, product, mask);
     if (!heldOut) continue;
-    const lost = await lostOf(backend, scale, target, x, heldOut);
+    const lost = await lostOf(backend, scale, dense!, x, heldOut);
     if (lost > least!) return backend.assign(x, before!);
     least = lost;
   }
 }
 
-/** What is lost of the output on tokens with this Hessian. */
+/** What is lost of the dense weights' output on tokens with this Hessian. */
 async function lostOf(
   backend: Backend,
   scale: Equilibrated,
-  target: Tensor,
+  dense: Tensor,
   x: Tensor,
   hessian: Tensor,
 ): Promise<number> {
-  using dense = scale.plain(target), now = scale.plain(x), error = backend.error(dense, now, hessian);
+  using now = scale.plain(x), error = backend.error(dense, now, hessian);
   const [bytes] = await backend.read(error);
   return new Float32Array(bytes.buffer)[0];
 }

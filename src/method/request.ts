@@ -80,12 +80,13 @@ export function makeRequest(method: Method, options: RequestOptions): Request {
 
 /**
  * Checks how a Hessian is to be used.
- * @throws PareError for a damping that is negative or no number, a block size that is not a whole number from 1 on, or
- * either of them for a method that has no Hessian.
+ * @throws PareError for a damping that is negative or no number, a block size that is not a whole number from 1 on, either of
+ * them for a method that has no Hessian, or a block size for one that does not work in blocks.
  */
-export function makeSolverOptions(method: Method, options: Partial<SolverOptions>): SolverOptions {
-  const { damping = method.damping ?? DEFAULT_SOLVER_OPTIONS.damping, blockSize = DEFAULT_SOLVER_OPTIONS.blockSize } =
-    options;
+export function makeSolverOptions(method: Method, options: Partial<SolverOptions> = {}): SolverOptions {
+  const { damping = method.damping ?? DEFAULT_SOLVER_OPTIONS.damping } = options,
+    inBlocks = method.supports.includes("blocks"),
+    blockSize = options.blockSize ?? (inBlocks ? DEFAULT_SOLVER_OPTIONS.blockSize : undefined);
   if (method.statistic !== "gram") {
     const [flag] = Object.entries({ "--damping": options.damping, "--block-size": options.blockSize })
       .find(([, value]) => value !== undefined) ?? [];
@@ -93,6 +94,10 @@ export function makeSolverOptions(method: Method, options: Partial<SolverOptions
   }
   if (!(damping >= 0 && damping < Infinity)) {
     throw new PareError(`--damping ${damping}: expected a share of the mean diagonal, 0 or more, such as 0.01`);
+  }
+  if (blockSize === undefined) return { damping };
+  if (!inBlocks) {
+    throw new PareError(`--block-size: ${method.name} does not work in blocks of columns; sparsegpt does`);
   }
   if (!(Number.isInteger(blockSize) && blockSize > 0)) {
     throw new PareError(`--block-size ${blockSize}: expected a whole number of columns from 1 on, such as 128`);

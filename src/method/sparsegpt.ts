@@ -4,7 +4,15 @@
  * `w² / U_jj²`, compared within a block of columns over all rows, or within n:m.
  */
 import type { Backend, Choice, EliminationFormula, InverseFactor, Mask, Tensor } from "../backend/backend.ts";
-import type { Effort, Input, Method, Pruner, Request, SolverOptions } from "./method.ts";
+import {
+  DEFAULT_SOLVER_OPTIONS,
+  type Effort,
+  type Input,
+  type Method,
+  type Pruner,
+  type Request,
+  type SolverOptions,
+} from "./method.ts";
 
 /** The choice that a request makes, block after block, of weights worth so much. */
 export function choose(formula: EliminationFormula, { sparsity, pattern }: Request): Choice {
@@ -22,13 +30,13 @@ export const ELIMINATION: Effort = {
 export async function eliminating(
   backend: Backend,
   { hessian }: Input,
-  { damping }: SolverOptions,
-  eliminate: (weight: Tensor, factor: InverseFactor, request: Request) => Mask,
+  { damping, blockSize = DEFAULT_SOLVER_OPTIONS.blockSize }: SolverOptions,
+  eliminate: (weight: Tensor, factor: InverseFactor, request: Request, blockSize: number) => Mask,
 ): Promise<Pruner | undefined> {
   const factor = await backend.inverseFactor(hessian!, damping);
   return factor && {
     damping: factor.damping,
-    prune: ({ weight }, request) => eliminate(weight, factor, request),
+    prune: ({ weight }, request) => eliminate(weight, factor, request, blockSize),
     [Symbol.dispose]: () => factor[Symbol.dispose](),
   };
 }
@@ -37,14 +45,14 @@ export async function eliminating(
 export const sparsegpt: Method = {
   name: "sparsegpt",
   statistic: "gram",
-  supports: [],
+  supports: ["blocks"],
   effort: ELIMINATION,
   begin: (backend, input, solve) =>
     eliminating(
       backend,
       input,
       solve,
-      (weight, factor, request) =>
-        backend.eliminate(weight, factor, choose({ kind: "curvature" }, request), solve.blockSize),
+      (weight, factor, request, blockSize) =>
+        backend.eliminate(weight, factor, choose({ kind: "curvature" }, request), blockSize),
     ),
 };

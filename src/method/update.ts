@@ -44,15 +44,15 @@ function withElimination(method: Method, update: "sequential" | "iterative"): Me
     statistic: "gram",
     criterion: undefined,
     effort: ELIMINATION,
-    supports: update === "sequential" ? method.supports : [],
+    supports: [...update === "sequential" ? method.supports : [], "blocks"],
     begin: (backend, input, solve) =>
-      eliminating(backend, input, solve, (weight, factor, request) => {
+      eliminating(backend, input, solve, (weight, factor, request, blockSize) => {
         if (update === "iterative") {
           const formula = criterion.formula(input) as EliminationFormula;
-          return backend.eliminate(weight, factor, choose(formula, request), solve.blockSize);
+          return backend.eliminate(weight, factor, choose(formula, request), blockSize);
         }
         using mask = selectMask(backend, weight, input, request, criterion);
-        return backend.eliminate(weight, factor, { kind: "mask", mask }, solve.blockSize);
+        return backend.eliminate(weight, factor, { kind: "mask", mask }, blockSize);
       }),
   };
 }
@@ -68,7 +68,10 @@ function withDescent(method: Method): Method {
       const inner = await method.begin(backend, input, solve);
       if (!inner) return undefined;
       scope.use(inner);
-      const scale = scope.use(await equilibrate(backend, input, solve)), owned = scope.move();
+      const scale = await equilibrate(backend, input, solve);
+      if (!scale) return undefined;
+      scope.use(scale);
+      const owned = scope.move();
       return {
         damping: inner.damping ?? solve.damping,
         async prune(linear, request) {
@@ -86,12 +89,12 @@ function withDescent(method: Method): Method {
   };
 }
 
-/** One work after another, with what both have made of the input. */
+/** One work after another, with what both have made of the input; the dense weights are kept for the second meanwhile. */
 function both(one: Effort, other: Effort): Effort {
   return {
     holds: {
       inputs: one.holds.inputs + other.holds.inputs,
-      weights: Math.max(one.holds.weights, other.holds.weights),
+      weights: Math.max(one.holds.weights + 1, other.holds.weights),
     },
     begin: (cols) => one.begin(cols) + other.begin(cols),
     prune: (rows, cols) => one.prune(rows, cols) + other.prune(rows, cols),

@@ -67,16 +67,20 @@ class BlockScores {
     return this.#linears.reduce((sum, { rows, cols }) => sum + rows * cols, 0);
   }
 
-  /** The numbers of what `measure` makes of each linear's scores, one linear after the other. */
+  /** The numbers of what `measure` makes of each linear's scores, one linear after the other: it may be as large as they are. */
   async *read(measure: (scores: Tensor) => Tensor): AsyncGenerator<Float32Array> {
     for await (const linears of units(this.block, this.#linears)) {
-      using held = new DisposableStack();
-      const measured = linears.map((linear) => {
-        using scores = this.#score(linear);
-        return held.use(measure(scores));
-      });
-      for (const { buffer } of await this.backend.read(...measured)) yield new Float32Array(buffer);
+      for (const linear of linears) {
+        using measured = this.#measured(linear, measure);
+        const [{ buffer }] = await this.backend.read(measured);
+        yield new Float32Array(buffer);
+      }
     }
+  }
+
+  #measured(linear: Linear, measure: (scores: Tensor) => Tensor): Tensor {
+    using scores = this.#score(linear);
+    return measure(scores);
   }
 
   #score(linear: Linear): Tensor {

@@ -2,9 +2,9 @@
  * The loss of every token, streamed like pruning: all sequences through one block, then the next, then through the head
  * slice by slice. Perplexity is a mean of these numbers, the log-likelihood of a text their negative sum.
  */
-import type { Backend, Tensor } from "../backend/backend.ts";
+import type { Tensor } from "../backend/backend.ts";
 import type { Batch } from "../text/batch.ts";
-import { headSlices, openHeadInput } from "./ends.ts";
+import { headSlices, lookUp, openHeadInput } from "./ends.ts";
 import { forward } from "./forward.ts";
 import type { StreamOptions } from "./stream.ts";
 
@@ -72,7 +72,7 @@ export async function headStates(batch: Batch, options: StreamOptions, asked?: A
       if (inputs.length > 0 && bytes > HEAD_INPUT_BYTES) break;
       if (rows > 0) {
         using lease = await hidden.load(first);
-        using picked = share && gatherRows(backend, lease.tensor, share.rows);
+        using picked = share && lookUp(backend, lease.tensor, share.rows);
         const x = group.use(input.apply(picked ?? lease.tensor)), state = held.use(backend.allocate(rows, 3));
         inputs.push({ x, state, next: share ? share.targets : targets(parts[first]) });
         states.push(state);
@@ -110,13 +110,6 @@ function divide({ rows, targets }: Asked, lengths: readonly number[]): Asked[] {
     start += length;
     return own;
   });
-}
-
-/** Some rows of a matrix. */
-function gatherRows(backend: Backend, x: Tensor, rows: Uint32Array): Tensor {
-  const out = backend.allocate(rows.length, x.cols);
-  backend.embed(out, rows, x, 0);
-  return out;
 }
 
 /**

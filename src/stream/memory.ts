@@ -29,6 +29,9 @@ function weightBytes(group: readonly Linear[]): number {
   return Math.max(...group.map(({ rows, cols }) => rows * cols)) * F32_BYTES;
 }
 
+/** Matrices of a linear's size that looking at tokens that are held out takes: the dense weights, those of before, those of now. */
+const JUDGING = 3;
+
 /** What a method holds, and how many Grams are summed for an input: two where tokens are held out. */
 type Holds = Effort["holds"] & { readonly grams?: number };
 
@@ -45,11 +48,11 @@ export function hessianBytes(
   const { grams = 1 } = holds,
     sums = (of: readonly (readonly Linear[])[]) => grams * of.reduce((sum, group) => sum + sumBytes(group), 0);
   // Another Hessian for each of the others.
-  const inputs = holds.inputs + grams;
+  const inputs = holds.inputs + grams, weights = holds.weights + (grams > 1 ? JUDGING : 0);
   let most = activations + sums(groups);
   for (let at = -1; at < groups.length; at++) {
     const now = groups[at], next = groups[at + 1];
-    const solving = now ? inputs * F32_BYTES * width(now) ** 2 + holds.weights * weightBytes(now) : 0;
+    const solving = now ? inputs * F32_BYTES * width(now) ** 2 + weights * weightBytes(now) : 0;
     // A Hessian is made of its sums, which go then, and something of it.
     const coming = next ? Math.max(grams * (F32_PAIR_BYTES + F32_BYTES), inputs * F32_BYTES) * width(next) ** 2 : 0;
     most = Math.max(most, solving + coming + sums(groups.slice(at + 2)));
@@ -143,6 +146,17 @@ export function roomBeside(spec: ModelSpec, block: BlockSpec, options: MemoryOpt
   };
 }
 
+/** The most inputs, fewer than so many, that fit; 0 if none do. */
+function mostInputs(fits: (inputs: number) => boolean, tooMany: number): number {
+  let most = 0;
+  for (let above = tooMany; above - most > 1;) {
+    const middle = Math.floor((most + above) / 2);
+    if (fits(middle)) most = middle;
+    else above = middle;
+  }
+  return most;
+}
+
 const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
 /**
@@ -172,7 +186,11 @@ export function checkMemory(spec: ModelSpec, options: MemoryOptions): void {
     const sized = groups.map((group) => ({ group, bytes: hessianBytes([group], activations, beside.holds) }));
     for (const { group, bytes } of sized.sort((a, b) => b.bytes - a.bytes).slice(0, 1)) {
       if (bytes <= room) continue;
-      const [{ name, cols }] = group, most = Math.floor(Math.sqrt(room / (F32_PAIR_BYTES + F32_BYTES)));
+      const [{ name, cols }] = group;
+      const most = mostInputs((cols) => {
+        // Narrower linears would have smaller activations too: these are left out.
+        return hessianBytes([group.map((linear) => ({ ...linear, cols }))], 0, beside.holds) <= room;
+      }, cols);
       throw new PareError(
         `${name}: the Hessian of its ${cols} inputs takes ${
           gib(bytes)

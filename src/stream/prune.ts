@@ -5,9 +5,9 @@
  */
 import { type Backend, BYTES } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-
 import { PareError } from "../errors.ts";
-import { DEFAULT_SOLVER_OPTIONS, type Method, type SolverOptions } from "../method/method.ts";
+import type { Method, SolverOptions } from "../method/method.ts";
+import { makeSolverOptions } from "../method/request.ts";
 import type { Block, TensorSource } from "../model/block.ts";
 import { expertsOf, inputGroups } from "../model/layers.ts";
 import { readSpec } from "../model/read.ts";
@@ -35,8 +35,8 @@ export interface PruneOptions {
   readonly method: Method;
   /** How much of it: of all linears, or of each by its full name. */
   readonly request: Requests;
-  /** How the method uses a Hessian, where it does. */
-  readonly solve?: SolverOptions;
+  /** How the method uses a Hessian, where it does; what is left out is the method's own. */
+  readonly solve?: Partial<SolverOptions>;
   /**
    * Holds the last tenth of the sequences out of the Hessians (at least one): the output error on them is reported beside, and
    * an update of weights, or a step of one, that raises it is not made. For a method that has Hessians.
@@ -108,7 +108,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     backend,
     method,
     requests: request,
-    solve: options.solve ?? DEFAULT_SOLVER_OPTIONS,
+    solve: makeSolverOptions(method, grams ? options.solve : {}),
     distributions: options.onDistribution !== undefined,
   };
   const all = calibration ? countSequences(calibration) : 0, heldOut = options.holdout ? heldOutOf(all) : 0;

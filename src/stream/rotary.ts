@@ -1,11 +1,14 @@
 /** The rotary tables of batches, on a backend: made when a walk first asks, kept as long as the next batches can use them. */
-import type { Backend, Tensor } from "../backend/backend.ts";
+import { type Backend, BYTES, type Tensor } from "../backend/backend.ts";
 import { type Rope, rotaryAngles } from "../model/rope.ts";
 import type { WalkBatch } from "../model/walk.ts";
 import { type Batch, lengthsOf, spansOf, startsOf } from "../text/batch.ts";
 
-/** Tables of each rotation that are kept: batches of unequal sequences each need their own, in every block again. */
-const KEPT = 4;
+/**
+ * Bytes of each rotation's tables that are kept: batches of unequal sequences each need their own, in every block again. A
+ * batch of 4096 tokens with heads of 128 takes 2 MiB.
+ */
+const KEPT_BYTES = 16 << 20;
 
 /** See the file's head. */
 export class RotaryTables implements Disposable {
@@ -34,10 +37,13 @@ export class RotaryTables implements Disposable {
     if (found && found.rows >= tokens) return found;
     found?.[Symbol.dispose]();
     own.delete(key);
-    const [oldest] = own;
-    if (own.size >= KEPT) {
-      oldest[1][Symbol.dispose]();
-      own.delete(oldest[0]);
+    let bytes = tokens * rope.dim * BYTES.F32;
+    for (const { rows, cols } of own.values()) bytes += rows * cols * BYTES.F32;
+    for (const [oldest, table] of own) {
+      if (bytes <= KEPT_BYTES) break;
+      bytes -= table.rows * table.cols * BYTES.F32;
+      table[Symbol.dispose]();
+      own.delete(oldest);
     }
     const angles = rotaryAngles(
       rope,

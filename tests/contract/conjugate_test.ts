@@ -106,12 +106,15 @@ contract("conjugate", (claim) => {
     for (let step = 0; step <= 40; step++) {
       const change = decode((await backend.read(x))[0], "F32").map((value, at) => target.values[at] - value);
       const cost = change.reduce((sum, d, at) => sum + d * pull(change, Math.floor(at / cols), at % cols), 0);
+      // x has the roundings of a product of `cols` terms, of two sums as long and of what they give: less than `4 cols`. A cost
+      // is quadratic in it.
       assert(cost <= last * (1 + gamma(8 * cols)), `step ${step}: a cost of ${cost} after ${last}`);
       last = cost;
       if (step === 40) {
         change.forEach((_, at) => {
           if (!kept.values[at]) return assertEquals(change[at], target.values[at], "what is removed is zero");
-          // The recurrence of the residual drifts from the true one by a rounding of it a step.
+          // The recurrence of the residual drifts from the true one by the roundings of 40 steps: x, r and p have a product and
+          // a sum each, and their two factors a division each.
           const bound = gamma(40 * 8) *
             norm(target.values.subarray(Math.floor(at / cols) * cols, (Math.floor(at / cols) + 1) * cols));
           const gradient = pull(change, Math.floor(at / cols), at % cols);

@@ -288,6 +288,28 @@ const WRONG: Readonly<Record<string, (backend: Backend, zeros: Zeros) => Disposa
   "dropout: a key of 33 bits": (backend, zeros) => backend.dropout(zeros(6, 8), { rate: 0.5, key: 2 ** 32 }),
   "dropout: dtype": (backend, zeros) => backend.dropout(zeros(6, 8, "F16"), { rate: 0.5, key: 0 }),
   "assign: rows": (backend, zeros) => backend.assign(zeros(6, 8, "F16"), zeros(5, 8)),
+  "assign: to itself": (backend, zeros) => {
+    const weight = zeros(6, 8);
+    backend.assign(weight, weight);
+  },
+  "addRows: to itself": (backend, zeros) => {
+    const x = zeros(2, 3);
+    backend.addRows(x, x, Uint32Array.of(1, 0), new Float32Array(2));
+  },
+  "setRows: in itself": (backend, zeros) => {
+    const x = zeros(2, 4);
+    backend.setRows(x, x, Uint32Array.of(1, 0));
+  },
+  "conjugate: a direction that is the residual": (backend, zeros) => {
+    const [x, r] = [zeros(6, 8), zeros(6, 8)];
+    using mask = backend.zeros(x);
+    backend.conjugate({ x, r, p: r }, zeros(6, 8), mask);
+  },
+  "conjugate: a product that is the direction": (backend, zeros) => {
+    const [x, r, p] = [zeros(6, 8), zeros(6, 8), zeros(6, 8)];
+    using mask = backend.zeros(x);
+    backend.conjugate({ x, r, p }, p, mask);
+  },
   "assign: dtype of the numbers": (backend, zeros) => backend.assign(zeros(6, 8), zeros(6, 8, "F16")),
   "apply: columns": applied(6, 7),
   "apply: rows": applied(5, 8),

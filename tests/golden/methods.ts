@@ -20,20 +20,24 @@ import { descend } from "../../src/method/pcg.ts";
 import { toFloats } from "../reference/floats.ts";
 import { GoldenFile } from "./files.ts";
 
-/** How nearly a method agrees: shares of mask bits, and relative differences. */
+/**
+ * How nearly a method agrees: shares of mask bits, and relative differences. The golden program itself, in f32 and with a
+ * Hessian that is off by 1e-5, differs from itself in f64 by this much on given Hessians (the README's floors, rounded up).
+ * End to end it is 1.8 to 2.6 times what its f32 runs differ by: these are of one path of roundings, ours is another.
+ */
 interface Agreement {
-  /** Given the weight and the Hessian. */
-  readonly bits: number;
+  /** Given the weight and the Hessian; where the mask is another method's, nothing is held against it. */
+  readonly bits?: number;
   /** Of `tr(D H Dᵀ)`, likewise. */
   readonly error: number;
   /** End to end on Austen-700K. */
   readonly perplexity: number;
 }
 
-/** By the golden name of a method: its own, and the agreement that the golden program has with itself in f32. */
+/** By the golden name of a method: its own, and how nearly it agrees. */
 export const SUBJECTS: Readonly<Record<string, { readonly name: string; readonly agrees: Agreement }>> = {
-  "wanda+pcg": { name: "wanda+pcg", agrees: { bits: 0, error: 1e-3, perplexity: 0.002 } },
-  "sparsegpt+pcg": { name: "sparsegpt+pcg", agrees: { bits: 1e-3, error: 1e-3, perplexity: 0.004 } },
+  "wanda+pcg": { name: "wanda+pcg", agrees: { error: 1e-3, perplexity: 0.002 } },
+  "sparsegpt+pcg": { name: "sparsegpt+pcg", agrees: { error: 1e-3, perplexity: 0.004 } },
   "admm-constant": { name: "admm", agrees: { bits: 1e-3, error: 1e-3, perplexity: 0.006 } },
   alps: { name: "alps", agrees: { bits: 1e-2, error: 3e-3, perplexity: 0.013 } },
 };
@@ -150,7 +154,7 @@ export async function compareLinear(
   weights.forEach((value, at) => gone(at) && assert(Object.is(value, 0), `${what}: what is removed is +0`));
   if (!mask) return;
   const different = weights.reduce((sum, _, at) => sum + Number(gone(at) === (mask[at >> 3] >> (at & 7) & 1)), 0);
-  assertLessOrEqual(different / weights.length, agrees.bits, `${what}: share of mask bits that differ`);
+  assertLessOrEqual(different / weights.length, agrees.bits!, `${what}: share of mask bits that differ`);
 }
 
 /** Holds the first steps of conjugate gradients from Wanda's mask against the golden program's, and that none goes up. */
@@ -158,7 +162,7 @@ export async function compareSteps(backend: Backend, linear: Given, pattern: str
   using scope = new DisposableStack();
   const { weight, input } = held(backend, linear, scope), method = methodOf("wanda");
   const pruner = scope.use((await method.begin(backend, input, makeSolverOptions(method, {})))!);
-  const scale = scope.use(await equilibrate(backend, input, { damping: 0.01 })),
+  const scale = scope.use((await equilibrate(backend, input, { damping: 0.01 }))!),
     target = scope.use(scale.scaled(weight));
   const mask = scope.use(await pruner.prune({ name: linear.name, weight }, requestOf(method, pattern)));
   let last = Infinity;

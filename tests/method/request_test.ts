@@ -2,7 +2,15 @@
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { fc } from "../fuzz/seed.ts";
 import { PareError } from "../../src/errors.ts";
-import { findMethod, makeRequest, METHODS, parseGroup, parsePattern } from "../../src/method/mod.ts";
+import {
+  findMethod,
+  makeRequest,
+  makeSolverOptions,
+  METHODS,
+  parseGroup,
+  parsePattern,
+  withUpdate,
+} from "../../src/method/mod.ts";
 
 const wanda = findMethod("wanda"), magnitude = findMethod("magnitude");
 
@@ -85,6 +93,21 @@ Deno.test("a method that is not known is named, with those that are", () => {
     "--method Wanda: not known; known are magnitude, sparsegpt, wanda, ria, admm, alps",
   );
   for (const name of METHODS.keys()) assertEquals(findMethod(name).name, name);
+});
+
+Deno.test("a block size is for what works in blocks of columns, and refused elsewhere", () => {
+  const sequential = withUpdate(wanda, "sequential"), sparsegpt = findMethod("sparsegpt");
+  for (const method of [sparsegpt, sequential, withUpdate(sparsegpt, "pcg")]) {
+    assertEquals(makeSolverOptions(method).blockSize, 128);
+    assertEquals(makeSolverOptions(method, { blockSize: 64 }).blockSize, 64);
+  }
+  for (const method of [findMethod("admm"), findMethod("alps"), withUpdate(wanda, "pcg")]) {
+    assertEquals(makeSolverOptions(method).blockSize, undefined);
+    assertEquals(
+      refusal(() => makeSolverOptions(method, { blockSize: 64 })),
+      `--block-size: ${method.name} does not work in blocks of columns; sparsegpt does`,
+    );
+  }
 });
 
 Deno.test("magnitude asks for nothing, wanda for the column sums of squares", () => {

@@ -173,7 +173,8 @@ for (const { name, ignore, open } of SUBJECTS) {
       const { weight, input } = put(backend, given, scope),
         method = findMethod("magnitude"),
         { damping } = DEFAULT_SOLVER_OPTIONS;
-      const scale = scope.use(await equilibrate(backend, input, { damping })), target = scope.use(scale.scaled(weight));
+      const scale = scope.use((await equilibrate(backend, input, { damping }))!),
+        target = scope.use(scale.scaled(weight));
       const pruner = scope.use((await method.begin(backend, input, DEFAULT_SOLVER_OPTIONS))!);
       const mask = scope.use(await pruner.prune({ name: "linear", weight }, makeRequest(method, { sparsity })));
       const better = scope.use(scale.scaled(weight));
@@ -239,6 +240,19 @@ for (const { name, ignore, open } of SUBJECTS) {
     for (const name of ["admm", "alps"]) {
       const { gone } = await pruned(backend, findMethod(name), given, 0.5, { n: 2, m: 4 });
       for (let at = 0; at < gone.length; at += 4) assertEquals(count(gone.slice(at, at + 4)), 2, name);
+    }
+  });
+
+  test("inputs that overflowed have no Hessian to solve with", async (backend) => {
+    for (const method of [withUpdate(findMethod("wanda"), "pcg"), findMethod("admm"), findMethod("alps")]) {
+      using scope = new DisposableStack();
+      const { input } = put(backend, caseOf(9, 4, 16), scope);
+      const squares = scope.use(backend.upload(bytes(Array.from({ length: 16 }, (_, j) => j ? 1 : NaN)), 1, 16, "F32"));
+      assertEquals(
+        await method.begin(backend, { ...input, squares }, makeSolverOptions(method)),
+        undefined,
+        method.name,
+      );
     }
   });
 

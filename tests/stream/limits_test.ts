@@ -77,6 +77,21 @@ Deno.test("a Hessian that is too large is refused by its linear's name, with wha
   assertEquals(refusal("sparsegpt", LLAMA_70B, { ...LIMITS, memoryBytes: 80 * GIB }), undefined);
 });
 
+Deno.test("what a method holds besides counts in what would fit: fewer inputs for ALPS, and with tokens held out", () => {
+  const fits = (name: string) => Number(/enough for about (\d+) inputs/.exec(refusal(name, LLAMA_70B)!)![1]);
+  assert(fits("alps") < fits("sparsegpt"));
+  const group = inputGroups(
+    parseConfig({ model_type: "llama", num_hidden_layers: 1, vocab_size: 8, ...LLAMA_7B }, "m").blocks[0],
+  ).at(-1)!;
+  const { holds } = findMethod("sparsegpt").effort!, size = 4 * 4096 * 11008, square = 4 * 11008 ** 2;
+  // Another Hessian, and three matrices of the linear's size to look at what is held out.
+  const [alone, judged] = [1, 2].map((grams) => hessianBytes([group], 0, { ...holds, grams }));
+  assertEquals([alone, judged], [
+    Math.max(3 * square, 2 * square + 2 * size),
+    Math.max(6 * square, 3 * square + 5 * size),
+  ]);
+});
+
 Deno.test("a block that is too large is refused by its name, whatever the method", () => {
   // 6.3 GB of weights; beside them 1.8 GB of activations, or the largest linear's weights again and once in F32: 5.2 GB.
   const beside = { wanda: /the scores of its largest linear takes 10\.\d/, sparsegpt: /its activations takes 7\.\d/ };

@@ -35,6 +35,15 @@ export function expectShape(what: string, rows: number, cols: number, found: { r
   expect(what, `${rows} x ${cols}`, `${found.rows} x ${found.cols}`);
 }
 
+/** Throws if what is written is also among what is read: how far the one has come when the other is read nobody knows. */
+export function expectApart(what: string, written: object, ...read: readonly object[]): void {
+  if (read.includes(written)) {
+    throw new RangeError(
+      `${what}: expected a tensor apart from its operands, found operand ${read.indexOf(written) + 1}`,
+    );
+  }
+}
+
 /** Throws unless tensors are F32. */
 export function expectFloats(what: string, ...tensors: readonly TensorShape[]): void {
   for (const { dtype } of tensors) expect(`${what}: dtype`, "F32", dtype);

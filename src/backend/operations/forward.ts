@@ -5,6 +5,7 @@ import { BYTES, type MaskShape, type Tensor, type Weight } from "../tensor.ts";
 import { bytesOf, type Declarations, floats, size } from "./declaration.ts";
 import {
   expect,
+  expectApart,
   expectAtMost,
   expectCount,
   expectFloats,
@@ -310,6 +311,7 @@ export const FORWARD: Declarations<ForwardOperations> = {
   addRows: {
     check(out, x, rows, weights) {
       expectFloats("addRows", out, x);
+      expectApart("addRows: out", out, x);
       expect("addRows: columns", out.cols, x.cols);
       expect("addRows: rows", x.rows, rows.length);
       expect("addRows: weights", x.rows, weights.length);
@@ -323,6 +325,7 @@ export const FORWARD: Declarations<ForwardOperations> = {
   setRows: {
     check(out, x, rows) {
       expectFloats("setRows: x", x);
+      expectApart("setRows: out", out, x);
       expect("setRows: columns", out.cols, x.cols);
       expect("setRows: rows", x.rows, rows.length);
       if (out.dtype !== "F32") expectMultiple("setRows: columns of 16 bits", 2, out.cols);

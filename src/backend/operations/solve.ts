@@ -4,7 +4,15 @@
  */
 import type { Mask, Tensor } from "../tensor.ts";
 import { bytesOf, type Declarations, floats, maskBytes, size } from "./declaration.ts";
-import { expectAtMost, expectCount, expectFloats, expectGroups, expectShape, expectSparsity } from "./expect.ts";
+import {
+  expectApart,
+  expectAtMost,
+  expectCount,
+  expectFloats,
+  expectGroups,
+  expectShape,
+  expectSparsity,
+} from "./expect.ts";
 import { expectStatistic, type Formula } from "./prune.ts";
 
 /** `U` of a damped Hessian, `H⁻¹ = Uᵀ U`. A backend owns its tensors. */
@@ -151,6 +159,9 @@ export const SOLVE: Declarations<SolveOperations> = {
   conjugate: {
     check({ x, r, p }, product, mask) {
       expectFloats("conjugate", x, r, p, product);
+      expectApart("conjugate: x", x, r, p, product);
+      expectApart("conjugate: r", r, p, product);
+      expectApart("conjugate: p", p, product);
       for (const held of [r, p, product, mask]) expectShape("conjugate: the others as x", x.rows, x.cols, held);
     },
     cost: ({ x }, _product, mask) => ({ flops: 12 * size(x), bytes: 7 * bytesOf(x) + maskBytes(mask) }),
@@ -158,6 +169,7 @@ export const SOLVE: Declarations<SolveOperations> = {
   assign: {
     check(weight, values) {
       expectFloats("assign: values", values);
+      expectApart("assign: weight", weight, values);
       expectShape("assign: values", weight.rows, weight.cols, values);
     },
     cost: (weight, values) => ({ flops: 0, bytes: bytesOf(weight, values) }),

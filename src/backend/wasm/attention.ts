@@ -4,8 +4,8 @@
  */
 import * as kernels from "../../../kernels/pkg/kernels.js";
 import type { AttentionOptions } from "../backend.ts";
+import { words } from "../words.ts";
 import type { Engine } from "./engine.ts";
-import { words } from "./forward.ts";
 import type { WasmTensor } from "./tensor.ts";
 
 /** Bytes of packed keys and values that attention holds at a time (or one sequence's, if that is more). */

@@ -2,6 +2,7 @@
 import * as kernels from "../../../kernels/pkg/kernels.js";
 import type { Activation, CrossEntropyOptions, MapFunction, NormOptions, RotateOptions } from "../backend.ts";
 import { FUNCTION_CODES } from "../codes.ts";
+import { words } from "../words.ts";
 import type { Engine } from "./engine.ts";
 import type { Owned, WasmTensor } from "./tensor.ts";
 
@@ -82,11 +83,6 @@ export function rotate(engine: Engine, x: WasmTensor, angles: WasmTensor, option
   engine.run("rotate", "rotate", a.offset, a.rows, a.cols / headDim, headDim, turn.offset, turn.cols,
     layout === "neighbours", out.offset);
   return out;
-}
-
-/** The bits of floats. */
-export function words({ buffer, byteOffset, length }: Float32Array): Uint32Array {
-  return new Uint32Array(buffer, byteOffset, length);
 }
 
 /** See `Backend.map`. */

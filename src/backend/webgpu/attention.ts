@@ -4,9 +4,10 @@
  * lay one behind the other from its first row on: where a key lies is then its number and a distance.
  */
 import type { AttentionOptions } from "../backend.ts";
-import { type EqualLengths, equalLengths } from "../sequences.ts";
+import { words } from "../words.ts";
+import { type EqualLengths, equalLengths } from "./sequences.ts";
 import { type Device, WORK_PER_DISPATCH } from "./device.ts";
-import { embed, uploadNumbers, words } from "./forward.ts";
+import { embed, uploadNumbers } from "./forward.ts";
 import { runsOf, TiledTensor } from "./tensor.ts";
 import { padded, resize, VECTOR } from "./vectors.ts";
 
@@ -39,15 +40,17 @@ function attendWidened(
 ): TiledTensor {
   const { offsets, spans: ranges = Array.from(offsets.slice(1), (end, i) => Uint32Array.of(offsets[i], end)) } =
     options;
-  const rows: number[] = [], spans: Uint32Array[] = [];
+  const seen = (own: Uint32Array) => own.reduce((sum, bound, i) => i % 2 ? sum + bound - own[i - 1] : sum, 0);
+  const rows = new Uint32Array(ranges.reduce((sum, own) => sum + seen(own), 0)), spans: Uint32Array[] = [];
+  let end = 0;
   for (const own of ranges) {
-    const first = rows.length;
-    for (let i = 0; i < own.length; i += 2) for (let row = own[i]; row < own[i + 1]; row++) rows.push(row);
-    spans.push(Uint32Array.of(first, rows.length));
+    const first = end;
+    for (let i = 0; i < own.length; i += 2) for (let row = own[i]; row < own[i + 1]; row++) rows[end++] = row;
+    spans.push(Uint32Array.of(first, end));
   }
   const widened = (tensor: TiledTensor): TiledTensor => {
     const out = new TiledTensor(device, rows.length, tensor.cols, "F32");
-    embed(device, out, Uint32Array.from(rows), tensor, 0);
+    embed(device, out, rows, tensor, 0);
     return out;
   };
   using keys = widened(k);

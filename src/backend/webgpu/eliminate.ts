@@ -8,7 +8,7 @@ import { type Device, line, THREADS, WORK_PER_DISPATCH, WORKGROUPS } from "./dev
 import { multiplyPacked, PACKED_BYTES } from "./linear.ts";
 import { selectSmallest } from "./select.ts";
 import { assign } from "./solve.ts";
-import { runsOf, type TiledMask, TiledTensor, zeroMask } from "./tensor.ts";
+import { type Owned, runsOf, type TiledMask, TiledTensor, zeroMask } from "./tensor.ts";
 import { pad, padded, VECTOR } from "./vectors.ts";
 
 /** The factor, on this device. */
@@ -29,7 +29,7 @@ interface Elimination {
   readonly removed: TiledMask;
   readonly weight: TiledTensor;
   readonly upper: TiledTensor;
-  readonly choice: Choice;
+  readonly choice: Owned<Choice>;
   /** F32 1 x cols: what the formula takes of each column. */
   readonly column: TiledTensor;
   readonly formula: number;
@@ -40,7 +40,7 @@ export function eliminate(
   device: Device,
   weight: TiledTensor,
   factor: Factor,
-  choice: Choice,
+  choice: Owned<Choice>,
   block: number,
 ): TiledMask {
   const { cols } = weight;
@@ -50,7 +50,7 @@ export function eliminate(
   using work = widen(device, weight, factor.dead);
   using diagonal = diagonalOf(device, upper);
   const formula = choice.kind === "mask" ? { kind: "magnitude" } as const : choice.formula;
-  const column = formula.kind === "activation" ? formula.statistic as TiledTensor : diagonal;
+  const column = formula.kind === "activation" ? formula.statistic : diagonal;
   const removed = zeroMask(device, weight.rows, cols);
   const elimination = { removed, weight: work, upper, choice, column, formula: FORMULA_CODES[formula.kind] };
   for (let first = 0; first < cols; first += most) {
@@ -97,7 +97,7 @@ function diagonalOf(device: Device, matrix: TiledTensor): TiledTensor {
 /** The mask of a block that is chosen before it, and the block's first column in it. */
 function maskOf(device: Device, { weight, choice, column, formula }: Elimination, { first, width }: Block) {
   if (choice.kind === "groups") return;
-  if (choice.kind === "mask") return { mask: choice.mask as TiledMask, col: first, [Symbol.dispose]() {} };
+  if (choice.kind === "mask") return { mask: choice.mask, col: first, [Symbol.dispose]() {} };
   using scores = new TiledTensor(device, weight.rows, width, "F32");
   for (const run of runsOf([weight, scores])) {
     const work = run.rows * width;

@@ -10,7 +10,8 @@ import {
   type NormOptions,
   type RotateOptions,
 } from "../backend.ts";
-import { DTYPE_CODES, FUNCTION_CODES } from "../codes.ts";
+import { DTYPE_CODES, FUNCTION_CODES, NO_DTYPE } from "../codes.ts";
+import { words } from "../words.ts";
 import { type Device, line, THREADS, WORKGROUPS } from "./device.ts";
 import { multiply } from "./linear.ts";
 import { type Owned, runsOf, TiledTensor } from "./tensor.ts";
@@ -38,11 +39,6 @@ export function embed(device: Device, out: TiledTensor, ids: Uint32Array, table:
   }
 }
 
-/** The bits of floats. */
-export function words({ buffer, byteOffset, length }: Float32Array): Uint32Array {
-  return new Uint32Array(buffer, byteOffset, length);
-}
-
 /** A column of u32, uploaded. */
 export function uploadNumbers(device: Device, numbers: Uint32Array): TiledTensor {
   const held = new TiledTensor(device, numbers.length, 1, "F32");
@@ -52,9 +48,6 @@ export function uploadNumbers(device: Device, numbers: Uint32Array): TiledTensor
   });
   return held;
 }
-
-/** What the shader knows as no bias. */
-const NO_BIAS = 3;
 
 /** See {@linkcode Backend.norm}. */
 export function norm(
@@ -70,7 +63,7 @@ export function norm(
       shader: "norm",
       constants: {
         GAIN: DTYPE_CODES[gain.dtype],
-        BIAS: bias ? DTYPE_CODES[bias.dtype] : NO_BIAS,
+        BIAS: bias ? DTYPE_CODES[bias.dtype] : NO_DTYPE,
         LAYER: kind === "layer" ? 1 : 0,
         UNIT: unitOffset ? 1 : 0,
         THREADS: device.tuning.lanes,

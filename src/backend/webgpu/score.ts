@@ -6,16 +6,16 @@ import { DTYPE_CODES } from "../codes.ts";
 import { type Device, line, THREADS, WORKGROUPS } from "./device.ts";
 import { OPAQUE_ZERO } from "./observe.ts";
 import { relative } from "./relative.ts";
-import { runsOf, type TiledMask, TiledTensor } from "./tensor.ts";
+import { type Owned, runsOf, type TiledMask, TiledTensor } from "./tensor.ts";
 
 /** Rows of one thread of score.wgsl, which takes a root for each column it has. */
 const COLUMN_ROWS = 16;
 
 /** See {@linkcode Backend.score}. */
-export function score(device: Device, weight: TiledTensor, formula: Formula): TiledTensor {
-  if (formula.kind === "relative") return relative(device, weight, formula.statistic as TiledTensor);
+export function score(device: Device, weight: TiledTensor, formula: Owned<Formula>): TiledTensor {
+  if (formula.kind === "relative") return relative(device, weight, formula.statistic);
   const scores = new TiledTensor(device, weight.rows, weight.cols, "F32");
-  const statistic = formula.kind === "activation" ? formula.statistic as TiledTensor : undefined;
+  const statistic = formula.kind === "activation" ? formula.statistic : undefined;
   for (const { first, rows } of runsOf([weight, scores], WORKGROUPS * COLUMN_ROWS)) {
     device.dispatch({
       shader: "score",

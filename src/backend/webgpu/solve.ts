@@ -3,12 +3,9 @@
  * workgroup for each row, a scaled matrix, and the rounding into a weight.
  */
 import type { CombineOptions, Descent, Term } from "../backend.ts";
-import { DTYPE_CODES } from "../codes.ts";
+import { DTYPE_CODES, NO_DTYPE } from "../codes.ts";
 import { type Device, line, rowsWithin, THREADS } from "./device.ts";
 import { type Owned, runsOf, type TiledMask, TiledTensor } from "./tensor.ts";
-
-/** What combine.wgsl knows as no term. */
-const NONE = 3;
 
 /** See {@linkcode Backend.combine}. */
 export function combine(
@@ -19,7 +16,7 @@ export function combine(
   const [{ tensor: { rows, cols } }] = terms, out = new TiledTensor(device, rows, cols, "F32");
   const three = Array.from({ length: 3 }, (_, at) => {
     const { tensor, kept = 0, removed = kept } = terms.at(at) ?? {};
-    return { tensor: tensor ?? terms[0].tensor, stored: tensor ? DTYPE_CODES[tensor.dtype] : NONE, kept, removed };
+    return { tensor: tensor ?? terms[0].tensor, stored: tensor ? DTYPE_CODES[tensor.dtype] : NO_DTYPE, kept, removed };
   });
   const matrices = three.map(({ tensor }) => tensor), words = mask?.words;
   for (const run of runsOf([...matrices, out, ...words ? [words] : []])) {

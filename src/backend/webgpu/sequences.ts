@@ -1,5 +1,5 @@
 /** Sequences of a batch as a realisation takes them: neighbours of one length at once. */
-import type { AttentionOptions } from "./backend.ts";
+import type { AttentionOptions } from "../backend.ts";
 
 /** Neighbouring sequences of one length. */
 export interface EqualLengths {
