@@ -5,6 +5,7 @@ import type { Context } from "../../src/cli/run.ts";
 import {
   type Allocation,
   ALLOCATIONS,
+  type Damping,
   findMethod,
   makeRequest,
   makeSolverOptions,
@@ -48,7 +49,7 @@ export interface Job extends Variant {
 /** How the jobs use a Hessian, as a plan has it: one damping, or one for each method where theirs differ. */
 export function solvesOf(
   jobs: readonly Job[],
-): Partial<SolverOptions> | { damping: Record<string, number>; blockSize?: number } {
+): Partial<SolverOptions> | { damping: Record<string, Damping>; blockSize?: number } {
   const solving = jobs.filter(({ method }) => method.statistic === "gram");
   if (!solving.length) return {};
   const [{ solve }] = solving,

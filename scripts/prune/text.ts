@@ -1,7 +1,7 @@
 /** What `prune` prints: what it is going to do, and what came of it. */
 import { table } from "../../src/cli/table.ts";
 import { showBytes, showCount, showSeconds, showShare } from "../../src/cli/units.ts";
-import type { LinearReport, Plan } from "../../src/mod.ts";
+import type { Damping, LinearReport, Plan } from "../../src/mod.ts";
 
 /** What a dry run says. */
 export function planLines(plan: Plan, backend: string): string[] {
@@ -78,8 +78,16 @@ export function aboutExperts(reports: readonly LinearReport[]): string[] {
   return [`no calibration token was routed to ${blind.join(", ")}: pruned by magnitude`];
 }
 
-/** Which dampings had to be raised, if any. */
-export function aboutDamping(reports: readonly LinearReport[], damping: number): string[] {
+/** Which dampings were chosen by the tokens, or had to be raised. */
+export function aboutDamping(reports: readonly LinearReport[], damping: Damping): string[] {
+  if (damping === "auto") {
+    const dampings = reports.flatMap(({ damping }) => damping ?? []).toSorted((a, b) => a - b);
+    if (!dampings.length) return [];
+    const [least, most] = [dampings[0], dampings.at(-1)!].map((each) => Number(each.toPrecision(2)));
+    return [
+      `damping: ${least === most ? least : `${least} to ${most}`}, by how many tokens an input saw; --json names them`,
+    ];
+  }
   const raised = reports.filter((report) => report.damping !== undefined && report.damping > damping);
   if (!raised.length) return [];
   const most = Math.max(...raised.map((report) => report.damping!));

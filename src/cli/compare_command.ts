@@ -1,7 +1,17 @@
 /** What `deno task compare` understands. */
 import { PareError } from "../errors.ts";
-import { integer, number, readPattern, required, shareMeant, text, toggle, value } from "./flags.ts";
-import { backend, benchmarks, explainPermissions, labels, model, runs, spool, workers } from "./shared_flags.ts";
+import { integer, readPattern, required, shareMeant, text, toggle, value } from "./flags.ts";
+import {
+  backend,
+  benchmarks,
+  damping,
+  explainPermissions,
+  labels,
+  model,
+  runs,
+  spool,
+  workers,
+} from "./shared_flags.ts";
 
 /** A list of words, each once. */
 function words(text: string, flag: string): readonly string[] {
@@ -102,9 +112,10 @@ export const compareCommand = {
     }),
     windows: integer(1, { help: "How many windows, from the first on.", otherwise: "all" }),
     ...benchmarks,
-    damping: number({
-      help: "For sparsegpt, admm, alps and updates: what is added to a Hessian's diagonal, as a share of its mean.",
-      otherwise: "0.01; for admm 0.1",
+    damping: damping({
+      help:
+        "For sparsegpt, admm, alps and updates: what is added to a Hessian's diagonal, as a share of its mean. auto: for " +
+        "every input its width divided by the calibration tokens that it saw, from 0.01 to 0.3.",
     }),
     blockSize: integer(1, {
       help: "For sparsegpt and updates: columns that are worked on at a time.",

@@ -110,6 +110,16 @@ export function number<D = undefined>(spec: Spec & { readonly fallback?: D }): F
   });
 }
 
+/** A flag whose value is a number in decimal notation, or one word. */
+export function numberOr<const W extends string>(word: W, spec: Spec): Flag<number | W | undefined> {
+  return value({ metavar: `NUMBER|${word}`, ...spec }, (text, flag) => {
+    const number = readNumber(text);
+    if (text === word) return word;
+    if (Number.isNaN(number)) throw new PareError(`${flag} ${text}: expected a number or ${word}`);
+    return number;
+  });
+}
+
 /** A flag whose value is a whole number from `least` on. */
 export function integer<D = undefined>(least: number, spec: Spec & { readonly fallback?: D }): Flag<number | D> {
   return value({ metavar: "N", ...spec }, (text, flag) => {

@@ -3,9 +3,9 @@
  * that an old command line runs unchanged.
  */
 import { PareError } from "../errors.ts";
-import { choice, integer, number, readPattern, repeated, share, text, toggle, value, type Values } from "./flags.ts";
+import { choice, integer, readPattern, repeated, share, text, toggle, value, type Values } from "./flags.ts";
 import { sweepFlags } from "./sweep_flags.ts";
-import { backend, explainPermissions, labels, remoteModel, runs, spool, stream, workers } from "./shared_flags.ts";
+import { backend, damping, explainPermissions, labels, remoteModel, runs, spool, stream, workers } from "./shared_flags.ts";
 
 const flags = {
   model: remoteModel,
@@ -77,9 +77,10 @@ const flags = {
       'An object of name globs and what they ask instead: {"*.mlp.*": 0.6, "q_proj": "2:4"}. The last match counts; a ' +
       "glob that matches nothing is an error.",
   }),
-  damping: number({
-    help: "What is added to the diagonal of a Hessian, as a share of its mean; for sparsegpt, admm, alps and --update.",
-    otherwise: "0.01; for admm 0.1",
+  damping: damping({
+    help:
+      "What is added to the diagonal of a Hessian, as a share of its mean; for sparsegpt, admm, alps and --update. auto: " +
+      "for every input its width divided by the calibration tokens that it saw, from 0.01 to 0.3.",
     aliases: ["percdamp"],
   }),
   blockSize: integer(1, {

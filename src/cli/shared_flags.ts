@@ -1,5 +1,5 @@
 /** Flags that several commands have: where the model comes from, what computes, how hidden states are held. */
-import { choice, type Flag, integer, repeated, required, text, toggle } from "./flags.ts";
+import { choice, type Flag, integer, numberOr, repeated, required, text, toggle } from "./flags.ts";
 
 /** Where a model is taken from. */
 export const model: Flag<string> = required(text({
@@ -41,6 +41,13 @@ export const cache: Flag<"f32" | "f16"> = choice(["f32", "f16"], {
   help: "How the keys and values of what was read are kept: f16 takes half the memory and rounds them.",
   fallback: "f32",
 });
+
+/** How a Hessian is damped. */
+export function damping(
+  spec: { readonly help: string; readonly aliases?: readonly string[] },
+): Flag<number | "auto" | undefined> {
+  return numberOr("auto", { ...spec, otherwise: "auto for admm, alps and --update pcg, else 0.01" });
+}
 
 /** Where hidden states are held; `""` is the system's directory for temporary files. */
 export const spool: Flag<string | undefined> = text({

@@ -69,7 +69,7 @@ export const admm: Method = {
   name: "admm",
   statistic: "gram",
   supports: ["group"],
-  damping: 0.1,
+  damping: "auto",
   // The scaled Hessian, and sums and factor, then sums and inverse; the dense weights, Y and the next, and a product's two.
   effort: {
     holds: { inputs: 4, weights: 5 },

@@ -52,6 +52,7 @@ export const alps: Method = {
   name: "alps",
   statistic: "gram",
   supports: ["group"],
+  damping: "auto",
   // An inverse more than ADMM, that of the first penalty; weights as in the descent, and what it began with.
   effort: {
     holds: { inputs: 5, weights: 6 },

@@ -29,10 +29,16 @@ export interface Request {
   readonly variant?: boolean;
 }
 
-/** How the Hessian of a linear's input is used, where a method solves with it. */
+/**
+ * What is added to a Hessian's diagonal, as a share of the diagonal's mean (SparseGPT's `percdamp`); `auto`: as few tokens need
+ * it, see {@linkcode dampingFor}.
+ */
+export type Damping = number | "auto";
+
+/** How the Hessians of linears' inputs are used, where a method solves with them. */
 export interface SolverOptions {
-  /** What is added to its diagonal, as a share of the diagonal's mean (SparseGPT's `percdamp`). */
-  readonly damping: number;
+  /** See {@linkcode Damping}. */
+  readonly damping: Damping;
   /**
    * Columns of a block, where a method works in blocks: masks are chosen, and the error of a block spread, this many columns
    * at a time.
@@ -40,8 +46,26 @@ export interface SolverOptions {
   readonly blockSize?: number;
 }
 
+/** How the Hessian of one input is used. */
+export interface InputSolverOptions extends SolverOptions {
+  readonly damping: number;
+}
+
 /** SparseGPT's own settings. */
-export const DEFAULT_SOLVER_OPTIONS: Required<SolverOptions> = { damping: 0.01, blockSize: 128 };
+export const DEFAULT_SOLVER_OPTIONS: Required<InputSolverOptions> = { damping: 0.01, blockSize: 128 };
+
+/** The least and the most of an automatic damping: SparseGPT's, and what the scaled Hessian of ADMM bears. */
+const LEAST_DAMPING = 0.01, MOST_DAMPING = 0.3;
+
+/**
+ * The damping for an input that has been seen so often: its columns divided by its tokens, from 0.01 to 0.3. A Hessian of few
+ * tokens fits these tokens. On the model that comes with Pare, calibrated on 1 to 32 sequences of 256 tokens (1 to 85 tokens
+ * for each column), Wanda with conjugate gradients and ADMM come with it within 1.5 % of the perplexity at the best of 0.01,
+ * 0.03, 0.1 and 0.3, at 50 % and 2:4, where 0.01 for all costs up to 34 %.
+ */
+export function dampingFor(columns: number, tokens: number): number {
+  return Math.min(MOST_DAMPING, Math.max(LEAST_DAMPING, columns / tokens));
+}
 
 /** One linear, as a method sees it. */
 export interface LinearWeight {
@@ -102,7 +126,7 @@ export interface Method {
   /** Which parts of a request it supports, besides sparsity and pattern; `blocks`: whether it works in blocks of columns. */
   readonly supports: readonly ("group" | "variant" | "blocks")[];
   /** Its own damping, where it has a Hessian and the request does not say: {@linkcode DEFAULT_SOLVER_OPTIONS}'s unless given. */
-  readonly damping?: number;
+  readonly damping?: Damping;
   /** What it takes, where it has a Hessian. */
   readonly effort?: Effort;
   /** Where it is a mask alone: how it judges. Another method can then use the judgement. */
@@ -111,5 +135,5 @@ export interface Method {
    * Looks at an input.
    * @returns What prunes its linears; undefined if the Hessian cannot be inverted, or is none: its squares are no numbers.
    */
-  begin(backend: Backend, input: Input, solve: SolverOptions): Pruner | Promise<Pruner | undefined>;
+  begin(backend: Backend, input: Input, solve: InputSolverOptions): Pruner | Promise<Pruner | undefined>;
 }

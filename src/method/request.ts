@@ -92,8 +92,10 @@ export function makeSolverOptions(method: Method, options: Partial<SolverOptions
       .find(([, value]) => value !== undefined) ?? [];
     if (flag) throw new PareError(`${flag}: ${method.name} has no Hessian; sparsegpt, admm, alps and --update have`);
   }
-  if (!(damping >= 0 && damping < Infinity)) {
-    throw new PareError(`--damping ${damping}: expected a share of the mean diagonal, 0 or more, such as 0.01`);
+  if (damping !== "auto" && !(damping >= 0 && damping < Infinity)) {
+    throw new PareError(
+      `--damping ${damping}: expected a share of the mean diagonal, 0 or more, such as 0.01, or auto`,
+    );
   }
   if (blockSize === undefined) return { damping };
   if (!inBlocks) {

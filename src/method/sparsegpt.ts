@@ -8,10 +8,10 @@ import {
   DEFAULT_SOLVER_OPTIONS,
   type Effort,
   type Input,
+  type InputSolverOptions,
   type Method,
   type Pruner,
   type Request,
-  type SolverOptions,
 } from "./method.ts";
 
 /** The choice that a request makes, block after block, of weights worth so much. */
@@ -30,7 +30,7 @@ export const ELIMINATION: Effort = {
 export async function eliminating(
   backend: Backend,
   { hessian }: Input,
-  { damping, blockSize = DEFAULT_SOLVER_OPTIONS.blockSize }: SolverOptions,
+  { damping, blockSize = DEFAULT_SOLVER_OPTIONS.blockSize }: InputSolverOptions,
   eliminate: (weight: Tensor, factor: InverseFactor, request: Request, blockSize: number) => Mask,
 ): Promise<Pruner | undefined> {
   const factor = await backend.inverseFactor(hessian!, damping);

@@ -62,6 +62,7 @@ function withDescent(method: Method): Method {
     ...method,
     statistic: "gram",
     criterion: undefined,
+    damping: "auto",
     effort: method.effort ? both(method.effort, DESCENT) : DESCENT,
     async begin(backend, input, solve) {
       using scope = new DisposableStack();

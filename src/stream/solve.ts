@@ -6,7 +6,7 @@
 import type { Backend, Mask, Tensor } from "../backend/backend.ts";
 import { PareError, toldElsewhere } from "../errors.ts";
 import { magnitude } from "../method/magnitude.ts";
-import type { Input, Method, Pruner, SolverOptions } from "../method/method.ts";
+import { dampingFor, type Input, type Method, type Pruner, type SolverOptions } from "../method/method.ts";
 import type { Block } from "../model/block.ts";
 import { inputGroups } from "../model/layers.ts";
 import type { Linear } from "../model/spec.ts";
@@ -165,14 +165,16 @@ async function makeReady(
   scope: DisposableStack,
 ): Promise<Ready> {
   const input = inputOf(method, group, observation, { sequences, heldOut }, scope);
-  const pruner = await method.begin(backend, input, solve);
+  const [{ cols }] = group, tokens = observation?.tokens(group[0]) ?? 0;
+  const damping = solve.damping === "auto" ? dampingFor(cols, tokens) : solve.damping;
+  const pruner = await method.begin(backend, input, { ...solve, damping });
   if (pruner) return { input, pruner: scope.use(pruner) };
   const names = group.map(({ name }) => name).join(", ");
   const [bytes] = await backend.read(input.squares!);
   checkStatistic(names, new Float32Array(bytes.buffer));
-  const tried = solve.damping > 0
+  const tried = damping > 0
     ? `, even with ${
-      solve.damping * 1000
+      damping * 1000
     } of its mean diagonal added: expected more calibration tokens, or a larger --damping`
     : ": expected more calibration tokens, or a --damping above 0";
   throw new PareError(`${names}: the Hessian of the inputs cannot be inverted${tried}`);

@@ -8,9 +8,9 @@ import type { Backend, Tensor } from "../../src/backend/backend.ts";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { equilibrate } from "../../src/method/equilibrated.ts";
 import {
+  DEFAULT_SOLVER_OPTIONS,
   findMethod,
   makeRequest,
-  makeSolverOptions,
   type Method,
   parsePattern,
   type Request,
@@ -34,12 +34,14 @@ interface Agreement {
   readonly perplexity: number;
 }
 
-/** By the golden name of a method: its own, and how nearly it agrees. */
-export const SUBJECTS: Readonly<Record<string, { readonly name: string; readonly agrees: Agreement }>> = {
-  "wanda+pcg": { name: "wanda+pcg", agrees: { error: 1e-3, perplexity: 0.002 } },
-  "sparsegpt+pcg": { name: "sparsegpt+pcg", agrees: { error: 1e-3, perplexity: 0.004 } },
-  "admm-constant": { name: "admm", agrees: { bits: 1e-3, error: 1e-3, perplexity: 0.006 } },
-  alps: { name: "alps", agrees: { bits: 1e-2, error: 3e-3, perplexity: 0.013 } },
+/** By the golden name of a method: its own, the published damping that the golden program took, and how nearly it agrees. */
+export const SUBJECTS: Readonly<
+  Record<string, { readonly name: string; readonly damping: number; readonly agrees: Agreement }>
+> = {
+  "wanda+pcg": { name: "wanda+pcg", damping: 0.01, agrees: { error: 1e-3, perplexity: 0.002 } },
+  "sparsegpt+pcg": { name: "sparsegpt+pcg", damping: 0.01, agrees: { error: 1e-3, perplexity: 0.004 } },
+  "admm-constant": { name: "admm", damping: 0.1, agrees: { bits: 1e-3, error: 1e-3, perplexity: 0.006 } },
+  alps: { name: "alps", damping: 0.01, agrees: { bits: 1e-2, error: 3e-3, perplexity: 0.013 } },
 };
 
 /** The patterns, as files are named. */
@@ -140,10 +142,12 @@ export async function compareLinear(
   found: Found,
   mask?: Uint8Array,
 ): Promise<void> {
-  const { name, agrees } = SUBJECTS[golden], method = methodOf(name), what = `${linear.name}, ${golden}, ${pattern}`;
+  const { name, damping, agrees } = SUBJECTS[golden],
+    method = methodOf(name),
+    what = `${linear.name}, ${golden}, ${pattern}`;
   using scope = new DisposableStack();
   const { weight, input } = held(backend, linear, scope);
-  const pruner = scope.use((await method.begin(backend, input, makeSolverOptions(method, {})))!);
+  const pruner = scope.use((await method.begin(backend, input, { damping }))!);
   const removed = scope.use(await pruner.prune({ name: linear.name, weight }, requestOf(method, pattern)));
   const [after, words] = await backend.read(weight, removed), weights = new Float32Array(after.buffer);
   const error = errorOf(linear, weights);
@@ -161,7 +165,7 @@ export async function compareLinear(
 export async function compareSteps(backend: Backend, linear: Given, pattern: string, found: Found): Promise<void> {
   using scope = new DisposableStack();
   const { weight, input } = held(backend, linear, scope), method = methodOf("wanda");
-  const pruner = scope.use((await method.begin(backend, input, makeSolverOptions(method, {})))!);
+  const pruner = scope.use((await method.begin(backend, input, DEFAULT_SOLVER_OPTIONS))!);
   const scale = scope.use((await equilibrate(backend, input, { damping: 0.01 }))!),
     target = scope.use(scale.scaled(weight));
   const mask = scope.use(await pruner.prune({ name: linear.name, weight }, requestOf(method, pattern)));

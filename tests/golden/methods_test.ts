@@ -48,7 +48,7 @@ for (const { name, ignore, open } of BACKENDS) {
   // The gate asks WASM all, and WebGPU, where a software driver takes seconds for each block, one; elsewhere WASM alone, one.
   const onWasm = name === WASM.name,
     patterns = SHARED && onWasm ? PATTERNS : SHARED || onWasm ? PATTERNS.slice(-1) : [];
-  for (const [method, { name: ours, agrees }] of patterns.length ? Object.entries(SUBJECTS) : []) {
+  for (const [method, { name: ours, damping, agrees }] of patterns.length ? Object.entries(SUBJECTS) : []) {
     test(`${ours} end to end`, async () => {
       await using backend = await open();
       await using judge = await WASM.open();
@@ -60,7 +60,7 @@ for (const { name, ignore, open } of BACKENDS) {
           checkpoint,
           backend,
           method: pruning,
-          solve: { damping: pruning.damping ?? 0.01, blockSize: 128 },
+          solve: { damping },
           request: requestOf(pruning, pattern),
           calibration: tokens.tokens("calibration"),
           write: (name, bytes) => Promise.resolve(void weights.set(name, bytes)),

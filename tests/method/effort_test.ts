@@ -1,7 +1,7 @@
 /** What a method that solves says it holds is what it holds: plans of memory are made of it. */
 import { assertEquals } from "@std/assert";
 import type { Backend, InverseFactor, Tensor } from "../../src/backend/backend.ts";
-import { findMethod, makeRequest, makeSolverOptions, withUpdate } from "../../src/method/mod.ts";
+import { DEFAULT_SOLVER_OPTIONS, findMethod, makeRequest, withUpdate } from "../../src/method/mod.ts";
 import { decades, hessian } from "../contract/hessians.ts";
 import { draw, NORMAL } from "../contract/matrices.ts";
 import { ReferenceBackend } from "../reference/backend.ts";
@@ -67,7 +67,7 @@ for (
       };
       const weight = put(draw(1, ROWS, COLS, "F32", NORMAL).values, ROWS);
       {
-        using pruner = (await method.begin(counted, input, makeSolverOptions(method)))!;
+        using pruner = (await method.begin(counted, input, DEFAULT_SOLVER_OPTIONS))!;
         using _removed = await pruner.prune({ name, weight }, makeRequest(method, { sparsity: 0.5 }));
       }
       // The dense weight is kept beside, for the error.

@@ -3,9 +3,11 @@ import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { fc } from "../fuzz/seed.ts";
 import { PareError } from "../../src/errors.ts";
 import {
+  dampingFor,
   findMethod,
   makeRequest,
   makeSolverOptions,
+  type Method,
   METHODS,
   parseGroup,
   parsePattern,
@@ -108,6 +110,22 @@ Deno.test("a block size is for what works in blocks of columns, and refused else
       `--block-size: ${method.name} does not work in blocks of columns; sparsegpt does`,
     );
   }
+});
+
+Deno.test("SparseGPT's damping is the published one, what solves by products asks for it by the tokens", () => {
+  const sparsegpt = findMethod("sparsegpt"), pcg = (method: Method) => withUpdate(method, "pcg");
+  const dampingOf = (method: Method) => makeSolverOptions(method).damping;
+  assertEquals([sparsegpt, withUpdate(wanda, "sequential")].map(dampingOf), [0.01, 0.01]);
+  for (const method of [findMethod("admm"), findMethod("alps"), pcg(wanda), pcg(sparsegpt)]) {
+    assertEquals(dampingOf(method), "auto", method.name);
+  }
+  assertEquals(makeSolverOptions(sparsegpt, { damping: "auto" }).damping, "auto");
+  // Columns by tokens, between the least and the most.
+  assertEquals([[100, 1e6], [100, 1000], [100, 100]].map(([columns, tokens]) => dampingFor(columns, tokens)), [
+    0.01,
+    0.1,
+    0.3,
+  ]);
 });
 
 Deno.test("magnitude asks for nothing, wanda for the column sums of squares", () => {

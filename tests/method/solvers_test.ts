@@ -6,14 +6,7 @@ import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { fc } from "../fuzz/seed.ts";
 import type { Backend, Mask } from "../../src/backend/backend.ts";
 import { equilibrate } from "../../src/method/equilibrated.ts";
-import {
-  DEFAULT_SOLVER_OPTIONS,
-  findMethod,
-  makeRequest,
-  makeSolverOptions,
-  type Method,
-  withUpdate,
-} from "../../src/method/mod.ts";
+import { DEFAULT_SOLVER_OPTIONS, findMethod, makeRequest, type Method, withUpdate } from "../../src/method/mod.ts";
 import { descend } from "../../src/method/pcg.ts";
 import { gamma } from "../contract/bounds.ts";
 import { decades, dot, hessian } from "../contract/hessians.ts";
@@ -83,7 +76,7 @@ async function pruned(
   const heldOut = others && scope.use(backend.upload(bytes(others), cols, cols, "F32")),
     input = { ...fitted, heldOut },
     request = makeRequest(method, pattern ? { pattern } : { sparsity });
-  const pruner = scope.use((await method.begin(backend, input, makeSolverOptions(method, {})))!);
+  const pruner = scope.use((await method.begin(backend, input, DEFAULT_SOLVER_OPTIONS))!);
   const mask = scope.use(await pruner.prune({ name: "linear", weight }, request));
   const [after] = await backend.read(weight);
   return { weights: Float64Array.from(new Float32Array(after.buffer)), gone: await removed(backend, mask) };
@@ -249,7 +242,7 @@ for (const { name, ignore, open } of SUBJECTS) {
       const { input } = put(backend, caseOf(9, 4, 16), scope);
       const squares = scope.use(backend.upload(bytes(Array.from({ length: 16 }, (_, j) => j ? 1 : NaN)), 1, 16, "F32"));
       assertEquals(
-        await method.begin(backend, { ...input, squares }, makeSolverOptions(method)),
+        await method.begin(backend, { ...input, squares }, DEFAULT_SOLVER_OPTIONS),
         undefined,
         method.name,
       );

@@ -244,3 +244,14 @@ Deno.test("SparseGPT loses less of the output than Wanda with its sequential upd
   assertLess(sparsegpt, updated);
   assertLess(updated, alone);
 });
+
+Deno.test("what solves by products is damped by how many tokens an input saw, whoever asks; SparseGPT as it was published", async () => {
+  await using watched = await watch("tiny-llama3");
+  const { checkpoint } = watched, backend = new ReferenceBackend(), tokens = CALIBRATION.ids.length;
+  const leave = { blocks: "0", include: ["*.mlp.*"] };
+  const admm = await pruned(checkpoint, backend, { name: "admm", leave });
+  for (const { name, cols, damping } of admm.reports) assertEquals(damping, cols / tokens, name);
+  assertEquals(new Set(admm.reports.map(({ cols }) => cols)).size, 2);
+  const sparsegpt = await pruned(checkpoint, backend, { name: "sparsegpt", leave });
+  for (const { name, damping } of sparsegpt.reports) assertEquals(damping, 0.01, name);
+});
