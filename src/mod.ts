@@ -83,6 +83,7 @@ export type { SpoolOptions } from "./stream/hidden.ts";
 export { type Continued, type Likelihood, type Likelihoods, logLikelihoods } from "./stream/likelihood.ts";
 export { logits } from "./stream/logits.ts";
 export { type BlockStatisticOptions, blockStatistics } from "./stream/blocks.ts";
+export { checkPermutable } from "./stream/permute.ts";
 export { type Plan, type PlanOptions, planPrune } from "./stream/plan.ts";
 export type { OnProgress, Phase, Progress } from "./stream/progress.ts";
 export type { Observation } from "./stream/observation.ts";

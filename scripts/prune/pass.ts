@@ -30,7 +30,9 @@ import type { Recorder } from "../../src/run/recorder.ts";
 import { blockPosition } from "../shared/common.ts";
 
 /** What stands in a journal: a block's records, or what an allocation shares out sparsity by. */
-type Entry = { readonly linears: readonly LinearRecord[] } | { readonly statistics: readonly number[] };
+type Entry =
+  | { readonly linears: readonly LinearRecord[]; readonly permutations?: Manifest["permutations"] }
+  | { readonly statistics: readonly number[] };
 
 /** What is pruned, how, and who hears of it. */
 export interface PrunePass {
@@ -47,6 +49,7 @@ export interface PrunePass {
   readonly allocation: Allocation;
   readonly trueSequential: boolean;
   readonly holdout: boolean;
+  readonly permute: boolean;
   readonly spool: SpoolOptions;
   readonly manifest: Manifest;
   readonly writer: CheckpointWriter;
@@ -69,7 +72,7 @@ export interface Pruned {
 /** Runs the pass to the end: its output stands in its place then. */
 export async function runPass(task: PrunePass, { terminal, signal }: Context): Promise<Pruned> {
   const { checkpoint, backend, method, request, requests, solve, targets, calibration, allocation } = task;
-  const { trueSequential, holdout } = task;
+  const { trueSequential, holdout, permute } = task;
   const { spool, manifest, writer, recorder } = task;
   const entries = writer.steps.map(({ entry }) => entry as Entry);
   const phases: Record<string, number> = {};
@@ -103,7 +106,8 @@ export async function runPass(task: PrunePass, { terminal, signal }: Context): P
   const hashes = new Map<string, Pick<LinearRecord, "maskSha256" | "weightSha256">>();
   const finished = entries.flatMap((entry) => "linears" in entry ? entry.linears : []);
   for (const record of finished) recorder.linear(record);
-  const records = [...finished];
+  const records = [...finished], permutations: Record<string, string> = {};
+  for (const entry of entries) if ("linears" in entry) Object.assign(permutations, entry.permutations);
   const found = await prune({
     ...pass,
     method,
@@ -113,6 +117,8 @@ export async function runPass(task: PrunePass, { terminal, signal }: Context): P
     calibration,
     trueSequential,
     holdout,
+    permute,
+    onPermutation: (linear, { buffer }) => void (permutations[linear] = new Uint8Array(buffer).toBase64()),
     finished: { blocks: new Set(finished.map(({ block }) => block)), read: (name) => writer.read(name) },
     readBack: (name) => writer.read(name),
     onDistribution: (linear, distribution) => void drawn.set(linear, drawings(distribution)),
@@ -122,23 +128,31 @@ export async function runPass(task: PrunePass, { terminal, signal }: Context): P
       release(bytes, kept);
     },
     onBlock: (block, linears) => {
-      const own = linears.map((report): LinearRecord => ({
+      const reported = linears.map((report): LinearRecord => ({
         ...report,
         block,
         ...hashes.get(`${report.name}.weight`)!,
         ...drawn.get(report.name)!,
       }));
       for (const known of [hashes, drawn]) known.clear();
-      writer.step({ linears: own } satisfies Entry);
-      for (const record of own) recorder.linear(record);
-      records.push(...own);
+      // The next block may be under way already.
+      const permuted = Object.fromEntries(
+        linears.flatMap(({ name }) => name in permutations ? [[name, permutations[name]]] : []),
+      );
+      writer.step({ linears: reported, ...permute && { permutations: permuted } } satisfies Entry);
+      for (const record of reported) recorder.linear(record);
+      records.push(...reported);
     },
   });
   lap("prune");
   const baseCard = await readCard(checkpoint, terminal);
   let complete = manifest;
   await writer.finish((written) => {
-    complete = { ...manifest, outputs: written.filter(({ path }) => path !== CARD_FILE && path !== MANIFEST_FILE) };
+    complete = {
+      ...manifest,
+      ...permute && { permutations },
+      outputs: written.filter(({ path }) => path !== CARD_FILE && path !== MANIFEST_FILE),
+    };
     return beside(complete, checkpoint, baseCard, records);
   });
   lap("write");

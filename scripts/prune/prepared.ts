@@ -4,6 +4,7 @@ import type { Context } from "../../src/cli/run.ts";
 import {
   type Calibration,
   calibrationSequences,
+  checkPermutable,
   type Checkpoint,
   chooseTargets,
   loadTokenizer,
@@ -63,6 +64,7 @@ export async function prepare(given: Given, values: PruneValues, context: Contex
     : await readMap(values.sparsityMap);
   const requests = map ? mapRequests(spec, method, request, map) : request;
   const targets = chooseTargets(spec, requests, values);
+  if (values.permute) checkPermutable(spec, targets, requests);
   const calibration = !calibrated ? undefined : await calibrate(values, checkpoint, spec, context);
   const backend = opened.use(await openBackend(values.backend, { workers: values.workers }));
   const spool = { always: values.spool !== undefined, file: given.spoolFile };
@@ -72,6 +74,7 @@ export async function prepare(given: Given, values: PruneValues, context: Contex
     spool,
     trueSequential: values.trueSequential,
     holdout: values.holdout,
+    permute: values.permute,
     dense: allocation.statistic && calibration,
     held: heldMemory,
   });
@@ -109,6 +112,7 @@ export async function prepare(given: Given, values: PruneValues, context: Contex
     spool,
     trueSequential: values.trueSequential,
     holdout: values.holdout,
+    permute: values.permute,
     json,
     lines,
     [Symbol.asyncDispose]: () => held.disposeAsync(),
@@ -141,6 +145,7 @@ export async function describe(
       ...pattern && { pattern: `${pattern.n}:${pattern.m}` },
       ...method.statistic === "gram" && { ...solve, trueSequential: values.trueSequential },
       ...values.holdout && { holdout: true },
+      ...values.permute && { permute: true },
       allocation: values.allocation,
       ...map && { sparsityMap: map },
       seed: values.seed,

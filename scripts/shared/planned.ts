@@ -37,6 +37,7 @@ export function planFlags(given: Flags, { request, backend, calibration }: Plan)
     damping: asked.damping,
     blockSize: asked.blockSize,
     holdout: asked.holdout ?? false,
+    permute: asked.permute ?? false,
     trueSequential: asked.trueSequential ?? false,
     allocation: asked.allocation,
     // It stands in the plan itself.

@@ -5,7 +5,17 @@
 import { PareError } from "../errors.ts";
 import { choice, integer, readPattern, repeated, share, text, toggle, value, type Values } from "./flags.ts";
 import { sweepFlags } from "./sweep_flags.ts";
-import { backend, damping, explainPermissions, labels, remoteModel, runs, spool, stream, workers } from "./shared_flags.ts";
+import {
+  backend,
+  damping,
+  explainPermissions,
+  labels,
+  remoteModel,
+  runs,
+  spool,
+  stream,
+  workers,
+} from "./shared_flags.ts";
 
 const flags = {
   model: remoteModel,
@@ -87,6 +97,11 @@ const flags = {
     help: "Columns that sparsegpt and --update work on at a time.",
     otherwise: "128",
     aliases: ["blocksize"],
+  }),
+  permute: toggle({
+    help:
+      "For n:m: put the inputs of an attention's and an MLP's last linear in an order in which more of what counts stays. " +
+      "What comes before them is stored in that order, so the model is an ordinary one and computes the same.",
   }),
   holdout: toggle({
     help:

@@ -126,6 +126,12 @@ export class Block implements Disposable {
     return this.get(`${name}.weight`);
   }
 
+  /** Puts another tensor in the place of one, by its name; the block owns it from now on. No drafts may have been made. */
+  replace(name: string, tensor: Tensor): void {
+    this.get(name)[Symbol.dispose]();
+    this.#tensors.set(name, tensor);
+  }
+
   /** A copy of a weight to be pruned while the block is still walked as it was, until {@linkcode Block.adopt}. */
   draft({ name }: Pick<Linear, "name">): Tensor {
     const tensor = `${name}.weight`, known = this.#drafts.get(tensor);

@@ -25,6 +25,7 @@ export const ManifestSchema: z.ZodType<Manifest> = z.strictObject({
   // A path would lead out of the model's directory.
   outputs: z.array(z.strictObject({ path: z.string().regex(/^(?!\.\.?$)[^/\\\0]+$/, "expected a name"), ...CONTENT }))
     .optional(),
+  permutations: z.record(z.string(), z.base64()).optional(),
   kernels: z.record(z.string(), Sha256Schema),
   environment: z.strictObject({ deno: z.string(), v8: z.string(), os: z.string(), arch: z.string() }),
   backend: z.string(),

@@ -102,6 +102,11 @@ export interface Manifest {
   readonly inputs: readonly InputFile[];
   /** Every file of the pruned model by its name, but for its card and this; once it is written. */
   readonly outputs?: readonly InputFile[];
+  /**
+   * Where inputs of linears were permuted: by a linear's name, which of the model's own inputs comes to each place, u32 little
+   * endian, base64. The rows of the linears before it were stored in the same order.
+   */
+  readonly permutations?: { readonly [linear: string]: string };
   /** SHA-256 of Pare's kernels: the WebAssembly modules and the shaders, by name. */
   readonly kernels: { readonly [name: string]: string };
   /** Deno's, V8's and the system's versions. */

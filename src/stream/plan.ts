@@ -95,6 +95,8 @@ export interface PlanOptions {
   readonly trueSequential?: boolean;
   /** Whether the last tenth of the sequences is held out of the Hessians. */
   readonly holdout?: boolean;
+  /** Whether each block is observed once more before it, to permute inputs. */
+  readonly permute?: boolean;
   /** The sequences of a dense pass before, that measures blocks for an allocation. */
   readonly dense?: Batch;
   /**
@@ -190,6 +192,7 @@ export async function planPrune(
       if (options.trueSequential && !twice.includes(before.at(-1)!)) flops += tokens * observe(length)(before.at(-1)!);
     }
     if (dense) flops += tokens * sum(spec.blocks, propagate(length));
+    if (calibration && options.permute) flops += tokens * sum(pruned, observe(length));
   }
   const written = [...checkpoint.tensors.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   const seconds = written / WRITE_RATE + (flops ? flops / await measureRate(backend) : 0);

@@ -11,12 +11,13 @@ import { makeSolverOptions } from "../method/request.ts";
 import type { Block, TensorSource } from "../model/block.ts";
 import { expertsOf, inputGroups } from "../model/layers.ts";
 import { readSpec } from "../model/read.ts";
-import type { Linear } from "../model/spec.ts";
+import type { Linear, ModelSpec } from "../model/spec.ts";
 import { type Batch, countSequences } from "../text/batch.ts";
 import type { LinearDistribution } from "./distribution.ts";
 import { goesToFile, type SpoolOptions } from "./hidden.ts";
 import { checkMemory, observationSets, roomBeside } from "./memory.ts";
 import { Observation } from "./observation.ts";
+import { checkPermutable, permute, permutedBiases } from "./permute.ts";
 import type { OnProgress } from "./progress.ts";
 import { BlockResults, type LinearReport, Results } from "./results.ts";
 import { type BlockSchedule, countPasses, runSchedule, type Step } from "./schedule.ts";
@@ -51,6 +52,13 @@ export interface PruneOptions {
    * pruned (SparseGPT's `--true-sequential`); else all linears see the inputs that the unpruned block gives them.
    */
   readonly trueSequential?: boolean;
+  /**
+   * Permutes the inputs of linears that are asked for n:m, where what comes before them can be stored in their order: more of
+   * what counts stays. Each block is observed once more, before it. Not for models with experts.
+   */
+  readonly permute?: boolean;
+  /** Told of every linear whose inputs were permuted: which of its own inputs comes to each place. */
+  readonly onPermutation?: (linear: string, order: Uint32Array<ArrayBuffer>) => void;
   /**
    * What {@linkcode observeFirst} has found on the same model and calibration: the first block is not observed again. It
    * stays its owner's.
@@ -102,6 +110,7 @@ export interface Finished {
 export async function prune(options: PruneOptions): Promise<LinearReport[]> {
   const { checkpoint, backend, method, request, calibration, finished, signal, trueSequential = false } = options;
   const spec = readSpec(checkpoint), targets = options.targets ?? chooseTargets(spec, request);
+  if (options.permute) checkPermutable(spec, targets, request);
   const observes = method.statistic !== "none", grams = method.statistic === "gram";
   if (observes && !calibration) throw new TypeError(`prune: ${method.name} needs calibration sequences`);
   const task = {
@@ -131,12 +140,12 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
   if (!missing.length) return [];
   const last = Math.max(...missing);
   const path = observes ? Array.from({ length: last + 1 }, (_, block) => block) : missing;
-  const serves = options.first && (options.first.grams || !grams) && !trueSequential && !heldOut;
+  const serves = options.first && (options.first.grams || !grams) && !trueSequential && !heldOut && !options.permute;
 
   await using opened = new AsyncDisposableStack();
   let stream: Stream | undefined;
   const results = opened.use(new Results(options));
-  const source = new PrunedSource(options, targets, results);
+  const source = new PrunedSource(options, spec, targets, results);
 
   /** The steps of a block: how its linears come to be pruned, and what the next block sees. */
   const stepsOf = (index: number): Step[] => {
@@ -176,7 +185,31 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     };
     const save: Step = { passes: 0, run: () => solved.save() };
     const groups = chooseGroups({ spec: block }, linears);
-    if (!observes) return [{ passes: 0, run: (block) => solveAll(block, linears) }, adopt, save];
+    const reorder = async (block: Block, observation?: Observation) => {
+      const { orders, others } = await permute(block, {
+        backend,
+        method,
+        requests: request,
+        linears,
+        observation,
+        sequences,
+      });
+      for (const [linear, order] of orders) options.onPermutation?.(linear, order);
+      for (const [name, { bytes, kept }] of others) {
+        results.enqueue(bytes.length, () => results.write(name, bytes, kept, false));
+      }
+    };
+    const permuted: Step = {
+      passes: observes ? 1 : 0,
+      async run(block) {
+        if (!observes) return await reorder(block);
+        using observation = new Observation(backend, groups, { grams: false, heldOut: heldOut > 0 });
+        await stream!.observe(block, observation);
+        await reorder(block, observation);
+      },
+    };
+    const before = options.permute ? [permuted] : [];
+    if (!observes) return [...before, { passes: 0, run: (block) => solveAll(block, linears) }, adopt, save];
     if (serves && index === 0) {
       return [{ passes: 0, run: (block) => solveAll(block, linears, options.first) }, adopt, ...onwards, save];
     }
@@ -189,7 +222,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
           await stream!.observeStepwise(block, observation, (shared) => solve(block, shared, observation), keep);
         },
       };
-      return [stepwise, adopt, save];
+      return [...before, stepwise, adopt, save];
     }
     const together = trueSequential
       ? groups.map((group) => [group])
@@ -200,7 +233,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     // before them give when they are pruned.
     drafts = !trueSequential && together.length > 1;
     const show: Step = { passes: 0, run: () => results.show() };
-    return [...trueSequential ? [show] : [], ...together.map(observe), adopt, ...onwards, save];
+    return [...before, ...trueSequential ? [show] : [], ...together.map(observe), adopt, ...onwards, save];
   };
   const schedule = path.map((index): BlockSchedule => ({ block: index, steps: stepsOf(index) }));
   if (observes) stream = opened.use(await Stream.open(options, spec, calibration!, countPasses(schedule), heldOut));
@@ -219,10 +252,13 @@ class PrunedSource implements TensorSource {
   readonly tensors;
   readonly #before = new Set<string>();
 
-  constructor(readonly options: PruneOptions, targets: Targets, readonly results: Results) {
+  constructor(readonly options: PruneOptions, spec: ModelSpec, targets: Targets, readonly results: Results) {
     this.tensors = options.checkpoint.tensors;
     for (const block of options.finished?.blocks ?? []) {
-      for (const { name } of targets.get(block) ?? []) this.#before.add(`${name}.weight`);
+      const linears = targets.get(block) ?? [];
+      for (const { name } of linears) this.#before.add(`${name}.weight`);
+      const biases = options.permute ? permutedBiases(spec.blocks[block], linears, options.request) : [];
+      for (const name of biases) this.#before.add(name);
     }
   }
 

@@ -74,8 +74,14 @@ interface Found {
 /** Its results, as far as they are read here. */
 export interface Results {
   readonly linears: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, Found>>>>>>;
-  readonly end_to_end: Readonly<
-    Record<string, Readonly<Record<string, { readonly ppl: number; readonly ppl_f32: number }>>>
+  readonly end_to_end:
+    & Readonly<Record<string, Readonly<Record<string, { readonly ppl: number; readonly ppl_f32: number }>>>>
+    & { readonly folded: Readonly<Record<string, Readonly<Record<string, number>>>> };
+  /** By the pattern: what is kept of the sum of Wanda's scores of a linear. */
+  readonly permutation: Readonly<
+    Record<string, {
+      readonly linears: Readonly<Record<string, { readonly as_is: number; readonly folded: number }>>;
+    }>
   >;
   readonly allocation: {
     readonly median: readonly number[];

@@ -221,6 +221,27 @@ Deno.test("a plan is what a dry run says; it is run on another machine's paths, 
   );
 });
 
+Deno.test("a permuted model's manifest says the orders; its plan gives the same bytes again, and verify too", async () => {
+  using folder = temporary();
+  const { path } = folder, out = `${path}/out`, asked = ["--pattern", "2:4", "--permute", "--blocks", "0-1"];
+  const runs = ["--runs", `${path}/runs.db`];
+  await runJson("prune", ...SAMPLED, ...asked, "--out", out, ...runs);
+  const { permutations, plan } = JSON.parse(Deno.readTextFileSync(`${out}/pare_manifest.json`));
+  const names = [0, 1].flatMap((block) =>
+    ["self_attn.o_proj", "mlp.down_proj"].map((role) => `model.layers.${block}.${role}`)
+  );
+  assertEquals([Object.keys(permutations).toSorted(), plan.request.permute], [names.toSorted(), true]);
+  for (const [name, cols] of names.map((name) => [name, name.endsWith("o_proj") ? 96 : 256] as const)) {
+    const order = new Uint32Array(Uint8Array.fromBase64(permutations[name]).buffer);
+    assertEquals(order.toSorted(), Uint32Array.from({ length: cols }, (_, j) => j), name);
+  }
+  const paths = ["--model", AUSTEN, "--calibration", "sample", "--plan", `${out}/pare_manifest.json`];
+  await runJson("prune", ...paths, "--out", `${path}/again`, "--runs", "none");
+  const bytes = (name: string) => Deno.readFileSync(`${path}/${name}/model.safetensors`);
+  assertEquals(bytes("again"), bytes("out"));
+  assertEquals((await runJson("verify", out, ...runs)).identical, true);
+});
+
 Deno.test("what is done already is not computed twice, unless it is asked for", async () => {
   using folder = temporary();
   const { out, runs, id } = await prunedIn(folder.path);
