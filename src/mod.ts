@@ -68,6 +68,7 @@ export { readEndTokens } from "./generate/end_tokens.ts";
 export { type Finish, generate, type GenerateOptions, type Token } from "./generate/generate.ts";
 export { ResidentModel, type ResidentOptions } from "./generate/resident.ts";
 export { checkSampling, GREEDY, type Sampling } from "./generate/sampler.ts";
+export { type SelfWrittenOptions, writeItself } from "./generate/self.ts";
 export { TextStream } from "./generate/text_stream.ts";
 export { readTongue, type Tongue } from "./generate/tongue.ts";
 export * from "./method/mod.ts";
@@ -107,7 +108,13 @@ export { readRows, type Rows } from "./task/rows.ts";
 export type { Document, Examples, HubSet, Metric, Request as TaskRequest, Task } from "./task/task.ts";
 export { encodeRequests, type Files as TokenizerFiles, type Pair, type Prefix, readPrefix } from "./task/tokens.ts";
 export { type Batch, rectangle } from "./text/batch.ts";
-export { type Calibration, type CalibrationOptions, calibrationSequences, DEFAULT_SEQLEN } from "./text/calibration.ts";
+export {
+  type Calibration,
+  type CalibrationOptions,
+  calibrationSequences,
+  DEFAULT_SEQLEN,
+  type SelfWritten,
+} from "./text/calibration.ts";
 export { type ChatTemplate, loadChatTemplate, type Message } from "./text/chat.ts";
 export type { Split } from "./text/datasets.ts";
 export { fetchCorpus, type FetchOptions, type LocalCorpus } from "./text/fetch.ts";

@@ -2,6 +2,7 @@
 import type { PruneValues } from "../../src/cli/prune_command.ts";
 import type { Context } from "../../src/cli/run.ts";
 import {
+  type Backend,
   type Calibration,
   calibrationSequences,
   checkPermutable,
@@ -15,6 +16,7 @@ import {
   planPrune,
   readSpec,
   type SparsityMap,
+  writeItself,
 } from "../../src/mod.ts";
 import { corpusOf, describeRun } from "../../src/run/describe.ts";
 import { canonicalJson } from "../../src/run/plan.ts";
@@ -29,6 +31,7 @@ function calibrate(
   values: PruneValues,
   checkpoint: Checkpoint,
   spec: ModelSpec,
+  backend: Backend,
   context: Context,
 ): Promise<Calibration> {
   if (values.calibration === "sample") {
@@ -41,6 +44,13 @@ function calibrate(
     seqlen: values.seqlen,
     defaultSeqlen: defaultSeqlen(spec),
     seed: values.seed,
+    writeItself: async (asked) => {
+      const { terminal, signal } = context, { startToken } = values;
+      terminal.note("calibration: the dense model writes it first, token by token");
+      const onProgress = (done: number, total: number) =>
+        terminal.progress({ label: "writing", done, total, unit: "tokens" });
+      return await writeItself({ ...asked, checkpoint, backend, startToken, onProgress, signal });
+    },
     onProgress: downloads(context.terminal),
   });
 }
@@ -65,8 +75,8 @@ export async function prepare(given: Given, values: PruneValues, context: Contex
   const requests = map ? mapRequests(spec, method, request, map) : request;
   const targets = chooseTargets(spec, requests, values);
   if (values.permute) checkPermutable(spec, targets, requests);
-  const calibration = !calibrated ? undefined : await calibrate(values, checkpoint, spec, context);
   const backend = opened.use(await openBackend(values.backend, { workers: values.workers }));
+  const calibration = !calibrated ? undefined : await calibrate(values, checkpoint, spec, backend, context);
   const spool = { always: values.spool !== undefined, file: given.spoolFile };
   const planned = await planPrune(backend, checkpoint, spec, targets, {
     method,
@@ -149,6 +159,7 @@ export async function describe(
       allocation: values.allocation,
       ...map && { sparsityMap: map },
       seed: values.seed,
+      ...values.startToken !== undefined && { startToken: values.startToken },
       targets: { blocks, include, exclude },
     },
     calibration: calibration && corpusOf(calibration),

@@ -83,7 +83,11 @@ export async function enter(asked: Given, { terminal }: Context) {
   labelsOf(values);
   const allowed = new PermissionSet(), fetches = fetching(terminal);
   const model = await allowed.model(values.model, fetches, values.stream);
-  const corpus = calibrated ? await allowed.corpus(values.calibration, "train", fetches) : undefined;
+  const fetched = calibrated && values.calibration !== "self";
+  const corpus = fetched ? await allowed.corpus(values.calibration, "train", fetches) : undefined;
+  if (values.startToken !== undefined && values.calibration !== "self") {
+    throw new PareError("--start-token is for --calibration self");
+  }
   // What is there may be what this run would write: that is seen once it is known what it would be.
   const there = values.out !== undefined && await isFile(`${values.out}/${MANIFEST_FILE}`);
   const replaces = values.out === undefined

@@ -43,6 +43,7 @@ export function planFlags(given: Flags, { request, backend, calibration }: Plan)
     // It stands in the plan itself.
     sparsityMap: undefined,
     seed: asked.seed,
+    startToken: asked.startToken,
     blocks: targets?.blocks ?? undefined,
     include: targets?.include ?? [],
     exclude: targets?.exclude ?? [],

@@ -48,11 +48,12 @@ const flags = {
     help: "Instead of a share: keep n of every m neighbouring weights of a row, such as 2:4 or 4:8.",
   }, readPattern),
   calibration: text({
-    metavar: "c4|wikitext2|ptb|sample|FILE",
+    metavar: "c4|wikitext2|ptb|sample|self|FILE",
     short: "c",
     help:
       "The text that inputs are measured on. c4 is fetched from the Hub once, as the published code draws it. sample " +
-      "is a few chapters of Austen that come with Pare, for a first try without network. A file is plain text, JSONL " +
+      "is a few chapters of Austen that come with Pare, for a first try without network. self is what the dense model writes " +
+      "itself, token by token. A file is plain text, JSONL " +
       'with a "text" in every line, or safetensors with token ids as I32 "calibration", sequences x tokens, which is ' +
       "used whole unless --samples or --seqlen say less; - is stdin.",
     fallback: "c4",
@@ -61,6 +62,10 @@ const flags = {
   seqlen: integer(1, {
     help: "Tokens in a calibration sequence.",
     otherwise: "2048, or the model's limit if that is less",
+  }),
+  startToken: integer(0, {
+    help: "The id that every sequence of --calibration self begins with.",
+    otherwise: "the config's bos_token_id",
   }),
   seed: integer(0, { help: "Which sequences are drawn, as CPython's generator draws them.", fallback: 0 }),
   group: text({

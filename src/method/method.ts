@@ -48,6 +48,7 @@ export interface SolverOptions {
 
 /** How the Hessian of one input is used. */
 export interface InputSolverOptions extends SolverOptions {
+  /** A share of the mean of the diagonal. */
   readonly damping: number;
 }
 

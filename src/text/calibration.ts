@@ -6,7 +6,7 @@
 import type { HubProgress } from "../checkpoint/hub.ts";
 import { sha256 } from "../checkpoint/sha256.ts";
 import { type Batch, rectangle } from "./batch.ts";
-import { type CorpusName, describeCorpus, parseCorpus, readText, SAMPLE, splitOf } from "./corpus.ts";
+import { type CorpusName, describeCorpus, onlyForPrune, parseCorpus, readText, SAMPLE, splitOf } from "./corpus.ts";
 import { fetchSplit } from "./fetch.ts";
 import { type Draw, drawFromDocuments, drawFromText } from "./draw.ts";
 import { joinSplit } from "./joined.ts";
@@ -18,6 +18,16 @@ export const DEFAULT_SAMPLES = 128;
 
 /** Tokens of a sequence in the published code's experiments (the context of LLaMA 1). */
 export const DEFAULT_SEQLEN = 2048;
+
+/** What a model is to write. */
+export interface SelfWritten {
+  /** Sequences. */
+  readonly samples: number;
+  /** Tokens of each. */
+  readonly length: number;
+  /** Of the generators that they are drawn by. */
+  readonly seed: number;
+}
 
 /** What is drawn, and for whom. */
 export interface CalibrationOptions {
@@ -35,6 +45,8 @@ export interface CalibrationOptions {
   readonly seed?: number;
   /** Whether a text gets the tokenizer's special tokens, as in the published code; true unless given. */
   readonly special?: boolean;
+  /** Writes the sequences of `self`; without it that is refused. */
+  readonly writeItself?: (asked: SelfWritten) => Promise<Uint32Array<ArrayBuffer>>;
   /** Told how a download goes on. */
   readonly onProgress?: HubProgress;
 }
@@ -51,7 +63,7 @@ export interface Calibration extends TokenMatrix, Batch {
 
 /**
  * The calibration sequences of a corpus: a published data set (`c4`, `wikitext2`, `ptb`; `wikitext2:<raw file>`), of which
- * the train split is meant unless another is named, `sample`, or the path of a text, JSONL or safetensors file (I32 `calibration`, sequences x tokens).
+ * the train split is meant unless another is named, `sample`, `self` (what the model writes), or the path of a text, JSONL or safetensors file (I32 `calibration`, sequences x tokens).
  * @throws PareError if the corpus cannot be read or fetched, is too short, or has an id that the model does not know.
  */
 export async function calibrationSequences(corpus: string, options: CalibrationOptions): Promise<Calibration> {
@@ -72,6 +84,10 @@ export async function calibrationSequences(corpus: string, options: CalibrationO
 async function draw(name: Exclude<CorpusName, { kind: "tokens" }>, options: CalibrationOptions): Promise<TokenMatrix> {
   const { samples = DEFAULT_SAMPLES, seed = 0, special = true, onProgress } = options;
   const length = options.seqlen ?? options.defaultSeqlen ?? DEFAULT_SEQLEN;
+  if (name.kind === "self") {
+    if (!options.writeItself) throw onlyForPrune();
+    return { ids: await options.writeItself({ samples, length, seed }), sequences: samples, length };
+  }
   const tokenizer = await options.tokenizer();
   const how: Draw = { samples, length, seed, encode: (text) => tokenizer.encode(text, { special }) };
   const fromCorpus = async () => {

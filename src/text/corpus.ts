@@ -17,6 +17,8 @@ export type CorpusName =
    * is named.
    */
   | { readonly kind: DatasetName; readonly split?: Split; readonly path?: string }
+  /** What the model itself writes. */
+  | { readonly kind: "self" }
   /** The chapters of Austen that come with Pare. */
   | { readonly kind: "sample" }
   /** A plain text file, taken as one text. `title` is what a corpus that came by a pipe is called. */
@@ -42,7 +44,7 @@ export interface Text {
 const DATASET = new RegExp(`^(${Object.keys(DATASETS).join("|")})(?::(train|validation|test))?(?::(.+))?$`, "s");
 
 /** The words that name a corpus; anything else is a path. */
-const WORDS = [...Object.keys(DATASETS), "sample"];
+const WORDS = [...Object.keys(DATASETS), "sample", "self"];
 
 /**
  * Tells what a corpus is by its name: a data set (`c4`) with a split and a path or without (`wikitext2:validation`,
@@ -50,7 +52,7 @@ const WORDS = [...Object.keys(DATASETS), "sample"];
  * came by a pipe and lies there now. No file is opened. A file whose name is one of the words is reached as `./c4`.
  */
 export function parseCorpus(name: string): CorpusName {
-  if (name === "sample") return { kind: name };
+  if (name === "sample" || name === "self") return { kind: name };
   const [, set, split, where] = DATASET.exec(name) ?? [];
   if (set !== undefined) {
     const part = split === undefined ? {} : { split: split as Split };
@@ -83,11 +85,20 @@ export function splitOf({ kind, split = undefined }: { kind: DatasetName; split?
   );
 }
 
+/** What `self` is answered with where no model writes. */
+export function onlyForPrune(): PareError {
+  return new PareError(
+    "self: what the model writes itself is for prune's --calibration; a file of that name is ./self",
+  );
+}
+
 /** What a corpus is called in reports. @param otherwise The split of a data set that is meant where its name says none. */
 export function describeCorpus(name: CorpusName, otherwise: Split): string {
   switch (name.kind) {
     case "c4":
       return `c4 (English, first ${(name.split ?? otherwise) === "validation" ? "validation" : "training"} shard)`;
+    case "self":
+      return "what the model writes itself";
     case "sample":
       return "sample (Pride and Prejudice, chapters 1 to 20)";
     case "wikitext2":

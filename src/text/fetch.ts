@@ -3,7 +3,7 @@
  * lies here. Whoever has no network, such as a run in its sandbox, is given the second name.
  */
 import { fetchDatasetFile, type HubOptions } from "../checkpoint/hub.ts";
-import { parseCorpus, SAMPLE, splitOf } from "./corpus.ts";
+import { onlyForPrune, parseCorpus, SAMPLE, splitOf } from "./corpus.ts";
 import { type DatasetName, DATASETS, type Split } from "./datasets.ts";
 import { isPiped, keepPiped } from "./piped.ts";
 
@@ -34,6 +34,7 @@ export interface LocalCorpus {
 export async function fetchCorpus(corpus: string, split: Split, options: FetchOptions = {}): Promise<LocalCorpus> {
   const named = parseCorpus(corpus);
   if (named.kind === "sample") return { name: corpus, path: SAMPLE, file: SAMPLE };
+  if (named.kind === "self") throw onlyForPrune();
   if (await isPiped(corpus)) return await keepPiped(corpus);
   const isFile = named.kind === "text" || named.kind === "jsonl" || named.kind === "tokens";
   if (isFile || named.path !== undefined) return { name: corpus, path: named.path!, file: named.path };

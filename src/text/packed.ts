@@ -7,7 +7,7 @@ import type { HubProgress } from "../checkpoint/hub.ts";
 import { sha256 } from "../checkpoint/sha256.ts";
 import { PareError } from "../errors.ts";
 import { type Batch, rectangle } from "./batch.ts";
-import { type CorpusName, describeCorpus, parseCorpus, readText, SAMPLE, splitOf } from "./corpus.ts";
+import { type CorpusName, describeCorpus, onlyForPrune, parseCorpus, readText, SAMPLE, splitOf } from "./corpus.ts";
 import { fetchSplit } from "./fetch.ts";
 import { joinSplit } from "./joined.ts";
 import { readDocuments } from "./jsonl.ts";
@@ -94,6 +94,7 @@ async function openStream(name: CorpusName, needed: number, options: PackOptions
     }
     return cut;
   }
+  if (name.kind === "self") throw onlyForPrune();
   const tokenizer = await options.tokenizer();
   switch (name.kind) {
     case "sample":

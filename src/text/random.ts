@@ -45,6 +45,12 @@ export class Random {
     return this.#output() >>> (32 - bits);
   }
 
+  /** A number in [0, 1), as `random.random()`: 53 bits, of two outputs. */
+  random(): number {
+    const upper = this.#output() >>> 5, lower = this.#output() >>> 6;
+    return (upper * 2 ** 26 + lower) / 2 ** 53;
+  }
+
   /**
    * A random integer from `low` to `high`, both included: with `n = high - low + 1` of `k` bits, `getrandbits(k)` is
    * drawn until it is below n.

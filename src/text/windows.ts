@@ -9,7 +9,16 @@ import type { HubProgress } from "../checkpoint/hub.ts";
 import { PareError } from "../errors.ts";
 import { type Batch, rectangle } from "./batch.ts";
 import { DEFAULT_SEQLEN } from "./calibration.ts";
-import { type CorpusName, describeCorpus, parseCorpus, readText, SAMPLE, splitOf, type Text } from "./corpus.ts";
+import {
+  type CorpusName,
+  describeCorpus,
+  onlyForPrune,
+  parseCorpus,
+  readText,
+  SAMPLE,
+  splitOf,
+  type Text,
+} from "./corpus.ts";
 import { joinSplit } from "./joined.ts";
 import { readDocuments } from "./jsonl.ts";
 import { checkVocabulary, readTokens } from "./token_file.ts";
@@ -95,6 +104,8 @@ async function openText(name: Exclude<CorpusName, { kind: "tokens" }>, onProgres
       return await joinSplit(name.kind, splitOf(name, "test"), { path: name.path, onProgress });
     case "sample":
       return await readText(SAMPLE);
+    case "self":
+      throw onlyForPrune();
     case "text":
       return await readText(name.path);
     case "jsonl": {

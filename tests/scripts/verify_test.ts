@@ -7,6 +7,7 @@ import { planId } from "../../src/run/plan.ts";
 import { Registry } from "../../src/run/registry.ts";
 import { AUSTEN, HELD_OUT, ROOT, run, TOKENS } from "./commands.ts";
 import { errorsOf, runJson } from "./in_process.ts";
+import { GoldenFile } from "../golden/files.ts";
 
 const SAMPLED = ["--model", AUSTEN, "--calibration", "sample", "--samples", "4", "--seqlen", "64", "--backend", "wasm"];
 
@@ -240,6 +241,24 @@ Deno.test("a permuted model's manifest says the orders; its plan gives the same 
   const bytes = (name: string) => Deno.readFileSync(`${path}/${name}/model.safetensors`);
   assertEquals(bytes("again"), bytes("out"));
   assertEquals((await runJson("verify", out, ...runs)).identical, true);
+});
+
+Deno.test("what a model writes to be calibrated on is known by its hash, and written again by verify", async () => {
+  using folder = temporary();
+  const { path } = folder, out = `${path}/out`, runs = ["--runs", `${path}/runs.db`];
+  const asked = ["--calibration", "self", "--samples", "4", "--seqlen", "64", "--start-token", "0", "--blocks", "0"];
+  await runJson("prune", "--model", AUSTEN, "--backend", "wasm", ...asked, "--out", out, ...runs);
+  const { plan } = JSON.parse(Deno.readTextFileSync(`${out}/pare_manifest.json`));
+  const golden = new GoldenFile(
+    new URL("../golden/Austen-700K/methods/generated.safetensors", import.meta.url).pathname,
+  );
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", golden.bytes("generated"))).toHex();
+  assertEquals([plan.calibration.sha256, plan.calibration.description], [hash, "what the model writes itself"]);
+  assertEquals((await runJson("verify", out, ...runs)).identical, true);
+  assertMatch(
+    await errorsOf("eval", "--model", AUSTEN, "--corpus", "self", ...runs),
+    /^error: self: what the model writes itself is for prune's --calibration; a file of that name is \.\/self$/m,
+  );
 });
 
 Deno.test("what is done already is not computed twice, unless it is asked for", async () => {
