@@ -4,6 +4,8 @@ import type { Values } from "../src/cli/flags.ts";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { table } from "../src/cli/table.ts";
 import { showBytes, showSeconds } from "../src/cli/units.ts";
+import { benchDecode } from "./bench/decode.ts";
+import { benchDraft } from "./bench/draft.ts";
 import { benchGemm, benchWebgpu } from "./bench/gemm.ts";
 import { benchLarge } from "./bench/large.ts";
 import { describeMachine, IDLE_LOAD } from "./bench/machine.ts";
@@ -21,6 +23,8 @@ const PARTS: Record<typeof BENCH_PARTS[number], (bench: Bench) => Promise<Ratio[
   large: benchLarge,
   tasks: benchTasks,
   passes: benchPasses,
+  decode: benchDecode,
+  draft: benchDraft,
   mask: benchMask,
   solve: benchSolve,
   gemm: benchGemm,
@@ -59,6 +63,7 @@ async function main(values: Values<typeof benchCommand.flags>, { terminal, signa
     quick: values.quick,
     model: values.model ?? Deno.env.get("PARE_SMOLLM2"),
     data: values.taskData,
+    corpus: values.corpus,
     peak: values.peak && values.peak * 1e12,
     note: (line) => {
       signal.throwIfAborted();

@@ -8,6 +8,8 @@ export interface Bench {
   readonly model?: string;
   /** A folder of the benchmarks' data, where there is one. */
   readonly data?: string;
+  /** A text file for what is measured on text. */
+  readonly corpus?: string;
   /** The adapter's peak in FLOP/s of F32, where someone knows it. */
   readonly peak?: number;
   /** Told what is under way and what is left out; throws once the bench is to stop. */

@@ -1,9 +1,10 @@
 /**
  * What one core can do at best in WebAssembly: a loop of nothing but loads and multiply-adds, on two panels that lie in
- * the first-level cache, a tile of results in registers. It is written here instruction by instruction, apart from the
+ * the first-level cache, a tile of results in registers. It is written instruction by instruction, apart from the
  * Rust kernels, so that their linear is held against a ceiling that no compiler flag can lower. Which form is the best
  * differs between CPUs: the peak is the best of several.
  */
+import { advance, assembleModule, get, I32, i32Const, leb, load, loop, set, store, V128 } from "./assembly.ts";
 import type { Side } from "./ratio.ts";
 
 /** A form of the microkernel. */
@@ -26,30 +27,12 @@ const COLS = 8;
 /** Depth of the panels: (6 + 8) x 256 x 4 bytes = 14 KiB of a first-level cache of 32 or more. */
 const DEPTH = 256;
 
-/** An unsigned number as WebAssembly writes it. */
-function leb(value: number): number[] {
-  return value < 128 ? [value] : [value % 128 + 128, ...leb(Math.floor(value / 128))];
-}
-
-/** A signed one: `i32.const` takes no other. */
-function signedLeb(value: number): number[] {
-  return value >= -64 && value < 64 ? [value & 127] : [value & 127 | 128, ...signedLeb(value >> 7)];
-}
-
-const section = (id: number, content: number[]) => [id, ...leb(content.length), ...content];
-const i32Const = (value: number) => [0x41, ...signedLeb(value)];
-const get = (local: number) => [0x20, local];
-const set = (local: number) => [0x21, local];
-const load = (address: number, offset: number) => [...get(address), 0xfd, 0, 4, ...leb(offset)];
 const loadSplat = (address: number, offset: number) => [...get(address), 0xfd, 9, 2, ...leb(offset)];
 /** One lane of four in all of them. */
 const shuffle = (vector: number, lane: number) => {
   const bytes = [0, 1, 2, 3].map((byte) => lane * 4 + byte);
   return [...get(vector), ...get(vector), 0xfd, 13, ...bytes, ...bytes, ...bytes, ...bytes];
 };
-const loop = (body: number[], condition: number[]) => [0x03, 0x40, ...body, ...condition, 0x0d, 0, 0x0b];
-const advance = (address: number, bytes: number) => [...get(address), ...i32Const(bytes), 0x6a, ...set(address)];
-
 /** Parameters of the function: the panel of A, that of B, where the tile goes, how often all of it is done. */
 const A = 0, B = 1, C = 2, TIMES = 3;
 /** Its other locals: the end of A, two running addresses; then vectors: two of B, four numbers of A, one of them, the tile. */
@@ -78,22 +61,10 @@ function assemble({ rows, spread, unroll }: Form, relaxed: boolean): WebAssembly
         ...[...advance(B_AT, unroll * COLS * 4), ...advance(A_AT, unroll * rows * 4)],
       ], [...get(A_AT), ...get(END), 0x49]), // while below the end
     ], [...get(TIMES), ...i32Const(1), 0x6b, 0x22, TIMES]), // while times remain
-    ...Array.from({ length: rows * 2 }, (_, i) => [...get(C), ...get(TILE + i), 0xfd, 11, 4, ...leb(i * 16)]).flat(),
+    ...Array.from({ length: rows * 2 }, (_, i) => store(C, TILE + i, i * 16)).flat(),
     0x0b,
   ];
-  const i32 = 0x7f, v128 = 0x7b;
-  const code = [2, B0 - END, i32, TILE - B0 + rows * 2, v128, ...body];
-  const name = (text: string) => [text.length, ...new TextEncoder().encode(text)];
-  return new WebAssembly.Module(
-    new Uint8Array([
-      ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-      ...section(1, [1, 0x60, 4, i32, i32, i32, i32, 0]),
-      ...section(3, [1, 0]),
-      ...section(5, [1, 0, 1]), // one page of memory
-      ...section(7, [2, ...name("run"), 0, 0, ...name("memory"), 2, 0]),
-      ...section(10, [1, ...leb(code.length), ...code]),
-    ]),
-  );
+  return assembleModule(4, 1, [2, B0 - END, I32, TILE - B0 + rows * 2, V128, ...body]);
 }
 
 /** The best that the engine has: a module with relaxed SIMD does not compile without it. */

@@ -3,6 +3,7 @@
  * brings its own runtime, its packages are in nobody's imports, and it can be measured in turn with Pare. Its first line
  * is a greeting: `{"name": "…"}`, or `{"missing": "…"}` where it cannot run here. The programs are in `tests/peers`.
  */
+import { peakMemory } from "../../src/cli/terminal.ts";
 import { insteadOf } from "../../src/errors.ts";
 
 const PEERS = new URL("../../tests/peers/", import.meta.url);
@@ -44,6 +45,11 @@ export class Peer implements AsyncDisposable {
       await peer?.[Symbol.asyncDispose]();
       note(`${file} ${args.join(" ")}`.trimEnd() + ` is left out: ${(error as Error).message}`);
     }
+  }
+
+  /** The most memory that it has held, where the system tells; what it started itself is not in it. */
+  get peakBytes(): number | undefined {
+    return peakMemory(this.#child.pid) || undefined;
   }
 
   /** One question, one answer. */

@@ -2,7 +2,18 @@
 import { choice, number, repeated, text, toggle } from "./flags.ts";
 
 /** The parts of the bench, in the order in which they run. */
-export const BENCH_PARTS = ["prune", "large", "tasks", "passes", "mask", "solve", "gemm", "webgpu"] as const;
+export const BENCH_PARTS = [
+  "prune",
+  "large",
+  "tasks",
+  "passes",
+  "decode",
+  "draft",
+  "mask",
+  "solve",
+  "gemm",
+  "webgpu",
+] as const;
 
 /** What `deno task bench` understands. */
 export const benchCommand = {
@@ -19,6 +30,11 @@ export const benchCommand = {
       metavar: "DIR",
       help: "Benchmarks' data, as eval's --task-data, for the benchmarks.",
       otherwise: "without it they are left out",
+    }),
+    corpus: text({
+      metavar: "FILE",
+      help: "A text for what is measured on one: drafts and perplexity.",
+      otherwise: "a novel's pages that Austen-700K never saw",
     }),
     quick: toggle({ help: "Fewer shapes, tokens and repetitions: a look, not a result." }),
     peak: number({

@@ -1,7 +1,6 @@
 /**
- * The peer's end of the conversation that `scripts/bench/peer.ts` begins, for peers that multiply: a line that names a
- * shape prepares it and is answered with the first and last number of the product, a line that says how often is
- * answered with the seconds that it took. It prints one greeting, or why it cannot.
+ * The peer's end of the conversation that `scripts/bench/peer.ts` begins: one greeting, or why it cannot, then an answer to each
+ * question, a line of JSON each.
  */
 import { inputs, type Product, weights } from "../../scripts/bench/operands.ts";
 
@@ -15,44 +14,67 @@ export interface Prepared {
   dispose(): void;
 }
 
+/** Someone who is asked. */
+interface Answering<Question> {
+  /** With its version. */
+  readonly name: string;
+  /** If it computes on fewer threads than there are cores. */
+  readonly threads?: number;
+  /** Answers a question; both are JSON. */
+  ask(question: Question): Promise<unknown>;
+}
+
 /**
  * Answers until the input ends.
- * @param open Loads the software; `prepare` takes x (tokens x depth) and the transposed weight (depth x outs), F32.
+ * @param open Loads the software.
  */
-export async function serve(
-  open: () => Promise<{
-    /** With its version. */
-    name: string;
-    /** If it computes on fewer threads than there are cores. */
-    threads?: number;
-    prepare(x: Float32Array<ArrayBuffer>, w: Float32Array<ArrayBuffer>, product: Product): Promise<Prepared>;
-  }>,
-): Promise<void> {
+export async function answer<Question>(open: () => Promise<Answering<Question>>): Promise<void> {
   const say = (answer: unknown) => console.log(JSON.stringify(answer));
-  let peer: Awaited<ReturnType<typeof open>>;
+  let peer: Answering<Question>;
   try {
     peer = await open();
   } catch (error) {
-    return say({ missing: String(error).split("\n")[0] });
+    say({ missing: String(error).split("\n")[0] });
+    Deno.exit(); // what was opened by then may wait for ever
   }
   say({ name: peer.name, threads: peer.threads });
-  let prepared: Prepared | undefined;
-  for await (const line of lines(Deno.stdin.readable)) {
-    const question: Product | { repeats: number } = JSON.parse(line);
-    if ("repeats" in question) {
-      const start = performance.now();
-      await prepared!.run(question.repeats);
-      say({ seconds: (performance.now() - start) / 1000 });
-    } else {
-      prepared?.dispose();
-      const { tokens, depth, outs } = question;
-      prepared = await peer.prepare(inputs(tokens * depth), transpose(weights(outs * depth), outs, depth), question);
-      const result = await prepared.result();
-      say({ corners: [result[0], result[result.length - 1]] });
-    }
-  }
+  for await (const line of lines(Deno.stdin.readable)) say(await peer.ask(JSON.parse(line)));
   // A library's own threads may wait for work for ever.
   Deno.exit();
+}
+
+/**
+ * The same for those who multiply: a line that names a shape prepares it and is answered with the first and last number of the
+ * product, a line that says how often is answered with the seconds that it took.
+ * @param open Loads the software; `prepare` takes x (tokens x depth) and the transposed weight (depth x outs), F32.
+ */
+export async function serve(
+  open: () => Promise<
+    Omit<Answering<unknown>, "ask"> & {
+      prepare(x: Float32Array<ArrayBuffer>, w: Float32Array<ArrayBuffer>, product: Product): Promise<Prepared>;
+    }
+  >,
+): Promise<void> {
+  let prepared: Prepared | undefined;
+  await answer<Product | { repeats: number }>(async () => {
+    const { name, threads, prepare } = await open();
+    return {
+      name,
+      threads,
+      async ask(question) {
+        if ("repeats" in question) {
+          const start = performance.now();
+          await prepared!.run(question.repeats);
+          return { seconds: (performance.now() - start) / 1000 };
+        }
+        prepared?.dispose();
+        const { tokens, depth, outs } = question;
+        prepared = await prepare(inputs(tokens * depth), transpose(weights(outs * depth), outs, depth), question);
+        const result = await prepared.result();
+        return { corners: [result[0], result[result.length - 1]] };
+      },
+    };
+  });
 }
 
 async function* lines(bytes: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<string> {
