@@ -48,7 +48,7 @@ Deno.test("the list has every command with its summary, within a hundred columns
 
 Deno.test("a command's help names the program that it was asked of", () => {
   const [prune] = COMMANDS;
-  assert(helpText(prune, "pare").includes("Usage: pare prune <DIR|FILE.gguf|ID> [flags]"));
+  assert(helpText(prune, "pare").includes("Usage: pare prune <DIR|FILE.gguf|ID|URL> [flags]"));
   assert(!helpText(prune, "pare").includes("deno task"));
   assert(helpText(prune, "deno task").includes("\n  deno task prune --model"));
 });
