@@ -23,6 +23,7 @@ const OPERATIONS: Record<string, (engine: Engine, put: Put) => Disposable | void
   "copy": (engine, put) => engine.copy(put(wave)),
   "embed": (engine, put) => forward.embed(engine, put(wave), new Uint32Array(N), put(wave), 0),
   "linear": (engine, put) => forward.linear(engine, put(wave), put(wave)),
+  "linear of a few tokens": (engine, put) => forward.linear(engine, put(wave, 3), put(wave)),
   "norm": (engine, put) => forward.norm(engine, put(wave), put(wave, 1), { kind: "layer", epsilon: 1e-5 }),
   "rotate": (engine, put) => forward.rotate(engine, put(wave), put(wave), { headDim: N, layout: "half" }),
   "attention": (engine, put) =>
@@ -33,6 +34,16 @@ const OPERATIONS: Record<string, (engine: Engine, put: Put) => Disposable | void
       scale: 1,
       slopes: new Float32Array(2),
     }),
+  "attention of a few queries to spans in F16": (engine, put) => {
+    using keys = engine.tensor(N, N, "F16");
+    return attention(engine, put(wave, 3), keys, keys, {
+      offsets: Uint32Array.of(0, 2, 3),
+      heads: 2,
+      kvHeads: 2,
+      scale: 1,
+      spans: [Uint32Array.of(3, 40, 50, N), Uint32Array.of(0, N)],
+    });
+  },
   "map": (engine, put) => forward.map(engine, put(wave), { kind: "gelu" }),
   "gate": (engine, put) => forward.gate(engine, put(wave), put(wave), "silu"),
   "slice": (engine, put) => forward.slice(engine, put(wave), 1, 3, 8),
@@ -84,6 +95,10 @@ const OPERATIONS: Record<string, (engine: Engine, put: Put) => Disposable | void
   "inverseFactor of no Hessian": (engine, put) => solve.inverseFactor(engine, put(() => -1), 0.01),
   "equilibrate": (engine, put) => solve.equilibrate(engine, put(diagonal), put(() => 1, 1)),
   "combine": (engine, put) => solve.combine(engine, [{ tensor: put(wave), kept: 1 }]),
+  "conjugate": (engine, put) => {
+    using mask = distribution.zeros(engine, put(wave));
+    solve.conjugate(engine, { x: put(wave), r: put(wave), p: put(wave) }, put(wave), mask);
+  },
   "eliminate, threshold": (engine, put) => eliminate(engine, put, "threshold"),
   "eliminate, groups": (engine, put) => eliminate(engine, put, "groups"),
 };

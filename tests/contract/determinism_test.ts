@@ -68,6 +68,24 @@ async function everything(backend: Backend, headDim = 40): Promise<Map<string, U
       slopes: Float32Array.from({ length: heads }, (_, head) => 2 ** -head),
     }),
   );
+  // A few tokens take a way of their own, in every dtype, and so do a few queries, whatever they see.
+  const few = held(14, 3, width),
+    seen = [k, v].map((rows, at) => {
+      const narrow = scope.use(backend.allocate(tokens, kvHeads * headDim, "F16"));
+      backend.setRows(narrow, rows, Uint32Array.from({ length: tokens }, (_, t) => tokens - 1 - t));
+      return keep(`rows in F16 ${at}`, narrow);
+    });
+  for (const dtype of ["F32", "F16", "BF16"] as const) {
+    keep(`linear of few ${dtype}`, backend.linear(few, held(15, width, width, dtype), held(4, 1, width)));
+  }
+  const spans = [Uint32Array.of(3, 70, 80, tokens), Uint32Array.of(0, tokens)];
+  for (const [dtype, [keys, values]] of [["F32", [k, v]], ["F16", seen]] as const) {
+    keep(
+      `attention of few ${dtype}`,
+      backend.attention(few, keys, values, { ...shape, offsets: Uint32Array.of(0, 2, 3), spans }),
+    );
+    keep(`attention to spans ${dtype}`, backend.attention(q, keys, values, { ...shape, spans }));
+  }
   const sum = keep("add", backend.add(x, mixed));
   const gated = keep("gate", backend.gate(sum, mixed, "silu"));
   for (const kind of ["gelu", "gelu_tanh", "relu"] as const) keep(`map ${kind}`, backend.map(sum, { kind }));

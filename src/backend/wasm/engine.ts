@@ -1,6 +1,6 @@
 /**
- * What the operations are made of: a piece of memory, a command for the workers. The operations themselves stand in
- * `forward.ts`, `observe.ts`, `prune.ts` and `solve.ts`.
+ * What the operations are made of: a piece of memory, a command for the workers. The operations themselves stand beside this
+ * file, one for each of `operations/`, and `attention.ts`.
  */
 import { BYTES, type Dtype } from "../backend.ts";
 import type { Heap } from "./heap.ts";

@@ -1,4 +1,4 @@
-/** The forward pass: each operation checks its shapes, makes its output and queues its kernels (`kernels/src/`). */
+/** The forward pass: each operation makes its output and queues its kernels (`kernels/src/`); shapes are checked by `bind.ts`. */
 import * as kernels from "../../../kernels/pkg/kernels.js";
 import type { Activation, CrossEntropyOptions, MapFunction, NormOptions, RotateOptions } from "../backend.ts";
 import { FUNCTION_CODES } from "../codes.ts";

@@ -1,4 +1,4 @@
-/** Scores, selections, masks and what they cost: each operation checks its shapes, makes its output and queues its kernels. */
+/** Scores, selections, masks and what they cost: each operation makes its output and queues its kernels (`kernels/src/`). */
 import * as kernels from "../../../kernels/pkg/kernels.js";
 import type { Formula, Selection } from "../backend.ts";
 import type { Engine } from "./engine.ts";
