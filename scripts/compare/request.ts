@@ -49,15 +49,13 @@ export interface Job extends Variant {
 /** How the jobs use a Hessian, as a plan has it: one damping, or one for each method where theirs differ. */
 export function solvesOf(
   jobs: readonly Job[],
-): Partial<SolverOptions> | { damping: Record<string, Damping>; blockSize?: number } {
+): Partial<SolverOptions> | { damping: Record<string, Damping>; blockSize?: number; steps?: number } {
   const solving = jobs.filter(({ method }) => method.statistic === "gram");
   if (!solving.length) return {};
-  const [{ solve }] = solving,
-    blocks = solving.find(({ solve }) => solve.blockSize !== undefined)?.solve,
-    damping = Object.fromEntries(solving.map(({ name, solve }) => [name, solve.damping]));
-  return solving.every((job) => job.solve.damping === solve.damping)
-    ? { ...solve, ...blocks }
-    : { ...solve, ...blocks, damping };
+  // Block size and steps are the same for all that have them.
+  const all: SolverOptions = Object.assign({}, ...solving.map(({ solve }) => solve));
+  const damping = Object.fromEntries(solving.map(({ name, solve }) => [name, solve.damping]));
+  return solving.every(({ solve }) => solve.damping === all.damping) ? all : { ...all, damping };
 }
 
 /** The method behind such a name. */

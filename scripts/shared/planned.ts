@@ -36,6 +36,7 @@ export function planFlags(given: Flags, { request, backend, calibration }: Plan)
     variant: asked.variant ?? false,
     damping: asked.damping,
     blockSize: asked.blockSize,
+    steps: asked.steps,
     holdout: asked.holdout ?? false,
     permute: asked.permute ?? false,
     trueSequential: asked.trueSequential ?? false,

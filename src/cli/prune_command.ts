@@ -108,6 +108,10 @@ const flags = {
       "For n:m: put the inputs of an attention's and an MLP's last linear in an order in which more of what counts stays. " +
       "What comes before them is stored in that order, so the model is an ordinary one and computes the same.",
   }),
+  steps: integer(1, {
+    help: "Steps of --update pcg; the published code takes 10.",
+    otherwise: "5",
+  }),
   holdout: toggle({
     help:
       "Hold the last tenth of the calibration sequences out of the Hessians: the output error on them is shown beside, and an " +

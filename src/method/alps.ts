@@ -8,7 +8,7 @@ import { follow, inverting, pulled, resolvent, select } from "./admm.ts";
 import { equilibrate } from "./equilibrated.ts";
 import { Latest } from "./latest.ts";
 import type { Method } from "./method.ts";
-import { descend, DESCENT } from "./pcg.ts";
+import { descend, descent, STEPS as DESCENT_STEPS } from "./pcg.ts";
 
 /** The penalty at first and at most, the steps at most, and after how many of them it is reviewed: algorithm 1. */
 const FIRST = 0.1, MOST = 1e6, STEPS = 300, REVIEW = 3;
@@ -46,6 +46,9 @@ function countBits(word: number): number {
   word = (word & 0x33333333) + (word >>> 2 & 0x33333333);
   return Math.imul(word + (word >>> 4) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
+
+/** What the descent at the end takes. */
+const DESCENT = descent(DESCENT_STEPS);
 
 /** Masks by ADMM with a penalty that grows, weights by conjugate gradients. */
 export const alps: Method = {
@@ -113,7 +116,7 @@ export const alps: Method = {
         }
         mask.value = select(backend, y.value, request);
         backend.apply(y.value, mask.value);
-        await descend(backend, scale, target, y.value, mask.value, input);
+        await descend(backend, scale, target, y.value, mask.value, { heldOut: input.heldOut });
         scale.store(weight, y.value, mask.value);
         return mask.release();
       },

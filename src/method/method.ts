@@ -44,6 +44,8 @@ export interface SolverOptions {
    * at a time.
    */
   readonly blockSize?: number;
+  /** Steps of an update by conjugate gradients, where there is one. */
+  readonly steps?: number;
 }
 
 /** How the Hessian of one input is used. */
@@ -53,7 +55,7 @@ export interface InputSolverOptions extends SolverOptions {
 }
 
 /** SparseGPT's own settings. */
-export const DEFAULT_SOLVER_OPTIONS: Required<InputSolverOptions> = { damping: 0.01, blockSize: 128 };
+export const DEFAULT_SOLVER_OPTIONS: Required<Omit<InputSolverOptions, "steps">> = { damping: 0.01, blockSize: 128 };
 
 /** The least and the most of an automatic damping: SparseGPT's, and what the scaled Hessian of ADMM bears. */
 const LEAST_DAMPING = 0.01, MOST_DAMPING = 0.3;
@@ -124,8 +126,8 @@ export interface Method {
    * them the Hessian. What it makes of that (a factor, an inverse) is its own affair.
    */
   readonly statistic: "none" | "squares" | "gram";
-  /** Which parts of a request it supports, besides sparsity and pattern; `blocks`: whether it works in blocks of columns. */
-  readonly supports: readonly ("group" | "variant" | "blocks")[];
+  /** Which parts of a request it supports, besides sparsity and pattern; and whether it works in blocks of columns, and in steps. */
+  readonly supports: readonly ("group" | "variant" | "blocks" | "steps")[];
   /** Its own damping, where it has a Hessian and the request does not say: {@linkcode DEFAULT_SOLVER_OPTIONS}'s unless given. */
   readonly damping?: Damping;
   /** What it takes, where it has a Hessian. */

@@ -8,6 +8,7 @@ import {
   type Request,
   type SolverOptions,
 } from "./method.ts";
+import { UPDATE_STEPS } from "./pcg.ts";
 
 /**
  * Reads `n:m`.
@@ -80,16 +81,18 @@ export function makeRequest(method: Method, options: RequestOptions): Request {
 
 /**
  * Checks how a Hessian is to be used.
- * @throws PareError for a damping that is negative or no number, a block size that is not a whole number from 1 on, either of
- * them for a method that has no Hessian, or a block size for one that does not work in blocks.
+ * @throws PareError for a damping that is negative or no number, a block size or number of
+ * steps that is not a whole number from 1 on, any of them for a method that has no Hessian, or one for a method that does not
+ * work in blocks or by such steps.
  */
 export function makeSolverOptions(method: Method, options: Partial<SolverOptions> = {}): SolverOptions {
   const { damping = method.damping ?? DEFAULT_SOLVER_OPTIONS.damping } = options,
     inBlocks = method.supports.includes("blocks"),
     blockSize = options.blockSize ?? (inBlocks ? DEFAULT_SOLVER_OPTIONS.blockSize : undefined);
   if (method.statistic !== "gram") {
-    const [flag] = Object.entries({ "--damping": options.damping, "--block-size": options.blockSize })
-      .find(([, value]) => value !== undefined) ?? [];
+    const [flag] =
+      Object.entries({ "--damping": options.damping, "--block-size": options.blockSize, "--steps": options.steps })
+        .find(([, value]) => value !== undefined) ?? [];
     if (flag) throw new PareError(`${flag}: ${method.name} has no Hessian; sparsegpt, admm, alps and --update have`);
   }
   if (damping !== "auto" && !(damping >= 0 && damping < Infinity)) {
@@ -97,12 +100,20 @@ export function makeSolverOptions(method: Method, options: Partial<SolverOptions
       `--damping ${damping}: expected a share of the mean diagonal, 0 or more, such as 0.01, or auto`,
     );
   }
-  if (blockSize === undefined) return { damping };
+  const { steps = method.supports.includes("steps") ? UPDATE_STEPS : undefined } = options;
+  if (steps !== undefined && !method.supports.includes("steps")) {
+    throw new PareError(`--steps: ${method.name} takes none that can be chosen; --update pcg does`);
+  }
+  if (steps !== undefined && !(Number.isInteger(steps) && steps > 0)) {
+    throw new PareError(`--steps ${steps}: expected a whole number from 1 on, such as ${UPDATE_STEPS}`);
+  }
+  const common = { damping, ...steps !== undefined && { steps } };
+  if (blockSize === undefined) return common;
   if (!inBlocks) {
     throw new PareError(`--block-size: ${method.name} does not work in blocks of columns; sparsegpt does`);
   }
   if (!(Number.isInteger(blockSize) && blockSize > 0)) {
     throw new PareError(`--block-size ${blockSize}: expected a whole number of columns from 1 on, such as 128`);
   }
-  return { damping, blockSize };
+  return { ...common, blockSize };
 }

@@ -6,7 +6,7 @@ import type { EliminationFormula } from "../backend/backend.ts";
 import { PareError } from "../errors.ts";
 import { equilibrate } from "./equilibrated.ts";
 import type { Effort, Method } from "./method.ts";
-import { descend, DESCENT } from "./pcg.ts";
+import { descend, descent, UPDATE_STEPS } from "./pcg.ts";
 import { selectMask } from "./select.ts";
 import { choose, eliminating, ELIMINATION } from "./sparsegpt.ts";
 
@@ -63,13 +63,14 @@ function withDescent(method: Method): Method {
     statistic: "gram",
     criterion: undefined,
     damping: "auto",
-    effort: method.effort ? both(method.effort, DESCENT) : DESCENT,
+    effort: method.effort ? both(method.effort, descent(UPDATE_STEPS)) : descent(UPDATE_STEPS),
+    supports: [...method.supports, "steps"],
     async begin(backend, input, solve) {
       using scope = new DisposableStack();
       const inner = await method.begin(backend, input, solve);
       if (!inner) return undefined;
       scope.use(inner);
-      const scale = await equilibrate(backend, input, solve);
+      const scale = await equilibrate(backend, input, solve), { steps = UPDATE_STEPS } = solve;
       if (!scale) return undefined;
       scope.use(scale);
       const owned = scope.move();
@@ -79,7 +80,7 @@ function withDescent(method: Method): Method {
           using target = scale.scaled(linear.weight), made = new DisposableStack();
           const mask = made.use(await inner.prune(linear, request));
           using x = scale.scaled(linear.weight);
-          await descend(backend, scale, target, x, mask, input);
+          await descend(backend, scale, target, x, mask, { steps, heldOut: input.heldOut });
           scale.store(linear.weight, x, mask);
           made.move(); // it is the caller's
           return mask;

@@ -16,7 +16,7 @@ import {
   type Request,
   withUpdate,
 } from "../../src/method/mod.ts";
-import { descend } from "../../src/method/pcg.ts";
+import { descend, STEPS } from "../../src/method/pcg.ts";
 import { toFloats } from "../reference/floats.ts";
 import { GoldenFile } from "./files.ts";
 
@@ -153,7 +153,7 @@ export async function compareLinear(
     what = `${linear.name}, ${golden}, ${pattern}`;
   using scope = new DisposableStack();
   const { weight, input } = held(backend, linear, scope);
-  const pruner = scope.use((await method.begin(backend, input, { damping }))!);
+  const pruner = scope.use((await method.begin(backend, input, { damping, steps: STEPS }))!);
   const removed = scope.use(await pruner.prune({ name: linear.name, weight }, requestOf(method, pattern)));
   const [after, words] = await backend.read(weight, removed), weights = new Float32Array(after.buffer);
   const error = errorOf(linear, weights);

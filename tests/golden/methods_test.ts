@@ -3,6 +3,7 @@ import { assertEquals, assertLessOrEqual } from "@std/assert";
 import { openDirectory } from "../../src/checkpoint/directory.ts";
 import { evaluate } from "../../src/stream/evaluate.ts";
 import { parsePattern } from "../../src/method/mod.ts";
+import { STEPS } from "../../src/method/pcg.ts";
 import { regroup, retained } from "../../src/method/permutation.ts";
 import { channelsOf } from "../../src/model/channels.ts";
 import { readSpec } from "../../src/model/read.ts";
@@ -103,7 +104,7 @@ for (const { name, ignore, open } of BACKENDS) {
           checkpoint,
           backend,
           method: pruning,
-          solve: { damping },
+          solve: { damping, ...pruning.supports.includes("steps") && { steps: STEPS } },
           request: requestOf(pruning, pattern),
           calibration: tokens.tokens("calibration"),
           write: (name, bytes) => Promise.resolve(void weights.set(name, bytes)),

@@ -112,6 +112,20 @@ Deno.test("a block size is for what works in blocks of columns, and refused else
   }
 });
 
+Deno.test("steps are for an update by conjugate gradients, and refused elsewhere", () => {
+  const pcg = withUpdate(wanda, "pcg");
+  assertEquals([makeSolverOptions(pcg).steps, makeSolverOptions(pcg, { steps: 10 }).steps], [5, 10]);
+  assertEquals(makeSolverOptions(findMethod("admm")).steps, undefined);
+  assertEquals(
+    refusal(() => makeSolverOptions(findMethod("admm"), { steps: 10 })),
+    "--steps: admm takes none that can be chosen; --update pcg does",
+  );
+  assertEquals(
+    refusal(() => makeSolverOptions(pcg, { steps: 0 })),
+    "--steps 0: expected a whole number from 1 on, such as 5",
+  );
+});
+
 Deno.test("SparseGPT's damping is the published one, what solves by products asks for it by the tokens", () => {
   const sparsegpt = findMethod("sparsegpt"), pcg = (method: Method) => withUpdate(method, "pcg");
   const dampingOf = (method: Method) => makeSolverOptions(method).damping;
