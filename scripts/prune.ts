@@ -7,6 +7,7 @@ import { labelsOf } from "../src/run/labels.ts";
 import { Recorder } from "../src/run/recorder.ts";
 import { runPass } from "./prune/pass.ts";
 import { describe, prepare } from "./prune/prepared.ts";
+import { openExchange, runRank, shardsOf } from "./prune/ranks.ts";
 import { enter, type Given } from "./prune/request.ts";
 import { aboutDamping, aboutErrors, aboutExperts, aboutHoldout, summary } from "./prune/text.ts";
 import { isDone } from "./shared/written.ts";
@@ -22,6 +23,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   if (values.dryRun && !values.json && !given.planned) return { text: lines.join("\n"), json };
   const manifest = await describe(task, given, values, context);
   if (values.dryRun) return { text: lines.join("\n"), json: { ...json, runPlan: manifest.plan } };
+  if (given.part?.rank) return await runRank({ ...task, part: given.part }, given, values, manifest, context);
   const labels = labelsOf(values);
   if (!values.force && await isDone(values.out!, manifest.planId, Recorder.done(given.registry, manifest))) {
     Recorder.label(given.registry, manifest.planId, labels);
@@ -47,9 +49,14 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   } else if (writer.dropped) {
     terminal.note("what a run that ended early had left is dropped; --resume would have gone on with it");
   }
+  using exchange = openExchange(given, values, manifest, signal);
   using recorder = Recorder.begin(given.registry, manifest, { out: values.out, resumes: values.resume, labels });
   try {
-    const pruned = await runPass({ ...task, manifest, writer, recorder }, context);
+    const pruned = await runPass(
+      { ...task, shards: shardsOf(given, values, exchange), manifest, writer, recorder },
+      context,
+    );
+    exchange?.finish();
     const { records, resumed, statistics, phases } = pruned;
     const seconds = (performance.now() - start) / 1000, peakBytes = await context.peakMemory();
     recorder.finish(phases, peakBytes, pruned.manifest);

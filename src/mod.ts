@@ -87,7 +87,9 @@ export { type BlockStatisticOptions, blockStatistics } from "./stream/blocks.ts"
 export { checkPermutable } from "./stream/permute.ts";
 export { type Plan, type PlanOptions, planPrune } from "./stream/plan.ts";
 export type { OnProgress, Phase, Progress } from "./stream/progress.ts";
-export type { Observation } from "./stream/observation.ts";
+export { DEFAULT_PATIENCE_S, Exchange, type ExchangeOptions, type Ranks } from "./stream/exchange.ts";
+export type { ShardOptions } from "./stream/shards.ts";
+export type { Observation, ObservationOptions } from "./stream/observation.ts";
 export { type Finished, observeFirst, prune, type PruneOptions } from "./stream/prune.ts";
 export type { LinearReport } from "./stream/results.ts";
 export type { StreamOptions } from "./stream/stream.ts";

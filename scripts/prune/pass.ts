@@ -15,6 +15,7 @@ import {
   release,
   type Request,
   type Requests,
+  type ShardOptions,
   type SolverOptions,
   type SpoolOptions,
   type Targets,
@@ -51,6 +52,8 @@ export interface PrunePass {
   readonly holdout: boolean;
   readonly permute: boolean;
   readonly spool: SpoolOptions;
+  /** How the calibration is cut, and where other machines have a part of it. */
+  readonly shards?: ShardOptions;
   readonly manifest: Manifest;
   readonly writer: CheckpointWriter;
   readonly recorder: Recorder;
@@ -73,7 +76,7 @@ export interface Pruned {
 export async function runPass(task: PrunePass, { terminal, signal }: Context): Promise<Pruned> {
   const { checkpoint, backend, method, request, requests, solve, targets, calibration, allocation } = task;
   const { trueSequential, holdout, permute } = task;
-  const { spool, manifest, writer, recorder } = task;
+  const { spool, shards, manifest, writer, recorder } = task;
   const entries = writer.steps.map(({ entry }) => entry as Entry);
   const phases: Record<string, number> = {};
   let since = performance.now();
@@ -119,6 +122,7 @@ export async function runPass(task: PrunePass, { terminal, signal }: Context): P
     holdout,
     permute,
     onPermutation: (linear, { buffer }) => void (permutations[linear] = new Uint8Array(buffer).toBase64()),
+    shards,
     finished: { blocks: new Set(finished.map(({ block }) => block)), read: (name) => writer.read(name) },
     readBack: (name) => writer.read(name),
     onDistribution: (linear, distribution) => void drawn.set(linear, drawings(distribution)),

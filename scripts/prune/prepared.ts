@@ -156,6 +156,7 @@ export async function describe(
       ...method.statistic === "gram" && { ...solve, trueSequential: values.trueSequential },
       ...values.holdout && { holdout: true },
       ...values.permute && { permute: true },
+      ...values.shards !== undefined && { shards: values.shards },
       allocation: values.allocation,
       ...map && { sparsityMap: map },
       seed: values.seed,

@@ -1,5 +1,6 @@
 /** What a command line asks of `prune`, checked; and what the run that follows from it may touch. */
 import type { Context } from "../../src/cli/run.ts";
+import { resolveRanks } from "../../src/cli/rank_flags.ts";
 import { normalizeFlags, type PruneValues } from "../../src/cli/prune_command.ts";
 import {
   findAllocation,
@@ -10,6 +11,7 @@ import {
   PareError,
   parseGroup,
   parsePattern,
+  type Ranks,
   type SparsityMap,
   uniform,
   withUpdate,
@@ -68,6 +70,8 @@ export function resolveRequest(values: PruneValues) {
 /** The flags as they are given, and what the launcher has found: files by their paths, and what is lost. */
 export type Given = Parameters<typeof normalizeFlags>[0] & {
   readonly remote?: OpenOptions;
+  /** Which part of the run is this process's, if it is not all of it. */
+  readonly part?: Ranks;
   readonly spoolFile?: string;
   readonly registry?: string;
   readonly calibrationFile?: string;
@@ -81,6 +85,7 @@ export async function enter(asked: Given, { terminal }: Context) {
   const given = planned ? planFlags(asked, planned) : asked;
   const values = normalizeFlags(given, () => {}), { calibrated } = resolveRequest(values);
   labelsOf(values);
+  const part = resolveRanks(values), writes = !part || part.rank === 0;
   const allowed = new PermissionSet(), fetches = fetching(terminal);
   const model = await allowed.model(values.model, fetches, values.stream);
   const fetched = calibrated && values.calibration !== "self";
@@ -89,8 +94,8 @@ export async function enter(asked: Given, { terminal }: Context) {
     throw new PareError("--start-token is for --calibration self");
   }
   // What is there may be what this run would write: that is seen once it is known what it would be.
-  const there = values.out !== undefined && await isFile(`${values.out}/${MANIFEST_FILE}`);
-  const replaces = values.out === undefined
+  const there = values.out !== undefined && writes && await isFile(`${values.out}/${MANIFEST_FILE}`);
+  const replaces = values.out === undefined || !writes
     ? undefined
     : allowed.output(values.out, model, values.force, there, !values.dryRun);
   if (values.sparsityMap !== undefined) allowed.read(values.sparsityMap);
@@ -100,9 +105,11 @@ export async function enter(asked: Given, { terminal }: Context) {
       model,
       calibration: corpus?.name ?? values.calibration,
       calibrationFile: corpus?.file,
+      part,
+      exchange: values.exchange === undefined ? undefined : allowed.folder(values.exchange, "--exchange"),
       remote: allowed.remote,
       spoolFile: allowed.spool(values.spool),
-      registry: values.dryRun ? undefined : allowed.registry(values.runs),
+      registry: values.dryRun || !writes ? undefined : allowed.registry(values.runs),
       planned,
       replaces,
     },

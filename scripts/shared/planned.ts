@@ -39,6 +39,7 @@ export function planFlags(given: Flags, { request, backend, calibration }: Plan)
     steps: asked.steps,
     holdout: asked.holdout ?? false,
     permute: asked.permute ?? false,
+    shards: asked.shards,
     trueSequential: asked.trueSequential ?? false,
     allocation: asked.allocation,
     // It stands in the plan itself.

@@ -156,17 +156,17 @@ export class PermissionSet {
     if (runs === NO_RUNS) return undefined;
     const path = resolve(runs ?? defaultRegistry());
     const records = runs !== undefined && (isRecordFolder(runs) || isDirectory(path));
-    try {
-      Deno.mkdirSync(records ? path : dirname(path), { recursive: true });
-    } catch (error) {
-      throw new PareError(`--runs ${path}: its folder cannot be made: ${(error as Error).message}`);
-    }
-    if (records) {
-      this.write(path);
-      return `${path}/`;
-    }
+    if (records) return `${this.folder(path, "--runs")}/`;
+    makeFolder(dirname(path), "--runs");
     for (const file of registryFiles(path)) this.write(file);
     return path;
+  }
+
+  /** A folder to read and write, made if it is missing. @throws PareError if it cannot be. */
+  folder(path: string, flag: string): string {
+    makeFolder(path, flag);
+    this.write(path);
+    return resolve(path);
   }
 
   /** The same, to look at. */
@@ -195,6 +195,14 @@ export class PermissionSet {
 function registryFiles(path: string): string[] {
   refuseLinksBeside(path);
   return names(path).flatMap((each) => ["", "-wal", "-shm"].map((end) => each + end));
+}
+
+function makeFolder(path: string, flag: string): void {
+  try {
+    Deno.mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw new PareError(`${flag} ${path}: its folder cannot be made: ${(error as Error).message}`);
+  }
 }
 
 function isDirectory(path: string): boolean {

@@ -70,7 +70,9 @@ export async function repeat(
   switch (plan.kind) {
     case "prune": {
       const own = { ...planFlags(await prepare(flagsOf(pruneCommand, args)), plan), ...common, ...out };
-      const again = { ...own, save: undefined, plan: undefined, resume: false, dryRun: false };
+      // What several machines have computed one can repeat.
+      const single = { rank: undefined, ranks: undefined, exchange: undefined };
+      const again = { ...own, ...single, save: undefined, plan: undefined, resume: false, dryRun: false };
       const { values, permissions } = await enterPrune(again, context);
       return {
         module: "./prune.ts",

@@ -4,6 +4,7 @@
  */
 import { PareError } from "../errors.ts";
 import { choice, integer, readPattern, repeated, share, text, toggle, value, type Values } from "./flags.ts";
+import { rankFlags } from "./rank_flags.ts";
 import { sweepFlags } from "./sweep_flags.ts";
 import {
   backend,
@@ -141,6 +142,7 @@ const flags = {
       "Do what a plan says (the runPlan of --dry-run --json, or another run's manifest): its method, sparsity, seed, " +
       "targets and backend, on --model and --calibration, which must be what the plan names by their hashes.",
   }),
+  ...rankFlags,
   ...sweepFlags,
   resume: toggle({
     help:

@@ -132,6 +132,13 @@ export class Block implements Disposable {
     this.#tensors.set(name, tensor);
   }
 
+  /** Puts another weight in the place of one: bytes as the checkpoint holds them. */
+  store({ name, rows, cols, transposed }: Linear, stored: Uint8Array<ArrayBuffer>): void {
+    const tensor = `${name}.weight`, { dtype } = this.source.tensors.get(tensor)!;
+    const bytes = transposed ? transpose(stored, cols, rows, dtype) : stored;
+    this.replace(tensor, this.backend.upload(bytes, rows, cols, dtype));
+  }
+
   /** A copy of a weight to be pruned while the block is still walked as it was, until {@linkcode Block.adopt}. */
   draft({ name }: Pick<Linear, "name">): Tensor {
     const tensor = `${name}.weight`, known = this.#drafts.get(tensor);

@@ -1,5 +1,6 @@
 /** What calibration shows of linears' inputs: running sums over the tokens that they see. */
-import type { Backend, Sums, Tensor } from "../backend/backend.ts";
+import { type Backend, BYTES, type Sums, type Tensor } from "../backend/backend.ts";
+import { packSymmetric, unpackSymmetric } from "./symmetric.ts";
 import type { Linear } from "../model/spec.ts";
 
 /** How an observation is made. */
@@ -32,9 +33,9 @@ export class Observation implements Disposable {
    * @param groups The linears to observe, those that share an input together; in the order of the forward pass.
    */
   constructor(
-    private readonly backend: Backend,
+    protected readonly backend: Backend,
     readonly groups: readonly (readonly Linear[])[],
-    private readonly options: ObservationOptions,
+    protected readonly options: ObservationOptions,
   ) {
     for (const group of groups) for (const { name } of group) this.#first.set(name, group[0].name);
     if (options.heldOut) this.heldOut = new Observation(backend, groups, { ...options, heldOut: false });
@@ -99,6 +100,60 @@ export class Observation implements Disposable {
     const gram = this.#known(linear, "gram");
     using _ = this.options.kept ? undefined : gram;
     return this.backend.finish(gram, 2 / sequences);
+  }
+
+  /** Whether a part of the sequences is still to be seen. */
+  wants(_part: number): boolean {
+    return true;
+  }
+
+  /** A part of the sequences is through; of interest where parts are observed by themselves (`shards.ts`). */
+  endPart(_part: number): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** Adds all that another one has seen to what this one has; the other has seen nothing then. */
+  absorb(other: Observation): void {
+    for (const [name, theirs] of other.#seen) {
+      const own = this.#seen.get(name);
+      if (!own) {
+        this.#seen.set(name, theirs);
+        continue;
+      }
+      own.tokens += theirs.tokens;
+      for (const kind of ["squares", "gram"] as const) {
+        if (!theirs[kind]) continue;
+        this.backend.merge(own[kind]!, theirs[kind]);
+        theirs[kind][Symbol.dispose]();
+      }
+    }
+    other.#seen.clear();
+  }
+
+  /** What was seen of the linears that share an input, as bytes that {@linkcode absorbBytes} understands. */
+  async bytes(group: readonly Linear[]): Promise<Uint8Array<ArrayBuffer>> {
+    const { squares, gram, tokens } = this.#begin(group[0].name, group[0].cols);
+    const [row, matrix] = await this.backend.read(squares, ...gram ? [gram] : []);
+    const packed = matrix ? packSymmetric(matrix, group[0].cols) : new Uint8Array(0);
+    const all = new Uint8Array(8 + row.length + packed.length);
+    new DataView(all.buffer).setFloat64(0, tokens, true);
+    all.set(row, 8);
+    all.set(packed, 8 + row.length);
+    return all;
+  }
+
+  /** Adds what another one has seen of the linears that share an input. @throws RangeError for bytes of another length. */
+  absorbBytes(group: readonly Linear[], bytes: Uint8Array<ArrayBuffer>): void {
+    const [{ name, cols }] = group, row = 2 * cols * BYTES.F32;
+    using made = new DisposableStack();
+    const squares = made.use(this.backend.upload(bytes.subarray(8, 8 + row), 2, cols, "F32"));
+    const gram = this.options.grams
+      ? made.use(this.backend.upload(unpackSymmetric(bytes.subarray(8 + row), cols), 2 * cols, cols, "F32"))
+      : undefined;
+    using part = new Observation(this.backend, [group], { ...this.options, heldOut: false });
+    made.move(); // the observation frees them
+    part.#seen.set(name, { squares, gram, tokens: new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0, true) });
+    this.absorb(part);
   }
 
   /** Frees all sums. */

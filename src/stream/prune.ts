@@ -19,7 +19,8 @@ import { checkMemory, observationSets, roomBeside } from "./memory.ts";
 import { Observation } from "./observation.ts";
 import { checkPermutable, permute, permutedBiases } from "./permute.ts";
 import type { OnProgress } from "./progress.ts";
-import { BlockResults, type LinearReport, Results } from "./results.ts";
+import { BlockResults, type LinearReport, type LinearResult, Results } from "./results.ts";
+import { ShardedObservation, type ShardOptions, Shards } from "./shards.ts";
 import { type BlockSchedule, countPasses, runSchedule, type Step } from "./schedule.ts";
 import { chooseGroups, solveLinears } from "./solve.ts";
 import { goesStepwise, Stream, type StreamOptions } from "./stream.ts";
@@ -43,6 +44,8 @@ export interface PruneOptions {
    * an update of weights, or a step of one, that raises it is not made. For a method that has Hessians.
    */
   readonly holdout?: boolean;
+  /** Cuts the calibration into shards, whose sums are merged in their order; other ranks may have some of them. */
+  readonly shards?: ShardOptions;
   /** Which linears; all by default. */
   readonly targets?: Targets;
   /** Calibration sequences; a method that asks for a statistic needs them. */
@@ -123,6 +126,8 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
   const all = calibration ? countSequences(calibration) : 0, heldOut = options.holdout ? heldOutOf(all) : 0;
   const sequences = all - heldOut, observed = { grams, heldOut: heldOut > 0 };
 
+  const cut = options.shards && new Shards(options.shards, refuseShards(options, spec));
+
   const hiddenBytes = (calibration?.ids.length ?? 0) * spec.hidden * BYTES.F32;
   const memory = {
     checkpoint,
@@ -144,7 +149,12 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
 
   await using opened = new AsyncDisposableStack();
   let stream: Stream | undefined;
-  const results = opened.use(new Results(options));
+  /** By the name of each linear: its group, and that one's place among all of its block. */
+  const groupOf = new Map<string, { readonly group: readonly Linear[]; readonly at: number }>();
+  const onResult = cut?.exchange && ((block: number, result: LinearResult) => {
+    cut.putResult(block, groupOf.get(result.report.name)!.group, result);
+  });
+  const results = opened.use(new Results({ ...options, onResult }));
   const source = new PrunedSource(options, spec, targets, results);
 
   /** The steps of a block: how its linears come to be pruned, and what the next block sees. */
@@ -170,11 +180,36 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     const observe = (groups: readonly (readonly Linear[])[]): Step => ({
       passes: 1,
       async run(block) {
+        if (cut) return await observeShards(block, groups, cut);
         using observation = new Observation(backend, groups, observed);
         await stream!.observe(block, observation);
         await solveAll(block, groups.flat(), observation);
       },
     });
+    /** The linears that this process has pruned itself. */
+    const here = new Set<string>();
+    const observeShards = async (block: Block, groups: readonly (readonly Linear[])[], cut: Shards) => {
+      const missing = cut.missing(index, groups);
+      const mine = missing.filter(([{ name }]) => cut.solves(index, groupOf.get(name)!.at));
+      if (missing.length) {
+        using observation = new ShardedObservation(backend, missing, observed, cut, index);
+        await stream!.observe(block, observation);
+        await observation.complete(mine);
+        for (const { name } of mine.flat()) here.add(name);
+        if (mine.length) await solveAll(block, mine.flat(), observation);
+      }
+      if (trueSequential) await receive(block, groups, cut);
+    };
+    /** Takes what the other ranks have pruned. */
+    const receive = async (block: Block, groups: readonly (readonly Linear[])[], cut: Shards) => {
+      for (const linear of groups.flat()) {
+        if (here.has(linear.name)) continue;
+        here.add(linear.name);
+        const result = await cut.getResult(index, groupOf.get(linear.name)!.at, linear);
+        block.store(linear, result.stored);
+        await solved.adopt(result);
+      }
+    };
     /** From here on the block is pruned. */
     const adopt: Step = {
       passes: 0,
@@ -183,8 +218,9 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
         results.show();
       },
     };
-    const save: Step = { passes: 0, run: () => solved.save() };
+    const save: Step = { passes: 0, run: () => solved.save(cut && linears) };
     const groups = chooseGroups({ spec: block }, linears);
+    for (const [at, group] of groups.entries()) for (const { name } of group) groupOf.set(name, { group, at });
     const reorder = async (block: Block, observation?: Observation) => {
       const { orders, others } = await permute(block, {
         backend,
@@ -213,7 +249,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     if (serves && index === 0) {
       return [{ passes: 0, run: (block) => solveAll(block, linears, options.first) }, adopt, ...onwards, save];
     }
-    if (trueSequential && goesStepwise(backend, spec, block, calibration!)) {
+    if (trueSequential && !cut && goesStepwise(backend, spec, block, calibration!)) {
       const keep = index < last;
       const stepwise: Step = {
         passes: 1,
@@ -233,12 +269,28 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     // before them give when they are pruned.
     drafts = !trueSequential && together.length > 1;
     const show: Step = { passes: 0, run: () => results.show() };
-    return [...before, ...trueSequential ? [show] : [], ...together.map(observe), adopt, ...onwards, save];
+    const others: Step[] = cut ? [{ passes: 0, run: (block) => receive(block, groups, cut) }] : [];
+    return [...before, ...trueSequential ? [show] : [], ...together.map(observe), ...others, adopt, ...onwards, save];
   };
   const schedule = path.map((index): BlockSchedule => ({ block: index, steps: stepsOf(index) }));
-  if (observes) stream = opened.use(await Stream.open(options, spec, calibration!, countPasses(schedule), heldOut));
+  if (observes) {
+    stream = opened.use(await Stream.open(options, spec, calibration!, countPasses(schedule), heldOut, cut?.own));
+  }
   await runSchedule(schedule, { backend, spec, source, signal });
   return await results.all();
+}
+
+/**
+ * The sequences that are cut into shards.
+ * @throws PareError for what cannot be cut so.
+ */
+function refuseShards({ method, calibration, holdout, permute, first }: PruneOptions, spec: ModelSpec): Batch {
+  if (first) throw new TypeError("prune: observed by one process, and cut into shards");
+  if (method.statistic === "none") throw new PareError(`--shards: ${method.name} looks at no calibration sequences`);
+  if (permute) throw new PareError("--shards and --permute exclude each other");
+  if (holdout) throw new PareError("--shards and --holdout exclude each other");
+  if (spec.blocks.some(expertsOf)) throw new PareError("--shards: a model with experts cannot be cut yet");
+  return calibration!;
 }
 
 /** How many of so many sequences are held out: the last tenth, at least one. @throws PareError if none would be left. */

@@ -8,6 +8,7 @@ import { release } from "../checkpoint/release.ts";
 import { transpose } from "../checkpoint/transpose.ts";
 import { toldElsewhere } from "../errors.ts";
 import { keptBits, type LinearDistribution, type Measured } from "./distribution.ts";
+import type { Linear } from "../model/spec.ts";
 import { checkStatistic, type Solved } from "./solve.ts";
 
 /** What became of one linear. */
@@ -38,6 +39,16 @@ export interface LinearReport {
   readonly tokens?: number;
 }
 
+/** What became of a linear, as ranks give it to each other. */
+export interface LinearResult {
+  readonly report: LinearReport;
+  readonly distribution?: LinearDistribution;
+  /** The weight, as the checkpoint holds it. */
+  readonly stored: Uint8Array<ArrayBuffer>;
+  /** Its mask; see `PruneOptions.write`. */
+  readonly kept: Uint8Array<ArrayBuffer>;
+}
+
 /** What results are for. */
 export interface ResultOptions {
   readonly backend: Backend;
@@ -55,6 +66,8 @@ export interface ResultOptions {
    * time of the call.
    */
   readonly onDistribution?: (linear: string, distribution: LinearDistribution) => void;
+  /** Told of every linear that this pass has pruned itself, before its weight is written. */
+  readonly onResult?: (block: number, result: LinearResult) => void;
   /** Told of every block whose pruned weights have all been written. */
   readonly onBlock?: (block: number, linears: readonly LinearReport[]) => void;
 }
@@ -164,12 +177,28 @@ export class BlockResults {
     });
   }
 
-  /** The block is done. */
-  async save(): Promise<void> {
+  /** Hands on what another rank has made of a linear. */
+  async adopt({ report, distribution, stored, kept }: LinearResult): Promise<void> {
+    const { results } = this;
+    await results.room(stored.length);
+    results.enqueue(stored.length, async () => {
+      if (distribution) results.options.onDistribution?.(report.name, distribution);
+      this.#reports.push(report);
+      await results.write(`${report.name}.weight`, stored, kept, false);
+    });
+  }
+
+  /**
+   * The block is done.
+   * @param order Of its linears, where they did not come in it.
+   */
+  async save(order?: readonly Linear[]): Promise<void> {
     const { results } = this;
     await results.room(0);
     results.enqueue(0, () => {
       results.forget();
+      const place = new Map(order?.map(({ name }, at) => [name, at]));
+      if (order) this.#reports.sort((a, b) => place.get(a.name)! - place.get(b.name)!);
       results.reports.push(...this.#reports);
       results.options.onBlock?.(this.block, this.#reports);
       return Promise.resolve();
@@ -189,7 +218,7 @@ export class BlockResults {
       this.results.options.onStatistic?.(name, known[0]);
     }
     if (distribution) this.results.options.onDistribution?.(name, distribution);
-    this.#reports.push({
+    const report: LinearReport = {
       name,
       rows,
       cols,
@@ -199,9 +228,11 @@ export class BlockResults {
       ...heldOut && { heldOutError: heldOut.error, ...heldOut.left && { updateLeft: true } },
       seconds: await solved.seconds,
       ...tokens !== undefined && { tokens },
-    });
+    };
+    this.#reports.push(report);
     const stored = transposed ? transpose(bytes, rows, cols, dtype) : bytes;
     const kept = transposed ? maskBits(stored, dtype) : keptBits(mask, rows, cols);
+    this.results.options.onResult?.(this.block, { report, distribution, stored, kept });
     await this.results.write(`${name}.weight`, stored, kept, again);
   }
 }

@@ -15,6 +15,7 @@ import { openEmbedder } from "./ends.ts";
 import { type HiddenStates, openHiddenStates, type SpoolOptions } from "./hidden.ts";
 import type { Observation } from "./observation.ts";
 import { Meter, type OnProgress, type Phase } from "./progress.ts";
+import type { Shard } from "./shards.ts";
 import { RotaryTables } from "./rotary.ts";
 import { checkTokens } from "./tokens.ts";
 
@@ -70,6 +71,8 @@ interface Visit {
   between?(): Promise<boolean>;
   /** Whether an expert is run. */
   runs(expert: Mlp): boolean;
+  /** Whether a part of the sequences goes through at all, and what follows when it has. */
+  readonly parts?: Pick<Observation, "wants" | "endPart">;
   /** The hidden states after the block take the place of those before it; else they are of no interest. */
   readonly keep: boolean;
 }
@@ -99,12 +102,15 @@ export class Stream implements AsyncDisposable {
     readonly tables: RotaryTables,
     readonly pace: Pace,
     readonly meter: Meter,
+    /** The batches of each part of the sequences that is observed by itself. */
+    private readonly shards: readonly (readonly number[])[],
   ) {}
 
   /**
    * Embeds the sequences.
    * @param passes Tokens will go through a block this many times in all.
    * @param heldOut How many of the sequences, the last ones, are observed by themselves.
+   * @param shards Only these sequences, those of each shard in batches of their own.
    * @throws PareError for tokens that do not suit the model.
    */
   static async open(
@@ -113,22 +119,28 @@ export class Stream implements AsyncDisposable {
     batch: Batch,
     passes: number,
     heldOut = 0,
+    shards?: readonly Shard[],
   ): Promise<Stream> {
     const { checkpoint, backend, spool, signal } = options, end = countSequences(batch), held = end - heldOut;
     const cut = (from: number, to: number) => batches(sequencesOf(batch, from, to), backend.limits.batchTokens);
     const fitted = heldOut ? cut(0, held) : batches(batch, backend.limits.batchTokens);
-    const parts = heldOut ? [...fitted, ...cut(held, end)] : fitted;
+    const own = shards?.map(({ first, end }) => cut(first, end));
+    const parts = own ? own.flat() : heldOut ? [...fitted, ...cut(held, end)] : fitted;
+    const tokens = parts.reduce((sum, { ids }) => sum + ids.length, 0);
     checkTokens(spec, batch);
     await using opened = new AsyncDisposableStack();
-    const hidden = opened.use(await openHiddenStates(backend, batch.ids.length * spec.hidden * 4, spool));
+    const hidden = opened.use(await openHiddenStates(backend, tokens * spec.hidden * 4, spool));
     using embedder = await openEmbedder(backend, checkpoint, spec);
     for (const [i, part] of parts.entries()) {
       await hidden.store(i, await embedder.apply(part.ids, positionsOf(part)));
     }
     opened.move(); // the stream disposes of them
     const pace = new Pace(() => backend.read(), signal);
-    const meter = new Meter(passes, batch.ids.length, options.onProgress, spec.blocks.length);
-    return new Stream(backend, spec, parts, fitted.length, hidden, new RotaryTables(backend), pace, meter);
+    const meter = new Meter(passes, tokens, options.onProgress, spec.blocks.length);
+    let number = 0;
+    const numbers = (own ?? [parts]).map((batches) => batches.map(() => number++));
+    const fittedParts = own ? parts.length : fitted.length;
+    return new Stream(backend, spec, parts, fittedParts, hidden, new RotaryTables(backend), pace, meter, numbers);
   }
 
   /** Runs a block on every batch as far as the inputs go that are to be observed, and adds them up. */
@@ -142,6 +154,7 @@ export class Stream implements AsyncDisposable {
       },
       // What the others add to the residual stream nobody will see.
       runs: (expert) => mlpLinears(expert).some((linear) => observation.observes(linear)),
+      parts: observation,
       keep: false,
     });
   }
@@ -196,9 +209,13 @@ export class Stream implements AsyncDisposable {
   }
 
   async #run(block: Block, visit: Omit<Visit, "numbers">): Promise<void> {
-    const together = this.#together(block.spec), all = [...this.parts.keys()];
-    for (let first = 0; first < all.length; first += together) {
-      await this.#runTogether(block, { ...visit, numbers: all.slice(first, first + together) });
+    const together = this.#together(block.spec);
+    for (const [part, all] of this.shards.entries()) {
+      if (visit.parts && !visit.parts.wants(part)) continue;
+      for (let first = 0; first < all.length; first += together) {
+        await this.#runTogether(block, { ...visit, numbers: all.slice(first, first + together) });
+      }
+      await visit.parts?.endPart(part);
     }
   }
 

@@ -56,7 +56,7 @@ Deno.test("the recipe for Kubernetes is an Indexed Job whose pods may do little,
 });
 
 Deno.test("the recipes are shell that a shell reads, with flags that prune has", async () => {
-  for (const name of ["xargs.sh", "slurm.sbatch", "hf-jobs.sh"]) {
+  for (const name of ["xargs.sh", "slurm.sbatch", "slurm-ranks.sbatch", "hf-jobs.sh"]) {
     const path = `${ROOT}examples/sweep/${name}`, text = await Deno.readTextFile(path);
     assertEquals((await new Deno.Command("bash", { args: ["-n", path] }).output()).code, 0, name);
     const flags = [...text.matchAll(/prune (--[^\n&]*)/g)].flatMap(([, line]) => line.match(/--[a-z-]+/g) ?? []);

@@ -7,6 +7,9 @@
 /** Bytes a second below which a connection counts as dead. The slowest mobile network has fifty times as many. */
 const LEAST_RATE = 100;
 
+/** Milliseconds by which a timer is late when it was not the machine that was slow, but this process that computed. */
+const BUSY_MS = 500;
+
 /** One connection, from its request to the end of its answer; its signal ends it. */
 export class Watch implements Disposable {
   readonly #controller = new AbortController();
@@ -55,6 +58,8 @@ export class Watch implements Disposable {
   #run(): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
+      // It was this process that was busy: what the server has sent meanwhile has not been looked at yet.
+      if (performance.now() - this.#deadline > BUSY_MS) return this.restart();
       const seconds = this.#silence / 1000;
       const came = this.#since > 0 ? `no more than ${this.#since} bytes` : "nothing";
       this.#controller.abort(new DOMException(`${came} came in ${seconds} s`, "TimeoutError"));

@@ -1,0 +1,175 @@
+/**
+ * One run on several machines: the calibration sequences are cut into shards, each rank carries the hidden states of its own,
+ * and sums over inputs are made by the shard and merged **in the order of the shards**. So the unit is the shard and not the
+ * rank, and 1, 2 or 4 ranks give the same bytes. Linears that share an input are pruned by one rank, and read by all.
+ */
+import { PareError } from "../errors.ts";
+import type { Linear } from "../model/spec.ts";
+import { type Batch, countSequences } from "../text/batch.ts";
+import type { Exchange, Ranks } from "./exchange.ts";
+import { Observation } from "./observation.ts";
+import type { LinearResult } from "./results.ts";
+
+/** How a run is cut. */
+export interface ShardOptions {
+  /** Into how many shards the calibration sequences are cut: it is a part of what is computed. */
+  readonly shards: number;
+  /** Where ranks meet; without it this process has all shards. */
+  readonly exchange?: Exchange;
+  /** Which of the ranks this process is. */
+  readonly ranks?: Ranks;
+}
+
+/** Sequences from `first` up to `end`. */
+export interface Shard {
+  readonly index: number;
+  readonly first: number;
+  readonly end: number;
+}
+
+/** The cut of a run, and this process's part of it. */
+export class Shards {
+  /** All of them. */
+  readonly all: readonly Shard[];
+  /** Those whose hidden states are here. */
+  readonly own: readonly Shard[];
+  readonly #ranks: Ranks;
+  readonly exchange?: Exchange;
+
+  /** @throws PareError if there are more shards than sequences, or more ranks than shards. */
+  constructor({ shards, exchange, ranks = { rank: 0, ranks: 1 } }: ShardOptions, batch: Batch) {
+    const sequences = countSequences(batch);
+    if (shards > sequences) {
+      throw new PareError(
+        `--shards ${shards}: expected at most one for each of the ${sequences} calibration sequences`,
+      );
+    }
+    if (ranks.ranks > shards) {
+      throw new PareError(`--ranks ${ranks.ranks}: expected at most one for each of the ${shards} shards`);
+    }
+    this.exchange = exchange;
+    this.#ranks = ranks;
+    const bound = (index: number) => Math.floor(index * sequences / shards);
+    this.all = Array.from({ length: shards }, (_, index) => ({ index, first: bound(index), end: bound(index + 1) }));
+    this.own = this.all.filter(({ index }) => this.#ownerOf(index) === ranks.rank);
+  }
+
+  /** The rank that has a shard. */
+  #ownerOf(shard: number): number {
+    return Math.floor(shard * this.#ranks.ranks / this.all.length);
+  }
+
+  /** The rank that prunes the linears of a group: in turns, so that all have something to do. */
+  #solverOf(block: number, group: number): number {
+    return (block + group) % this.#ranks.ranks;
+  }
+
+  /** Those of a block's groups of linears whose results are not there. */
+  missing(block: number, groups: readonly (readonly Linear[])[]): (readonly Linear[])[] {
+    const { exchange } = this;
+    if (!exchange) return [...groups];
+    return groups.filter((group) => !group.every((linear) => exchange.has(resultName(block, linear))));
+  }
+
+  /** Whether this process prunes a group. @param at Its place among all groups of the block. */
+  solves(block: number, at: number): boolean {
+    return this.#solverOf(block, at) === this.#ranks.rank;
+  }
+
+  /** Whether a shard's sums over some inputs are there already: from a process that died. */
+  hasSums(block: number, shard: number, groups: readonly (readonly Linear[])[]): boolean {
+    const { exchange } = this;
+    return exchange !== undefined && groups.every((group) => exchange.has(sumsName(block, group, shard)));
+  }
+
+  /** Gives a shard's sums to all. */
+  async putSums(block: number, shard: number, observation: Observation): Promise<void> {
+    for (const group of observation.groups) {
+      this.exchange!.put(sumsName(block, group, shard), await observation.bytes(group));
+    }
+  }
+
+  /** Adds the sums of all shards over a group's input to an observation, in their order. */
+  async gatherSums(block: number, group: readonly Linear[], observation: Observation): Promise<void> {
+    for (const { index } of this.all) {
+      observation.absorbBytes(group, await this.exchange!.get(sumsName(block, group, index), this.#ownerOf(index)));
+    }
+  }
+
+  /** Gives what became of a linear to all; the sums over its group's input are of no use once all of the group is there. */
+  putResult(block: number, group: readonly Linear[], { report, distribution, stored, kept }: LinearResult): void {
+    const { exchange } = this;
+    if (!exchange) return;
+    const text = JSON.stringify(
+      { report, distribution, kept: kept.length },
+      (_key, value) =>
+        value instanceof Float32Array
+          ? { f32: new Uint8Array(value.buffer, value.byteOffset, value.byteLength).toBase64() }
+          : value,
+    );
+    const head = new TextEncoder().encode(text), length = new Uint8Array(Uint32Array.of(head.length).buffer);
+    exchange.put(`block-${block}/${report.name}`, length, head, kept, stored);
+    if (group.every((linear) => exchange.has(resultName(block, linear)))) {
+      for (const { index } of this.all) exchange.drop(sumsName(block, group, index));
+    }
+  }
+
+  /** What became of a linear, waited for. @param at The place of its group among all groups of the block. */
+  async getResult(block: number, at: number, linear: Linear): Promise<LinearResult> {
+    const bytes = await this.exchange!.get(resultName(block, linear), this.#solverOf(block, at));
+    const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true), end = 4 + length;
+    const { report, distribution, kept } = JSON.parse(
+      new TextDecoder().decode(bytes.subarray(4, end)),
+      (_key, value) =>
+        typeof value?.f32 === "string" ? new Float32Array(Uint8Array.fromBase64(value.f32).buffer) : value,
+    );
+    return { report, distribution, kept: bytes.slice(end, end + kept), stored: bytes.slice(end + kept) };
+  }
+}
+
+const resultName = (block: number, { name }: Pick<Linear, "name">) => `block-${block}/${name}`;
+const sumsName = (block: number, [{ name }]: readonly Linear[], shard: number) =>
+  `block-${block}/${name}.sums-${shard}`;
+
+/** Sums over inputs, shard by shard: those of one at a time, and of those that are through all together. */
+export class ShardedObservation extends Observation {
+  #part?: Observation;
+
+  /** Begins with nothing seen. */
+  constructor(
+    backend: ConstructorParameters<typeof Observation>[0],
+    groups: readonly (readonly Linear[])[],
+    options: ConstructorParameters<typeof Observation>[2],
+    private readonly shards: Shards,
+    private readonly block: number,
+  ) {
+    super(backend, groups, options);
+  }
+
+  override add(...seen: Parameters<Observation["add"]>): void {
+    this.#part ??= new Observation(this.backend, this.groups, this.options);
+    this.#part.add(...seen);
+  }
+
+  override wants(part: number): boolean {
+    return !this.shards.hasSums(this.block, this.shards.own[part].index, this.groups);
+  }
+
+  override async endPart(part: number): Promise<void> {
+    using seen = this.#part ?? new Observation(this.backend, this.groups, this.options);
+    this.#part = undefined;
+    if (this.shards.exchange) await this.shards.putSums(this.block, this.shards.own[part].index, seen);
+    else this.absorb(seen);
+  }
+
+  /** Has the sums of all shards over the inputs of these groups. */
+  async complete(groups: readonly (readonly Linear[])[]): Promise<void> {
+    if (!this.shards.exchange) return;
+    for (const group of groups) await this.shards.gatherSums(this.block, group, this);
+  }
+
+  override [Symbol.dispose](): void {
+    this.#part?.[Symbol.dispose]();
+    super[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,125 @@
+/** What ranks give each other: whole, waited for, and refused where they do not belong together. */
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { join } from "node:path";
+import { PareError } from "../../src/errors.ts";
+import { Exchange, type ExchangeOptions } from "../../src/stream/exchange.ts";
+import { packSymmetric, unpackSymmetric } from "../../src/stream/symmetric.ts";
+import { resolveRanks } from "../../src/cli/rank_flags.ts";
+
+async function withFolder(
+  test: (open: (more?: Partial<ExchangeOptions>) => Exchange, folder: string) => void | Promise<void>,
+) {
+  const directory = await Deno.makeTempDir({ prefix: "pare-exchange-" });
+  try {
+    await test((more) => Exchange.open({ directory, plan: "a", rank: 0, ranks: 2, patience: 1, ...more }), directory);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+const refused = (act: () => unknown) => assertThrows(act, PareError).message;
+
+Deno.test("an item is waited for, and is what was given, in parts or empty; it may be given twice", () =>
+  withFolder(async (open) => {
+    using one = open(), other = open({ rank: 1 });
+    const waiting = other.get("b/c", 0);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    assert(!other.has("b/c"));
+    one.put("b/c", Uint8Array.of(1, 2), new Uint8Array(0), Uint8Array.of(3));
+    one.put("b/c", Uint8Array.of(1, 2, 3));
+    assertEquals(await waiting, Uint8Array.of(1, 2, 3));
+    other.put("empty");
+    assertEquals(await one.get("empty", 1), new Uint8Array(0));
+    one.drop("b/c");
+    assert(!other.has("b/c"));
+  }));
+
+Deno.test("a rank twice, another plan, another number of ranks: one line each", () =>
+  withFolder((open, folder) => {
+    using _one = open();
+    assertEquals(refused(() => open()), `rank 0 is at work in ${folder} already`);
+    assertStringIncludes(refused(() => open({ rank: 1, plan: "b" })), `rank 0 in ${folder} has plan a, here plan b`);
+    assertStringIncludes(refused(() => open({ rank: 1, ranks: 3 })), "has 2 ranks, here 3");
+    // Whoever was refused has left nothing in the way.
+    using _other = open({ rank: 1 });
+    assertStringIncludes(refused(() => open({ directory: join(folder, "nowhere") })), "--exchange");
+  }));
+
+Deno.test("a rank that never comes, and one that falls silent, are named after the patience that was asked for", () =>
+  withFolder(async (open, folder) => {
+    using one = open();
+    const before = performance.now();
+    const { message } = await assertRejects(() => one.get("x", 1), PareError);
+    assertStringIncludes(message, "rank 1 of 2 has not come for 1 s, and x is waited for");
+    assert(performance.now() - before >= 1000);
+    await Deno.writeTextFile(join(folder, "rank-1.json"), '{"plan":"a","ranks":2,"beat":7}');
+    assertStringIncludes(
+      (await assertRejects(() => one.get("x", 1), PareError)).message,
+      "has given no sign of life for 1 s",
+    );
+    // It may say something else any time.
+    await Deno.writeTextFile(join(folder, "rank-1.json"), '{"plan":"b","ranks":2,"beat":7}');
+    assertStringIncludes((await assertRejects(() => one.get("x", 1), PareError)).message, "has plan b, here plan a");
+  }));
+
+Deno.test("a rank is waited for as long as its number grows, whatever its clock says", () =>
+  withFolder(async (open, folder) => {
+    using one = open();
+    let beat = 0;
+    const living = setInterval(() => {
+      Deno.writeTextFileSync(join(folder, "rank-1.json"), `{"plan":"a","ranks":2,"beat":${++beat}}`);
+      Deno.utimeSync(join(folder, "rank-1.json"), 0, 0);
+    }, 100);
+    const waiting = one.get("x", 1);
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    one.put("x", Uint8Array.of(5));
+    assertEquals(await waiting, Uint8Array.of(5));
+    clearInterval(living);
+  }));
+
+Deno.test("a damaged item is refused, and a stopped run waits no longer", () =>
+  withFolder(async (open, folder) => {
+    const stop = new AbortController();
+    using one = open({ signal: stop.signal, patience: 60 });
+    one.put("x", new Uint8Array(100));
+    await Deno.truncate(join(folder, "a", "x"), 120);
+    assertStringIncludes((await assertRejects(() => one.get("x", 1), PareError)).message, "is damaged: remove it");
+    setTimeout(() => stop.abort(new PareError("stopped")), 100);
+    await assertRejects(() => one.get("y", 1), PareError, "stopped");
+    assertEquals(Exchange.done(folder), undefined);
+    one.finish();
+    assertEquals(Exchange.done(folder), "a");
+    assertThrows(() => Deno.statSync(join(folder, "a")), Deno.errors.NotFound);
+  }));
+
+Deno.test("sums go as their triangles and come back to the bit; what is not symmetric is a bug", () => {
+  const n = 7, all = new Uint32Array(2 * n * n);
+  for (let part = 0; part < 2; part++) {
+    for (let i = 0; i < n; i++) {
+      for (let j = 0; j < n; j++) all[part * n * n + i * n + j] = 1e9 * part + 1000 * Math.min(i, j) + Math.max(i, j);
+    }
+  }
+  const packed = packSymmetric(new Uint8Array(all.slice().buffer), n);
+  assertEquals(packed.length, 4 * n * (n + 1));
+  assertEquals(unpackSymmetric(packed, n), new Uint8Array(all.buffer));
+  assertThrows(() => unpackSymmetric(packed.subarray(4), n), RangeError);
+  all[1]++;
+  assertThrows(() => packSymmetric(new Uint8Array(all.buffer), n), RangeError, "not symmetric");
+});
+
+Deno.test("ranks by flags, by srun and by an Indexed Job; what does not go together is refused", () => {
+  const none = () => undefined, values = { shards: 4, rank: undefined, ranks: undefined, exchange: "x" };
+  const slurm = (name: string) => ({ SLURM_PROCID: "2", SLURM_NTASKS: "3" })[name];
+  const job = (name: string) => ({ JOB_COMPLETION_INDEX: "1" })[name];
+  assertEquals(resolveRanks(values, slurm), { rank: 2, ranks: 3 });
+  assertEquals(resolveRanks({ ...values, ranks: 2 }, job), { rank: 1, ranks: 2 });
+  assertEquals(resolveRanks({ ...values, exchange: undefined }, slurm), undefined);
+  for (
+    const [more, says] of [
+      [{ exchange: undefined, rank: 1 }, "need --exchange"],
+      [{ shards: undefined, rank: 0, ranks: 2 }, "needs --shards"],
+      [{}, "needs --rank and --ranks"],
+      [{ rank: 2, ranks: 2 }, "--rank 2: expected 0 to 1"],
+      [{ rank: 2, ranks: 5 }, "--ranks 5: expected at most one for each of the 4 shards"],
+    ] as const
+  ) assertStringIncludes(refused(() => resolveRanks({ ...values, ...more }, none)), says);
+});
