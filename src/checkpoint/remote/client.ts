@@ -3,7 +3,7 @@
  * time, held to one version of the file, and followed through redirects without the credentials. What a server may do wrong
  * is listed in `tests/checkpoint/remote_test.ts`.
  */
-import { AwsV4Signer } from "aws4fetch";
+import { AwsV4Signer } from "npm:aws4fetch@1.0.20";
 import { PareError } from "../../errors.ts";
 import { describe, isNetworkError, PASSING } from "../hub/client.ts";
 import { retryAfter } from "../hub/retry_after.ts";
