@@ -8,7 +8,7 @@ import { follow, inverting, pulled, resolvent, select } from "./admm.ts";
 import { equilibrate } from "./equilibrated.ts";
 import { Latest } from "./latest.ts";
 import type { Method } from "./method.ts";
-import { descend, descent, STEPS as DESCENT_STEPS } from "./pcg.ts";
+import { descend, descent, gapOf, STEPS as DESCENT_STEPS } from "./pcg.ts";
 
 /** The penalty at first and at most, the steps at most, and after how many of them it is reviewed: algorithm 1. */
 const FIRST = 0.1, MOST = 1e6, STEPS = 300, REVIEW = 3;
@@ -56,9 +56,9 @@ export const alps: Method = {
   statistic: "gram",
   supports: ["group"],
   damping: "auto",
-  // An inverse more than ADMM, that of the first penalty; weights as in the descent, and what it began with.
+  // An inverse more than ADMM, that of the first penalty; weights as ADMM, and as the descent.
   effort: {
-    holds: { inputs: 5, weights: 6 },
+    holds: { inputs: 5, weights: 5 },
     begin: (cols) => DESCENT.begin(cols) + inverting(cols),
     prune: (rows, cols) =>
       2 * EARLIEST * rows * cols ** 2 + EARLIEST / REVIEW * inverting(cols) + DESCENT.prune(rows, cols),
@@ -83,7 +83,8 @@ export const alps: Method = {
             `${name}: the Hessian of the inputs cannot be inverted: expected more calibration tokens`,
           );
         };
-        using target = scale.scaled(weight);
+        using dense = new Latest(scale.scaled(weight));
+        const target = dense.value;
         using y = new Latest(backend.copy(target)), mask = new Latest(select(backend, target, request));
         using later = new Latest<Tensor>();
         const first = await words(mask.value);
@@ -116,7 +117,9 @@ export const alps: Method = {
         }
         mask.value = select(backend, y.value, request);
         backend.apply(y.value, mask.value);
-        await descend(backend, scale, target, y.value, mask.value, { heldOut: input.heldOut });
+        using gap = gapOf(backend, scale, target, y.value, mask.value, input.heldOut);
+        dense[Symbol.dispose]();
+        await descend(backend, scale, gap, y.value, mask.value, { heldOut: input.heldOut });
         scale.store(weight, y.value, mask.value);
         return mask.release();
       },

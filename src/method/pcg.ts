@@ -16,9 +16,12 @@ export const STEPS = 10;
  */
 export const UPDATE_STEPS = 5;
 
-/** A product a step and one before them; the dense weights twice, where they are, the residual, the direction and a product. */
+/**
+ * A product a step and one before them; the dense weights, where they are, the residual, the direction and a product. Before the
+ * steps the dense weights in their scale, where they are, what is missing and its product.
+ */
 export const descent = (steps: number): Effort => ({
-  holds: { inputs: 1, weights: 6 },
+  holds: { inputs: 1, weights: 5 },
   begin: (cols) => 2 * cols ** 2,
   prune: (rows, cols) => 2 * (steps + 1) * rows * cols ** 2,
 });
@@ -31,23 +34,48 @@ export interface DescentOptions {
   readonly heldOut?: Tensor;
 }
 
+/** What a descent begins with. */
+export interface Gap extends Disposable {
+  /** The negative half gradient on what the mask keeps: `(B - X) G`. */
+  readonly residual: Tensor;
+  /** The dense weights in their own scale, where tokens that are held out are to be looked at. */
+  readonly dense?: Tensor;
+}
+
 /**
- * Moves weights, in place, towards those that are best for a mask.
+ * How far weights are from those that are best for a mask: all that a descent must know of the dense ones.
  * @param target The dense weights in the scale of the Hessian.
  * @param x Weights in that scale, zero where the mask removes.
  */
-export async function descend(
+export function gapOf(
   backend: Backend,
   scale: Equilibrated,
   target: Tensor,
   x: Tensor,
   mask: Mask,
+  heldOut?: Tensor,
+): Gap {
+  using scope = new DisposableStack();
+  const residual = scope.use(pullOf(backend, scale, target, x));
+  backend.apply(residual, mask);
+  const dense = heldOut && scope.use(scale.plain(target)), owned = scope.move();
+  return { residual, dense, [Symbol.dispose]: () => owned.dispose() };
+}
+
+/**
+ * Moves weights, in place, towards those that are best for a mask.
+ * @param gap How far they are; it ends as what is left of it.
+ * @param x Weights in the scale of the Hessian, zero where the mask removes.
+ */
+export async function descend(
+  backend: Backend,
+  scale: Equilibrated,
+  { residual: r, dense }: Gap,
+  x: Tensor,
+  mask: Mask,
   { steps = STEPS, heldOut }: DescentOptions = {},
 ): Promise<void> {
-  using r = pullOf(backend, scale, target, x);
-  backend.apply(r, mask);
   using p = backend.copy(r);
-  using dense = heldOut && scale.plain(target);
   let least = heldOut && await lostOf(backend, scale, dense!, x, heldOut);
   for (let step = 0; step < steps; step++) {
     using before = heldOut && backend.copy(x), product = backend.linear(p, scale.hessian);

@@ -5,8 +5,9 @@
 import type { EliminationFormula } from "../backend/backend.ts";
 import { PareError } from "../errors.ts";
 import { equilibrate } from "./equilibrated.ts";
+import { Latest } from "./latest.ts";
 import type { Effort, Method } from "./method.ts";
-import { descend, descent, UPDATE_STEPS } from "./pcg.ts";
+import { descend, descent, gapOf, UPDATE_STEPS } from "./pcg.ts";
 import { selectMask } from "./select.ts";
 import { choose, eliminating, ELIMINATION } from "./sparsegpt.ts";
 
@@ -77,10 +78,12 @@ function withDescent(method: Method): Method {
       return {
         damping: inner.damping ?? solve.damping,
         async prune(linear, request) {
-          using target = scale.scaled(linear.weight), made = new DisposableStack();
+          using target = new Latest(scale.scaled(linear.weight)), made = new DisposableStack();
           const mask = made.use(await inner.prune(linear, request));
           using x = scale.scaled(linear.weight);
-          await descend(backend, scale, target, x, mask, { steps, heldOut: input.heldOut });
+          using gap = gapOf(backend, scale, target.value, x, mask, input.heldOut);
+          target[Symbol.dispose]();
+          await descend(backend, scale, gap, x, mask, { steps, heldOut: input.heldOut });
           scale.store(linear.weight, x, mask);
           made.move(); // it is the caller's
           return mask;

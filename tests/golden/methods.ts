@@ -16,7 +16,7 @@ import {
   type Request,
   withUpdate,
 } from "../../src/method/mod.ts";
-import { descend, STEPS } from "../../src/method/pcg.ts";
+import { descend, gapOf, STEPS } from "../../src/method/pcg.ts";
 import { toFloats } from "../reference/floats.ts";
 import { GoldenFile } from "./files.ts";
 
@@ -179,7 +179,8 @@ export async function compareSteps(backend: Backend, linear: Given, pattern: str
   for (let step = 1; step <= FIRST_STEPS; step++) {
     using x = backend.copy(target);
     backend.apply(x, mask);
-    await descend(backend, scale, target, x, mask, { steps: step });
+    using gap = gapOf(backend, scale, target, x, mask);
+    await descend(backend, scale, gap, x, mask, { steps: step });
     scale.store(weight, x, mask);
     const error = errorOf(linear, new Float32Array((await backend.read(weight))[0].buffer));
     const want = found.error_by_step![step - 1], off = Math.abs(error / want - 1);
