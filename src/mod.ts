@@ -81,7 +81,8 @@ export { allocate, mapRequests, type SparsityMap } from "./stream/allocation.ts"
 export type { Distribution, LinearDistribution } from "./stream/distribution.ts";
 export { evaluate, type Evaluation } from "./stream/evaluate.ts";
 export type { SpoolOptions } from "./stream/hidden.ts";
-export { type Continued, type Likelihood, type Likelihoods, logLikelihoods } from "./stream/likelihood.ts";
+export { type Likelihood, type Likelihoods, logLikelihoods } from "./stream/likelihood.ts";
+export { Continuations, type Continued } from "./stream/continuations.ts";
 export { logits } from "./stream/logits.ts";
 export { type BlockStatisticOptions, blockStatistics } from "./stream/blocks.ts";
 export { checkPermutable } from "./stream/permute.ts";

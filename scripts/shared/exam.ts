@@ -15,6 +15,7 @@ import {
   type StreamOptions,
 } from "../../src/mod.ts";
 import { type Likelihoods, logLikelihoods } from "../../src/stream/likelihood.ts";
+import { Continuations } from "../../src/stream/continuations.ts";
 import { fetchSet } from "../../src/task/fetch.ts";
 import { findTask, type Group, GROUPS, TASK_NAMES } from "../../src/task/mod.ts";
 import { ownTask } from "../../src/task/own.ts";
@@ -22,7 +23,7 @@ import { ask, type Part, partsOf, type Questions } from "../../src/task/question
 import { type Answer, groupResult, type Result, resultOf, scoreDocument, type Scores } from "../../src/task/results.ts";
 import { readRows, type Rows } from "../../src/task/rows.ts";
 import type { HubSet, Task } from "../../src/task/task.ts";
-import { encodeRequests, type Pair, readPrefix } from "../../src/task/tokens.ts";
+import { encodeRequests, readPrefix } from "../../src/task/tokens.ts";
 import type { PermissionSet } from "./sandbox.ts";
 import { isFile } from "./common.ts";
 
@@ -190,7 +191,7 @@ interface EncodeOptions {
 
 /** All requests of an exam as a model's own token ids, in the order of its questions. */
 export interface Encoded {
-  readonly pairs: readonly Pair[];
+  readonly requests: Continuations;
   /** Tokens that a request may have at most: of a longer one the front is left out. */
   readonly longest: number;
   /** The tasks that have such requests, by name. */
@@ -210,20 +211,22 @@ export async function encodeExam(
 ): Promise<Encoded> {
   const { maxLength } = readSpec(checkpoint), longest = Math.min(maxLength, seqlen ?? maxLength);
   const tokenizer = await loadTokenizer((file) => checkpoint.readText(file), checkpoint.path);
-  const prefix = await readPrefix(checkpoint, tokenizer), pairs: Pair[] = [], cut = new Set<string>();
-  const asked = questions.flatMap(({ task, questions }) => questions.map((one) => ({ ...one, name: task.name })));
+  const prefix = await readPrefix(checkpoint, tokenizer), packed = new Continuations(), cut = new Set<string>();
+  const asked = questions.flatMap(({ task, questions }) =>
+    questions.map((question) => ({ question, name: task.name }))
+  );
   let shown = performance.now();
-  for (const [i, { name, id, requests }] of asked.entries()) {
+  for (const [i, { name, question }] of asked.entries()) {
     try {
-      const own = encodeRequests(requests, tokenizer, prefix);
+      const own = encodeRequests(question.requests, tokenizer, prefix);
       const long = own.find(({ continuation }) => continuation.length > longest);
       if (long) throw new PareError(`a continuation of ${long.continuation.length} tokens: the model takes ${longest}`);
       // The last token predicts nothing that is asked.
       if (own.some(({ context, continuation }) => context.length + continuation.length - 1 > longest)) cut.add(name);
-      pairs.push(...own);
+      for (const each of own) packed.push(each);
     } catch (error) {
       if (!(error instanceof PareError)) throw error;
-      throw new PareError(`${name}: document ${id}: ${error.message}`, { cause: error });
+      throw new PareError(`${name}: document ${question.id}: ${error.message}`, { cause: error });
     }
     if (performance.now() < shown + SHOWN_EVERY_MS && i + 1 < asked.length) continue;
     // Ctrl-C is heard meanwhile.
@@ -232,7 +235,7 @@ export async function encodeExam(
     onEncoded?.(i + 1, asked.length);
     shown = performance.now();
   }
-  return { pairs, longest, cut };
+  return { requests: packed, longest, cut };
 }
 
 /** What a model answered to one document. */
@@ -258,16 +261,17 @@ export interface Answers extends Omit<Likelihoods, "answers"> {
 /** Asks a model, in one pass. @throws PareError as `logLikelihoods`. */
 export async function answerExam(
   { questions, groups }: Exam,
-  { pairs, longest, cut }: Encoded,
+  { requests, longest, cut }: Encoded,
   options: StreamOptions,
 ): Promise<Answers> {
-  const { answers, ...found } = await logLikelihoods(pairs, { ...options, longest });
+  const { answers, ...found } = await logLikelihoods(requests, { ...options, longest });
   let at = 0;
   const documents: Answered[] = [];
   const results = questions.map((all): Result => {
     const name = all.task.name,
-      own = all.questions.map(({ id, document, requests }): Answered => {
-        const said = answers.slice(at, at += requests.length), scores = scoreDocument(all.task, document, said);
+      own = all.questions.map(({ id, document }): Answered => {
+        const said = answers.slice(at, at += document.requests.length),
+          scores = scoreDocument(all.task, document, said);
         return { task: name, id, target: document.target, answers: said, scores };
       });
     documents.push(...own);

@@ -14,7 +14,7 @@ export interface Position {
   /** Units of work in all. */
   readonly total: number;
   /** What the work is counted in. */
-  readonly unit: "tokens" | "bytes" | "documents";
+  readonly unit: "tokens" | "bytes" | "documents" | "requests";
 }
 
 /** A position with what follows from the time that it took. */

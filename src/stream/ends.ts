@@ -4,6 +4,7 @@
  */
 import { type Backend, BYTES, type Tensor } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
+import { release } from "../checkpoint/release.ts";
 import type { Linear, ModelSpec, Norm } from "../model/spec.ts";
 import { multiply, normalize } from "../model/walk.ts";
 
@@ -32,9 +33,11 @@ async function gather(
       const at = (distinct[from] - first) * rowBytes;
       rows.set(read.subarray(at, at + rowBytes), from * rowBytes);
     }
+    release(read);
   }
   const places = new Map(distinct.map((id, place) => [id, place]));
   using table = backend.upload(rows, distinct.length, cols, dtype);
+  release(rows);
   return lookUp(backend, table, ids.map((id) => places.get(id)!));
 }
 
@@ -168,7 +171,9 @@ export async function* headSlices(
   const each = Math.max(1, Math.floor(HEAD_SLICE_BYTES / (width * BYTES[dtype])));
   for (let firstRow = 0; firstRow < vocabulary; firstRow += each) {
     const rows = Math.min(each, vocabulary - firstRow);
-    using weight = backend.upload(await checkpoint.readRows(name, firstRow, rows), rows, width, dtype);
+    const bytes = await checkpoint.readRows(name, firstRow, rows);
+    using weight = backend.upload(bytes, rows, width, dtype);
+    release(bytes);
     yield { weight, firstRow, [Symbol.dispose]: () => weight[Symbol.dispose]() };
   }
 }

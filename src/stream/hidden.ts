@@ -4,6 +4,7 @@
  */
 import { dirname } from "node:path";
 import type { Backend, Tensor } from "../backend/backend.ts";
+import { release } from "../checkpoint/release.ts";
 import { ABSENT, insteadOf, PareError, toldElsewhere } from "../errors.ts";
 
 /** A batch's hidden states, leased for one step; disposing gives them back. */
@@ -74,6 +75,7 @@ class Spooled implements HiddenStates {
     const bytes = await ahead, { rows, cols } = this.#places[batch];
     if (this.#places[batch + 1]) this.#ahead = { batch: batch + 1, bytes: this.#read(batch + 1) };
     const tensor = this.backend.upload(bytes, rows, cols, "F32");
+    release(bytes);
     return { tensor, [Symbol.dispose]: () => tensor[Symbol.dispose]() };
   }
 
@@ -113,10 +115,11 @@ class Spooled implements HiddenStates {
     });
   }
 
-  async #write(bytes: Uint8Array, offset: number): Promise<void> {
+  async #write(bytes: Uint8Array<ArrayBuffer>, offset: number): Promise<void> {
     try {
       await this.file.seek(offset, Deno.SeekMode.Start);
       for (let written = 0; written < bytes.length;) written += await this.file.write(bytes.subarray(written));
+      release(bytes);
     } catch (error) {
       throw new PareError(`${this.path}: cannot spool the hidden states: ${(error as Error).message}`);
     }

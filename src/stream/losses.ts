@@ -3,6 +3,7 @@
  * slice by slice. Perplexity is a mean of these numbers, the log-likelihood of a text their negative sum.
  */
 import type { Tensor } from "../backend/backend.ts";
+import { release } from "../checkpoint/release.ts";
 import type { Batch } from "../text/batch.ts";
 import { headSlices, lookUp, openHeadInput } from "./ends.ts";
 import { forward } from "./forward.ts";
@@ -27,10 +28,10 @@ function targets({ ids, offsets }: Batch): Uint32Array {
 }
 
 /**
- * What passes every slice of the head together, on the backend however many tokens there are: 4096 of LLaMA-7B. To read its
- * head again for the next is little beside multiplying by it.
+ * Tokens that pass every slice of the head together, however many there are, and their bytes at most, which are 4096 of
+ * LLaMA-7B: to multiply a row of the head by so many takes a hundred times as long as to read it again for the next ones.
  */
-const HEAD_INPUT_BYTES = 64 << 20;
+const HEAD_TOKENS = 8192, HEAD_INPUT_BYTES = 64 << 20;
 
 /** Tokens of which something is asked, and what. */
 export interface Asked {
@@ -40,9 +41,12 @@ export interface Asked {
   readonly targets: Uint32Array;
 }
 
+/** Numbers that `crossEntropy` keeps of a row. */
+const STATE = 3;
+
 /** What the head says of tokens. */
 export interface HeadStates {
-  /** For each row `crossEntropy`'s three: the largest logit, the sum of `exp(logit - largest)`, the target's logit. */
+  /** For each row `crossEntropy`'s three ({@linkcode STATE}): the largest logit, the sum of `exp(logit - largest)`, the target's logit. */
   readonly states: Float32Array;
   /** The share of zeros among the weights of all linears of all blocks. */
   readonly sparsity: number;
@@ -58,24 +62,24 @@ export async function headStates(batch: Batch, options: StreamOptions, asked?: A
   await using end = await forward(batch, options);
   const { spec, stream: { parts, hidden, pace } } = end;
   using input = await openHeadInput(backend, checkpoint, spec);
-  using held = new DisposableStack();
   const each = parts.map((part) => part.ids.length), shares = asked && divide(asked, each);
-  const states: Tensor[] = [];
+  const states = new Float32Array(STATE * (asked?.rows.length ?? batch.ids.length));
+  let filled = 0;
   // Some batches pass every slice of the head together.
   const { width, softCap } = spec.head;
   for (let first = 0; first < parts.length;) {
     using group = new DisposableStack();
     const inputs: { readonly x: Tensor; readonly state: Tensor; readonly next: Uint32Array }[] = [];
-    for (let bytes = 0; first < parts.length; first++) {
+    for (let tokens = 0; first < parts.length; first++) {
       const share = shares?.[first], rows = share ? share.rows.length : each[first];
-      bytes += rows * width * Float32Array.BYTES_PER_ELEMENT;
-      if (inputs.length > 0 && bytes > HEAD_INPUT_BYTES) break;
+      tokens += rows;
+      const bytes = tokens * width * Float32Array.BYTES_PER_ELEMENT;
+      if (inputs.length > 0 && (tokens > HEAD_TOKENS || bytes > HEAD_INPUT_BYTES)) break;
       if (rows > 0) {
         using lease = await hidden.load(first);
         using picked = share && lookUp(backend, lease.tensor, share.rows);
-        const x = group.use(input.apply(picked ?? lease.tensor)), state = held.use(backend.allocate(rows, 3));
+        const x = group.use(input.apply(picked ?? lease.tensor)), state = group.use(backend.allocate(rows, STATE));
         inputs.push({ x, state, next: share ? share.targets : targets(parts[first]) });
-        states.push(state);
       }
       // They will not be asked for again.
       hidden.drop(first);
@@ -87,16 +91,15 @@ export async function headStates(batch: Batch, options: StreamOptions, asked?: A
         await pace.step();
       }
     }
+    const read = await backend.read(...inputs.map(({ state }) => state));
+    for (const { buffer } of read) {
+      const own = new Float32Array(buffer);
+      states.set(own, filled);
+      filled += own.length;
+    }
+    release(...read);
   }
-  const read = await backend.read(...states);
-  const all = new Float32Array(read.reduce((sum, { length }) => sum + length, 0) / Float32Array.BYTES_PER_ELEMENT);
-  let at = 0;
-  for (const bytes of read) {
-    const state = new Float32Array(bytes.buffer);
-    all.set(state, at);
-    at += state.length;
-  }
-  return { states: all, sparsity: end.sparsity };
+  return { states, sparsity: end.sparsity };
 }
 
 /** What is asked of each batch, its rows counted within it. */
@@ -105,7 +108,7 @@ function divide({ rows, targets }: Asked, lengths: readonly number[]): Asked[] {
   return lengths.map((length) => {
     let to = from;
     while (to < rows.length && rows[to] < start + length) to++;
-    const own = { rows: rows.slice(from, to).map((row) => row - start), targets: targets.slice(from, to) };
+    const own = { rows: rows.subarray(from, to).map((row) => row - start), targets: targets.subarray(from, to) };
     from = to;
     start += length;
     return own;
@@ -125,5 +128,5 @@ export async function tokenLosses(batch: Batch, options: StreamOptions): Promise
 
 /** Minus the logarithm of the probability that a row's target has. */
 export function lossOf(states: Float32Array, row: number): number {
-  return states[3 * row] + Math.log(states[3 * row + 1]) - states[3 * row + 2];
+  return states[STATE * row] + Math.log(states[STATE * row + 1]) - states[STATE * row + 2];
 }

@@ -13,13 +13,16 @@ const LEAST_SHARED = 8;
  */
 const PATHS = 2;
 
-/** A piece of one or more sequences. */
+/** A piece of one or more sequences: the tokens of one of them from a position on. */
 interface Node {
-  readonly ids: Uint32Array;
-  readonly parent?: Node;
+  /** One of the sequences that have it. */
+  readonly of: number;
   /** The position of its first token. */
   readonly start: number;
-  readonly children: Node[];
+  /** The position behind its last token. */
+  readonly stop: number;
+  readonly parent?: Node;
+  readonly children: readonly Node[];
   /** The sequence that ends with it. */
   readonly sequence?: number;
   /** Its tokens and those of all below it. */
@@ -28,7 +31,14 @@ interface Node {
   readonly end: number;
 }
 
-/** Sequences of which none is there twice, as a batch in which common beginnings are. */
+/** Sequences that are put together when they are asked for: as many as there may be, they are not all there at once. */
+export interface Sequences {
+  readonly count: number;
+  /** The token ids of one. They ascend by {@linkcode compareIds}, and no two are equal. */
+  ids(sequence: number): Uint32Array;
+}
+
+/** Sequences as a batch in which common beginnings are there once. */
 export interface Shared {
   readonly batch: Batch;
   /** Where each of the sequences ends: the one of the batch whose path it is. */
@@ -37,59 +47,70 @@ export interface Shared {
 
 /**
  * Puts sequences into a batch.
- * @param sequences Token ids; no two are equal.
  * @param most Tokens that should go through a block at once.
  * @param longest Longer sequences are left alone: their angles are not those of shorter ones.
  * @returns Trees in the order of their longest sequences, the longest first.
  */
-export function sharePrefixes(sequences: readonly Uint32Array[], most: number, longest = Infinity): Shared {
-  const all = [...sequences.keys()], short = all.filter((i) => sequences[i].length <= longest);
-  const sorted = short.sort((a, b) => compare(sequences[a], sequences[b])).map((i) => ({ ids: sequences[i], i }));
-  const long = all.filter((i) => sequences[i].length > longest);
-  const roots = grow(sorted, undefined, 0).concat(long.flatMap((i) => grow([{ ids: sequences[i], i }], undefined, 0)));
-  const layout = new Layout(most, sequences.length);
+export function sharePrefixes(sequences: Sequences, most: number, longest = Infinity): Shared {
+  const lengths = new Uint32Array(sequences.count), short: number[] = [], long: number[] = [];
+  // Of each the tokens that it begins with as the one before it does.
+  const alike = new Uint32Array(sequences.count);
+  let before: Uint32Array = new Uint32Array();
+  for (let i = 0; i < sequences.count; i++) {
+    const ids = sequences.ids(i);
+    lengths[i] = ids.length;
+    if (ids.length > longest) {
+      long.push(i);
+      continue;
+    }
+    alike[i] = common(before, ids);
+    before = ids;
+    short.push(i);
+  }
+  const known = { lengths, alike }, roots = grow(short, known).concat(long.flatMap((i) => grow([i], known)));
+  const layout = new Layout(most, sequences.count);
   for (const root of roots.sort((a, b) => b.end - a.end)) layout.add(root);
-  return layout.shared();
+  return layout.shared(sequences);
 }
 
-/** A sequence, and its number among all. */
-interface Numbered {
-  readonly ids: Uint32Array;
-  readonly i: number;
-}
-
-/** Tokens that two sequences begin with; the first `known` are the same. */
-function common(a: Uint32Array, b: Uint32Array, known = 0): number {
+/** Tokens that two sequences begin with. */
+function common(a: Uint32Array, b: Uint32Array): number {
   const most = Math.min(a.length, b.length);
-  let t = known;
+  let t = 0;
   while (t < most && a[t] === b[t]) t++;
   return t;
 }
 
-/** The order in which sequences that begin alike are neighbours, and one that another goes on from is before it. */
-function compare(a: Uint32Array, b: Uint32Array): number {
-  const t = common(a, b);
-  return (a[t] ?? -1) - (b[t] ?? -1);
+/** What is known of sequences: their lengths, and what each has in common with the one before it. */
+interface Known {
+  readonly lengths: Uint32Array;
+  readonly alike: Uint32Array;
 }
 
+/** No node. */
+const NONE: readonly Node[] = [];
+
 /** The nodes of sequences, in order, that have their first `start` tokens in common and more than those. */
-function grow(sequences: readonly Numbered[], parent: Node | undefined, start: number): Node[] {
-  const nodes: Node[] = [];
+function grow(sequences: readonly number[], known: Known, parent?: Node, start = 0): Node[] {
+  const { lengths, alike } = known, nodes: Node[] = [];
   for (let first = 0; first < sequences.length;) {
-    const { ids, i } = sequences[first];
-    let next = first + 1, end = ids.length;
+    const of = sequences[first];
+    let next = first + 1, stop = lengths[of];
     for (; next < sequences.length; next++) {
-      const shared = common(sequences[next - 1].ids, sequences[next].ids, start);
+      const shared = alike[sequences[next]];
       if (shared - start < LEAST_SHARED) break;
-      end = Math.min(end, shared);
+      stop = Math.min(stop, shared);
     }
-    const children: Node[] = [], own = end - start, whole = end === ids.length;
-    const node = { ids: ids.subarray(start, end), parent, start, children, sequence: whole ? i : undefined };
-    children.push(...grow(sequences.slice(whole ? first + 1 : first, next), node as Node, end));
-    nodes.push(Object.assign(node, {
-      tokens: children.reduce((sum, { tokens }) => sum + tokens, own),
-      end: children.reduce((most, child) => Math.max(most, child.end), end),
-    }));
+    const whole = stop === lengths[of], sequence = whole ? of : undefined, below = first + Number(whole);
+    const node = { of, start, stop, parent, children: NONE, sequence, tokens: stop - start, end: stop };
+    if (below < next) {
+      node.children = grow(sequences.slice(below, next), known, node, stop);
+      for (const { tokens, end } of node.children) {
+        node.tokens += tokens;
+        node.end = Math.max(node.end, end);
+      }
+    }
+    nodes.push(node);
     first = next;
   }
   return nodes;
@@ -97,7 +118,7 @@ function grow(sequences: readonly Numbered[], parent: Node | undefined, start: n
 
 /** The batch, as it is put together. */
 class Layout {
-  readonly #pieces: Uint32Array[] = [];
+  readonly #pieces: Node[] = [];
   readonly #parents: number[] = [];
   readonly #ends: Uint32Array;
   /** Where the nodes of the present part are. */
@@ -117,15 +138,15 @@ class Layout {
 
   /** Adds a node and all below it, whole if they fit a part. */
   #addParts(node: Node): void {
-    const { parent, start, ids, tokens, children } = node;
-    const most = Math.max(this.most, PATHS * (start + ids.length));
+    const { parent, start, stop, tokens, children } = node;
+    const most = Math.max(this.most, PATHS * stop);
     const before = this.#tokens + (parent && !this.#places.has(parent) ? start : 0);
     if (before + tokens <= most) return this.#addAll(node);
     if (start + tokens <= most) {
       this.#cut();
       return this.#addAll(node);
     }
-    if (before + ids.length > most) this.#cut();
+    if (before + stop - start > most) this.#cut();
     this.#place(node);
     for (const child of children) this.#addParts(child);
   }
@@ -142,21 +163,21 @@ class Layout {
   }
 
   #place(node: Node): number {
-    const { parent, ids, sequence } = node;
+    const { parent, start, stop, sequence } = node;
     const before = parent ? this.#places.get(parent) ?? this.#place(parent) : -1, place = this.#pieces.length;
-    this.#pieces.push(ids);
+    this.#pieces.push(node);
     this.#parents.push(before);
     this.#places.set(node, place);
-    this.#tokens += ids.length;
+    this.#tokens += stop - start;
     if (sequence !== undefined) this.#ends[sequence] = Math.min(this.#ends[sequence], place);
     return place;
   }
 
-  shared(): Shared {
+  shared({ ids: idsOf }: Sequences): Shared {
     const offsets = new Uint32Array(this.#pieces.length + 1);
-    this.#pieces.forEach(({ length }, i) => offsets[i + 1] = offsets[i] + length);
+    this.#pieces.forEach(({ start, stop }, i) => offsets[i + 1] = offsets[i] + stop - start);
     const ids = new Uint32Array(offsets.at(-1)!);
-    this.#pieces.forEach((piece, i) => ids.set(piece, offsets[i]));
+    this.#pieces.forEach(({ of, start, stop }, i) => ids.set(idsOf(of).subarray(start, stop), offsets[i]));
     return { batch: { ids, offsets, parents: Int32Array.from(this.#parents) }, ends: this.#ends };
   }
 }

@@ -1,5 +1,6 @@
 /** The rotary tables of batches, on a backend: made when a walk first asks, kept as long as the next batches can use them. */
 import { type Backend, BYTES, type Tensor } from "../backend/backend.ts";
+import { release } from "../checkpoint/release.ts";
 import { type Rope, rotaryAngles } from "../model/rope.ts";
 import type { WalkBatch } from "../model/walk.ts";
 import { type Batch, lengthsOf, spansOf, startsOf } from "../text/batch.ts";
@@ -49,7 +50,8 @@ export class RotaryTables implements Disposable {
       rope,
       lengths.map((length, i) => ({ first: starts[i], end: starts[i] + length, length: starts[i] + length })),
     );
-    const table = this.backend.upload(new Uint8Array(angles.buffer), tokens, rope.dim, "F32");
+    const written = new Uint8Array(angles.buffer), table = this.backend.upload(written, tokens, rope.dim, "F32");
+    release(written);
     own.set(key, table);
     return table;
   }

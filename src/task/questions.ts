@@ -2,6 +2,7 @@
  * The questions of a task: its documents with the examples before them, as they are asked. Which examples: the harness's
  * choice, draw by draw.
  */
+import { isDeepStrictEqual } from "node:util";
 import { PareError } from "../errors.ts";
 import { Random } from "../text/random.ts";
 import type { Rows } from "./rows.ts";
@@ -19,8 +20,34 @@ export interface Question {
   readonly id: number;
   /** The document by itself. */
   readonly document: Document;
-  /** With the examples before them. */
+  /** With the examples before them. They are put together when they are asked for: of all together they are most of the memory. */
   readonly requests: readonly Request[];
+}
+
+/** A document behind examples. */
+class Asked implements Question {
+  /**
+   * @param description What stands before everything.
+   * @param examples Other documents with their answers.
+   */
+  constructor(
+    readonly id: number,
+    readonly document: Document,
+    readonly description: string,
+    readonly examples: readonly string[],
+  ) {}
+
+  /** See {@linkcode Question}. */
+  get requests(): readonly Request[] {
+    const before = this.description + this.examples.map((example) => example + BETWEEN).join("");
+    if (before === "") return this.document.requests;
+    // The choices of a document have the same context.
+    const whole = new Map<string, string>();
+    return this.document.requests.map(({ context, continuation }) => {
+      if (!whole.has(context)) whole.set(context, before + context);
+      return { context: whole.get(context)!, continuation };
+    });
+  }
 }
 
 /** All that is asked of a task. */
@@ -62,10 +89,10 @@ export interface Asking {
   readonly rows: (part: Part) => Promise<Rows>;
 }
 
-/** Rows of a file as documents, with what two of them are told apart by. */
+/** A row of a file as a document, and as what two of them are told apart by. */
 interface Read {
   readonly document: Document;
-  readonly key: string;
+  readonly row: unknown;
 }
 
 /**
@@ -96,9 +123,16 @@ export async function ask(task: Task, { shots = 0, limit = Infinity, rows }: Ask
     );
   const examplesFor = (own: Read): readonly Read[] => {
     if (shots === 0) return [];
-    const without = (reads: readonly Read[]) => leaveOut ? reads.filter(({ key }) => key !== own.key) : reads;
+    const without = (reads: readonly Read[], most = Infinity) => {
+      const others: Read[] = [];
+      for (const read of reads) {
+        if (others.length === most) break;
+        if (!leaveOut || !isDeepStrictEqual(read.row, own.row)) others.push(read);
+      }
+      return others;
+    };
     if (which === "first") {
-      const first = without(pool).slice(0, shots);
+      const first = without(pool, shots);
       if (first.length < shots) throw few(first.length);
       return first;
     }
@@ -112,16 +146,9 @@ export async function ask(task: Task, { shots = 0, limit = Infinity, rows }: Ask
     if (rest.length < shots) throw few(rest.length);
     return random.sample(rest, shots);
   };
-  const questions = asked.map((own, id): Question => {
-    const before = (task.description ?? "") +
-      examplesFor(own).map(({ document }) => document.example + BETWEEN).join("");
-    const { document } = own;
-    return {
-      id,
-      document,
-      requests: document.requests.map(({ context, continuation }) => ({ context: before + context, continuation })),
-    };
-  });
+  const questions = asked.map((own, id) =>
+    new Asked(id, own.document, task.description ?? "", examplesFor(own).map(({ document }) => document.example))
+  );
   return { task, shots, questions, total: all.length, files: files.map(({ rows: _, ...file }) => file) };
 }
 
@@ -135,7 +162,7 @@ function ofSubject({ rows, path }: Rows, { subject }: Task): readonly unknown[] 
 function readAll(rows: readonly unknown[], task: Task, { path }: Rows): Read[] {
   return rows.map((row, i) => {
     try {
-      return { document: task.read(row), key: JSON.stringify(row) };
+      return { document: task.read(row), row };
     } catch (error) {
       if (!(error instanceof PareError)) throw error;
       throw new PareError(`${path}: document ${i}: ${error.message}`, { cause: error });

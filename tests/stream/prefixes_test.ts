@@ -1,9 +1,17 @@
 /** What sequences begin with is there once: every one is still a path, and parts are no larger than they should be. */
 import { assert, assertEquals } from "@std/assert";
 import { batches } from "../../src/stream/batches.ts";
-import { sharePrefixes } from "../../src/stream/prefixes.ts";
+import { sharePrefixes as share } from "../../src/stream/prefixes.ts";
+import { compareIds } from "../../src/stream/continuations.ts";
 import { type Batch, lengthsOf, startsOf } from "../../src/text/batch.ts";
 import { fc } from "../fuzz/seed.ts";
+
+/** Sequences in any order, as a batch; where each ends stands in the same order. */
+function sharePrefixes(all: readonly Uint32Array[], most: number, longest?: number) {
+  const order = [...all.keys()].sort((a, b) => compareIds(all[a], all[b]));
+  const { batch, ends } = share({ count: all.length, ids: (i) => all[order[i]] }, most, longest);
+  return { batch, ends: all.map((_, i) => ends[order.indexOf(i)]) };
+}
 
 /** Tokens of a batch. */
 const MOST = 64;

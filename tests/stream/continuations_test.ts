@@ -1,0 +1,59 @@
+/** Requests in one array: each comes back as it was given, and what neighbours have in common is there once. */
+import { assertEquals } from "@std/assert";
+import { compareIds, Continuations, type Continued } from "../../src/stream/continuations.ts";
+import { logLikelihoods } from "../../src/stream/likelihood.ts";
+import { fc } from "../fuzz/seed.ts";
+import { ReferenceBackend } from "../reference/backend.ts";
+import { watch } from "./checkpoints.ts";
+
+const ids = (least: number, most: number) =>
+  fc.array(fc.nat(3), { minLength: least, maxLength: most }).map((all) => Uint32Array.from(all));
+
+/** Contexts of a few tokens, so that neighbours often have the same one. */
+const requests: fc.Arbitrary<Continued[]> = fc.array(fc.record({ context: ids(1, 3), continuation: ids(1, 4) }), {
+  minLength: 1,
+  maxLength: 700,
+});
+
+Deno.test("requests come back as they were given, however many", () => {
+  fc.assert(fc.property(requests, (all) => {
+    const packed = Continuations.of(all);
+    assertEquals(packed.length, all.length);
+    for (const [i, { context, continuation }] of all.entries()) {
+      const found = packed.at(i);
+      assertEquals([[...found.context], [...found.continuation]], [[...context], [...continuation]]);
+    }
+  }));
+});
+
+Deno.test("the choices of a question have its context in one place", () => {
+  const context = Uint32Array.of(1, 2, 3), packed = new Continuations();
+  for (const id of [4, 5, 6]) packed.push({ context: context.slice(), continuation: Uint32Array.of(id) });
+  const [first, second, third] = [0, 1, 2].map((i) => packed.at(i).context.byteOffset);
+  assertEquals([second, third], [first, first]);
+});
+
+Deno.test("sequences are in the order of their first difference, and what another goes on from is before it", () => {
+  fc.assert(fc.property(ids(0, 5), ids(0, 5), (a, b) => {
+    // Digits: as texts they have the same order.
+    const [one, other] = [a, b].map((each) => each.join("")), expected = one < other ? -1 : Number(one > other);
+    assertEquals(Math.sign(compareIds(a, b)), expected);
+  }));
+});
+
+Deno.test("every request is answered as it is alone, whatever it shares with others and however it is cut", async () => {
+  await using watched = await watch("tiny-qwen2");
+  const options = { checkpoint: watched.checkpoint, backend: new ReferenceBackend(), longest: 4 };
+  const alone = new Map<string, unknown>();
+  await fc.assert(
+    fc.asyncProperty(fc.array(requests.map(([first]) => first), { minLength: 1, maxLength: 8 }), async (all) => {
+      const { answers } = await logLikelihoods(all, options);
+      for (const [i, request] of all.entries()) {
+        const key = `${request.context} ${request.continuation}`;
+        if (!alone.has(key)) alone.set(key, (await logLikelihoods([request], options)).answers[0]);
+        assertEquals(answers[i], alone.get(key));
+      }
+    }),
+    { numRuns: 20 },
+  );
+});
