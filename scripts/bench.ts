@@ -69,6 +69,10 @@ async function main(values: Values<typeof benchCommand.flags>, { terminal, signa
       signal.throwIfAborted();
       terminal.note(line);
     },
+    progress: (position, peakBytes) => {
+      signal.throwIfAborted();
+      terminal.progress(position, peakBytes);
+    },
   };
   const ratios: Ratio[] = [];
   for (const [part, measure] of Object.entries(PARTS)) {

@@ -1,4 +1,5 @@
 /** What every part of the bench is given. What it gives is a list of ratios. */
+import type { Position } from "../../src/cli/progress.ts";
 
 /** See the file's head. */
 export interface Bench {
@@ -14,4 +15,6 @@ export interface Bench {
   readonly peak?: number;
   /** Told what is under way and what is left out; throws once the bench is to stop. */
   readonly note: (line: string) => void;
+  /** Shows how far what takes minutes has come, and the most memory that it has held. */
+  readonly progress: (position: Position, peakBytes: number) => void;
 }

@@ -11,33 +11,58 @@ const PEERS = new URL("../../tests/peers/", import.meta.url);
 /** The Python that has PyTorch, where it is not the system's. */
 const PYTHON = Deno.env.get("PARE_PYTHON") ?? "python3";
 
+/** Hears what a program says beside its answers, and which process it is. */
+type Watch = (text: string, pid: number) => void;
+
+async function follow({ stderr, pid }: Deno.ChildProcess, watch: Watch): Promise<void> {
+  for await (const text of stderr.pipeThrough(new TextDecoderStream())) watch(text, pid);
+}
+
 /** A program that waits for questions. */
 export class Peer implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   readonly #reader: ReadableStreamDefaultReader<string>;
+  readonly #watched?: Promise<void>;
   #rest = "";
   /** What it calls itself, version included. */
   name = "";
   /** How many threads it computes on, where it is not all cores. */
   threads?: number;
 
-  private constructor(command: string, args: string[], env: Record<string, string>) {
-    this.#child = new Deno.Command(command, { args, env, stdin: "piped", stdout: "piped", stderr: "null" }).spawn();
+  private constructor(
+    command: string,
+    { args, env, watch }: { readonly args: string[]; readonly env: Record<string, string>; readonly watch?: Watch },
+  ) {
+    const stderr = watch ? "piped" : "null";
+    this.#child = new Deno.Command(command, { args, env, stdin: "piped", stdout: "piped", stderr }).spawn();
+    this.#watched = watch && follow(this.#child, watch);
     this.#writer = this.#child.stdin.getWriter();
     this.#reader = this.#child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   }
 
-  /** Starts a program of `tests/peers`, or tells by `note` why there is none. */
-  static async start(file: string, args: string[], note: (line: string) => void): Promise<Peer | undefined> {
+  /**
+   * Starts a program of `tests/peers`, or tells by `note` why there is none.
+   * @param watch Given what it says on stderr, as it comes.
+   */
+  static async start(
+    file: string,
+    args: string[],
+    note: (line: string) => void,
+    watch?: Watch,
+  ): Promise<Peer | undefined> {
     const path = new URL(file, PEERS).pathname;
     let peer: Peer | undefined;
     try {
       // Threads of Python's libraries are all cores, as Pare's workers are.
       peer = file.endsWith(".py")
-        ? new Peer(PYTHON, [path, ...args], { PYTHONDONTWRITEBYTECODE: "1" })
+        ? new Peer(PYTHON, { args: [path, ...args], env: { PYTHONDONTWRITEBYTECODE: "1" }, watch })
         // Neither the lock file nor the imports of Pare know of peers.
-        : new Peer(Deno.execPath(), ["run", "--allow-all", "--no-lock", "--no-config", "--quiet", path, ...args], {});
+        : new Peer(Deno.execPath(), {
+          args: ["run", "--allow-all", "--no-lock", "--no-config", "--quiet", path, ...args],
+          env: {},
+          watch,
+        });
       const { missing, ...greeting } = await peer.#answer<{ name: string; threads?: number; missing?: string }>();
       if (missing) throw new Error(missing);
       return Object.assign(peer, greeting);
@@ -78,6 +103,7 @@ export class Peer implements AsyncDisposable {
     // A child that has ended has closed its input already.
     await this.#writer.close().catch(insteadOf([TypeError, Deno.errors.BrokenPipe], undefined));
     await this.#reader.cancel();
+    await this.#watched;
     await this.#child.status;
   }
 }

@@ -1,6 +1,7 @@
 """lm-evaluation-harness on a whole model: its Hugging Face backend in F32 on all cores, by a batch size of its own kinds (a
 number, or `auto`). Asked for tasks, a folder with their sets as parquet files (in place of the Hub), and how many documents of
-each, it answers with the seconds (model and sets already loaded), the process's peak memory, and each task's accuracy.
+each, it answers with the seconds on the clock and of all cores (model and sets already loaded), the process's peak memory, and
+each task's accuracy.
 One question a process: the peak is the process's.
 
 Runs `lm_eval` 0.4.13 (MIT), whose own tasks are asked; only where their rows come from is said here. Written for Pare, MIT."""
@@ -36,12 +37,13 @@ def ask(tasks, data, limit):
 
     # A group's members are the harness's own tasks, but for what is said of them.
     loaded = TaskManager().load([{"group": "bench", "task": [rows(name) for name in tasks]}])["tasks"]
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     results = lm_eval.simple_evaluate(
         model=model, tasks=list(loaded.values()), limit=limit, bootstrap_iters=0, log_samples=False
     )["results"]
     return {
         "seconds": time.perf_counter() - start,
+        "cpuSeconds": time.process_time() - cpu,
         "peakBytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "acc": {name.split(":")[-1]: results[name]["acc,none"] for name in loaded},
     }
