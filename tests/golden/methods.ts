@@ -1,5 +1,5 @@
 /**
- * Newer methods against an independent f64 program (its source is in the README beside this file), linear by linear on given
+ * Newer methods against an independent f64 program (`tests/fixtures/make/methods.py`), linear by linear on given
  * Hessians, and end to end. What a correct f32 program can reach was measured with that program itself, in f32 and with
  * Hessians that are off in the sixth digit.
  */
