@@ -8,7 +8,7 @@ import { findLayer } from "../model/layers.ts";
 import { readSpec } from "../model/read.ts";
 import { sharedLength } from "../model/rope.ts";
 import { type Batch, rowOf, startsOf } from "../text/batch.ts";
-import { headStates, lossOf } from "./losses.ts";
+import { askHead, isGreedy, lossOf, STATE } from "./losses.ts";
 import { sharePrefixes } from "./prefixes.ts";
 import { compareIds, Continuations, type Continued } from "./continuations.ts";
 import type { StreamOptions } from "./stream.ts";
@@ -44,45 +44,64 @@ export async function logLikelihoods(
   { longest, ...options }: StreamOptions & { readonly longest: number },
 ): Promise<Likelihoods> {
   const all = requests instanceof Continuations ? requests : Continuations.of(requests);
-  const { batch, rows, targets, firsts, requestTokens } = arrange(all, longest, options);
-  const { states, sparsity } = await headStates(batch, options, { rows, targets });
-  const answers = Array.from({ length: all.length }, (_, request): Likelihood => {
-    let logLikelihood = 0, greedy = true;
-    const end = firsts[request] + all.at(request).continuation.length;
-    for (let row = firsts[request]; row < end; row++) {
-      logLikelihood -= lossOf(states, row);
-      greedy &&= states[3 * row + 2] === states[3 * row];
-    }
-    if (!Number.isFinite(logLikelihood)) {
-      throw new PareError(`the model's activations overflow: the log-likelihood of a request is ${logLikelihood}`);
-    }
-    return { logLikelihood, greedy };
+  const { batch, ends, asked, sequences, first, requestTokens } = arrange(all, longest, options);
+  const starts = startsOf(batch), { offsets } = batch, answers = new Array<Likelihood>(all.length);
+  let start = 0, said = 0, taken = 0;
+  const sparsity = await askHead(batch, options, {
+    ask({ ids: { length } }) {
+      const rows: number[] = [], targets: number[] = [];
+      for (; said < asked.length && offsets[ends[sequences[said]]] < start + length; said++) {
+        const request = all.at(asked[said]), { continuation } = request, end = ends[sequences[said]];
+        const before = lengthOf(request, longest) - continuation.length;
+        for (const [t, target] of continuation.entries()) {
+          rows.push(rowOf(batch, starts, end, before + t) - start);
+          targets.push(target);
+        }
+      }
+      start += length;
+      return { rows: Uint32Array.from(rows), targets: Uint32Array.from(targets) };
+    },
+    take(states) {
+      for (let row = 0; STATE * row < states.length; taken++) {
+        let logLikelihood = 0, greedy = true;
+        for (const end = row + all.at(asked[taken]).continuation.length; row < end; row++) {
+          logLikelihood -= lossOf(states, row);
+          greedy &&= isGreedy(states, row);
+        }
+        if (!Number.isFinite(logLikelihood)) {
+          throw new PareError(`the model's activations overflow: the log-likelihood of a request is ${logLikelihood}`);
+        }
+        answers[asked[taken]] = { logLikelihood, greedy };
+      }
+    },
   });
+  first.forEach((same, request) => answers[request] = answers[same]);
   return { answers, tokens: batch.ids.length, requestTokens, sparsity };
 }
 
 /** What goes through the model for requests, and what is asked of it. */
 interface Arranged {
   readonly batch: Batch;
-  /** Rows of the batch, in order, and what token each is asked for. */
-  readonly rows: Uint32Array;
-  readonly targets: Uint32Array;
-  /** Of each request the place of its first row among those; those of its other tokens follow. */
-  readonly firsts: Uint32Array;
+  /** Where each sequence ends in it. */
+  readonly ends: Uint32Array;
+  /** Requests in the order of the batch, of equal ones the first, and the sequence of each. */
+  readonly asked: readonly number[];
+  readonly sequences: readonly number[];
+  /** Of each request the first that is equal. */
+  readonly first: Uint32Array;
   /** Tokens of the requests if each were a sequence of its own. */
   readonly requestTokens: number;
 }
 
 /** Arranges requests: each sequence once, and what several begin with once. */
 function arrange(requests: Continuations, longest: number, { checkpoint, backend }: StreamOptions): Arranged {
-  let requestTokens = 0, asked = 0;
+  let requestTokens = 0;
   for (let request = 0; request < requests.length; request++) {
     const { context, continuation } = requests.at(request);
     if (continuation.length > longest) {
       throw new PareError(`a continuation of ${continuation.length} tokens: the model takes ${longest}`);
     }
-    requestTokens += Math.min(longest, context.length + continuation.length - 1);
-    asked += continuation.length;
+    requestTokens += lengthOf({ context, continuation }, longest);
   }
   const idsOf = (request: number) => sequenceOf(requests.at(request), longest);
   const order = sorted(requests, longest), heads: number[] = [];
@@ -91,31 +110,28 @@ function arrange(requests: Continuations, longest: number, { checkpoint, backend
   }
   const attentions = readSpec(checkpoint).blocks.map((block) => findLayer(block, "attention"));
   const shareable = Math.min(...attentions.map((own) => own?.rope ? sharedLength(own.rope) : Infinity));
-  const sequences = { count: heads.length, ids: (sequence: number) => idsOf(order[heads[sequence]]) };
-  const { batch, ends } = sharePrefixes(sequences, backend.limits.batchTokens, shareable);
-  const starts = startsOf(batch), firsts = new Uint32Array(requests.length);
-  const rows = new Uint32Array(asked), targets = new Uint32Array(asked);
-  let row = 0;
-  // In the order of the batch.
+  const each = { count: heads.length, ids: (sequence: number) => idsOf(order[heads[sequence]]) };
+  const { batch, ends } = sharePrefixes(each, backend.limits.batchTokens, shareable);
+  const asked: number[] = [], sequences: number[] = [], first = new Uint32Array(requests.length);
   for (const sequence of Uint32Array.from(heads.keys()).sort((a, b) => ends[a] - ends[b])) {
-    const length = idsOf(order[heads[sequence]]).length, end = heads[sequence + 1] ?? order.length;
+    const end = heads[sequence + 1] ?? order.length;
     let before: number | undefined;
     for (const request of order.subarray(heads[sequence], end)) {
-      const { continuation } = requests.at(request);
-      // The same request again.
-      if (before !== undefined && compareIds(requests.at(before).continuation, continuation) === 0) {
-        firsts[request] = firsts[before];
-        continue;
+      const continuation = (request: number) => requests.at(request).continuation;
+      if (before === undefined || compareIds(continuation(before), continuation(request)) !== 0) {
+        before = request;
+        asked.push(request);
+        sequences.push(sequence);
       }
-      before = request;
-      firsts[request] = row;
-      for (const [t, target] of continuation.entries()) {
-        rows[row] = rowOf(batch, starts, ends[sequence], length - continuation.length + t);
-        targets[row++] = target;
-      }
+      first[request] = before;
     }
   }
-  return { batch, rows: rows.slice(0, row), targets: targets.slice(0, row), firsts, requestTokens };
+  return { batch, ends, asked, sequences, first, requestTokens };
+}
+
+/** Tokens that go through the model for a request: all but the last, which predicts nothing that is asked. */
+function lengthOf({ context, continuation }: Continued, longest: number): number {
+  return Math.min(longest, context.length + continuation.length - 1);
 }
 
 /** What goes through the model for a request: its end, without the last token, which predicts nothing that is asked. */

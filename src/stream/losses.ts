@@ -33,54 +33,55 @@ function targets({ ids, offsets }: Batch): Uint32Array {
  */
 const HEAD_TOKENS = 8192, HEAD_INPUT_BYTES = 64 << 20;
 
-/** Tokens of which something is asked, and what. */
+/** What is asked of the tokens of a batch. */
 export interface Asked {
-  /** Tokens of the batch, sequence after sequence; one may come several times. */
-  readonly rows: Uint32Array;
+  /** Rows of the batch, in any order; all of them unless given. */
+  readonly rows?: Uint32Array;
   /** The token whose probability is asked for, one a row. */
   readonly targets: Uint32Array;
 }
 
-/** Numbers that `crossEntropy` keeps of a row. */
-const STATE = 3;
+/** Numbers that `crossEntropy` keeps of a row: the largest logit, the sum of `exp(logit - largest)`, the target's logit. */
+export const STATE = 3;
 
-/** What the head says of tokens. */
-export interface HeadStates {
-  /** For each row `crossEntropy`'s three ({@linkcode STATE}): the largest logit, the sum of `exp(logit - largest)`, the target's logit. */
-  readonly states: Float32Array;
-  /** The share of zeros among the weights of all linears of all blocks. */
-  readonly sparsity: number;
+/** Who asks, batch by batch, so that neither questions nor answers are ever all there at once. */
+export interface Asker {
+  /** Says what is asked of the next batch; called once for each, in their order. */
+  ask(batch: Batch): Asked;
+  /** Takes the answers to a batch of which something was asked, in the same order: for every row {@linkcode STATE} numbers. */
+  take(states: Float32Array): void;
 }
 
 /**
  * Takes sequences through a model, and those of their tokens that are asked about through its head.
- * @param asked Without it every token is asked for the next one.
+ * @returns The share of zeros among the weights of all linears of all blocks.
  * @throws PareError if the checkpoint is not the model that its config says, or the tokens do not suit it.
  */
-export async function headStates(batch: Batch, options: StreamOptions, asked?: Asked): Promise<HeadStates> {
+export async function askHead(batch: Batch, options: StreamOptions, asker: Asker): Promise<number> {
   const { checkpoint, backend } = options;
   await using end = await forward(batch, options);
   const { spec, stream: { parts, hidden, pace } } = end;
   using input = await openHeadInput(backend, checkpoint, spec);
-  const each = parts.map((part) => part.ids.length), shares = asked && divide(asked, each);
-  const states = new Float32Array(STATE * (asked?.rows.length ?? batch.ids.length));
-  let filled = 0;
+  let asked: Asked | undefined;
   // Some batches pass every slice of the head together.
   const { width, softCap } = spec.head;
   for (let first = 0; first < parts.length;) {
     using group = new DisposableStack();
     const inputs: { readonly x: Tensor; readonly state: Tensor; readonly next: Uint32Array }[] = [];
     for (let tokens = 0; first < parts.length; first++) {
-      const share = shares?.[first], rows = share ? share.rows.length : each[first];
-      tokens += rows;
+      asked ??= asker.ask(parts[first]);
+      const { rows, targets: next } = asked;
+      tokens += next.length;
       const bytes = tokens * width * Float32Array.BYTES_PER_ELEMENT;
       if (inputs.length > 0 && (tokens > HEAD_TOKENS || bytes > HEAD_INPUT_BYTES)) break;
-      if (rows > 0) {
+      if (next.length > 0) {
         using lease = await hidden.load(first);
-        using picked = share && lookUp(backend, lease.tensor, share.rows);
-        const x = group.use(input.apply(picked ?? lease.tensor)), state = group.use(backend.allocate(rows, STATE));
-        inputs.push({ x, state, next: share ? share.targets : targets(parts[first]) });
+        using picked = rows && lookUp(backend, lease.tensor, rows);
+        const x = group.use(input.apply(picked ?? lease.tensor)),
+          state = group.use(backend.allocate(next.length, STATE));
+        inputs.push({ x, state, next });
       }
+      asked = undefined;
       // They will not be asked for again.
       hidden.drop(first);
       await pace.step();
@@ -92,27 +93,10 @@ export async function headStates(batch: Batch, options: StreamOptions, asked?: A
       }
     }
     const read = await backend.read(...inputs.map(({ state }) => state));
-    for (const { buffer } of read) {
-      const own = new Float32Array(buffer);
-      states.set(own, filled);
-      filled += own.length;
-    }
+    for (const { buffer } of read) asker.take(new Float32Array(buffer));
     release(...read);
   }
-  return { states, sparsity: end.sparsity };
-}
-
-/** What is asked of each batch, its rows counted within it. */
-function divide({ rows, targets }: Asked, lengths: readonly number[]): Asked[] {
-  let start = 0, from = 0;
-  return lengths.map((length) => {
-    let to = from;
-    while (to < rows.length && rows[to] < start + length) to++;
-    const own = { rows: rows.subarray(from, to).map((row) => row - start), targets: targets.subarray(from, to) };
-    from = to;
-    start += length;
-    return own;
-  });
+  return end.sparsity;
 }
 
 /**
@@ -120,10 +104,21 @@ function divide({ rows, targets }: Asked, lengths: readonly number[]): Asked[] {
  * @throws PareError if the checkpoint is not the model that its config says, or the tokens do not suit it.
  */
 export async function tokenLosses(batch: Batch, options: StreamOptions): Promise<TokenLosses> {
-  const { states, sparsity } = await headStates(batch, options);
-  const losses = Float64Array.from(batch.ids, (_, t) => lossOf(states, t));
+  const losses = new Float64Array(batch.ids.length);
+  let filled = 0;
+  const sparsity = await askHead(batch, options, {
+    ask: (part) => ({ targets: targets(part) }),
+    take(states) {
+      for (let row = 0; row < states.length / STATE; row++) losses[filled++] = lossOf(states, row);
+    },
+  });
   for (const end of batch.offsets.subarray(1)) losses[end - 1] = NaN;
   return { losses, sparsity };
+}
+
+/** Whether no token of a row is likelier than its target. */
+export function isGreedy(states: Float32Array, row: number): boolean {
+  return states[STATE * row + 2] === states[STATE * row];
 }
 
 /** Minus the logarithm of the probability that a row's target has. */
