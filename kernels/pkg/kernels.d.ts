@@ -312,7 +312,8 @@ export function histogram_total(team: number, tables: number, workers: number, b
 export function linear(team: number, x: number, tokens: number, depth: number, panels: number, first: number, outs: number, bias: number, bias_dtype: number, y: number, stride: number, scratch: number): void;
 
 /**
- * y (tokens x outs) of x (tokens x depth) and W (outs x depth), whose numbers are finite. `bias` (1 x outs) is null if there is
+ * y (tokens x outs) of x (tokens x depth) and W (outs x depth). In F16 the numbers of W are finite: an infinity or NaN would be
+ * taken for 65536 and more, since nobody looks at the exponent. `bias` (1 x outs) is null if there is
  * none. `scratch` holds [`few_scratch`] f32 for each worker.
  */
 export function linear_few(team: number, x: number, tokens: number, depth: number, weight: number, dtype: number, outs: number, bias: number, bias_dtype: number, y: number, scratch: number): void;

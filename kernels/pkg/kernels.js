@@ -822,7 +822,8 @@ export function linear(team, x, tokens, depth, panels, first, outs, bias, bias_d
 }
 
 /**
- * y (tokens x outs) of x (tokens x depth) and W (outs x depth), whose numbers are finite. `bias` (1 x outs) is null if there is
+ * y (tokens x outs) of x (tokens x depth) and W (outs x depth). In F16 the numbers of W are finite: an infinity or NaN would be
+ * taken for 65536 and more, since nobody looks at the exponent. `bias` (1 x outs) is null if there is
  * none. `scratch` holds [`few_scratch`] f32 for each worker.
  * @param {number} team
  * @param {number} x

@@ -11,7 +11,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 /// Numbers of a chunk: 64 KiB, a few microseconds.
 const CHUNK: usize = 16384;
 
-/// Which function; the numbers are those of `FUNCTIONS` in `src/backend/wasm/forward.ts`.
+/// Which function; the numbers are those of `FUNCTION_CODES` in `src/backend/codes.ts`.
 const SILU: u32 = 0;
 const GELU: u32 = 1;
 const GELU_TANH: u32 = 2;

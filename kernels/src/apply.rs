@@ -1,6 +1,7 @@
 //! Zeros where a mask says so, in the weight's own dtype.
 
 use crate::dtype::F32;
+use crate::lanes::words;
 use crate::team::Team;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -10,9 +11,8 @@ const CHUNK: usize = 32768;
 /// Sets the weights (rows x cols) whose bit is 1 to +0.
 #[wasm_bindgen]
 pub unsafe fn apply(team: *const Team, weight: *mut u8, dtype: u32, rows: usize, cols: usize, mask: *const u32) {
-    let words = cols.div_ceil(32);
     for row in (*team).runs(rows, CHUNK.div_ceil(cols)).flatten() {
-        let mask = core::slice::from_raw_parts(mask.add(row * words), words);
+        let mask = words(mask, row, cols);
         if dtype == F32 {
             clear((weight as *mut u32).add(row * cols), mask);
         } else {

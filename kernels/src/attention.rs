@@ -289,8 +289,9 @@ unsafe fn slope(scores: *mut f32, slope: f32, query: usize, seen: usize) {
     }
 }
 
-/// Weights below this are 0 where scores have slopes: of a sum of 1 or more they are nothing, and their products with values
-/// would be subnormal numbers, which the processor takes a hundred times as long for (13 times the attention of 2048 tokens).
+/// Weights below this are 0 where scores have slopes, and for a few queries (`attend.rs`) always: of a sum of 1 or more they
+/// are nothing, and their products with values would be subnormal numbers, which the processor takes a hundred times as long
+/// for (13 times the attention of 2048 tokens).
 pub const LEAST: f32 = 7.888_609e-31; // 2^-100
 
 /// Makes 0 of weights below [`LEAST`].

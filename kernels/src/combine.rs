@@ -2,7 +2,7 @@
 //! and whose columns may be scaled: the elementwise part of weight updates, each number read once.
 
 use crate::dtype::Stored;
-use crate::lanes::lanes;
+use crate::lanes::{lanes, words};
 use crate::simd::{F32x4, U32x4};
 use crate::stored;
 use crate::team::Team;
@@ -36,11 +36,10 @@ pub unsafe fn combine(
     columns: *const f32,
     out: *mut f32,
 ) {
-    let words = cols.div_ceil(32);
     for row in (*team).runs(rows, CHUNK.div_ceil(cols)).flatten() {
         for first in (0..cols).step_by(COLS) {
             let (at, n) = (row * cols + first, COLS.min(cols - first));
-            let bits = if mask.is_null() { mask } else { mask.add(row * words + first / 32) };
+            let bits = if mask.is_null() { mask } else { words(mask, row, cols).as_ptr().add(first / 32) };
             let part = Part { at, n, bits, out: out.add(at) };
             stored!(a_dtype, add(&part, a, a_kept, a_removed, true));
             if !b.is_null() {

@@ -2,9 +2,11 @@
 //! quadratic over those a mask keeps. The product of the directions with the matrix is made before, for all rows at once;
 //! what is left are two sums over a row, in f64, and three updates while it is in the cache.
 
-use crate::lanes::lanes;
-use crate::simd::{F32x4, F64x2};
+use crate::dot::dot;
+use crate::lanes::{lanes, words};
+use crate::simd::F32x4;
 use crate::team::Team;
+use core::slice::from_raw_parts;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// Numbers of a chunk, about.
@@ -24,10 +26,9 @@ pub unsafe fn conjugate(
     product: *const f32,
     mask: *const u32,
 ) {
-    let words = cols.div_ceil(32);
     for row in (*team).runs(rows, CHUNK.div_ceil(cols)).flatten() {
         let at = row * cols;
-        step(x.add(at), r.add(at), p.add(at), cols, product.add(at), mask.add(row * words));
+        step(x.add(at), r.add(at), p.add(at), cols, product.add(at), words(mask, row, cols).as_ptr());
     }
 }
 
@@ -41,9 +42,10 @@ fn quotient(numerator: f64, denominator: f64) -> f32 {
 }
 
 unsafe fn step(x: *mut f32, r: *mut f32, p: *mut f32, n: usize, product: *const f32, mask: *const u32) {
-    let before = dot(r, r, n);
+    let of = |row: *const f32| from_raw_parts(row, n);
+    let before = dot(of(r), of(r));
     // The direction is 0 where the product does not count.
-    let alpha = quotient(before, dot(p, product, n));
+    let alpha = quotient(before, dot(of(p), of(product)));
     let (by, whole) = (F32x4::splat(alpha), n & !3);
     for j in (0..whole).step_by(4) {
         by.madd(F32x4::load(p.add(j)), F32x4::load(x.add(j))).store(x.add(j));
@@ -56,27 +58,13 @@ unsafe fn step(x: *mut f32, r: *mut f32, p: *mut f32, n: usize, product: *const 
             *r.add(j) -= alpha * *product.add(j);
         }
     }
-    let beta = quotient(dot(r, r, n), before);
+    let beta = quotient(dot(of(r), of(r)), before);
     for j in (0..whole).step_by(4) {
         F32x4::splat(beta).madd(F32x4::load(p.add(j)), F32x4::load(r.add(j))).store(p.add(j));
     }
     for j in whole..n {
         *p.add(j) = *r.add(j) + beta * *p.add(j);
     }
-}
-
-/// The inner product, in f64.
-#[inline(always)]
-unsafe fn dot(x: *const f32, y: *const f32, n: usize) -> f64 {
-    let mut sums = [F64x2::splat(0.0); 4];
-    let whole = n & !7;
-    for j in (0..whole).step_by(8) {
-        for (k, sum) in sums.iter_mut().enumerate() {
-            *sum = F64x2::widen(x.add(j + 2 * k)).madd(F64x2::widen(y.add(j + 2 * k)), *sum);
-        }
-    }
-    let [a, b] = sums[0].add(sums[1]).add(sums[2].add(sums[3])).to_array();
-    (whole..n).fold(a + b, |sum, j| sum + *x.add(j) as f64 * *y.add(j) as f64)
 }
 
 #[cfg(test)]

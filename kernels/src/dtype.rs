@@ -2,7 +2,7 @@
 
 use crate::simd::{F32x4, U32x4};
 
-/// How a matrix stores its numbers; the numbers are those of `DTYPES` in `src/backend/wasm/tensor.ts`.
+/// How a matrix stores its numbers; the numbers are those of `DTYPE_CODES` in `src/backend/codes.ts`.
 pub const F32: u32 = 0;
 pub const F16: u32 = 1;
 pub const BF16: u32 = 2;

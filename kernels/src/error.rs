@@ -11,12 +11,12 @@
 //!
 //! A moment that is only a diagonal needs no product: `add_diagonal` sums `D² S` over columns.
 
+use crate::dot::{dot, total_of};
 use crate::dtype::{widen, Stored};
 use crate::gram::{products, BLOCK};
 use crate::simd::{F32x4, F64x2};
 use crate::stored;
 use crate::team::Team;
-use core::array::from_fn;
 use core::slice::from_raw_parts;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -84,31 +84,6 @@ pub unsafe fn add_moment(
         }
         *sums.add(block.chunk) += sum;
     });
-}
-
-fn dot(x: &[f32], y: &[f32]) -> f64 {
-    total_of(x, y, |x, y, sum| x.madd(y, sum))
-}
-
-/// The sum of a term of every two numbers, in eight parts, which a processor adds side by side; zeros have no part in it.
-#[inline(always)]
-fn total_of(x: &[f32], y: &[f32], add: impl Fn(F64x2, F64x2, F64x2) -> F64x2) -> f64 {
-    let mut sums = [F64x2::splat(0.0); 4];
-    let mut take = |x: &[f32], y: &[f32]| {
-        for (i, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: both have eight.
-            *sum = unsafe { add(F64x2::widen(&x[2 * i]), F64x2::widen(&y[2 * i]), *sum) };
-        }
-    };
-    let (eights, others) = (x.chunks_exact(8), y.chunks_exact(8));
-    let last = [eights.remainder(), others.remainder()].map(|rest| from_fn(|i| rest.get(i).copied().unwrap_or(0.0)));
-    for (x, y) in eights.zip(others) {
-        take(x, y);
-    }
-    let [x, y]: [[f32; 8]; 2] = last;
-    take(&x, &y);
-    let [a, b, c, d] = sums;
-    a.add(b).add(c.add(d)).to_array().iter().sum()
 }
 
 /// Columns of a sum of [`add_diagonal`].

@@ -2,10 +2,10 @@
 //! least and the greatest of those that it keeps.
 
 use crate::dtype::Stored;
+use crate::lanes::{first, lanes, words};
 use crate::simd::{F32x4, U32x4};
 use crate::stored;
 use crate::team::Team;
-use core::slice::from_raw_parts;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// Numbers of a chunk, about.
@@ -25,16 +25,14 @@ pub unsafe fn extremes(
     mask: *const u32,
     out: *mut f32,
 ) {
-    let words = cols.div_ceil(32);
     for row in (*team).runs(rows, CHUNK.div_ceil(cols)).flatten() {
-        let mask = from_raw_parts(mask.add(row * words), words);
+        let mask = words(mask, row, cols);
         stored!(dtype, of_row(values, row * cols, cols, mask, out.add(row * 3)));
     }
 }
 
 unsafe fn of_row<T: Stored>(values: *const u8, at: usize, cols: usize, mask: &[u32], out: *mut f32) {
     let (none, infinity) = (F32x4::splat(NONE).bits(), F32x4::splat(f32::INFINITY).bits());
-    let lanes = U32x4::load(&[1u32, 2, 4, 8][0]);
     let (mut most, mut least, mut greatest) = (none.floats(), infinity.floats(), none.floats());
     let mut take = |x: F32x4, removed: U32x4, there: U32x4| {
         let bits = x.abs().bits();
@@ -45,13 +43,11 @@ unsafe fn of_row<T: Stored>(values: *const u8, at: usize, cols: usize, mask: &[u
     };
     let whole = cols & !3;
     for j in (0..whole).step_by(4) {
-        let bits = U32x4::splat(mask[j / 32] >> (j % 32));
-        take(T::load(values, at + j), bits.and(lanes).equal(lanes), U32x4::splat(u32::MAX));
+        take(T::load(values, at + j), lanes(mask.as_ptr(), j), U32x4::splat(u32::MAX));
     }
     if whole < cols {
-        let bits = U32x4::splat(mask[whole / 32] >> (whole % 32));
-        let there = U32x4::splat((1 << (cols - whole)) - 1).and(lanes).equal(lanes);
-        take(T::load_some(values, at + whole, cols - whole), bits.and(lanes).equal(lanes), there);
+        let some = cols - whole;
+        take(T::load_some(values, at + whole, some), lanes(mask.as_ptr(), whole), first(some));
     }
     *out = most.to_array().into_iter().fold(NONE, f32::max);
     *out.add(1) = least.to_array().into_iter().fold(f32::INFINITY, f32::min);

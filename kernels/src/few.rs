@@ -74,7 +74,8 @@ pub fn few_scratch(tokens: usize, depth: usize) -> usize {
     tokens * (depth + 2)
 }
 
-/// y (tokens x outs) of x (tokens x depth) and W (outs x depth), whose numbers are finite. `bias` (1 x outs) is null if there is
+/// y (tokens x outs) of x (tokens x depth) and W (outs x depth). In F16 the numbers of W are finite: an infinity or NaN would be
+/// taken for 65536 and more, since nobody looks at the exponent. `bias` (1 x outs) is null if there is
 /// none. `scratch` holds [`few_scratch`] f32 for each worker.
 #[wasm_bindgen]
 pub unsafe fn linear_few(
@@ -172,8 +173,8 @@ unsafe fn enlarge(x: *const f32, n: usize, missing: i32, to: *mut f32) -> [f32; 
     [power(rest / 2), power(rest - rest / 2)]
 }
 
-/// The products of `R` rows of W, so many numbers `apart`, with `T` of x, which follow each other; each in `H` sums of four lanes, so that no sum waits
-/// for the last one.
+/// The products of `R` rows of W, so many numbers `apart`, with `T` of x, which follow each other; each in `H` sums of four
+/// lanes, so that no sum waits for the last one.
 #[inline(always)]
 unsafe fn dots<S: Wide, const R: usize, const T: usize, const H: usize>(
     w: *const u8,

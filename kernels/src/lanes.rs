@@ -1,6 +1,16 @@
-//! The bits of a mask as lanes: what `combine.rs` and `conjugate.rs` select by.
+//! The rows of a mask, whose bits are in whole words, and those bits as lanes to select by.
 
 use crate::simd::U32x4;
+use core::slice::from_raw_parts;
+
+/// The words of a row.
+/// # Safety
+/// The mask has the row, and so many columns.
+#[inline(always)]
+pub unsafe fn words<'a>(mask: *const u32, row: usize, cols: usize) -> &'a [u32] {
+    let each = cols.div_ceil(32);
+    from_raw_parts(mask.add(row * each), each)
+}
 
 /// For every four bits, all ones in the lanes of those that are 1.
 const LANES: [[u32; 4]; 16] = {
@@ -21,4 +31,11 @@ const LANES: [[u32; 4]; 16] = {
 #[inline(always)]
 pub unsafe fn lanes(row: *const u32, j: usize) -> U32x4 {
     U32x4::load(&LANES[(*row.add(j / 32) >> (j % 32) & 15) as usize][0])
+}
+
+/// All ones in the first `n <= 3` lanes.
+#[inline(always)]
+pub fn first(n: usize) -> U32x4 {
+    // SAFETY: four bits that are there.
+    unsafe { lanes(&((1 << n) - 1), 0) }
 }

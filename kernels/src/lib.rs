@@ -1,6 +1,8 @@
-//! Pare's operations on the CPU, compiled to WebAssembly: one file for each. Every worker has an instance of this
-//! module, all instances share one memory, and each exported function is a command that the workers run together
-//! (`team.rs`). `src/backend/wasm/` holds the other half: it owns the memory, checks shapes and sends the commands.
+//! Pare's operations on the CPU, compiled to WebAssembly: a file for each kernel, of which some
+//! operations have several. Every worker has an instance of this module, all instances share one memory, and each exported
+//! function that takes a `Team` is a command that the workers run together (`team.rs`); the others say how much scratch such
+//! commands take, and how they are cut. `src/backend/` holds the other half: `bind.ts` checks shapes, `wasm/` owns the memory
+//! and sends the commands.
 //!
 //! Arguments are offsets in that memory and sizes. Nothing here allocates, keeps a state or checks an argument: an
 //! export is safe to call exactly if its offsets are allocations of the sizes that its comment gives, which is what
@@ -21,6 +23,7 @@ pub mod count_above;
 pub mod cross_entropy;
 mod cut;
 pub mod density;
+mod dot;
 pub mod dropout;
 pub mod dtype;
 pub mod elementwise;

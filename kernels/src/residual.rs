@@ -13,8 +13,8 @@
 //!   a = U y ──▶ b = Uᵀ a ──▶ r = H b - y ──▶ U r ──▶ the norms
 //! ```
 
+use crate::dot::dot;
 use crate::factor::{damped, shift};
-use crate::simd::F64x2;
 use crate::team::Team;
 use core::slice::from_raw_parts;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -91,19 +91,4 @@ pub unsafe fn residual_norm(team: *const Team, n: usize, vectors: *const f64, ou
         let squares = |first: usize| from_raw_parts(vectors.add(first), n).iter().map(|x| x * x).sum::<f64>();
         *out = (squares(3 * n) / squares(0)).sqrt() as f32;
     }
-}
-
-/// The sum of the products, in eight parts, which a processor adds side by side.
-fn dot(x: &[f32], y: &[f64]) -> f64 {
-    let (eights, others) = (x.chunks_exact(8), y.chunks_exact(8));
-    let last: f64 = eights.remainder().iter().zip(others.remainder()).map(|(&x, &y)| x as f64 * y).sum();
-    let mut sums = [F64x2::splat(0.0); 4];
-    for (x, y) in eights.zip(others) {
-        for (i, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: both have eight.
-            *sum = unsafe { F64x2::widen(&x[2 * i]).madd(F64x2::load(&y[2 * i]), *sum) };
-        }
-    }
-    let [a, b, c, d] = sums;
-    last + a.add(b).add(c.add(d)).to_array().iter().sum::<f64>()
 }
