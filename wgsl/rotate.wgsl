@@ -1,5 +1,5 @@
 // Rotary position embedding: pairs of every head's first `turned` dimensions turn by the angles of their row; the others
-// are copied.
+// are copied. INVERSE turns the other way.
 // Bindings: 0 parameters; 1 x, F32 rows x cols; 2 a tile of the angles, for each row the cosines and then the sines of
 // turned / 2 frequencies; 3 out, as x. One thread a pair, or a dimension that is copied, as in add.wgsl.
 struct Params {
@@ -16,6 +16,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
 
 override NEIGHBOURS: u32 = 0u; // 0: pairs (j, j + turned / 2); 1: (2j, 2j + 1)
+override INVERSE: u32 = 0u;
 override THREADS: u32 = 64u;
 
 @compute @workgroup_size(THREADS)
@@ -37,7 +38,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   }
   let angle = (params.angle_row + row) * params.turned + j;
   let cosine = angles[angle];
-  let sine = angles[angle + half];
+  let sine = select(angles[angle + half], -angles[angle + half], INVERSE == 1u);
   let at = begin + select(j, 2u * j, NEIGHBOURS == 1u);
   let other = at + select(half, 1u, NEIGHBOURS == 1u);
   out[at] = x[at] * cosine - x[other] * sine;

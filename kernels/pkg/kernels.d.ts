@@ -17,6 +17,11 @@ export function absolute_scratch(rows: number, cols: number): number;
 export function activate(team: number, _function: number, x: number, up: number, n: number, by: number, out: number): void;
 
 /**
+ * See [`each`]; `by` is the factor, or the cap.
+ */
+export function activate_backward(team: number, _function: number, x: number, up: number, dy: number, n: number, by: number, dx: number, dup: number): void;
+
+/**
  * With `g = scale * gradient`: `m += first_rate (g - m)`, `v = second_keep v + second_rate g²`,
  * `w = keep w - size m / (sqrt(v) / root + epsilon)`, in place, all rows x cols. The mask may be null.
  */
@@ -26,6 +31,11 @@ export function adamw(team: number, weight: number, first: number, second: numbe
  * `x + y`.
  */
 export function add(team: number, x: number, y: number, n: number, out: number): void;
+
+/**
+ * Adds the sums of the columns of x, rows x cols, to `out`. Sums are f64.
+ */
+export function add_column_sums(team: number, x: number, rows: number, cols: number, out: number): void;
 
 /**
  * Adds to the sum of every 64 columns what a run of rows gives: `moment` is 1 x n.
@@ -43,6 +53,11 @@ export function add_gram(team: number, strips: number, tokens: number, cols: num
 export function add_moment(team: number, strips: number, rows: number, n: number, moment: number, sums: number): void;
 
 /**
+ * Adds the product of a packed run to the gradient, outs x ins.
+ */
+export function add_outer(team: number, strips: number, outs: number, ins: number, tokens: number, gradient: number): void;
+
+/**
  * Adds the parts to `sums`, in their order.
  */
 export function add_parts(team: number, sums: number, cols: number, parts: number, count: number): void;
@@ -51,6 +66,11 @@ export function add_parts(team: number, sums: number, cols: number, parts: numbe
  * `out[rows[i]] += weights[i] * x[i]`, `count` rows of `cols` numbers, all different in `out`.
  */
 export function add_rows(team: number, x: number, count: number, cols: number, rows: number, weights: number, out: number): void;
+
+/**
+ * Adds dy, `runs` runs of `width` numbers, to the numbers `first..first + width` of each run of `period` numbers.
+ */
+export function add_slice(team: number, dy: number, runs: number, period: number, first: number, width: number, out: number): void;
 
 /**
  * Sets the weights (rows x cols) whose bit is 1 to +0.
@@ -74,6 +94,17 @@ export function attend_scratch(positions: number, dim: number): number;
  * `seen` names the sequences' spans; no sequence has more than `most` positions.
  */
 export function attention(team: number, q: number, packed: number, spans: number, seen: number, sequences: number, count: number, most: number, heads: number, kv_heads: number, dim: number, scale: number, window: number, cap: number, slopes: number, out: number, scratch: number): void;
+
+/**
+ * Gradients by q, and by the keys and values as every head sees them, all tokens x heads * dim. `offsets` are where the
+ * `count` sequences begin and end, none longer than `most`; the rest as in `attention`.
+ */
+export function attention_backward(team: number, q: number, k: number, v: number, dy: number, offsets: number, count: number, most: number, heads: number, kv_heads: number, dim: number, scale: number, window: number, cap: number, slopes: number, dq: number, dk: number, dv: number, scratch: number): void;
+
+/**
+ * f32 of scratch for each worker.
+ */
+export function attention_backward_scratch(positions: number, dim: number): number;
 
 /**
  * f32 of scratch for each worker: a panel of queries, their scores, their output.
@@ -140,6 +171,12 @@ export function count_ties(team: number, scores: number, n: number, run: number,
 export function cross_entropy(team: number, hidden: number, tokens: number, depth: number, panels: number, first: number, outs: number, targets: number, state: number, start: boolean, cap: number, scratch: number): void;
 
 /**
+ * Gradients by a slice of the logits, whose first is the vocabulary's row `first`, from what [`cross_entropy`] has made of
+ * all: `weights[t] (e^(logit - largest) / sum - [target])`, times `1 - tanh²` where logits are capped.
+ */
+export function cross_entropy_backward(team: number, logits: number, tokens: number, outs: number, first: number, targets: number, weights: number, state: number, cap: number, out: number): void;
+
+/**
  * f32 of scratch for each worker.
  */
 export function cross_entropy_scratch(): number;
@@ -164,6 +201,11 @@ export function diagonal_sums(n: number): number;
  * `out = before - after`, rows `first..first + rows` of weights with `cols` columns; without `after` (null) `before`.
  */
 export function difference(team: number, before: number, before_dtype: number, after: number, after_dtype: number, first: number, rows: number, cols: number, out: number): void;
+
+/**
+ * `out[i] = Σ_j x[i, j] y[i, j]`. Sums are f64.
+ */
+export function dot_rows(team: number, x: number, y: number, rows: number, cols: number, out: number): void;
 
 /**
  * `out = x * scale` where `mix(mix(place) ^ key)` is at least `limit`, else 0; `count` numbers.
@@ -197,6 +239,12 @@ export function eliminate_scratch(count: number): number;
  * Row `t` of `out` becomes row `ids[t] - first` of the table, if the table's `rows` have it.
  */
 export function embed(team: number, ids: number, tokens: number, table: number, dtype: number, first: number, rows: number, cols: number, out: number): void;
+
+/**
+ * Adds rows of dy to the rows of `out` that they were copied from: row `own[g]` of `out` gets the rows of dy that `tokens`
+ * names from `starts[g]` to `starts[g + 1]`, in that order.
+ */
+export function embed_backward(team: number, dy: number, cols: number, own: number, groups: number, starts: number, tokens: number, out: number): void;
 
 /**
  * `out = s_i a_ij s_j`, n x n, 1 on the diagonal; `scale` is 1 x n.
@@ -346,9 +394,34 @@ export function merge(team: number, sums: number, other: number, cols: number): 
 export function norm(team: number, x: number, runs: number, size: number, per_row: number, gain: number, dtype: number, rows: number, bias: number, bias_dtype: number, layer: boolean, unit: boolean, epsilon: number, out: number): void;
 
 /**
+ * The gradient by the input; the arguments are those of `norm`, and dy. `moments_of` takes two f64 for each run.
+ */
+export function norm_backward(team: number, x: number, dy: number, runs: number, size: number, per_row: number, gain: number, dtype: number, rows: number, layer: boolean, unit: boolean, epsilon: number, moments_of: number, out: number): void;
+
+/**
+ * Adds what every run has to do with its row of the gain, and of the bias; either may be null.
+ */
+export function norm_gradients(team: number, x: number, dy: number, runs: number, size: number, per_row: number, rows: number, moments_of: number, gain: number, bias: number): void;
+
+/**
+ * The most tokens of a run.
+ */
+export function outer_run(): number;
+
+/**
+ * f32 of the strips of a run of tokens: those of dy, and behind them those of x.
+ */
+export function outer_scratch(tokens: number, outs: number, ins: number): number;
+
+/**
  * Packs rows `first..first + count` of U (n x n): the block's own strips, then those of 8 columns on its right.
  */
 export function pack_block(team: number, upper: number, n: number, first: number, count: number, m: number, strips: number): void;
+
+/**
+ * Packs columns `first..first + cols` of the weight (`depth` rows of `stride` numbers) into `panels`.
+ */
+export function pack_columns(team: number, weight: number, dtype: number, depth: number, stride: number, first: number, cols: number, panels: number): void;
 
 /**
  * Packs a run of tokens, at `x`.
@@ -359,6 +432,11 @@ export function pack_gram(team: number, x: number, tokens: number, cols: number,
  * Packs `count` spans of K and V (rows x kv_heads * dim, of a dtype) into `packed`.
  */
 export function pack_keys_values(team: number, k: number, v: number, dtype: number, spans: number, count: number, kv_heads: number, dim: number, packed: number): void;
+
+/**
+ * Packs a run of tokens: dy tokens x outs, x tokens x ins.
+ */
+export function pack_outer(team: number, dy: number, outs: number, x: number, ins: number, tokens: number, strips: number): void;
 
 /**
  * Packs rows `first..first + rows` of the weight (rows of `depth` numbers) into `panels`.
@@ -411,9 +489,9 @@ export function residual_scratch(n: number): number;
 export function residual_signs(team: number, n: number, vectors: number): void;
 
 /**
- * Row `t` of x by row `t` of `angles`: the cosines of turned/2 frequencies, then their sines.
+ * Row `t` of x by row `t` of `angles`: the cosines of turned/2 frequencies, then their sines; the other way if `inverse`.
  */
-export function rotate(team: number, x: number, tokens: number, heads: number, dim: number, angles: number, turned: number, neighbours: boolean, out: number): void;
+export function rotate(team: number, x: number, tokens: number, heads: number, dim: number, angles: number, turned: number, neighbours: boolean, inverse: boolean, out: number): void;
 
 /**
  * Scores of a weight (rows x cols); `statistic` (1 x cols) is null for the magnitude alone.
@@ -466,6 +544,11 @@ export function square_parts(team: number, x: number, rows: number, cols: number
 export function square_scratch(rows: number, cols: number): number;
 
 /**
+ * Sums over heads that share keys: `x` is tokens x kv_heads * shared * dim, `out` tokens x kv_heads * dim.
+ */
+export function sum_heads(team: number, x: number, tokens: number, kv_heads: number, shared: number, dim: number, out: number): void;
+
+/**
  * The sum of `count` sums, rounded once.
  */
 export function total(team: number, sums: number, count: number, out: number): void;
@@ -492,17 +575,23 @@ export interface InitOutput {
     readonly absolute_parts: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly absolute_scratch: (a: number, b: number) => number;
     readonly activate: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
+    readonly activate_backward: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly adamw: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number) => void;
     readonly add: (a: number, b: number, c: number, d: number, e: number) => void;
+    readonly add_column_sums: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly add_diagonal: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly add_gram: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly add_moment: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
+    readonly add_outer: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly add_parts: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly add_rows: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
+    readonly add_slice: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly apply: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly attend: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number, q: number, r: number, s: number) => void;
     readonly attend_scratch: (a: number, b: number) => number;
     readonly attention: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number, q: number) => void;
+    readonly attention_backward: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number, q: number, r: number, s: number) => void;
+    readonly attention_backward_scratch: (a: number, b: number) => number;
     readonly attention_scratch: (a: number, b: number) => number;
     readonly block_strips: (a: number, b: number, c: number, d: number) => number;
     readonly clear_dead: (a: number, b: number, c: number, d: number, e: number) => void;
@@ -515,17 +604,20 @@ export interface InitOutput {
     readonly count_digit: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly count_ties: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly cross_entropy: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number) => void;
+    readonly cross_entropy_backward: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;
     readonly cross_entropy_scratch: () => number;
     readonly cumulative_step: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly density: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly diagonal_sums: (a: number) => number;
     readonly difference: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
+    readonly dot_rows: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly dropout: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly eliminate_below: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number) => void;
     readonly eliminate_groups: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number) => void;
     readonly eliminate_marked: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;
     readonly eliminate_scratch: (a: number) => number;
     readonly embed: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
+    readonly embed_backward: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly equilibrate: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly extremes: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly factor_panel: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
@@ -554,9 +646,15 @@ export interface InitOutput {
     readonly mark_long: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;
     readonly merge: (a: number, b: number, c: number, d: number) => void;
     readonly norm: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number) => void;
+    readonly norm_backward: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number) => void;
+    readonly norm_gradients: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;
+    readonly outer_run: () => number;
+    readonly outer_scratch: (a: number, b: number, c: number) => number;
     readonly pack_block: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
+    readonly pack_columns: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly pack_gram: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly pack_keys_values: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
+    readonly pack_outer: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly pack_slice: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly packed_floats: (a: number, b: number) => number;
     readonly relative: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
@@ -567,7 +665,7 @@ export interface InitOutput {
     readonly residual_norm: (a: number, b: number, c: number, d: number) => void;
     readonly residual_scratch: (a: number) => number;
     readonly residual_signs: (a: number, b: number, c: number) => void;
-    readonly rotate: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
+    readonly rotate: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;
     readonly score: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly score_block: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly select_columns: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
@@ -578,6 +676,7 @@ export interface InitOutput {
     readonly sort_rows: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly square_parts: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly square_scratch: (a: number, b: number) => number;
+    readonly sum_heads: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly total: (a: number, b: number, c: number, d: number) => void;
     readonly worth: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly zero: (a: number, b: number, c: number) => void;

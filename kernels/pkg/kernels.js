@@ -39,6 +39,22 @@ export function activate(team, _function, x, up, n, by, out) {
 }
 
 /**
+ * See [`each`]; `by` is the factor, or the cap.
+ * @param {number} team
+ * @param {number} _function
+ * @param {number} x
+ * @param {number} up
+ * @param {number} dy
+ * @param {number} n
+ * @param {number} by
+ * @param {number} dx
+ * @param {number} dup
+ */
+export function activate_backward(team, _function, x, up, dy, n, by, dx, dup) {
+    wasm.activate_backward(team, _function, x, up, dy, n, by, dx, dup);
+}
+
+/**
  * With `g = scale * gradient`: `m += first_rate (g - m)`, `v = second_keep v + second_rate g²`,
  * `w = keep w - size m / (sqrt(v) / root + epsilon)`, in place, all rows x cols. The mask may be null.
  * @param {number} team
@@ -72,6 +88,18 @@ export function adamw(team, weight, first, second, gradient, rows, cols, mask, s
  */
 export function add(team, x, y, n, out) {
     wasm.add(team, x, y, n, out);
+}
+
+/**
+ * Adds the sums of the columns of x, rows x cols, to `out`. Sums are f64.
+ * @param {number} team
+ * @param {number} x
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} out
+ */
+export function add_column_sums(team, x, rows, cols, out) {
+    wasm.add_column_sums(team, x, rows, cols, out);
 }
 
 /**
@@ -114,6 +142,19 @@ export function add_moment(team, strips, rows, n, moment, sums) {
 }
 
 /**
+ * Adds the product of a packed run to the gradient, outs x ins.
+ * @param {number} team
+ * @param {number} strips
+ * @param {number} outs
+ * @param {number} ins
+ * @param {number} tokens
+ * @param {number} gradient
+ */
+export function add_outer(team, strips, outs, ins, tokens, gradient) {
+    wasm.add_outer(team, strips, outs, ins, tokens, gradient);
+}
+
+/**
  * Adds the parts to `sums`, in their order.
  * @param {number} team
  * @param {number} sums
@@ -137,6 +178,20 @@ export function add_parts(team, sums, cols, parts, count) {
  */
 export function add_rows(team, x, count, cols, rows, weights, out) {
     wasm.add_rows(team, x, count, cols, rows, weights, out);
+}
+
+/**
+ * Adds dy, `runs` runs of `width` numbers, to the numbers `first..first + width` of each run of `period` numbers.
+ * @param {number} team
+ * @param {number} dy
+ * @param {number} runs
+ * @param {number} period
+ * @param {number} first
+ * @param {number} width
+ * @param {number} out
+ */
+export function add_slice(team, dy, runs, period, first, width, out) {
+    wasm.add_slice(team, dy, runs, period, first, width, out);
 }
 
 /**
@@ -214,6 +269,44 @@ export function attend_scratch(positions, dim) {
  */
 export function attention(team, q, packed, spans, seen, sequences, count, most, heads, kv_heads, dim, scale, window, cap, slopes, out, scratch) {
     wasm.attention(team, q, packed, spans, seen, sequences, count, most, heads, kv_heads, dim, scale, window, cap, slopes, out, scratch);
+}
+
+/**
+ * Gradients by q, and by the keys and values as every head sees them, all tokens x heads * dim. `offsets` are where the
+ * `count` sequences begin and end, none longer than `most`; the rest as in `attention`.
+ * @param {number} team
+ * @param {number} q
+ * @param {number} k
+ * @param {number} v
+ * @param {number} dy
+ * @param {number} offsets
+ * @param {number} count
+ * @param {number} most
+ * @param {number} heads
+ * @param {number} kv_heads
+ * @param {number} dim
+ * @param {number} scale
+ * @param {number} window
+ * @param {number} cap
+ * @param {number} slopes
+ * @param {number} dq
+ * @param {number} dk
+ * @param {number} dv
+ * @param {number} scratch
+ */
+export function attention_backward(team, q, k, v, dy, offsets, count, most, heads, kv_heads, dim, scale, window, cap, slopes, dq, dk, dv, scratch) {
+    wasm.attention_backward(team, q, k, v, dy, offsets, count, most, heads, kv_heads, dim, scale, window, cap, slopes, dq, dk, dv, scratch);
+}
+
+/**
+ * f32 of scratch for each worker.
+ * @param {number} positions
+ * @param {number} dim
+ * @returns {number}
+ */
+export function attention_backward_scratch(positions, dim) {
+    const ret = wasm.attention_backward_scratch(positions, dim);
+    return ret >>> 0;
 }
 
 /**
@@ -390,6 +483,24 @@ export function cross_entropy(team, hidden, tokens, depth, panels, first, outs, 
 }
 
 /**
+ * Gradients by a slice of the logits, whose first is the vocabulary's row `first`, from what [`cross_entropy`] has made of
+ * all: `weights[t] (e^(logit - largest) / sum - [target])`, times `1 - tanh²` where logits are capped.
+ * @param {number} team
+ * @param {number} logits
+ * @param {number} tokens
+ * @param {number} outs
+ * @param {number} first
+ * @param {number} targets
+ * @param {number} weights
+ * @param {number} state
+ * @param {number} cap
+ * @param {number} out
+ */
+export function cross_entropy_backward(team, logits, tokens, outs, first, targets, weights, state, cap, out) {
+    wasm.cross_entropy_backward(team, logits, tokens, outs, first, targets, weights, state, cap, out);
+}
+
+/**
  * f32 of scratch for each worker.
  * @returns {number}
  */
@@ -453,6 +564,19 @@ export function diagonal_sums(n) {
  */
 export function difference(team, before, before_dtype, after, after_dtype, first, rows, cols, out) {
     wasm.difference(team, before, before_dtype, after, after_dtype, first, rows, cols, out);
+}
+
+/**
+ * `out[i] = Σ_j x[i, j] y[i, j]`. Sums are f64.
+ * @param {number} team
+ * @param {number} x
+ * @param {number} y
+ * @param {number} rows
+ * @param {number} cols
+ * @param {number} out
+ */
+export function dot_rows(team, x, y, rows, cols, out) {
+    wasm.dot_rows(team, x, y, rows, cols, out);
 }
 
 /**
@@ -554,6 +678,22 @@ export function eliminate_scratch(count) {
  */
 export function embed(team, ids, tokens, table, dtype, first, rows, cols, out) {
     wasm.embed(team, ids, tokens, table, dtype, first, rows, cols, out);
+}
+
+/**
+ * Adds rows of dy to the rows of `out` that they were copied from: row `own[g]` of `out` gets the rows of dy that `tokens`
+ * names from `starts[g]` to `starts[g + 1]`, in that order.
+ * @param {number} team
+ * @param {number} dy
+ * @param {number} cols
+ * @param {number} own
+ * @param {number} groups
+ * @param {number} starts
+ * @param {number} tokens
+ * @param {number} out
+ */
+export function embed_backward(team, dy, cols, own, groups, starts, tokens, out) {
+    wasm.embed_backward(team, dy, cols, own, groups, starts, tokens, out);
 }
 
 /**
@@ -915,6 +1055,65 @@ export function norm(team, x, runs, size, per_row, gain, dtype, rows, bias, bias
 }
 
 /**
+ * The gradient by the input; the arguments are those of `norm`, and dy. `moments_of` takes two f64 for each run.
+ * @param {number} team
+ * @param {number} x
+ * @param {number} dy
+ * @param {number} runs
+ * @param {number} size
+ * @param {number} per_row
+ * @param {number} gain
+ * @param {number} dtype
+ * @param {number} rows
+ * @param {boolean} layer
+ * @param {boolean} unit
+ * @param {number} epsilon
+ * @param {number} moments_of
+ * @param {number} out
+ */
+export function norm_backward(team, x, dy, runs, size, per_row, gain, dtype, rows, layer, unit, epsilon, moments_of, out) {
+    wasm.norm_backward(team, x, dy, runs, size, per_row, gain, dtype, rows, layer, unit, epsilon, moments_of, out);
+}
+
+/**
+ * Adds what every run has to do with its row of the gain, and of the bias; either may be null.
+ * @param {number} team
+ * @param {number} x
+ * @param {number} dy
+ * @param {number} runs
+ * @param {number} size
+ * @param {number} per_row
+ * @param {number} rows
+ * @param {number} moments_of
+ * @param {number} gain
+ * @param {number} bias
+ */
+export function norm_gradients(team, x, dy, runs, size, per_row, rows, moments_of, gain, bias) {
+    wasm.norm_gradients(team, x, dy, runs, size, per_row, rows, moments_of, gain, bias);
+}
+
+/**
+ * The most tokens of a run.
+ * @returns {number}
+ */
+export function outer_run() {
+    const ret = wasm.outer_run();
+    return ret >>> 0;
+}
+
+/**
+ * f32 of the strips of a run of tokens: those of dy, and behind them those of x.
+ * @param {number} tokens
+ * @param {number} outs
+ * @param {number} ins
+ * @returns {number}
+ */
+export function outer_scratch(tokens, outs, ins) {
+    const ret = wasm.outer_scratch(tokens, outs, ins);
+    return ret >>> 0;
+}
+
+/**
  * Packs rows `first..first + count` of U (n x n): the block's own strips, then those of 8 columns on its right.
  * @param {number} team
  * @param {number} upper
@@ -926,6 +1125,21 @@ export function norm(team, x, runs, size, per_row, gain, dtype, rows, bias, bias
  */
 export function pack_block(team, upper, n, first, count, m, strips) {
     wasm.pack_block(team, upper, n, first, count, m, strips);
+}
+
+/**
+ * Packs columns `first..first + cols` of the weight (`depth` rows of `stride` numbers) into `panels`.
+ * @param {number} team
+ * @param {number} weight
+ * @param {number} dtype
+ * @param {number} depth
+ * @param {number} stride
+ * @param {number} first
+ * @param {number} cols
+ * @param {number} panels
+ */
+export function pack_columns(team, weight, dtype, depth, stride, first, cols, panels) {
+    wasm.pack_columns(team, weight, dtype, depth, stride, first, cols, panels);
 }
 
 /**
@@ -954,6 +1168,20 @@ export function pack_gram(team, x, tokens, cols, strips) {
  */
 export function pack_keys_values(team, k, v, dtype, spans, count, kv_heads, dim, packed) {
     wasm.pack_keys_values(team, k, v, dtype, spans, count, kv_heads, dim, packed);
+}
+
+/**
+ * Packs a run of tokens: dy tokens x outs, x tokens x ins.
+ * @param {number} team
+ * @param {number} dy
+ * @param {number} outs
+ * @param {number} x
+ * @param {number} ins
+ * @param {number} tokens
+ * @param {number} strips
+ */
+export function pack_outer(team, dy, outs, x, ins, tokens, strips) {
+    wasm.pack_outer(team, dy, outs, x, ins, tokens, strips);
 }
 
 /**
@@ -1073,7 +1301,7 @@ export function residual_signs(team, n, vectors) {
 }
 
 /**
- * Row `t` of x by row `t` of `angles`: the cosines of turned/2 frequencies, then their sines.
+ * Row `t` of x by row `t` of `angles`: the cosines of turned/2 frequencies, then their sines; the other way if `inverse`.
  * @param {number} team
  * @param {number} x
  * @param {number} tokens
@@ -1082,10 +1310,11 @@ export function residual_signs(team, n, vectors) {
  * @param {number} angles
  * @param {number} turned
  * @param {boolean} neighbours
+ * @param {boolean} inverse
  * @param {number} out
  */
-export function rotate(team, x, tokens, heads, dim, angles, turned, neighbours, out) {
-    wasm.rotate(team, x, tokens, heads, dim, angles, turned, neighbours, out);
+export function rotate(team, x, tokens, heads, dim, angles, turned, neighbours, inverse, out) {
+    wasm.rotate(team, x, tokens, heads, dim, angles, turned, neighbours, inverse, out);
 }
 
 /**
@@ -1225,6 +1454,20 @@ export function square_parts(team, x, rows, cols, parts) {
 export function square_scratch(rows, cols) {
     const ret = wasm.square_scratch(rows, cols);
     return ret >>> 0;
+}
+
+/**
+ * Sums over heads that share keys: `x` is tokens x kv_heads * shared * dim, `out` tokens x kv_heads * dim.
+ * @param {number} team
+ * @param {number} x
+ * @param {number} tokens
+ * @param {number} kv_heads
+ * @param {number} shared
+ * @param {number} dim
+ * @param {number} out
+ */
+export function sum_heads(team, x, tokens, kv_heads, shared, dim, out) {
+    wasm.sum_heads(team, x, tokens, kv_heads, shared, dim, out);
 }
 
 /**

@@ -12,12 +12,12 @@ use wasm_bindgen::prelude::wasm_bindgen;
 const CHUNK: usize = 16384;
 
 /// Which function; the numbers are those of `FUNCTION_CODES` in `src/backend/codes.ts`.
-const SILU: u32 = 0;
-const GELU: u32 = 1;
-const GELU_TANH: u32 = 2;
-const RELU: u32 = 3;
-const SCALE: u32 = 4;
-const SOFT_CAP: u32 = 5;
+pub const SILU: u32 = 0;
+pub const GELU: u32 = 1;
+pub const GELU_TANH: u32 = 2;
+pub const RELU: u32 = 3;
+pub const SCALE: u32 = 4;
+pub const SOFT_CAP: u32 = 5;
 
 /// `Φ(-a) e^(a²/2) / t`, Φ the normal distribution, as a polynomial in `t = 1 / (1 + a/4)`: interpolated at the ten
 /// Chebyshev points of t for a in [0, 14], 1.5e-8 relative. Beyond 14, Φ(-a) a is less than the smallest f32.
@@ -37,10 +37,10 @@ const TAIL: [f32; 10] = [
 const END: f32 = 14.0;
 
 /// `sqrt(8/π)` and `0.044715 sqrt(8/π)`: twice the argument of the tanh (Hendrycks and Gimpel, 2016, section 2).
-const CUBIC: [f32; 2] = [1.595_769, 0.071_354_814];
+pub const CUBIC: [f32; 2] = [1.595_769, 0.071_354_814];
 
 /// `x Φ(x)`, without cancellation on either side: `max(x, 0) - |x| Φ(-|x|)`.
-struct Gelu {
+pub(crate) struct Gelu {
     exp: Exp,
     tail: [F32x4; 10],
     quarter: F32x4,
@@ -51,7 +51,7 @@ struct Gelu {
 }
 
 impl Gelu {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let splat = |x: f32| F32x4::splat(black_box(x));
         Self {
             exp: Exp::new(),
@@ -65,16 +65,21 @@ impl Gelu {
     }
 
     #[inline(always)]
-    fn of(&self, x: F32x4) -> F32x4 {
-        let size = x.abs();
-        let a = size.min(self.end);
+    pub(crate) fn of(&self, x: F32x4) -> F32x4 {
+        x.max(self.zero).sub(x.abs().min(self.end).mul(self.tail(x).0))
+    }
+
+    /// `Φ(-|x|)`, and `e^(-x²/2)`.
+    #[inline(always)]
+    pub(crate) fn tail(&self, x: F32x4) -> (F32x4, F32x4) {
+        let a = x.abs().min(self.end);
         let t = self.one.div(self.one.add(a.mul(self.quarter)));
         let mut tail = self.tail[9];
         for i in (0..9).rev() {
             tail = tail.mul(t).add(self.tail[i]);
         }
-        let density = self.exp.of_small(a.mul(a).mul(self.minus_half));
-        x.max(self.zero).sub(a.mul(density.mul(tail.mul(t))))
+        let power = self.exp.of_small(a.mul(a).mul(self.minus_half));
+        (power.mul(tail.mul(t)), power)
     }
 }
 

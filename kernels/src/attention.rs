@@ -36,7 +36,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 /// Keys of a packing chunk: some panels at once.
 const PACKED_KEYS: usize = 24 * ROWS;
 /// Keys between two updates of the output: a panel of V and the scores, 12 floats a key, in 32 KiB.
-const DEPTH: usize = 384;
+pub const DEPTH: usize = 384;
 
 /// Rows of K and V, and the number of the float in `packed` where those of their first head begin, packed.
 #[repr(C)]
@@ -82,12 +82,12 @@ impl Pieces {
 }
 
 /// f32 of the packed K of one head of one span.
-const fn key_floats(rows: usize, dim: usize) -> usize {
+pub const fn key_floats(rows: usize, dim: usize) -> usize {
     rows.next_multiple_of(ROWS) * dim
 }
 
 /// The same of V, which lies behind it.
-const fn value_floats(rows: usize, dim: usize) -> usize {
+pub const fn value_floats(rows: usize, dim: usize) -> usize {
     dim.next_multiple_of(ROWS) * rows
 }
 
@@ -128,7 +128,7 @@ pub unsafe fn pack_keys_values(
 }
 
 /// Panels of some keys of a head.
-unsafe fn pack_keys<T: Stored>(
+pub unsafe fn pack_keys<T: Stored>(
     k: *const u8,
     first: usize,
     stride: usize,
@@ -143,7 +143,7 @@ unsafe fn pack_keys<T: Stored>(
 }
 
 /// The part of a head's panels that belongs to some of its `length` values.
-unsafe fn pack_values<T: Stored>(
+pub unsafe fn pack_values<T: Stored>(
     v: *const u8,
     first: usize,
     stride: usize,
@@ -163,7 +163,7 @@ unsafe fn pack_values<T: Stored>(
 }
 
 /// Rows of scratch for the scores of so many positions: the last panel of keys may be filled up.
-const fn score_rows(positions: usize) -> usize {
+pub const fn score_rows(positions: usize) -> usize {
     positions + ROWS - 1
 }
 
@@ -278,7 +278,7 @@ pub unsafe fn attention(
 
 /// Adds `slope * (key - query)` to the scores [seen x 8], times log2 e (ALiBi; Press et al., 2022).
 #[inline(never)]
-unsafe fn slope(scores: *mut f32, slope: f32, query: usize, seen: usize) {
+pub unsafe fn slope(scores: *mut f32, slope: f32, query: usize, seen: usize) {
     let slope = F32x4::splat((LOG2_E * slope as f64) as f32);
     let queries = [0, 4].map(|half| F32x4::load([0, 1, 2, 3].map(|i| (query + half + i) as f32).as_ptr()));
     for key in 0..seen {
@@ -296,7 +296,7 @@ pub const LEAST: f32 = 7.888_609e-31; // 2^-100
 
 /// Makes 0 of weights below [`LEAST`].
 #[inline(never)]
-unsafe fn forget(weights: *mut f32, n: usize) {
+pub unsafe fn forget(weights: *mut f32, n: usize) {
     let least = F32x4::splat(LEAST);
     for i in (0..n).step_by(4) {
         let weight = F32x4::load(weights.add(i));
@@ -326,7 +326,7 @@ unsafe fn write(output: *const f32, dim: usize, sums: [F32x4; 2], count: usize, 
 /// Turns scores [seen x 8] (times log2 e) into e^(score - largest) of each query, those of keys that it does not see into 0;
 /// gives the sums. Query `i` of the panel is token `query + i`, and sees `window` keys up to itself.
 #[inline(never)]
-unsafe fn softmax(scores: *mut f32, query: usize, seen: usize, window: usize) -> [F32x4; 2] {
+pub unsafe fn softmax(scores: *mut f32, query: usize, seen: usize, window: usize) -> [F32x4; 2] {
     let row = |key: usize| scores.add(key * COLS);
     let hide = |value: f32| {
         for key in query..seen {

@@ -91,6 +91,57 @@ unsafe fn take(exp: &Exp, row: *mut f32, n: usize, largest: f32, sum: f32) -> (f
     (most, sum * exp.of_one(largest - most) + sums.sum())
 }
 
+/// Rows of a chunk of the backward pass.
+const CHUNK: usize = 8;
+
+/// Gradients by a slice of the logits, whose first is the vocabulary's row `first`, from what [`cross_entropy`] has made of
+/// all: `weights[t] (e^(logit - largest) / sum - [target])`, times `1 - tanh²` where logits are capped.
+#[wasm_bindgen]
+pub unsafe fn cross_entropy_backward(
+    team: *const Team,
+    logits: *const f32,
+    tokens: usize,
+    outs: usize,
+    first: usize,
+    targets: *const u32,
+    weights: *const f32,
+    state: *const [f32; 3],
+    cap: f32,
+    out: *mut f32,
+) {
+    let (exp, tanh, one) = (Exp::new(), Tanh::new(1.0), F32x4::splat(1.0));
+    let inverse = F32x4::splat((1.0 / cap as f64) as f32);
+    for run in (*team).runs(tokens, CHUNK) {
+        for t in run {
+            let (logits, out) = (logits.add(t * outs), out.add(t * outs));
+            let ([largest, sum, _], weight) = (*state.add(t), *weights.add(t));
+            let (largest, share) = (F32x4::splat(largest), F32x4::splat(weight / sum));
+            let of = |logit: F32x4| {
+                if cap > 0.0 {
+                    let t = tanh.of(logit.mul(inverse));
+                    let power = exp.of_small(t.mul(F32x4::splat(cap)).sub(largest));
+                    power.mul(share).mul(one.sub(t).mul(one.add(t)))
+                } else {
+                    exp.of_small(logit.sub(largest)).mul(share)
+                }
+            };
+            let whole = outs & !3;
+            for i in (0..whole).step_by(4) {
+                of(F32x4::load(logits.add(i))).store(out.add(i));
+            }
+            for i in whole..outs {
+                *out.add(i) = of(F32x4::splat(*logits.add(i))).to_array()[0];
+            }
+            let at = (*targets.add(t) as usize).wrapping_sub(first);
+            if at < outs {
+                let tanh =
+                    if cap > 0.0 { tanh.of(F32x4::splat(*logits.add(at)).mul(inverse)).to_array()[0] } else { 0.0 };
+                *out.add(at) -= weight * ((1.0 - tanh) * (1.0 + tanh));
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,5 +193,42 @@ mod tests {
     #[test]
     fn logits_are_capped() {
         check(5.0);
+    }
+
+    #[test]
+    fn gradients_by_logits_are_the_slopes_of_the_loss() {
+        let (tokens, outs) = (5, 23);
+        let logits: Vec<f32> = numbers(tokens * outs, 1).iter().map(|x| x * 6.0).collect();
+        let (targets, weights) = ([0u32, 22, 7, 7, 13], [1f32, 0.5, 0.0, 0.25, 2.0]);
+        for cap in [0f32, 5.0] {
+            let capped = |x: f64| if cap > 0.0 { cap as f64 * (x / cap as f64).tanh() } else { x };
+            let mut state = [[0f32; 3]; 5];
+            for t in 0..tokens {
+                let row: Vec<f64> = (0..outs).map(|o| capped(logits[t * outs + o] as f64)).collect();
+                let largest = row.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
+                let sum: f64 = row.iter().map(|x| (x - largest).exp()).sum();
+                state[t] = [largest as f32, sum as f32, row[targets[t] as usize] as f32];
+            }
+            let mut out = vec![f32::NAN; tokens * outs];
+            // In two slices.
+            for (first, some) in [(0, 10), (10, 13)] {
+                let part: Vec<f32> = (0..tokens * some).map(|i| logits[i / some * outs + first + i % some]).collect();
+                let mut own = vec![f32::NAN; tokens * some];
+                let (l, t, w, s, o) =
+                    (part.as_ptr(), targets.as_ptr(), weights.as_ptr(), state.as_ptr(), own.as_mut_ptr());
+                unsafe { alone(|team| cross_entropy_backward(team, l, tokens, some, first, t, w, s, cap, o)) }
+                for (i, x) in own.into_iter().enumerate() {
+                    out[i / some * outs + first + i % some] = x;
+                }
+            }
+            for (i, found) in out.into_iter().enumerate() {
+                let (t, o, x) = (i / outs, i % outs, logits[i] as f64);
+                let [largest, sum, _] = state[t].map(f64::from);
+                let slope = if cap > 0.0 { 1.0 - (x / cap as f64).tanh().powi(2) } else { 1.0 };
+                let share = (capped(x) - largest).exp() / sum - if o == targets[t] as usize { 1.0 } else { 0.0 };
+                // Logits of up to 6, rounded a few times before the exponential.
+                assert!((found as f64 - weights[t] as f64 * share * slope).abs() < 3e-6, "[{t}, {o}]: {found}");
+            }
+        }
     }
 }

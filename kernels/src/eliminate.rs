@@ -12,6 +12,7 @@
 //! Rows do not know of each other: which worker takes a row changes nothing.
 
 use crate::choose::{Below, Choose, Groups, Marked};
+use crate::dtype::Single;
 use crate::gemm;
 use crate::pack;
 use crate::panel::{Panel, Strips};
@@ -69,7 +70,7 @@ pub unsafe fn pack_block(
             Some((j, COLS.min(n - j)))
         };
         if let Some((j, width)) = place {
-            pack::strip::<COLS>(rows.add(j), n, width, count, strips.add(s * count * COLS));
+            pack::strip::<Single, COLS>(rows as *const u8, j, n, width, count, strips.add(s * count * COLS));
         }
     }
 }

@@ -35,6 +35,32 @@ unsafe fn copy<T: Stored>(table: *const u8, row: usize, cols: usize, out: *mut f
     widen::<T>(table.add(row * cols * T::BYTES), cols, out);
 }
 
+/// Adds rows of dy to the rows of `out` that they were copied from: row `own[g]` of `out` gets the rows of dy that `tokens`
+/// names from `starts[g]` to `starts[g + 1]`, in that order.
+#[wasm_bindgen]
+pub unsafe fn embed_backward(
+    team: *const Team,
+    dy: *const f32,
+    cols: usize,
+    own: *const u32,
+    groups: usize,
+    starts: *const u32,
+    tokens: *const u32,
+    out: *mut f32,
+) {
+    for run in (*team).runs(groups, CHUNK) {
+        for group in run {
+            let out = out.add(*own.add(group) as usize * cols);
+            for i in *starts.add(group)..*starts.add(group + 1) {
+                let dy = dy.add(*tokens.add(i as usize) as usize * cols);
+                for j in 0..cols {
+                    *out.add(j) += *dy.add(j);
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,5 +77,15 @@ mod tests {
         assert_eq!(out[5..10], [-1.0; 5]);
         assert_eq!(out[10..15], [0.0, 1.0, 2.0, 3.0, 4.0]);
         assert_eq!(out[15..], [-1.0; 5]);
+    }
+
+    #[test]
+    fn a_row_that_was_copied_twice_gets_both_gradients() {
+        let dy = [1f32, 2.0, 10.0, 20.0, 100.0, 200.0];
+        let (own, starts, tokens) = ([2u32, 0], [0u32, 2, 3], [0u32, 2, 1]);
+        let mut out = [0.5f32; 6];
+        let (d, r, s, t, o) = (dy.as_ptr(), own.as_ptr(), starts.as_ptr(), tokens.as_ptr(), out.as_mut_ptr());
+        unsafe { alone(|team| embed_backward(team, d, 2, r, 2, s, t, o)) }
+        assert_eq!(out, [10.5, 20.5, 0.5, 0.5, 101.5, 202.5]);
     }
 }

@@ -10,6 +10,7 @@
 //! The product of a run is f32, in a block of the worker's own; its addition is not. A number is the sum of its runs in
 //! their order: which worker computes a block changes nothing.
 
+use crate::dtype::Single;
 use crate::gemm::{self, DEPTH};
 use crate::pack;
 use crate::real::upper_product;
@@ -51,10 +52,17 @@ pub unsafe fn pack_gram(team: *const Team, x: *const f32, tokens: usize, cols: u
     let wide = right(strips, tokens, cols);
     for run in (*team).runs(cols, BLOCK) {
         for j in run.clone().step_by(ROWS) {
-            pack::strip::<ROWS>(x.add(j), cols, (run.end - j).min(ROWS), tokens, strips.add(j * tokens));
+            pack::strip::<Single, ROWS>(
+                x as *const u8,
+                j,
+                cols,
+                (run.end - j).min(ROWS),
+                tokens,
+                strips.add(j * tokens),
+            );
         }
         for j in run.clone().step_by(COLS) {
-            pack::strip::<COLS>(x.add(j), cols, (run.end - j).min(COLS), tokens, wide.add(j * tokens));
+            pack::strip::<Single, COLS>(x as *const u8, j, cols, (run.end - j).min(COLS), tokens, wide.add(j * tokens));
         }
     }
 }

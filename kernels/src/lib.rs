@@ -10,12 +10,15 @@
 #![allow(clippy::missing_safety_doc, clippy::too_many_arguments)]
 
 pub mod activation;
+pub mod activation_backward;
 pub mod adamw;
 pub mod add_rows;
 pub mod apply;
 pub mod attend;
 pub mod attention;
+pub mod attention_backward;
 mod choose;
+pub mod column_sums;
 pub mod combine;
 pub mod conjugate;
 pub mod convert;
@@ -24,6 +27,7 @@ pub mod cross_entropy;
 mod cut;
 pub mod density;
 mod dot;
+pub mod dot_rows;
 pub mod dropout;
 pub mod dtype;
 pub mod elementwise;
@@ -40,7 +44,9 @@ pub mod gram;
 pub mod histogram;
 mod lanes;
 pub mod linear;
+pub mod linear_backward;
 pub mod norm;
+pub mod norm_backward;
 #[cfg(test)]
 mod oracle;
 mod pack;

@@ -61,7 +61,7 @@ fn fours(n: usize, mut f: impl FnMut(usize, usize)) {
 
 /// The sum of `(x - mean)²`.
 #[inline(always)]
-unsafe fn squares(x: *const f32, n: usize, mean: f64) -> f64 {
+pub unsafe fn squares(x: *const f32, n: usize, mean: f64) -> f64 {
     let whole = n & !3;
     let mut squares = [0f64; 4];
     for i in (0..whole).step_by(4) {
@@ -80,7 +80,7 @@ unsafe fn squares(x: *const f32, n: usize, mean: f64) -> f64 {
 
 /// The mean, and the sum of `(x - mean)²`.
 #[inline(never)]
-unsafe fn moments(x: *const f32, n: usize) -> (f64, f64) {
+pub unsafe fn moments(x: *const f32, n: usize) -> (f64, f64) {
     let mut sums = [0f64; 4];
     fours(n, |i, some| {
         for (j, sum) in sums.iter_mut().enumerate().take(some) {

@@ -11,7 +11,7 @@
 //!
 //! A strip is the panel of a transposed matrix: N neighbouring columns, row after row, as they lie.
 
-use crate::dtype::{widen, Single, Stored};
+use crate::dtype::{widen, Stored};
 use crate::simd::F32x4;
 
 /// Interleaves `rows <= N` rows of `depth` numbers, `stride` numbers apart, the first at number `first` of the matrix
@@ -46,20 +46,27 @@ pub unsafe fn panel<T: Stored, const N: usize>(
     }
 }
 
-/// Columns of a matrix whose rows lie `stride` numbers apart, as a panel: `cols <= N` of each of `depth` rows; missing
-/// ones are 0.
+/// Columns of a matrix whose rows lie `stride` numbers apart, the first at number `first` of the matrix at `p`, as a panel:
+/// `cols <= N` of each of `depth` rows; missing ones are 0.
 /// # Safety
 /// The columns can be read, and N * depth f32 written at `panel`.
 #[inline(always)]
-pub unsafe fn strip<const N: usize>(p: *const f32, stride: usize, cols: usize, depth: usize, panel: *mut f32) {
+pub unsafe fn strip<T: Stored, const N: usize>(
+    p: *const u8,
+    first: usize,
+    stride: usize,
+    cols: usize,
+    depth: usize,
+    panel: *mut f32,
+) {
     for k in 0..depth {
-        let (from, to) = (p.add(k * stride), panel.add(k * N));
+        let (from, to) = (first + k * stride, panel.add(k * N));
         if cols == N {
             for j in (0..N).step_by(4) {
-                F32x4::load(from.add(j)).store(to.add(j));
+                T::load(p, from + j).store(to.add(j));
             }
         } else {
-            widen::<Single>(from as *const u8, cols, to);
+            widen::<T>(p.add(from * T::BYTES), cols, to);
             to.add(cols).write_bytes(0, N - cols);
         }
     }
@@ -68,6 +75,7 @@ pub unsafe fn strip<const N: usize>(p: *const f32, stride: usize, cols: usize, d
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dtype::Single;
 
     #[test]
     fn a_panel_interleaves_rows_and_fills_the_missing_ones_with_zero() {
@@ -91,7 +99,7 @@ mod tests {
         let matrix: Vec<f32> = (0..depth * stride).map(|i| i as f32 + 1.0).collect();
         for cols in 1..=8 {
             let mut out = vec![9f32; 8 * depth + 1];
-            unsafe { strip::<8>(matrix.as_ptr(), stride, cols, depth, out.as_mut_ptr()) }
+            unsafe { strip::<Single, 8>(matrix.as_ptr() as *const u8, 0, stride, cols, depth, out.as_mut_ptr()) }
             for (i, &x) in out[..8 * depth].iter().enumerate() {
                 assert_eq!(x, if i % 8 < cols { matrix[i / 8 * stride + i % 8] } else { 0.0 });
             }

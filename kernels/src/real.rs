@@ -101,7 +101,7 @@ unsafe fn panels<const N: usize>(from: *const f32, stride: usize, rows: usize, d
 
 unsafe fn strips<const N: usize>(from: *const f32, stride: usize, cols: usize, depth: usize, to: *mut f32) {
     for j in (0..cols).step_by(N) {
-        pack::strip::<N>(from.add(j), stride, (cols - j).min(N), depth, to.add(j * depth));
+        pack::strip::<Single, N>(from as *const u8, j, stride, (cols - j).min(N), depth, to.add(j * depth));
     }
 }
 

@@ -9,7 +9,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 /// Numbers of a chunk, about.
 const CHUNK: usize = 16384;
 
-/// Row `t` of x by row `t` of `angles`: the cosines of turned/2 frequencies, then their sines.
+/// Row `t` of x by row `t` of `angles`: the cosines of turned/2 frequencies, then their sines; the other way if `inverse`.
 #[wasm_bindgen]
 pub unsafe fn rotate(
     team: *const Team,
@@ -20,8 +20,10 @@ pub unsafe fn rotate(
     angles: *const f32,
     turned: usize,
     neighbours: bool,
+    inverse: bool,
     out: *mut f32,
 ) {
+    let sign = if inverse { -1.0 } else { 1.0 };
     let half = turned / 2;
     for run in (*team).runs(tokens, CHUNK.div_ceil(heads * dim)) {
         for token in run {
@@ -31,9 +33,9 @@ pub unsafe fn rotate(
                 let at = (token * heads + head) * dim;
                 let (x, out) = (x.add(at), out.add(at));
                 if neighbours {
-                    turn::<2>(x, 0, half, 1, cos, sin, out);
+                    turn::<2>(x, 0, half, 1, cos, sin, sign, out);
                 } else {
-                    turn_halves(x, half, cos, sin, out);
+                    turn_halves(x, half, cos, sin, sign, out);
                 }
                 out.add(turned).copy_from_nonoverlapping(x.add(turned), dim - turned);
             }
@@ -50,26 +52,27 @@ unsafe fn turn<const STRIDE: usize>(
     apart: usize,
     cos: *const f32,
     sin: *const f32,
+    sign: f32,
     out: *mut f32,
 ) {
     for j in from..half {
         let at = j * STRIDE;
-        let (a, b, c, s) = (*x.add(at), *x.add(at + apart), *cos.add(j), *sin.add(j));
+        let (a, b, c, s) = (*x.add(at), *x.add(at + apart), *cos.add(j), sign * *sin.add(j));
         *out.add(at) = a * c - b * s;
         *out.add(at + apart) = b * c + a * s;
     }
 }
 
 #[inline(always)]
-unsafe fn turn_halves(x: *const f32, half: usize, cos: *const f32, sin: *const f32, out: *mut f32) {
+unsafe fn turn_halves(x: *const f32, half: usize, cos: *const f32, sin: *const f32, sign: f32, out: *mut f32) {
     let whole = half & !3;
     for j in (0..whole).step_by(4) {
         let (a, b) = (F32x4::load(x.add(j)), F32x4::load(x.add(half + j)));
-        let (c, s) = (F32x4::load(cos.add(j)), F32x4::load(sin.add(j)));
+        let (c, s) = (F32x4::load(cos.add(j)), F32x4::load(sin.add(j)).mul(F32x4::splat(sign)));
         a.mul(c).sub(b.mul(s)).store(out.add(j));
         b.mul(c).add(a.mul(s)).store(out.add(half + j));
     }
-    turn::<1>(x, whole, half, half, cos, sin, out);
+    turn::<1>(x, whole, half, half, cos, sin, sign, out);
 }
 
 #[cfg(test)]
@@ -91,7 +94,7 @@ mod tests {
         }
         let mut out = vec![f32::NAN; x.len()];
         let (px, a, o) = (x.as_ptr(), angles.as_ptr(), out.as_mut_ptr());
-        unsafe { alone(|team| rotate(team, px, tokens, heads, dim, a, turned, neighbours, o)) }
+        unsafe { alone(|team| rotate(team, px, tokens, heads, dim, a, turned, neighbours, false, o)) }
         for t in 0..tokens {
             for h in 0..heads {
                 let head = (t * heads + h) * dim;
@@ -107,6 +110,11 @@ mod tests {
                 assert_eq!(out[head + turned..head + dim], x[head + turned..head + dim]);
             }
         }
+        let mut back = vec![f32::NAN; x.len()];
+        let (p, b) = (out.as_ptr(), back.as_mut_ptr());
+        unsafe { alone(|team| rotate(team, p, tokens, heads, dim, a, turned, neighbours, true, b)) }
+        // The same roundings twice.
+        assert!(x.iter().zip(back).all(|(x, back)| (x - back).abs() < 12.0 * 2f32.powi(-24)));
     }
 
     #[test]

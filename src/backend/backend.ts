@@ -9,6 +9,7 @@
  *    caller, never of the user.
  *  - Results are deterministic: the same calls give the same bytes, whatever the number of workers.
  */
+import type { BackwardOperations } from "./operations/backward.ts";
 import type { DistributionOperations } from "./operations/distribution.ts";
 import type { ForwardOperations } from "./operations/forward.ts";
 import type { HoldOperations } from "./operations/hold.ts";
@@ -27,6 +28,7 @@ export type {
   NormOptions,
   RotateOptions,
 } from "./operations/forward.ts";
+export type { BackwardOperations, NormGradients } from "./operations/backward.ts";
 export type { DistributionOperations } from "./operations/distribution.ts";
 export type { HoldOperations } from "./operations/hold.ts";
 export type { ObserveOperations } from "./operations/observe.ts";
@@ -62,6 +64,7 @@ export interface Operations
   extends
     HoldOperations,
     ForwardOperations,
+    BackwardOperations,
     ObserveOperations,
     PruneOperations,
     SolveOperations,

@@ -17,6 +17,11 @@ export const FUNCTION_CODES: Readonly<Record<MapFunction["kind"], number>> = {
   soft_cap: 5,
 };
 
+/** The number that a function takes besides x. */
+export function functionFactor(fn: MapFunction): number {
+  return fn.kind === "scale" ? fn.factor : fn.kind === "soft_cap" ? fn.cap : 0;
+}
+
 /** Scores of an elimination (`worth.rs`, `worth.wgsl`). */
 export const FORMULA_CODES: Readonly<Record<EliminationFormula["kind"], number>> = {
   magnitude: 0,

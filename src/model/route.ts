@@ -34,3 +34,40 @@ export function route(
     weights: Float32Array.from(weights[expert]),
   }));
 }
+
+/** What a loss has to do with the weights that one expert counts by. */
+export interface RouteShare {
+  /** Its number. */
+  readonly expert: number;
+  /** As in its {@linkcode Route}. */
+  readonly tokens: Uint32Array;
+  /** By the weight of each of them. */
+  readonly gradient: Float32Array;
+}
+
+/**
+ * The gradient of a loss by the router logits, tokens x experts. With the softmax s of all experts, or of those that a token
+ * takes if `normalized`, and g by a weight, 0 of others: `s (g - Σ s g)`. Which experts a token takes is held fixed.
+ */
+export function routeGradient(
+  logits: Float32Array,
+  { experts, normalized }: Pick<Experts, "experts" | "normalized">,
+  shares: readonly RouteShare[],
+): Float32Array<ArrayBuffer> {
+  const count = experts.length, gradient = new Float64Array(logits.length), taken = new Uint8Array(logits.length);
+  for (const { expert, tokens, gradient: own } of shares) {
+    tokens.forEach((token, i) => {
+      gradient[token * count + expert] = own[i];
+      taken[token * count + expert] = 1;
+    });
+  }
+  const out = new Float32Array(logits.length);
+  for (let first = 0; first < logits.length; first += count) {
+    const row = logits.subarray(first, first + count), largest = row.reduce((a, b) => Math.max(a, b));
+    const powers = Array.from(row, (logit, j) => normalized && !taken[first + j] ? 0 : Math.exp(logit - largest));
+    const sum = powers.reduce((a, b) => a + b), shares = powers.map((power) => power / sum);
+    const mean = shares.reduce((mean, share, j) => mean + share * gradient[first + j], 0);
+    shares.forEach((share, j) => out[first + j] = share * (gradient[first + j] - mean));
+  }
+  return out;
+}

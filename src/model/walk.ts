@@ -3,13 +3,14 @@
  * operations of the block's layers and yields where somebody may have a say in between. Whoever drives it decides what
  * becomes of it: run it to its end (a forward pass), look at the linears' inputs and leave when enough is seen (an
  * observation), prune a linear between its input and its output (true-sequential pruning). Leaving early, by `return()`,
- * frees what the walk holds.
+ * frees what the walk holds. What it computes with is a {@linkcode WalkOperations}: the backend's operations, or those of a
+ * record (`tape.ts`), which remembers what a backward pass needs.
  */
-import type { Backend, Tensor } from "../backend/backend.ts";
+import type { Activation, AttentionOptions, Backend, MapFunction, RotateOptions, Tensor } from "../backend/backend.ts";
 import type { Block } from "./block.ts";
 import { attentionInputs, mlpInputs } from "./layers.ts";
 import type { Rope } from "./rope.ts";
-import { route } from "./route.ts";
+import { type Route, route } from "./route.ts";
 import type { Attention, Experts, Layer, Linear, Mlp, Norm } from "./spec.ts";
 
 /** Token sequences of a walk. */
@@ -50,12 +51,101 @@ export type WalkAnswer = Uint8Array<ArrayBuffer> | boolean | undefined;
 /** See the file's head. It gives a new tensor, and leaves the one it was given alone. */
 export type Walk = Generator<WalkRequest, Tensor, WalkAnswer>;
 
+/** What a walk computes with; results are new tensors. */
+export interface WalkOperations {
+  /** `x Wᵀ (+ b)` */
+  linear(linear: Linear, x: Tensor): Tensor;
+  norm(norm: Norm, x: Tensor): Tensor;
+  rotate(x: Tensor, angles: Tensor, options: RotateOptions): Tensor;
+  attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor;
+  /** A function of every number. */
+  map(x: Tensor, fn: MapFunction): Tensor;
+  gate(gate: Tensor, up: Tensor, activation: Activation): Tensor;
+  slice(x: Tensor, first: number, width: number, period: number): Tensor;
+  add(x: Tensor, y: Tensor): Tensor;
+  /** The walk needs a result no longer. */
+  release(tensor: Tensor): void;
+  /** What one expert computes with. */
+  expert(): WalkOperations;
+  /** Told that rows of a table, the tensor of this name, were gathered, where somebody wants to know. */
+  gathered?(table: string, rows: Uint32Array, result: Tensor): void;
+  /** Told what a mixture of experts came of, where somebody wants to know. */
+  mixed?(mixture: Mixture): void;
+}
+
+/** A mixture of experts, as it was computed. */
+export interface Mixture {
+  readonly layer: Experts;
+  /** tokens x hidden. */
+  readonly x: Tensor;
+  /** The router's, tokens x experts: their numbers, and where they are. */
+  readonly logits: Float32Array;
+  readonly routed: Tensor;
+  /** Experts that were run, in their order, and what each computed with. */
+  readonly parts: readonly {
+    readonly expert: number;
+    readonly route: Route;
+    readonly operations: WalkOperations;
+    /** What it saw and what it gave: rows of its tokens. */
+    readonly own: Tensor;
+    readonly result: Tensor;
+  }[];
+  /** The weighted sum, tokens x hidden. */
+  readonly sum: Tensor;
+}
+
+/** The operations of a block's backend: nothing is remembered. */
+export class PlainOperations implements WalkOperations {
+  readonly #backend: Backend;
+
+  constructor(readonly block: Pick<Block, "get" | "backend">) {
+    this.#backend = block.backend;
+  }
+
+  linear(linear: Linear, x: Tensor): Tensor {
+    return multiply(this.#backend, this.block, linear, x);
+  }
+  norm(norm: Norm, x: Tensor): Tensor {
+    return normalize(this.#backend, this.block, norm, x);
+  }
+  rotate(x: Tensor, angles: Tensor, options: RotateOptions): Tensor {
+    return this.#backend.rotate(x, angles, options);
+  }
+  attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
+    return this.#backend.attention(q, k, v, options);
+  }
+  map(x: Tensor, fn: MapFunction): Tensor {
+    return this.#backend.map(x, fn);
+  }
+  gate(gate: Tensor, up: Tensor, activation: Activation): Tensor {
+    return this.#backend.gate(gate, up, activation);
+  }
+  slice(x: Tensor, first: number, width: number, period: number): Tensor {
+    return this.#backend.slice(x, first, width, period);
+  }
+  add(x: Tensor, y: Tensor): Tensor {
+    return this.#backend.add(x, y);
+  }
+  release(tensor: Tensor): void {
+    tensor[Symbol.dispose]();
+  }
+  expert(): WalkOperations {
+    return this;
+  }
+}
+
 /**
  * A walk through a block.
  * @param hidden The residual stream, tokens x hidden; it stays its owner's.
+ * @param operations What it computes with; the backend's own by default.
  */
-export function walk(block: Block, batch: WalkBatch, hidden: Tensor): Walk {
-  return new Walker(block, batch).sequence(block.spec.layers, hidden);
+export function walk(
+  block: Block,
+  batch: WalkBatch,
+  hidden: Tensor,
+  operations: WalkOperations = new PlainOperations(block),
+): Walk {
+  return new Walker(block.backend, batch, operations).sequence(block.spec.layers, hidden);
 }
 
 /** `x Wᵀ (+ b)` of a linear whose tensors are in a block. */
@@ -71,32 +161,31 @@ export function normalize(backend: Backend, block: Pick<Block, "get">, norm: Nor
 }
 
 class Walker {
-  readonly #backend: Backend;
+  constructor(readonly backend: Backend, readonly batch: WalkBatch, readonly operations: WalkOperations) {}
 
-  constructor(readonly block: Block, readonly batch: WalkBatch) {
-    this.#backend = block.backend;
-  }
+  /** Holds results until the end of a scope. */
+  readonly #release = (tensor: Tensor): void => this.operations.release(tensor);
 
   *sequence(layers: readonly Layer[], x: Tensor): Walk {
     let owned: Tensor | undefined;
     try {
       for (const layer of layers) {
         const next: Tensor = yield* this.#layer(layer, owned ?? x);
-        owned?.[Symbol.dispose]();
+        if (owned) this.#release(owned);
         owned = next;
       }
       const result = owned!;
       owned = undefined;
       return result;
     } finally {
-      owned?.[Symbol.dispose]();
+      if (owned) this.#release(owned);
     }
   }
 
   *#layer(layer: Layer, x: Tensor): Walk {
     switch (layer.kind) {
       case "norm":
-        return this.#norm(layer, x);
+        return this.operations.norm(layer, x);
       case "attention":
         return yield* this.#attention(layer, x);
       case "mlp":
@@ -104,59 +193,58 @@ class Walker {
       case "experts":
         return yield* this.#experts(layer, x);
       case "residual": {
-        using change = yield* this.sequence(layer.body, x);
-        return this.#backend.add(x, change);
+        using held = new DisposableStack();
+        const change = held.adopt(yield* this.sequence(layer.body, x), this.#release);
+        return this.operations.add(x, change);
       }
       case "parallel": {
         const [first, ...others] = layer.branches;
         let sum = yield* this.sequence(first, x);
         for (const branch of others) {
-          using before = sum;
-          using own = yield* this.sequence(branch, x);
-          sum = this.#backend.add(before, own);
+          using held = new DisposableStack();
+          const before = held.adopt(sum, this.#release);
+          const own = held.adopt(yield* this.sequence(branch, x), this.#release);
+          sum = this.operations.add(before, own);
         }
         return sum;
       }
     }
   }
 
-  #linear(linear: Linear, x: Tensor): Tensor {
-    return multiply(this.#backend, this.block, linear, x);
-  }
-
-  #norm(norm: Norm, x: Tensor): Tensor {
-    return normalize(this.#backend, this.block, norm, x);
-  }
-
-  /** Queries or keys as attention takes them: norm, rotation. Frees what it is given. */
+  /** Queries or keys as attention takes them: norm, rotation. Lets go of what it is given. */
   #positioned(x: Tensor, { headDim, rope }: Attention, norm: Norm | undefined): Tensor {
     let current = x;
     if (norm) {
-      using before = current;
-      current = this.#norm(norm, before);
+      using held = new DisposableStack();
+      current = this.operations.norm(norm, held.adopt(current, this.#release));
     }
     if (rope) {
-      using before = current;
-      current = this.#backend.rotate(before, this.batch.angles(rope), { headDim, layout: rope.layout });
+      using held = new DisposableStack();
+      const before = held.adopt(current, this.#release);
+      current = this.operations.rotate(before, this.batch.angles(rope), { headDim, layout: rope.layout });
     }
     return current;
   }
 
   /** Queries, keys and values, as the projections give them. */
   #project({ projections, heads, kvHeads, headDim }: Attention, x: Tensor): [q: Tensor, k: Tensor, v: Tensor] {
+    const { operations } = this;
     using made = new DisposableStack();
     const parts: Tensor[] = [];
     if (projections.kind === "separate") {
-      for (const linear of [projections.q, projections.k, projections.v]) parts.push(made.use(this.#linear(linear, x)));
+      for (const linear of [projections.q, projections.k, projections.v]) {
+        parts.push(made.adopt(operations.linear(linear, x), this.#release));
+      }
     } else {
-      using fused = this.#linear(projections.qkv, x);
+      using held = new DisposableStack();
+      const fused = held.adopt(operations.linear(projections.qkv, x), this.#release);
       const widths = projections.byHead
         ? [headDim, headDim, headDim]
         : [heads, kvHeads, kvHeads].map((n) => n * headDim);
       const period = widths.reduce((sum, width) => sum + width);
       let first = 0;
       for (const width of widths) {
-        parts.push(made.use(this.#backend.slice(fused, first, width, period)));
+        parts.push(made.adopt(operations.slice(fused, first, width, period), this.#release));
         first += width;
       }
     }
@@ -166,60 +254,68 @@ class Walker {
 
   *#attention(layer: Attention, x: Tensor): Walk {
     yield { kind: "input", linears: attentionInputs(layer), x };
-    using mixed = this.#attend(layer, x);
+    using held = new DisposableStack();
+    const mixed = held.adopt(this.#attend(layer, x), this.#release);
     yield { kind: "input", linears: [layer.output], x: mixed };
-    return this.#linear(layer.output, mixed);
+    return this.operations.linear(layer.output, mixed);
   }
 
   #attend(layer: Attention, x: Tensor): Tensor {
     using held = new DisposableStack();
-    const [q, k, v] = this.#project(layer, x).map((tensor) => held.use(tensor));
-    const queries = held.use(this.#positioned(q, layer, layer.queryNorm));
-    const own = held.use(this.#positioned(k, layer, layer.keyNorm));
+    const [q, k, v] = this.#project(layer, x).map((tensor) => held.adopt(tensor, this.#release));
+    const queries = this.#positioned(q, layer, layer.queryNorm);
+    if (queries !== q) held.adopt(queries, this.#release);
+    const own = this.#positioned(k, layer, layer.keyNorm);
+    if (own !== k) held.adopt(own, this.#release);
     const { heads, kvHeads, scale, window, softCap, slopes } = layer, { offsets } = this.batch;
     const { keys, values, spans } = this.batch.remember?.(layer, own, v) ?? { keys: own, values: v };
     const options = { offsets, heads, kvHeads, scale, window, softCap, slopes, spans };
-    return this.#backend.attention(queries, keys, values, options);
+    return this.operations.attention(queries, keys, values, options);
   }
 
   *#mlp(layer: Mlp, x: Tensor): Walk {
     yield { kind: "input", linears: mlpInputs(layer), x };
-    using inner = this.#activate(layer, x);
+    using held = new DisposableStack();
+    const inner = held.adopt(this.#activate(layer, x), this.#release);
     yield { kind: "input", linears: [layer.down], x: inner };
-    return this.#linear(layer.down, inner);
+    return this.operations.linear(layer.down, inner);
   }
 
   #activate({ input, activation }: Mlp, x: Tensor): Tensor {
-    if (input.kind === "plain") {
-      using up = this.#linear(input.up, x);
-      return this.#backend.map(up, { kind: activation });
-    }
+    const { operations } = this;
+    using held = new DisposableStack();
+    const hold = (tensor: Tensor): Tensor => held.adopt(tensor, this.#release);
+    if (input.kind === "plain") return operations.map(hold(operations.linear(input.up, x)), { kind: activation });
     if (input.kind === "gated") {
-      using gate = this.#linear(input.gate, x);
-      using up = this.#linear(input.up, x);
-      return this.#backend.gate(gate, up, activation);
+      const gate = hold(operations.linear(input.gate, x)), up = hold(operations.linear(input.up, x));
+      return operations.gate(gate, up, activation);
     }
-    using both = this.#linear(input.gateUp, x);
-    const width = both.cols / 2;
-    using gate = this.#backend.slice(both, 0, width, both.cols);
-    using up = this.#backend.slice(both, width, width, both.cols);
-    return this.#backend.gate(gate, up, activation);
+    const both = hold(operations.linear(input.gateUp, x)), width = both.cols / 2;
+    const gate = hold(operations.slice(both, 0, width, both.cols));
+    const up = hold(operations.slice(both, width, width, both.cols));
+    return operations.gate(gate, up, activation);
   }
 
   *#experts(layer: Experts, x: Tensor): Walk {
-    const backend = this.#backend;
-    using logits = this.#linear(layer.router, x);
-    const bytes = (yield { kind: "read", tensor: logits }) as Uint8Array<ArrayBuffer>;
-    const routes = route(new Float32Array(bytes.buffer), layer);
+    const { backend, operations } = this;
+    using held = new DisposableStack();
+    const routed = held.adopt(operations.linear(layer.router, x), this.#release);
+    const bytes = (yield { kind: "read", tensor: routed }) as Uint8Array<ArrayBuffer>;
+    const logits = new Float32Array(bytes.buffer), routes = route(logits, layer);
     using made = new DisposableStack();
-    const sum = made.use(backend.allocate(x.rows, x.cols));
-    for (const [expert, { tokens, weights }] of routes.entries()) {
+    const sum = made.use(backend.allocate(x.rows, x.cols)), parts: Mixture["parts"][number][] = [];
+    for (const [expert, route] of routes.entries()) {
+      const { tokens, weights } = route;
       if (!(yield { kind: "expert", layer, expert }) || !tokens.length) continue;
-      using own = backend.allocate(tokens.length, x.cols);
+      const walker = new Walker(backend, this.batch, operations.expert());
+      using held = new DisposableStack();
+      const own = held.adopt(backend.allocate(tokens.length, x.cols), walker.#release);
       backend.embed(own, tokens, x, 0);
-      using result = yield* this.#mlp(layer.experts[expert], own);
+      const result = held.adopt(yield* walker.#mlp(layer.experts[expert], own), walker.#release);
       backend.addRows(sum, result, tokens, weights);
+      parts.push({ expert, route, operations: walker.operations, own, result });
     }
+    operations.mixed?.({ layer, x, logits, routed, parts, sum });
     made.move(); // it is the caller's
     return sum;
   }

@@ -6,7 +6,7 @@ import { type Backend, BYTES, type Tensor } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { release } from "../checkpoint/release.ts";
 import type { Linear, ModelSpec, Norm } from "../model/spec.ts";
-import { multiply, normalize } from "../model/walk.ts";
+import { PlainOperations, type WalkOperations } from "../model/walk.ts";
 
 /** Rows of an embedding that are not asked for are read along where they are fewer bytes than this: less than a read costs. */
 const NEAR_BYTES = 64 << 10;
@@ -54,9 +54,11 @@ export function lookUp(backend: Backend, table: Tensor, rows: Uint32Array): Tens
 class EndTensors implements Disposable {
   readonly #tensors = new Map<string, Tensor>();
 
+  private constructor(readonly backend: Backend) {}
+
   static async load(backend: Backend, checkpoint: Checkpoint, layers: readonly (Norm | Linear | undefined)[]) {
     using scope = new DisposableStack(); // what is there already, should one not fit
-    const loaded = scope.use(new EndTensors());
+    const loaded = scope.use(new EndTensors(backend));
     for (const layer of layers) {
       if (!layer) continue;
       const names = [`${layer.name}.weight`, ...layer.bias ? [`${layer.name}.bias`] : []];
@@ -79,20 +81,26 @@ class EndTensors implements Disposable {
   }
 }
 
-/** What a step makes of a tensor that it then frees. */
-function replaced(before: Tensor, step: (before: Tensor) => Tensor): Tensor {
-  using _ = before;
-  return step(before);
+/** What a step makes of a tensor that it then lets go of. */
+function replaced(operations: WalkOperations, before: Tensor, step: (before: Tensor) => Tensor): Tensor {
+  using held = new DisposableStack();
+  return step(held.adopt(before, (tensor) => operations.release(tensor)));
 }
+
+/** The tensors of an end, as a tape (`model/tape.ts`) asks for them. */
+export type EndBlock = ConstructorParameters<typeof PlainOperations>[0];
 
 /** From token ids to hidden states. */
 export interface Embedder extends Disposable {
+  /** What it multiplies with, besides its tables. */
+  readonly tensors: EndBlock;
   /**
    * Embeds tokens: reads just the rows of the embedding that their ids name.
    * @param positions Of each token, in its sequence.
+   * @param operations What it computes with; the backend's own by default.
    * @returns F32 tokens x hidden.
    */
-  apply(ids: Uint32Array, positions: Uint32Array): Promise<Tensor>;
+  apply(ids: Uint32Array, positions: Uint32Array, operations?: WalkOperations): Promise<Tensor>;
 }
 
 /**
@@ -108,17 +116,22 @@ export async function openEmbedder(
   const { tensor, width, scale, project, positions: learned, norm } = embedding;
   const layers = await EndTensors.load(backend, checkpoint, [project, norm]);
   return {
-    async apply(ids, positions) {
+    tensors: layers,
+    async apply(ids, positions, operations = new PlainOperations(layers)) {
       let hidden = table ? lookUp(backend, table, ids) : await gather(backend, checkpoint, tensor, width, ids);
-      if (scale !== undefined) hidden = replaced(hidden, (x) => backend.map(x, { kind: "scale", factor: scale }));
-      if (project) hidden = replaced(hidden, (x) => multiply(backend, layers, project, x));
+      operations.gathered?.(tensor, ids, hidden);
+      const then = (step: (x: Tensor) => Tensor) => hidden = replaced(operations, hidden, step);
+      if (scale !== undefined) then((x) => operations.map(x, { kind: "scale", factor: scale }));
+      if (project) then((x) => operations.linear(project, x));
       if (learned) {
-        using before = hidden;
         const rows = positions.map((position) => position + learned.offset);
-        using added = await gather(backend, checkpoint, learned.tensor, before.cols, rows);
-        hidden = backend.add(before, added);
+        using held = new DisposableStack();
+        const before = held.adopt(hidden, (tensor) => operations.release(tensor));
+        const added = await gather(backend, checkpoint, learned.tensor, before.cols, rows);
+        operations.gathered?.(learned.tensor, rows, added);
+        hidden = operations.add(before, held.adopt(added, (tensor) => operations.release(tensor)));
       }
-      if (norm) hidden = replaced(hidden, (x) => normalize(backend, layers, norm, x));
+      if (norm) then((x) => operations.norm(norm, x));
       return hidden;
     },
     [Symbol.dispose]: () => layers[Symbol.dispose](),
@@ -127,8 +140,13 @@ export async function openEmbedder(
 
 /** What comes between the last block and the head's weight: a norm, a projection, a scale, as the model has them. */
 export interface HeadInput extends Disposable {
-  /** F32 tokens x hidden to F32 tokens x the head's width, a new tensor. */
-  apply(hidden: Tensor): Tensor;
+  /** What it multiplies with. */
+  readonly tensors: EndBlock;
+  /**
+   * F32 tokens x hidden to F32 tokens x the head's width, a new tensor.
+   * @param operations What it computes with; the backend's own by default.
+   */
+  apply(hidden: Tensor, operations?: WalkOperations): Tensor;
 }
 
 /** Loads {@linkcode HeadInput}. */
@@ -139,11 +157,13 @@ export async function openHeadInput(
 ): Promise<HeadInput> {
   const { norm, project, scale } = head, layers = await EndTensors.load(backend, checkpoint, [norm, project]);
   return {
-    apply(hidden) {
-      let x = norm ? normalize(backend, layers, norm, hidden) : backend.copy(hidden);
-      if (project) x = replaced(x, (x) => multiply(backend, layers, project, x));
+    tensors: layers,
+    apply(hidden, operations = new PlainOperations(layers)) {
+      let x = norm ? operations.norm(norm, hidden) : operations.map(hidden, { kind: "scale", factor: 1 });
+      const then = (step: (x: Tensor) => Tensor) => x = replaced(operations, x, step);
+      if (project) then((x) => operations.linear(project, x));
       // The head is linear: its logits are scaled if its input is.
-      if (scale !== undefined) x = replaced(x, (x) => backend.map(x, { kind: "scale", factor: scale }));
+      if (scale !== undefined) then((x) => operations.map(x, { kind: "scale", factor: scale }));
       return x;
     },
     [Symbol.dispose]: () => layers[Symbol.dispose](),
@@ -161,14 +181,18 @@ export interface HeadSlice extends Disposable {
   readonly firstRow: number;
 }
 
-/** The head of a model, slice after slice; every slice is disposed before the next comes. */
+/**
+ * The head of a model, slice after slice; every slice is disposed before the next comes.
+ * @param most Rows of a slice at most.
+ */
 export async function* headSlices(
   backend: Backend,
   checkpoint: Checkpoint,
   { head, vocabulary }: ModelSpec,
+  most = Infinity,
 ): AsyncGenerator<HeadSlice> {
   const { tensor: name, width } = head, { dtype } = checkpoint.tensors.get(name)!;
-  const each = Math.max(1, Math.floor(HEAD_SLICE_BYTES / (width * BYTES[dtype])));
+  const each = Math.max(1, Math.min(most, Math.floor(HEAD_SLICE_BYTES / (width * BYTES[dtype]))));
   for (let firstRow = 0; firstRow < vocabulary; firstRow += each) {
     const rows = Math.min(each, vocabulary - firstRow);
     const bytes = await checkpoint.readRows(name, firstRow, rows);

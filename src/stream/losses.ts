@@ -21,7 +21,7 @@ export interface TokenLosses {
 }
 
 /** The token that each position predicts; the last of a sequence predicts nothing and gets token 0, which is not counted. */
-function targets({ ids, offsets }: Batch): Uint32Array {
+export function nextTokens({ ids, offsets }: Batch): Uint32Array {
   const next = ids.map((_, t) => ids[t + 1] ?? 0);
   for (const end of offsets.subarray(1)) next[end - 1] = 0;
   return next;
@@ -107,7 +107,7 @@ export async function tokenLosses(batch: Batch, options: StreamOptions): Promise
   const losses = new Float64Array(batch.ids.length);
   let filled = 0;
   const sparsity = await askHead(batch, options, {
-    ask: (part) => ({ targets: targets(part) }),
+    ask: (part) => ({ targets: nextTokens(part) }),
     take(states) {
       for (let row = 0; row < states.length / STATE; row++) losses[filled++] = lossOf(states, row);
     },

@@ -310,12 +310,16 @@ export class Stream implements AsyncDisposable {
  * Runs a block on one batch that is on its own.
  * @returns The residual stream after the block, a new tensor.
  */
-export async function forwardBlock(block: Block, batch: WalkBatch, hidden: Tensor): Promise<Tensor> {
-  const own = walk(block, batch, hidden);
+export function forwardBlock(block: Block, batch: WalkBatch, hidden: Tensor): Promise<Tensor> {
+  return drive(block, walk(block, batch, hidden));
+}
+
+/** Drives a walk of a block to its end, forward or (`model/tape.ts`) backward: reads what it must know, loads its experts. */
+export async function drive<T>(block: Block, walk: Generator<WalkRequest, T, WalkAnswer>): Promise<T> {
   let answer: WalkAnswer, lease: Disposable | undefined;
   try {
     for (;;) {
-      const { done, value } = own.next(answer);
+      const { done, value } = walk.next(answer);
       if (done) return value;
       answer = undefined;
       if (value.kind === "read") [answer] = await block.backend.read(value.tensor);
@@ -327,7 +331,7 @@ export async function forwardBlock(block: Block, batch: WalkBatch, hidden: Tenso
     }
   } finally {
     lease?.[Symbol.dispose]();
-    own.return(undefined as never);
+    walk.return(undefined as never);
   }
 }
 

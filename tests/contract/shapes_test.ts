@@ -142,6 +142,9 @@ const threshold = (sparsity: number, statistic?: readonly [number, number]) => (
 /** A norm that is right. */
 const RMS = { kind: "rms", epsilon: 1e-5 } as const;
 
+/** Two sequences of three tokens, two heads that share keys. */
+const TWO: AttentionOptions = { offsets: Uint32Array.of(0, 3, 6), heads: 2, kvHeads: 1, scale: 1 };
+
 /** Every wrong call, by what is wrong. */
 const WRONG: Readonly<Record<string, (backend: Backend, zeros: Zeros) => Disposable | void>> = {
   "upload: too few bytes": (backend) => backend.upload(new Uint8Array(20), 2, 3, "F32"),
@@ -191,6 +194,40 @@ const WRONG: Readonly<Record<string, (backend: Backend, zeros: Zeros) => Disposa
   "attention: a range that goes back": attendWith({ spans: [Uint32Array.of(0, 3), Uint32Array.of(0, 6, 3, 2)] }),
   "attention: a range of nothing": attendWith({ spans: [Uint32Array.of(0, 3), Uint32Array.of(0, 6, 3, 3)] }),
   "attention: fewer keys than queries": attendWith({ spans: [Uint32Array.of(0, 3), Uint32Array.of(0, 2)] }),
+  "linearBackward: columns of dy": (backend, zeros) => backend.linearBackward(zeros(6, 8), zeros(7, 8)),
+  "linearBackward: dtype of dy": (backend, zeros) => backend.linearBackward(zeros(6, 8, "F16"), zeros(8, 3)),
+  "addWeightGradient: rows of x": (backend, zeros) => backend.addWeightGradient(zeros(8, 3), zeros(6, 8), zeros(5, 3)),
+  "addWeightGradient: columns": (backend, zeros) => backend.addWeightGradient(zeros(8, 4), zeros(6, 8), zeros(6, 3)),
+  "addWeightGradient: a row too far": (backend, zeros) =>
+    backend.addWeightGradient(zeros(9, 3), zeros(6, 8), zeros(6, 3), 2),
+  "addWeightGradient: dtype": (backend, zeros) =>
+    backend.addWeightGradient(zeros(8, 3, "BF16"), zeros(6, 8), zeros(6, 3)),
+  "addColumnSums: columns": (backend, zeros) => backend.addColumnSums(zeros(1, 7), zeros(6, 8)),
+  "normBackward: dy": (backend, zeros) => backend.normBackward(zeros(6, 8), zeros(1, 8), zeros(5, 8), RMS),
+  "normBackward: gain's gradient": (backend, zeros) =>
+    backend.normBackward(zeros(6, 8), zeros(1, 8), zeros(6, 8), RMS, { gain: zeros(1, 4) }),
+  "attentionBackward: dy": (backend, zeros) =>
+    backend.attentionBackward(zeros(6, 8), zeros(6, 4), zeros(6, 4), zeros(6, 4), TWO)[0],
+  "attentionBackward: keys of 16 bits": (backend, zeros) =>
+    backend.attentionBackward(zeros(6, 8), zeros(6, 4, "F16"), zeros(6, 4, "F16"), zeros(6, 8), TWO)[0],
+  "attentionBackward: spans": (backend, zeros) => {
+    const options = { ...TWO, spans: [Uint32Array.of(0, 3), Uint32Array.of(3, 6)] };
+    return backend.attentionBackward(zeros(6, 8), zeros(6, 4), zeros(6, 4), zeros(6, 8), options)[0];
+  },
+  "mapBackward: dy": (backend, zeros) => backend.mapBackward(zeros(6, 8), zeros(6, 7), { kind: "silu" }),
+  "gateBackward: dy": (backend, zeros) => backend.gateBackward(zeros(6, 8), zeros(6, 8), zeros(5, 8), "silu")[0],
+  "gateBackward: up": (backend, zeros) => backend.gateBackward(zeros(6, 8), zeros(5, 8), zeros(6, 8), "silu")[0],
+  "sliceBackward: period": (backend, zeros) => backend.sliceBackward(zeros(6, 8), zeros(6, 4), 0, 3),
+  "sliceBackward: end": (backend, zeros) => backend.sliceBackward(zeros(6, 8), zeros(6, 4), 3, 4),
+  "embedBackward: ids": (backend, zeros) => backend.embedBackward(zeros(9, 8), ids(5), zeros(6, 8), 0),
+  "embedBackward: columns": (backend, zeros) => backend.embedBackward(zeros(9, 7), ids(6), zeros(6, 8), 0),
+  "crossEntropyBackward: state": (backend, zeros) =>
+    backend.crossEntropyBackward(zeros(6, 2), zeros(6, 9), 0, ids(6), new Float32Array(6)),
+  "crossEntropyBackward: weights": (backend, zeros) =>
+    backend.crossEntropyBackward(zeros(6, 3), zeros(6, 9), 0, ids(6), new Float32Array(5)),
+  "crossEntropyBackward: a cap of 0": (backend, zeros) =>
+    backend.crossEntropyBackward(zeros(6, 3), zeros(6, 9), 0, ids(6), new Float32Array(6), 0),
+  "dotRows: rows": (backend, zeros) => backend.dotRows(zeros(6, 8), zeros(5, 8)),
   "addRows: rows": added([0, 1, 2]),
   "addRows: weights": added([0, 1], 3),
   "addRows: columns": added([0, 1], 2, 4),

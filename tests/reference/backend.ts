@@ -20,6 +20,7 @@ import type {
   MapFunction,
   Mask,
   Moments,
+  NormGradients,
   NormOptions,
   RotateOptions,
   Selection,
@@ -28,6 +29,7 @@ import type {
   Term,
 } from "../../src/backend/backend.ts";
 import { OPERATIONS } from "../../src/backend/operations/mod.ts";
+import * as backward from "./backward.ts";
 import { fromFloats, toFloats } from "./floats.ts";
 import { mapped } from "./functions.ts";
 import { conjugate, eliminate, inverse } from "./solve.ts";
@@ -172,14 +174,14 @@ export class ReferenceBackend implements Backend {
 
   rotate(x: Tensor, angles: Tensor, options: RotateOptions): Tensor {
     OPERATIONS.rotate.check(x, angles, options);
-    const { headDim: d, layout } = options, turned = angles.cols, half = turned / 2;
+    const { headDim: d, layout, inverse } = options, turned = angles.cols, half = turned / 2;
     const a = values(x), angle = values(angles);
     return this.#fill(x.rows, x.cols, (t, col) => {
       const j = col % d, here = a[t * x.cols + col];
       if (j >= turned) return here;
       const first = layout === "half" ? j < half : j % 2 === 0, step = layout === "half" ? half : 1;
       const pair = layout === "half" ? j % half : Math.floor(j / 2);
-      const cos = angle[t * turned + pair], sin = angle[t * turned + half + pair];
+      const cos = angle[t * turned + pair], sin = (inverse ? -1 : 1) * angle[t * turned + half + pair];
       return here * cos + (first ? -a[t * x.cols + col + step] : a[t * x.cols + col - step]) * sin;
     });
   }
@@ -284,6 +286,109 @@ export class ReferenceBackend implements Backend {
     OPERATIONS.setRows.check(out, x, rows);
     const to = values(out), from = toFloats(fromFloats(values(x), out.dtype), out.dtype), { cols } = x;
     rows.forEach((row, i) => to.set(from.subarray(i * cols, (i + 1) * cols), row * cols));
+  }
+
+  /** Adds numbers to a tensor, rounded once. */
+  #add(to: Tensor, numbers: ArrayLike<number>): void {
+    const out = values(to);
+    for (let i = 0; i < out.length; i++) out[i] += numbers[i];
+  }
+
+  linearBackward(dy: Tensor, weight: Tensor): Tensor {
+    OPERATIONS.linearBackward.check(dy, weight);
+    const dx = backward.product(values(dy), values(weight), dy.cols, weight.cols);
+    return new Matrix(this, dy.rows, weight.cols, "F32", Float32Array.from(dx));
+  }
+
+  addWeightGradient(gradient: Tensor, dy: Tensor, x: Tensor, firstRow = 0): void {
+    OPERATIONS.addWeightGradient.check(gradient, dy, x, firstRow);
+    const out = values(gradient).subarray(firstRow * x.cols), turned = backward.transposed(values(dy), dy.cols);
+    backward.product(turned, values(x), dy.rows, x.cols).forEach((value, at) => out[at] += value);
+  }
+
+  addColumnSums(gradient: Tensor, dy: Tensor): void {
+    OPERATIONS.addColumnSums.check(gradient, dy);
+    this.#add(gradient, backward.product(new Float64Array(dy.rows).fill(1), values(dy), dy.rows, dy.cols));
+  }
+
+  normBackward(x: Tensor, gain: Tensor, dy: Tensor, options: NormOptions, gradients: NormGradients = {}): Tensor {
+    OPERATIONS.normBackward.check(x, gain, dy, options, gradients);
+    const all = { ...options, cols: x.cols, n: gain.cols };
+    const { dx, byGain, byBias } = backward.norm(values(x), values(gain), values(dy), all);
+    if (gradients.gain) this.#add(gradients.gain, byGain);
+    if (gradients.bias) this.#add(gradients.bias, byBias);
+    return new Matrix(this, x.rows, x.cols, "F32", Float32Array.from(dx));
+  }
+
+  attentionBackward(q: Tensor, k: Tensor, v: Tensor, dy: Tensor, options: AttentionOptions): [Tensor, Tensor, Tensor] {
+    OPERATIONS.attentionBackward.check(q, k, v, dy, options);
+    const found = backward.attention(values(q), values(k), values(v), values(dy), options);
+    using scope = new DisposableStack();
+    const [dq, dk, dv] = [q, k, v].map(({ rows, cols }, i) =>
+      scope.use(new Matrix(this, rows, cols, "F32", Float32Array.from(found[i])))
+    );
+    scope.move(); // they are the caller's
+    return [dq, dk, dv];
+  }
+
+  mapBackward(x: Tensor, dy: Tensor, fn: MapFunction): Tensor {
+    OPERATIONS.mapBackward.check(x, dy, fn);
+    return this.#fill(x.rows, x.cols, (t, j) => {
+      const at = t * x.cols + j;
+      return values(dy)[at] * backward.slope(values(x)[at], fn);
+    });
+  }
+
+  gateBackward(gate: Tensor, up: Tensor, dy: Tensor, activation: Activation): [Tensor, Tensor] {
+    OPERATIONS.gateBackward.check(gate, up, dy, activation);
+    const { rows, cols } = gate, kind = { kind: activation }, [g, u, d] = [gate, up, dy].map(values);
+    using scope = new DisposableStack();
+    const byGate = scope.use(
+      this.#fill(rows, cols, (t, j) => d[t * cols + j] * u[t * cols + j] * backward.slope(g[t * cols + j], kind)),
+    );
+    const byUp = this.#fill(rows, cols, (t, j) => d[t * cols + j] * mapped(g[t * cols + j], kind));
+    scope.move(); // they are the caller's
+    return [byGate, byUp];
+  }
+
+  sliceBackward(gradient: Tensor, dy: Tensor, first: number, period: number): void {
+    OPERATIONS.sliceBackward.check(gradient, dy, first, period);
+    const runs = gradient.cols / period, width = dy.cols / runs, out = values(gradient);
+    values(dy).forEach((value, at) => out[Math.floor(at / width) * period + first + at % width] += value);
+  }
+
+  embedBackward(gradient: Tensor, ids: Uint32Array, dy: Tensor, firstRow: number): void {
+    OPERATIONS.embedBackward.check(gradient, ids, dy, firstRow);
+    const out = values(gradient), { cols } = gradient;
+    ids.forEach((id, t) => {
+      const row = id - firstRow;
+      if (row < 0 || row >= gradient.rows) return;
+      for (let j = 0; j < cols; j++) out[row * cols + j] += values(dy)[t * cols + j];
+    });
+  }
+
+  crossEntropyBackward(
+    state: Tensor,
+    logits: Tensor,
+    firstRow: number,
+    targets: Uint32Array,
+    weights: Float32Array,
+    softCap?: number,
+  ): Tensor {
+    OPERATIONS.crossEntropyBackward.check(state, logits, firstRow, targets, weights, softCap);
+    const { rows, cols } = logits;
+    const found = backward.crossEntropy(values(state), values(logits), cols, firstRow, targets, weights, softCap);
+    return new Matrix(this, rows, cols, "F32", Float32Array.from(found));
+  }
+
+  dotRows(x: Tensor, y: Tensor): Tensor {
+    OPERATIONS.dotRows.check(x, y);
+    const dot = (t: number): number => {
+      let sum = 0;
+      for (let at = t * x.cols; at < (t + 1) * x.cols; at++) sum += values(x)[at] * values(y)[at];
+      return sum;
+    };
+    return this.#fill(x.rows, 1, dot);
   }
 
   /** Writes an f64 value as a high part and what it lost. */

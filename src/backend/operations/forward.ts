@@ -50,6 +50,8 @@ export interface RotateOptions {
   readonly headDim: number;
   /** A head's pairs: `half` (j, j + r/2), `neighbours` (2j, 2j + 1). */
   readonly layout: "half" | "neighbours";
+  /** Turns the other way: what a gradient does. A pair (a, b) becomes (a cos + b sin, b cos - a sin). */
+  readonly inverse?: boolean;
 }
 
 /** Which tokens {@linkcode Backend.attention} lets see which, and how. */

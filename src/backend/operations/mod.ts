@@ -1,5 +1,6 @@
 /** All operations as they are declared: the rule of each and its cost, by its name. */
 import type { Operations } from "../backend.ts";
+import { BACKWARD } from "./backward.ts";
 import type { Declarations } from "./declaration.ts";
 import { DISTRIBUTION } from "./distribution.ts";
 import { FORWARD } from "./forward.ts";
@@ -15,6 +16,7 @@ export type { Cost, ShapeOf } from "./declaration.ts";
 export const OPERATIONS: Declarations<Operations> = {
   ...HOLD,
   ...FORWARD,
+  ...BACKWARD,
   ...OBSERVE,
   ...PRUNE,
   ...SOLVE,

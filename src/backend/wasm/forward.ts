@@ -1,7 +1,7 @@
 /** The forward pass: each operation makes its output and queues its kernels (`kernels/src/`); shapes are checked by `bind.ts`. */
 import * as kernels from "../../../kernels/pkg/kernels.js";
 import type { Activation, CrossEntropyOptions, MapFunction, NormOptions, RotateOptions } from "../backend.ts";
-import { FUNCTION_CODES } from "../codes.ts";
+import { FUNCTION_CODES, functionFactor } from "../codes.ts";
 import { words } from "../words.ts";
 import type { Engine } from "./engine.ts";
 import type { Owned, WasmTensor } from "./tensor.ts";
@@ -43,20 +43,32 @@ export function linear(engine: Engine, x: WasmTensor, weight: WasmTensor, bias?:
   });
 }
 
+/** Rows of a weight that is packed slice by slice, or columns: whole panels, but for the last slice. */
+export interface Slices {
+  /** The most of a slice. */
+  readonly most: number;
+  readonly parts: readonly { readonly first: number; readonly some: number }[];
+}
+
+/** The slices of `count` rows (or columns) of `depth` numbers. */
+export function slicesOf(count: number, depth: number): Slices {
+  const slices = Math.ceil(count * depth * 4 / SLICE), most = Math.ceil(count / slices / PANEL) * PANEL;
+  const parts = [];
+  for (let first = 0; first < count; first += most) parts.push({ first, some: Math.min(most, count - first) });
+  return { most, parts };
+}
+
 /** Packs a weight slice by slice of its rows; `use` queues what is done with each packed slice. */
 function slices(
   engine: Engine,
   operation: string,
-  weight: WasmTensor,
+  { offset, code, rows, cols }: WasmTensor,
   use: (panels: number, first: number, rows: number) => void,
 ): void {
-  const { rows, cols } = weight;
-  const count = Math.ceil(rows * cols * 4 / SLICE);
-  const most = Math.ceil(rows / count / PANEL) * PANEL;
+  const { most, parts } = slicesOf(rows, cols);
   engine.scratch(most * cols * 4, (panels) => {
-    for (let first = 0; first < rows; first += most) {
-      const some = Math.min(most, rows - first);
-      engine.run(operation, "pack_slice", weight.offset, weight.code, cols, first, some, panels);
+    for (const { first, some } of parts) {
+      engine.run(operation, "pack_slice", offset, code, cols, first, some, panels);
       use(panels, first, some);
     }
   });
@@ -76,18 +88,18 @@ export function norm(engine: Engine, x: WasmTensor, gain: WasmTensor, options: O
 
 /** See `Backend.rotate`. */
 export function rotate(engine: Engine, x: WasmTensor, angles: WasmTensor, options: RotateOptions): WasmTensor {
-  const { headDim, layout } = options;
+  const { headDim, layout, inverse = false } = options;
   const [a, turn] = [x, angles];
   const out = engine.tensor(a.rows, a.cols);
   // deno-fmt-ignore
   engine.run("rotate", "rotate", a.offset, a.rows, a.cols / headDim, headDim, turn.offset, turn.cols,
-    layout === "neighbours", out.offset);
+    layout === "neighbours", inverse, out.offset);
   return out;
 }
 
 /** See `Backend.map`. */
 export function map(engine: Engine, x: WasmTensor, fn: MapFunction): WasmTensor {
-  const by = fn.kind === "scale" ? fn.factor : fn.kind === "soft_cap" ? fn.cap : 0;
+  const by = functionFactor(fn);
   const a = x;
   const out = engine.tensor(a.rows, a.cols);
   engine.run("map", "activate", FUNCTION_CODES[fn.kind], a.offset, 0, a.rows * a.cols, by, out.offset);

@@ -12,6 +12,7 @@ import { PareError } from "../../errors.ts";
 import type { Backend } from "../backend.ts";
 import { bind, type Realisation } from "../bind.ts";
 import { attention } from "./attention.ts";
+import * as backward from "./backward.ts";
 import { controlBytes } from "./control.ts";
 import * as distribution from "./distribution.ts";
 import { Engine } from "./engine.ts";
@@ -47,6 +48,7 @@ const REALISATION: Realisation<Engine, WasmTensor, WasmMask> = {
   ...hold,
   ...forward,
   attention,
+  ...backward,
   ...observe,
   ...prune,
   ...solve,

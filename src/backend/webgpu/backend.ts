@@ -2,6 +2,7 @@
 import type { Backend } from "../backend.ts";
 import { bind, type Realisation } from "../bind.ts";
 import { attention } from "./attention.ts";
+import * as backward from "./backward.ts";
 import { selectCumulative } from "./cumulative.ts";
 import type { Device } from "./device.ts";
 import * as distribution from "./distribution.ts";
@@ -27,6 +28,7 @@ export function bindDevice(device: Device, description: string, arithmetic: stri
     ...forward,
     linear,
     attention,
+    ...backward,
     ...observe,
     addGram,
     score,

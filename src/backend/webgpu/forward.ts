@@ -10,7 +10,7 @@ import {
   type NormOptions,
   type RotateOptions,
 } from "../backend.ts";
-import { DTYPE_CODES, FUNCTION_CODES, NO_DTYPE } from "../codes.ts";
+import { DTYPE_CODES, FUNCTION_CODES, functionFactor, NO_DTYPE } from "../codes.ts";
 import { words } from "../words.ts";
 import { type Device, line, THREADS, WORKGROUPS } from "./device.ts";
 import { multiply } from "./linear.ts";
@@ -83,14 +83,14 @@ export function rotate(
   device: Device,
   x: TiledTensor,
   angles: TiledTensor,
-  { headDim, layout }: RotateOptions,
+  { headDim, layout, inverse }: RotateOptions,
 ): TiledTensor {
   const out = new TiledTensor(device, x.rows, x.cols, "F32");
   for (const { first, rows } of runsOf([x, out, angles], Infinity, 0, x.rows)) {
     const work = rows * (x.cols / headDim) * (headDim - angles.cols / 2);
     device.dispatch({
       shader: "rotate",
-      constants: { NEIGHBOURS: layout === "neighbours" ? 1 : 0 },
+      constants: { NEIGHBOURS: layout === "neighbours" ? 1 : 0, INVERSE: inverse ? 1 : 0 },
       params: [rows, x.cols, headDim, angles.cols, x.placeOf(first), angles.placeOf(first)],
       buffers: [x.tileOf(first), angles.tileOf(first), out.tileOf(first)],
       groups: line(work, THREADS),
@@ -112,14 +112,13 @@ export function gate(device: Device, gate: TiledTensor, up: TiledTensor, kind: A
 
 /** A function of x, times `up` if there is one. */
 function activate(device: Device, x: TiledTensor, fn: MapFunction, up?: TiledTensor): TiledTensor {
-  const by = fn.kind === "scale" ? fn.factor : fn.kind === "soft_cap" ? fn.cap : 0;
   const out = new TiledTensor(device, x.rows, x.cols, "F32");
   x.tiles.forEach((tile, i) => {
     const count = x.tileBytes(i) / 4;
     device.dispatch({
       shader: "activate",
       constants: { FUNCTION: FUNCTION_CODES[fn.kind], GATED: up ? 1 : 0 },
-      params: [count, { f32: by }],
+      params: [count, { f32: functionFactor(fn) }],
       buffers: [tile, up?.tiles[i] ?? tile, out.tiles[i]],
       groups: line(count, THREADS),
       work: count,

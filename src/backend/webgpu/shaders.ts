@@ -4,16 +4,21 @@
  */
 import activate from "../../../wgsl/activate.wgsl" with { type: "text" };
 import adamw from "../../../wgsl/adamw.wgsl" with { type: "text" };
+import activateBackward from "../../../wgsl/activate_backward.wgsl" with { type: "text" };
 import add from "../../../wgsl/add.wgsl" with { type: "text" };
+import addColumns from "../../../wgsl/add_columns.wgsl" with { type: "text" };
 import addGram from "../../../wgsl/add_gram.wgsl" with { type: "text" };
 import addRows from "../../../wgsl/add_rows.wgsl" with { type: "text" };
 import addSquares from "../../../wgsl/add_squares.wgsl" with { type: "text" };
 import apply from "../../../wgsl/apply.wgsl" with { type: "text" };
 import attention from "../../../wgsl/attention.wgsl" with { type: "text" };
+import attentionBackward from "../../../wgsl/attention_backward.wgsl" with { type: "text" };
+import columnSums from "../../../wgsl/column_sums.wgsl" with { type: "text" };
 import combine from "../../../wgsl/combine.wgsl" with { type: "text" };
 import conjugate from "../../../wgsl/conjugate.wgsl" with { type: "text" };
 import countAbove from "../../../wgsl/count_above.wgsl" with { type: "text" };
 import crossEntropy from "../../../wgsl/cross_entropy.wgsl" with { type: "text" };
+import crossEntropyBackward from "../../../wgsl/cross_entropy_backward.wgsl" with { type: "text" };
 import cumulativeRow from "../../../wgsl/cumulative_row.wgsl" with { type: "text" };
 import cumulativeStep from "../../../wgsl/cumulative_step.wgsl" with { type: "text" };
 import cumulativeTotal from "../../../wgsl/cumulative_total.wgsl" with { type: "text" };
@@ -28,9 +33,11 @@ import eliminateGather from "../../../wgsl/eliminate_gather.wgsl" with { type: "
 import eliminateScatter from "../../../wgsl/eliminate_scatter.wgsl" with { type: "text" };
 import eliminateScore from "../../../wgsl/eliminate_score.wgsl" with { type: "text" };
 import embed from "../../../wgsl/embed.wgsl" with { type: "text" };
+import embedBackward from "../../../wgsl/embed_backward.wgsl" with { type: "text" };
 import equilibrate from "../../../wgsl/equilibrate.wgsl" with { type: "text" };
 import extremes from "../../../wgsl/extremes.wgsl" with { type: "text" };
 import finish from "../../../wgsl/finish.wgsl" with { type: "text" };
+import functions from "../../../wgsl/functions.wgsl" with { type: "text" };
 import histogram from "../../../wgsl/histogram.wgsl" with { type: "text" };
 import histogramTotal from "../../../wgsl/histogram_total.wgsl" with { type: "text" };
 import linear from "../../../wgsl/linear.wgsl" with { type: "text" };
@@ -38,6 +45,8 @@ import magnitudeSums from "../../../wgsl/magnitude_sums.wgsl" with { type: "text
 import merge from "../../../wgsl/merge.wgsl" with { type: "text" };
 import narrow from "../../../wgsl/narrow.wgsl" with { type: "text" };
 import norm from "../../../wgsl/norm.wgsl" with { type: "text" };
+import normBackward from "../../../wgsl/norm_backward.wgsl" with { type: "text" };
+import normGradients from "../../../wgsl/norm_gradients.wgsl" with { type: "text" };
 import numbers from "../../../wgsl/numbers.wgsl" with { type: "text" };
 import pack from "../../../wgsl/pack.wgsl" with { type: "text" };
 import pad from "../../../wgsl/pad.wgsl" with { type: "text" };
@@ -67,18 +76,23 @@ import zeros from "../../../wgsl/zeros.wgsl" with { type: "text" };
 
 /** Every shader's source, whole. */
 export const SHADERS = {
-  activate: tanh + activate,
   adamw,
+  activate: tanh + functions + activate,
+  activateBackward: tanh + functions + activateBackward,
   add,
+  addColumns,
   addGram: pairs + addGram,
   addRows,
   addSquares: pairs + addSquares,
   apply: numbers + apply,
   attention: tanh + tile + attention,
+  attentionBackward: tanh + workgroupSum + attentionBackward,
+  columnSums: pairs + columnSums,
   combine: numbers + combine,
   conjugate: workgroupSum + conjugate,
   countAbove,
   crossEntropy: tanh + crossEntropy,
+  crossEntropyBackward: tanh + crossEntropyBackward,
   cumulativeRow: pairs + cumulativeRow,
   cumulativeStep,
   cumulativeTotal: pairs + cumulativeTotal,
@@ -92,6 +106,7 @@ export const SHADERS = {
   eliminateScatter,
   eliminateScore: worth + eliminateScore,
   embed: numbers + embed,
+  embedBackward,
   equilibrate,
   extremes: numbers + extremes,
   finish: pairs + finish,
@@ -102,6 +117,8 @@ export const SHADERS = {
   merge: pairs + merge,
   narrow: numbers + rounding + narrow,
   norm: numbers + workgroupSum + norm,
+  normBackward: workgroupSum + numbers + normBackward,
+  normGradients: pairs + normGradients,
   pack: numbers + pack,
   pad: numbers + pad,
   relative: numbers + relative,

@@ -1,0 +1,275 @@
+/**
+ * The backward pass of a block. A tape is what a walk computes with when somebody wants gradients: it runs the block's
+ * operations and remembers each with what its derivative needs; then it goes back over them, last to first. Hidden states are
+ * kept at block boundaries only, so a block's backward pass is: walk it again with a tape, go back, drop the tape.
+ *
+ * ```ts
+ * using tape = new Tape(block);
+ * using output = await drive(block, walk(block, batch, hidden, tape));
+ * const dy = …;                                                           // the loss by `output`, F32 of its shape
+ * const dx = await drive(block, tape.backward(dy, { gradients, input: true })); // the loss by `hidden`: the caller's
+ * ```
+ *
+ * `gradients(name)` gives the tensor that the gradient by a parameter is added to (F32, of the shape that the block holds the
+ * parameter in: a weight outputs x inputs, a norm's gain 1 x n), or nothing if nobody wants it; what no gradient passes is not
+ * computed. `stream/stream.ts` has `drive`, which answers what a walk asks for: experts come and go in both directions.
+ */
+import type { Activation, AttentionOptions, Backend, MapFunction, RotateOptions, Tensor } from "../backend/backend.ts";
+import type { Block } from "./block.ts";
+import { routeGradient } from "./route.ts";
+import type { Linear, Norm } from "./spec.ts";
+import { type Mixture, PlainOperations, type WalkAnswer, type WalkOperations, type WalkRequest } from "./walk.ts";
+
+/** Where gradients by parameters go: the tensor that one is added to, by the parameter's name, if it is wanted. */
+export type ParameterGradients = (name: string) => Tensor | undefined;
+
+/** What is asked of a backward pass. */
+export interface BackwardOptions {
+  /** Those by the parameters. */
+  readonly gradients: ParameterGradients;
+  /** Whether the gradient by the walk's input is wanted. */
+  readonly input: boolean;
+}
+
+/** Gradients by the inputs of a step; nothing for one that is not wanted. */
+type StepGradients = readonly (Tensor | undefined)[];
+
+/** One operation of a walk. */
+interface Step {
+  readonly inputs: readonly Tensor[];
+  readonly output: Tensor;
+  /** The names of the parameters that it has. */
+  readonly parameters: readonly string[];
+  /**
+   * From the gradient by the output, which the tape disposes of unless it is among what comes back.
+   * @param wanted Of each input whether anybody wants its gradient.
+   */
+  back(
+    dy: Tensor,
+    wanted: readonly boolean[],
+    gradients: ParameterGradients,
+  ): StepGradients | Generator<WalkRequest, StepGradients, WalkAnswer>;
+}
+
+/** See the file's head. */
+export class Tape implements WalkOperations, Disposable {
+  readonly #backend: Backend;
+  readonly #plain: PlainOperations;
+  readonly #steps: Step[] = [];
+  /** Results that the steps need, and nobody else. */
+  readonly #kept = new Set<Tensor>();
+  readonly #parts: Tape[] = [];
+
+  /** @param block Whose tensors are asked for by name, when the walk goes forward and again when it goes back. */
+  constructor(readonly block: Pick<Block, "get" | "backend">) {
+    this.#backend = block.backend;
+    this.#plain = new PlainOperations(block);
+  }
+
+  linear(linear: Linear, x: Tensor): Tensor {
+    const backend = this.#backend, { block } = this, weight = `${linear.name}.weight`, bias = `${linear.name}.bias`;
+    return this.#remember([x], this.#plain.linear(linear, x), linear.bias ? [weight, bias] : [weight], {
+      back(dy, [wanted], gradients) {
+        const byWeight = gradients(weight), byBias = linear.bias ? gradients(bias) : undefined;
+        if (byWeight) backend.addWeightGradient(byWeight, dy, x);
+        if (byBias) backend.addColumnSums(byBias, dy);
+        return [wanted ? backend.linearBackward(dy, block.get(weight)) : undefined];
+      },
+    });
+  }
+
+  norm(norm: Norm, x: Tensor): Tensor {
+    const backend = this.#backend, { block } = this, { form: kind, epsilon, unitOffset } = norm;
+    const weight = `${norm.name}.weight`, bias = `${norm.name}.bias`;
+    return this.#remember([x], this.#plain.norm(norm, x), norm.bias ? [weight, bias] : [weight], {
+      back(dy, _wanted, gradients) {
+        const own = { gain: gradients(weight), bias: norm.bias ? gradients(bias) : undefined };
+        return [backend.normBackward(x, block.get(weight), dy, { kind, epsilon, unitOffset }, own)];
+      },
+    });
+  }
+
+  rotate(x: Tensor, angles: Tensor, options: RotateOptions): Tensor {
+    const backend = this.#backend;
+    return this.#remember([x], this.#plain.rotate(x, angles, options), [], {
+      back(dy) {
+        return [backend.rotate(dy, angles, { ...options, inverse: !options.inverse })];
+      },
+    });
+  }
+
+  attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
+    const backend = this.#backend;
+    return this.#remember([q, k, v], this.#plain.attention(q, k, v, options), [], {
+      back(dy) {
+        return backend.attentionBackward(q, k, v, dy, options);
+      },
+    });
+  }
+
+  map(x: Tensor, fn: MapFunction): Tensor {
+    const backend = this.#backend;
+    return this.#remember([x], this.#plain.map(x, fn), [], {
+      back(dy) {
+        return [backend.mapBackward(x, dy, fn)];
+      },
+    });
+  }
+
+  gate(gate: Tensor, up: Tensor, activation: Activation): Tensor {
+    const backend = this.#backend;
+    return this.#remember([gate, up], this.#plain.gate(gate, up, activation), [], {
+      back(dy) {
+        return backend.gateBackward(gate, up, dy, activation);
+      },
+    });
+  }
+
+  slice(x: Tensor, first: number, width: number, period: number): Tensor {
+    const backend = this.#backend;
+    return this.#remember([x], this.#plain.slice(x, first, width, period), [], {
+      back(dy) {
+        const dx = backend.allocate(x.rows, x.cols);
+        backend.sliceBackward(dx, dy, first, period);
+        return [dx];
+      },
+    });
+  }
+
+  add(x: Tensor, y: Tensor): Tensor {
+    const backend = this.#backend;
+    return this.#remember([x, y], this.#plain.add(x, y), [], {
+      back(dy, [first, second]) {
+        return [first ? dy : undefined, second ? first ? backend.copy(dy) : dy : undefined];
+      },
+    });
+  }
+
+  gathered(table: string, rows: Uint32Array, result: Tensor): void {
+    const backend = this.#backend;
+    this.#remember([], result, [table], {
+      back(dy, _wanted, gradients) {
+        const byTable = gradients(table);
+        if (byTable) backend.embedBackward(byTable, rows, dy, 0);
+        return [];
+      },
+    });
+  }
+
+  release(tensor: Tensor): void {
+    this.#kept.add(tensor);
+  }
+
+  expert(): WalkOperations {
+    const part = new Tape(this.block);
+    this.#parts.push(part);
+    return part;
+  }
+
+  mixed(mixture: Mixture): void {
+    const { layer, x, logits, routed, parts, sum } = mixture, backend = this.#backend;
+    const parameters = parts.flatMap(({ operations }) =>
+      (operations as Tape).#steps.flatMap((step) => step.parameters)
+    );
+    this.#remember([x, routed], sum, parameters, {
+      *back(dy, [byX, byRouter], gradients) {
+        using made = new DisposableStack();
+        using held = new DisposableStack();
+        const dx = byX ? made.use(backend.allocate(x.rows, x.cols)) : undefined;
+        const byWeights: Tensor[] = [];
+        for (const { expert, route: { tokens, weights }, operations, result } of parts) {
+          yield { kind: "expert", layer, expert };
+          using gathered = backend.allocate(tokens.length, x.cols);
+          backend.embed(gathered, tokens, dy, 0);
+          if (byRouter) byWeights.push(held.use(backend.dotRows(result, gathered)));
+          const own = backend.allocate(tokens.length, x.cols);
+          backend.addRows(own, gathered, Uint32Array.from(tokens, (_, i) => i), weights);
+          using back = yield* (operations as Tape).backward(own, { gradients, input: byX });
+          if (dx && back) backend.addRows(dx, back, tokens, new Float32Array(tokens.length).fill(1));
+        }
+        const read: Float32Array[] = [];
+        for (const tensor of byWeights) {
+          read.push(new Float32Array(((yield { kind: "read", tensor }) as Uint8Array<ArrayBuffer>).buffer));
+        }
+        if (!byRouter) {
+          made.move(); // it is the tape's
+          return [dx, undefined];
+        }
+        const shares = parts.map(({ expert, route }, i) => ({ expert, tokens: route.tokens, gradient: read[i] }));
+        const byLogits = new Uint8Array(routeGradient(logits, layer, shares).buffer);
+        const byRouted = backend.upload(byLogits, routed.rows, routed.cols, "F32");
+        made.move(); // it is the tape's
+        return [dx, byRouted];
+      },
+    });
+  }
+
+  #remember(
+    inputs: readonly Tensor[],
+    output: Tensor,
+    parameters: readonly string[],
+    { back }: Pick<Step, "back">,
+  ): Tensor {
+    this.#steps.push({ inputs, output, parameters, back });
+    return output;
+  }
+
+  /**
+   * Goes back over the walk, once; it asks for experts and readings as the walk does.
+   * @param dy The loss by the walk's result; from now on the tape's.
+   * @returns The loss by its input, a new tensor, if that is wanted.
+   */
+  *backward(dy: Tensor, { gradients, input }: BackwardOptions): Generator<WalkRequest, Tensor | undefined, WalkAnswer> {
+    const backend = this.#backend, by = new Map<Tensor, Tensor>();
+    const [{ inputs: [x] = [] }] = this.#steps; // what begins with a table has no input
+    // Whose gradient somebody wants: forward from the input and from every parameter.
+    const wanted = new Set<Tensor>(input && x ? [x] : []);
+    for (const { inputs, output, parameters } of this.#steps) {
+      if (inputs.some((one) => wanted.has(one)) || parameters.some((name) => gradients(name))) wanted.add(output);
+    }
+    const take = (tensor: Tensor, gradient: Tensor): void => {
+      const known = by.get(tensor);
+      if (!known) return void by.set(tensor, gradient);
+      using _known = known;
+      using _gradient = gradient;
+      by.delete(tensor);
+      by.set(tensor, backend.add(known, gradient));
+    };
+    try {
+      by.set(this.#steps.at(-1)!.output, dy);
+      for (let step = this.#steps.pop(); step; step = this.#steps.pop()) {
+        const { inputs, output, back } = step, own = by.get(output);
+        by.delete(output);
+        if (own) {
+          let given: readonly (Tensor | undefined)[] = [];
+          try {
+            if (wanted.has(output)) {
+              const made = back(own, inputs.map((one) => wanted.has(one)), gradients);
+              given = "next" in made ? yield* made : made;
+            }
+          } finally {
+            if (!given.includes(own)) own[Symbol.dispose]();
+          }
+          for (const [i, gradient] of given.entries()) {
+            if (!gradient) continue;
+            if (wanted.has(inputs[i])) take(inputs[i], gradient);
+            else gradient[Symbol.dispose]();
+          }
+        }
+        // Whatever came after it has been gone over.
+        if (this.#kept.delete(output)) output[Symbol.dispose]();
+      }
+      const found = x && by.get(x);
+      if (x) by.delete(x);
+      return found;
+    } finally {
+      for (const gradient of by.values()) gradient[Symbol.dispose]();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const part of this.#parts) part[Symbol.dispose]();
+    for (const tensor of this.#kept) tensor[Symbol.dispose]();
+    this.#kept.clear();
+  }
+}
