@@ -8,6 +8,7 @@ import { Terminal, writeAll } from "../src/cli/terminal.ts";
 /** What `run` is given for each command. Their flags differ, and only `run` puts flags and command together. */
 const PROGRAMS: Readonly<Record<string, () => Promise<unknown>>> = {
   prune: async () => (await import("./prune.ts")).program,
+  finetune: async () => (await import("./finetune.ts")).program,
   eval: async () => (await import("./eval.ts")).program,
   compare: async () => (await import("./compare.ts")).program,
   generate: async () => (await import("./generate.ts")).program,

@@ -8,6 +8,7 @@ import { describeChange } from "../src/run/manifest.ts";
 import { numericDifferences } from "../src/run/numerics.ts";
 import { Registry } from "../src/run/registry.ts";
 import type { Case } from "./verify/judge.ts";
+import { judgeOutputs } from "./verify/judge_outputs.ts";
 import { judgeMeasured } from "./verify/judge_measured.ts";
 import { refuseOtherPlan } from "./shared/planned.ts";
 import { PermissionSet } from "./shared/sandbox.ts";
@@ -65,6 +66,9 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
       sameBackend: plan.backend === manifest.plan.backend,
       differences: numericDifferences(manifest, newest.manifest),
     };
+    if (manifest.plan.kind === "finetune") {
+      return judgeOutputs(about, manifest.outputs ?? [], newest.manifest.outputs ?? []);
+    }
     if (manifest.plan.kind !== "prune") {
       return judgeMeasured(about, measured!, measuredOf(repeated, newest));
     }

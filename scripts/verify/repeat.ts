@@ -2,6 +2,7 @@
 import project from "../../deno.json" with { type: "json" };
 import { compareCommand } from "../../src/cli/compare_command.ts";
 import { evalCommand } from "../../src/cli/eval_command.ts";
+import { finetuneCommand } from "../../src/cli/finetune_command.ts";
 import { type Command, type Flags, parse, type Values } from "../../src/cli/flags.ts";
 import { pruneCommand } from "../../src/cli/prune_command.ts";
 import type { Context } from "../../src/cli/run.ts";
@@ -10,6 +11,7 @@ import type { verifyCommand } from "../../src/cli/verify_command.ts";
 import { PareError } from "../../src/mod.ts";
 import { enter as enterCompare } from "../compare/request.ts";
 import { enter as enterEval } from "../eval/request.ts";
+import { enter as enterFinetune } from "../finetune/prepared.ts";
 import { planFlags } from "../shared/planned.ts";
 import { enter as enterPrune } from "../prune/request.ts";
 import { inputsHere, type Read, refuseChanges, relocate } from "./relocate.ts";
@@ -79,6 +81,11 @@ export async function repeat(
         values: { ...values, planned: { ...plan, pare: project.version } },
         permissions,
       };
+    }
+    case "finetune": {
+      const own = { ...await prepare(flagsOf(finetuneCommand, args)), ...common, ...out };
+      const again = { ...own, adapter: undefined, resume: false, dryRun: false };
+      return { module: "./finetune.ts", ...await enterFinetune(again, context) };
     }
     case "eval": {
       const flags = { ...flagsOf(evalCommand, args), ...alone };

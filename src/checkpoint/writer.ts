@@ -29,6 +29,8 @@ const PIECE = 2 ** 20;
 export interface CheckpointWriter extends AsyncDisposable {
   /** The steps that a killed run of the same plan has finished, in their order. */
   readonly steps: readonly Step[];
+  /** A folder beside the output for files that a run keeps until its end, which may be missing; it goes with all the rest. */
+  readonly passing: string;
   /** Whether a run that ended early had left finished steps, and they were removed. */
   readonly dropped: boolean;
   /**
@@ -173,6 +175,7 @@ export async function createWriter(
 
   return {
     steps: journal!.steps,
+    passing: place.passing,
     dropped: place.dropped,
     read,
     async write(name, bytes) {

@@ -5,6 +5,7 @@ import { compareCommand } from "./compare_command.ts";
 import { completionsCommand } from "./completions_command.ts";
 import { demoCommand } from "./demo_command.ts";
 import { evalCommand } from "./eval_command.ts";
+import { finetuneCommand } from "./finetune_command.ts";
 import type { Command, Flags } from "./flags.ts";
 import { generateCommand } from "./generate_command.ts";
 import { inspectCommand } from "./inspect_command.ts";
@@ -19,6 +20,7 @@ import { verifyCommand } from "./verify_command.ts";
 /** Every command; the name of one in a group is two words. */
 export const COMMANDS: readonly Command<Flags>[] = [
   pruneCommand,
+  finetuneCommand,
   evalCommand,
   compareCommand,
   generateCommand,
@@ -64,6 +66,8 @@ export function findCommand(args: readonly string[]): Asked {
 /** The other words that people try for what a command does. */
 const SYNONYMS: Readonly<Record<string, string>> = {
   evaluate: "eval",
+  train: "finetune",
+  tune: "finetune",
   perplexity: "eval",
   show: "inspect",
   info: "inspect",

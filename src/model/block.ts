@@ -12,6 +12,11 @@ export interface TensorSource {
   readonly tensors: ReadonlyMap<string, Pick<TensorInfo, "dtype" | "bytes">>;
   /** The bytes of these tensors, by name: the caller's own, though maybe views into one buffer. */
   read(names: readonly string[]): Promise<Map<string, Uint8Array<ArrayBuffer>>>;
+  /**
+   * May put others beside a tensor that a block has just put on its backend, or one in its place: they are the block's then. So
+   * a weight can be computed with as it will be.
+   */
+  adapt?(name: string, tensor: Tensor, put: (name: string, tensor: Tensor) => void): void;
   /** Told of every tensor that a block has put on its backend, as often as it does. */
   onUpload?(name: string, tensor: Tensor): void;
 }
@@ -87,7 +92,11 @@ export class Block implements Disposable {
           ? this.backend.upload(transpose(stored, rows, cols, dtype), cols, rows, dtype)
           : this.backend.upload(stored, rows, cols, dtype);
         this.#tensors.set(name, tensor);
-        this.source.onUpload?.(name, tensor);
+        this.source.adapt?.(name, tensor, (name, tensor) => {
+          this.#tensors.get(name)?.[Symbol.dispose]();
+          this.#tensors.set(name, tensor);
+        });
+        this.source.onUpload?.(name, this.get(name));
       }
       release(...bytes.values());
     }

@@ -3,7 +3,7 @@
  * operations and remembers each with what its derivative needs; then it goes back over them, last to first. Hidden states are
  * kept at block boundaries only, so a block's backward pass is: walk it again with a tape, go back, drop the tape.
  *
- * ```ts
+ * ```text
  * using tape = new Tape(block);
  * using output = await drive(block, walk(block, batch, hidden, tape));
  * const dy = …;                                                           // the loss by `output`, F32 of its shape
@@ -14,7 +14,15 @@
  * parameter in: a weight outputs x inputs, a norm's gain 1 x n), or nothing if nobody wants it; what no gradient passes is not
  * computed. `stream/stream.ts` has `drive`, which answers what a walk asks for: experts come and go in both directions.
  */
-import type { Activation, AttentionOptions, Backend, MapFunction, RotateOptions, Tensor } from "../backend/backend.ts";
+import type {
+  Activation,
+  AttentionOptions,
+  Backend,
+  DropoutOptions,
+  MapFunction,
+  RotateOptions,
+  Tensor,
+} from "../backend/backend.ts";
 import type { Block } from "./block.ts";
 import { routeGradient } from "./route.ts";
 import type { Linear, Norm } from "./spec.ts";
@@ -141,6 +149,15 @@ export class Tape implements WalkOperations, Disposable {
     return this.#remember([x, y], this.#plain.add(x, y), [], {
       back(dy, [first, second]) {
         return [first ? dy : undefined, second ? first ? backend.copy(dy) : dy : undefined];
+      },
+    });
+  }
+
+  dropout(x: Tensor, options: DropoutOptions): Tensor {
+    const backend = this.#backend;
+    return this.#remember([x], this.#plain.dropout(x, options), [], {
+      back(dy) {
+        return [backend.dropout(dy, options)];
       },
     });
   }

@@ -6,7 +6,15 @@
  * frees what the walk holds. What it computes with is a {@linkcode WalkOperations}: the backend's operations, or those of a
  * record (`tape.ts`), which remembers what a backward pass needs.
  */
-import type { Activation, AttentionOptions, Backend, MapFunction, RotateOptions, Tensor } from "../backend/backend.ts";
+import type {
+  Activation,
+  AttentionOptions,
+  Backend,
+  DropoutOptions,
+  MapFunction,
+  RotateOptions,
+  Tensor,
+} from "../backend/backend.ts";
 import type { Block } from "./block.ts";
 import { attentionInputs, mlpInputs } from "./layers.ts";
 import type { Rope } from "./rope.ts";
@@ -63,6 +71,8 @@ export interface WalkOperations {
   gate(gate: Tensor, up: Tensor, activation: Activation): Tensor;
   slice(x: Tensor, first: number, width: number, period: number): Tensor;
   add(x: Tensor, y: Tensor): Tensor;
+  /** Numbers left out at random; no model does that by itself, but who trains one may. */
+  dropout(x: Tensor, options: DropoutOptions): Tensor;
   /** The walk needs a result no longer. */
   release(tensor: Tensor): void;
   /** What one expert computes with. */
@@ -125,6 +135,9 @@ export class PlainOperations implements WalkOperations {
   }
   add(x: Tensor, y: Tensor): Tensor {
     return this.#backend.add(x, y);
+  }
+  dropout(x: Tensor, options: DropoutOptions): Tensor {
+    return this.#backend.dropout(x, options);
   }
   release(tensor: Tensor): void {
     tensor[Symbol.dispose]();

@@ -14,7 +14,7 @@ export { type Metric, METRICS } from "../task/task.ts";
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 /** The commands that leave a run. */
-export type RunKind = "prune" | "eval" | "compare";
+export type RunKind = "prune" | "finetune" | "eval" | "compare";
 
 /** Token ids by what they are and the SHA-256 of their bytes (little-endian 32-bit). */
 export interface Corpus {

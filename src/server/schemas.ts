@@ -54,7 +54,7 @@ const BENCHMARK = {
 };
 
 const PlanSchema: z.ZodType<Plan> = z.object({
-  kind: z.enum(["prune", "eval", "compare"]),
+  kind: z.enum(["prune", "finetune", "eval", "compare"]),
   pare: z.string(),
   model: z.object({ name: z.string(), sha256: Sha256 }),
   backend: z.enum(["webgpu", "wasm"]),

@@ -4,7 +4,7 @@
  * block: each is read again and walked again with a tape (`model/tape.ts`), its gradients leave, the next is read. So besides
  * hidden states one block is in memory at a time.
  *
- * ```ts
+ * ```text
  * const { loss } = await lossGradients(batch, {
  *   checkpoint, backend, spec,
  *   source,                                  // where blocks' tensors come from, if not from the checkpoint
@@ -20,7 +20,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import type { TensorSource } from "../model/block.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { type ParameterGradients, Tape } from "../model/tape.ts";
-import { walk } from "../model/walk.ts";
+import { PlainOperations, walk, type WalkOperations } from "../model/walk.ts";
 import { type Batch, countSequences, positionsOf } from "../text/batch.ts";
 import { batches, Pace } from "./batches.ts";
 import { headSlices, openEmbedder, openHeadInput } from "./ends.ts";
@@ -47,6 +47,8 @@ export interface GradientOptions {
   readonly spool?: SpoolOptions;
   /** Stops it between two batches. */
   readonly signal?: AbortSignal;
+  /** What a block's walk computes with, from the backend's operations or a tape's; those themselves by default. */
+  readonly operations?: (operations: WalkOperations, part: number) => WalkOperations;
   /** Told of the gradients by a block's input and output, part after part; they are for the time of the call. */
   readonly onHidden?: (block: number, part: number, gradient: Tensor) => void;
 }
@@ -59,6 +61,7 @@ export async function lossGradients(batch: Batch, options: GradientOptions): Pro
   const { checkpoint, backend, spec, gradients, spool, signal } = options, source = options.source ?? checkpoint;
   checkTokens(spec, batch);
   const parts = batches(batch, backend.limits.batchTokens), { blocks } = spec, count = parts.length;
+  const { operations = (own: WalkOperations) => own } = options;
   const pace = new Pace(() => backend.read(), signal);
   await using opened = new AsyncDisposableStack();
   const kept = gradients ? blocks.length + 1 : 1;
@@ -77,7 +80,10 @@ export async function lossGradients(batch: Batch, options: GradientOptions): Pro
     each(async (block) => {
       for (const [i, part] of parts.entries()) {
         using lease = await states.load(place(block.spec.index, i));
-        const after = await drive(block, walk(block, tables.batch(part), lease.tensor));
+        const after = await drive(
+          block,
+          walk(block, tables.batch(part), lease.tensor, operations(new PlainOperations(block), i)),
+        );
         await states.store(place(block.spec.index + 1, i), after);
         await pace.step();
       }
@@ -127,7 +133,7 @@ export async function lossGradients(batch: Batch, options: GradientOptions): Pro
           options.onHidden?.(index + 1, i, after.tensor);
           using lease = await states.load(place(index, i));
           using tape = new Tape(block);
-          using _output = await drive(block, walk(block, tables.batch(part), lease.tensor, tape));
+          using _output = await drive(block, walk(block, tables.batch(part), lease.tensor, operations(tape, i)));
           const dy = backend.copy(after.tensor);
           const back = await drive(block, tape.backward(dy, { gradients, input: true }));
           await states.store(place(index, i), back!);

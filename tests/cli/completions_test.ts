@@ -25,7 +25,8 @@ Deno.test("bash completes commands, those of a group, flags, words and paths", a
     for (const name of ["samples.txt", "sparse"]) await Deno.mkdir(`${folder}/${name}`);
     const cases = {
       "pare pr": "prune",
-      "pare ": "prune eval compare generate inspect verify sweep collect runs serve chat-server demo completions help",
+      "pare ":
+        "prune finetune eval compare generate inspect verify sweep collect runs serve chat-server demo completions help",
       "pare --v": "--version",
       "pare runs ": "list show name tag note rm",
       "pare runs l": "list",

@@ -15,7 +15,7 @@ function seen(checkpoint: Checkpoint, changed: Partial<Checkpoint>): Checkpoint 
 export function overlay(checkpoint: Checkpoint, weights: ReadonlyMap<string, Uint8Array<ArrayBuffer>>): Checkpoint {
   return seen(checkpoint, {
     read: async (names) =>
-      new Map([...await checkpoint.read(names)].map(([name, bytes]) => [name, weights.get(name) ?? bytes])),
+      new Map([...await checkpoint.read(names)].map(([name, bytes]) => [name, weights.get(name)?.slice() ?? bytes])),
   });
 }
 

@@ -7,6 +7,7 @@ import { compareCommand } from "../../src/cli/compare_command.ts";
 import type { Context, Outcome } from "../../src/cli/context.ts";
 import { evalCommand } from "../../src/cli/eval_command.ts";
 import { type Command, type Flags, parse, type Values } from "../../src/cli/flags.ts";
+import { finetuneCommand } from "../../src/cli/finetune_command.ts";
 import { generateCommand } from "../../src/cli/generate_command.ts";
 import { pruneCommand } from "../../src/cli/prune_command.ts";
 import { syncDirectory } from "../../src/cli/sandbox.ts";
@@ -17,6 +18,8 @@ import { main as compare } from "../../scripts/compare.ts";
 import { enter as enterCompare } from "../../scripts/compare/request.ts";
 import { enter as enterEval } from "../../scripts/eval/request.ts";
 import { main as evaluate } from "../../scripts/eval.ts";
+import { main as finetune } from "../../scripts/finetune.ts";
+import { enter as enterFinetune } from "../../scripts/finetune/prepared.ts";
 import { main as generate } from "../../scripts/generate.ts";
 import { enter as enterGenerate } from "../../scripts/generate/request.ts";
 import { main as prune } from "../../scripts/prune.ts";
@@ -59,6 +62,7 @@ function inProcess<F extends Flags>(
 export const IN_PROCESS = {
   compare: inProcess(compareCommand, enterCompare, compare),
   prune: inProcess(pruneCommand, enterPrune, prune),
+  finetune: inProcess(finetuneCommand, enterFinetune, finetune),
   eval: inProcess(evalCommand, enterEval, evaluate),
   generate: inProcess(generateCommand, enterGenerate, generate),
   verify: inProcess(verifyCommand, (values) => Promise.resolve({ values }), verify),

@@ -3,8 +3,8 @@ import * as kernels from "../../../kernels/pkg/kernels.js";
 import type { Activation, AttentionOptions, MapFunction, NormGradients, NormOptions } from "../backend.ts";
 import { FUNCTION_CODES, functionFactor } from "../codes.ts";
 import { groupTokens } from "../groups.ts";
-import { words } from "../words.ts";
 import type { Engine } from "./engine.ts";
+import { words } from "../words.ts";
 import { slicesOf } from "./forward.ts";
 import type { Owned, WasmTensor } from "./tensor.ts";
 

@@ -5,8 +5,8 @@
 import type { Activation, AttentionOptions, MapFunction, NormGradients, NormOptions } from "../backend.ts";
 import { DTYPE_CODES, FUNCTION_CODES, functionFactor } from "../codes.ts";
 import { groupTokens } from "../groups.ts";
-import { words } from "../words.ts";
 import { type Device, line, rowsWithin, THREADS, WORKGROUPS } from "./device.ts";
+import { words } from "../words.ts";
 import { uploadNumbers } from "./forward.ts";
 import { linear, multiplyPacked, PACKED_BYTES } from "./linear.ts";
 import { type Owned, runsOf, TiledTensor } from "./tensor.ts";

@@ -1,0 +1,114 @@
+/**
+ * All of a model, trained: every tensor in F32 on the host, the kept weights of its linears among them. What a mask removes has
+ * no gradient and no moments, and stays zero.
+ */
+import type { Backend, Mask, Tensor } from "../backend/backend.ts";
+import type { Checkpoint, TensorInfo } from "../checkpoint/checkpoint.ts";
+import { transpose } from "../checkpoint/transpose.ts";
+import type { TensorSource } from "../model/block.ts";
+import { modelTensors, type TensorSpec } from "../model/layers.ts";
+import type { ModelSpec } from "../model/spec.ts";
+import { Parameter } from "./parameter.ts";
+import type { Trainee } from "./trainee.ts";
+
+/** A tensor as a backend holds it: outputs x inputs, one row for what has one dimension. */
+export function heldShape({ shape, transposed }: TensorSpec): readonly [rows: number, cols: number] {
+  const [rows, cols] = shape.length === 2 ? shape : [1, shape[0]];
+  return transposed ? [cols, rows] : [rows, cols];
+}
+
+/** A tensor's numbers in F32, as a backend holds them. */
+export async function widen(
+  backend: Backend,
+  checkpoint: Checkpoint,
+  spec: TensorSpec,
+): Promise<Float32Array<ArrayBuffer>> {
+  const { name } = spec, { dtype } = checkpoint.tensors.get(name)!, [rows, cols] = heldShape(spec);
+  const stored = (await checkpoint.read([name])).get(name)!;
+  using tensor = backend.upload(spec.transposed ? transpose(stored, cols, rows, dtype) : stored, rows, cols, dtype);
+  using wide = backend.combine([{ tensor, kept: 1 }]);
+  return new Float32Array((await backend.read(wide))[0].buffer);
+}
+
+/** See the file's head. */
+export class WholeModel implements Trainee {
+  readonly parameters: readonly Parameter[];
+  readonly checkpoint: Checkpoint;
+  readonly source: TensorSource;
+  readonly #byName: ReadonlyMap<string, Parameter>;
+
+  private constructor(
+    checkpoint: Checkpoint,
+    specs: ReadonlyMap<string, TensorSpec>,
+    parameters: readonly Parameter[],
+  ) {
+    this.parameters = parameters;
+    this.#byName = new Map(parameters.map((parameter) => [parameter.name, parameter]));
+    this.checkpoint = this.source = overlay(checkpoint, specs, this.#byName);
+  }
+
+  /** Reads all of a model. @param mask The mask of a linear, by its name. */
+  static async open(
+    backend: Backend,
+    checkpoint: Checkpoint,
+    spec: ModelSpec,
+    mask: (linear: string) => Mask | undefined,
+  ): Promise<WholeModel> {
+    using made = new DisposableStack();
+    const specs = new Map(modelTensors(spec).map((one) => [one.name, one])), parameters: Parameter[] = [];
+    for (const one of specs.values()) {
+      const [rows, cols] = heldShape(one), numbers = await widen(backend, checkpoint, one);
+      const own = mask(one.name.replace(/\.weight$/, ""));
+      parameters.push(made.use(new Parameter(backend, one.name, rows, cols, numbers, own)));
+    }
+    made.move(); // they are the caller's
+    return new WholeModel(checkpoint, specs, parameters);
+  }
+
+  readonly gradients = (name: string): Tensor | undefined => this.#byName.get(name)?.gradient;
+
+  refresh(): void {}
+
+  begin(): void {}
+
+  collect(): void {}
+
+  [Symbol.dispose](): void {
+    for (const parameter of this.parameters) parameter[Symbol.dispose]();
+  }
+}
+
+/** A checkpoint whose tensors are the parameters of these names, in F32. */
+function overlay(
+  checkpoint: Checkpoint,
+  specs: ReadonlyMap<string, TensorSpec>,
+  parameters: ReadonlyMap<string, Parameter>,
+): Checkpoint {
+  const tensors = new Map<string, TensorInfo>();
+  for (const [name, info] of checkpoint.tensors) {
+    const parameter = parameters.get(name);
+    tensors.set(name, parameter ? { ...info, dtype: "F32", bytes: parameter.weight.byteLength } : info);
+  }
+  /** As the file holds it; the caller's own. */
+  const bytesOf = ({ name, rows, cols, weight }: Parameter): Uint8Array<ArrayBuffer> => {
+    const bytes = new Uint8Array(weight.buffer);
+    return specs.get(name)!.transposed ? transpose(bytes, rows, cols, "F32") : bytes.slice();
+  };
+  return {
+    ...checkpoint,
+    tensors,
+    async read(names) {
+      const own = names.flatMap((name) => parameters.get(name) ?? []);
+      const others = names.filter((name) => !parameters.has(name));
+      const found = others.length ? await checkpoint.read(others) : new Map<string, Uint8Array<ArrayBuffer>>();
+      for (const parameter of own) found.set(parameter.name, bytesOf(parameter));
+      return found;
+    },
+    readRows(name, firstRow, rows) {
+      const parameter = parameters.get(name);
+      if (!parameter) return checkpoint.readRows(name, firstRow, rows);
+      const { cols, weight } = parameter;
+      return Promise.resolve(new Uint8Array(weight.slice(firstRow * cols, (firstRow + rows) * cols).buffer));
+    },
+  };
+}

@@ -1,0 +1,71 @@
+/**
+ * Adapters as PEFT keeps them (Hugging Face's `peft`, `LoraConfig` and `PeftModel.save_pretrained`): `adapter_config.json` and
+ * `adapter_model.safetensors` in a directory. `PeftModel.from_pretrained(base, directory)` loads them.
+ *
+ * PEFT adds `alpha / rank * B A` to every weight, a removed one too. Adapters that were trained under a mask compute what they
+ * were trained to compute only with it: the merged model has it, and `masks.safetensors` beside the adapters.
+ */
+import type { MemoryTensor } from "../checkpoint/tensor_file.ts";
+import type { ModelSpec } from "../model/spec.ts";
+import { linearsOf } from "../model/layers.ts";
+import type { LoraAdapters } from "./lora.ts";
+
+/** The names of the files of an adapter's directory. */
+export const ADAPTER_CONFIG = "adapter_config.json", ADAPTER_MODEL = "adapter_model.safetensors";
+
+/** What PEFT puts before a module's name. */
+const PREFIX = "base_model.model.";
+
+/** What stands in `adapter_config.json` beside the adapters' own numbers. */
+export interface PeftAbout {
+  /** The model that they are for: a path, or an id on the Hub. */
+  readonly base: string;
+  readonly rank: number;
+  readonly alpha: number;
+  readonly dropout: number;
+}
+
+/**
+ * How PEFT finds the modules: by the last part of their names where all modules that end so are meant, else by whole names.
+ */
+export function targetModules(spec: ModelSpec, names: readonly string[]): string[] {
+  const last = (name: string) => name.slice(name.lastIndexOf(".") + 1);
+  const ends = new Set(names.map(last)), all = spec.blocks.flatMap(linearsOf);
+  const meant = all.filter(({ name }) => ends.has(last(name)));
+  return meant.length === names.length ? [...ends].sort() : [...names].sort();
+}
+
+/** The text of `adapter_config.json`. */
+export function peftConfig(adapters: LoraAdapters, spec: ModelSpec, { base, rank, alpha, dropout }: PeftAbout): string {
+  const linears = adapters.adapters.map(({ linear }) => linear);
+  return JSON.stringify(
+    {
+      base_model_name_or_path: base,
+      bias: "none",
+      fan_in_fan_out: linears.some(({ transposed }) => transposed),
+      inference_mode: true,
+      init_lora_weights: true,
+      lora_alpha: alpha,
+      lora_dropout: dropout,
+      modules_to_save: null,
+      peft_type: "LORA",
+      r: rank,
+      target_modules: targetModules(spec, linears.map(({ name }) => name)),
+      task_type: "CAUSAL_LM",
+      use_dora: false,
+      use_rslora: false,
+    },
+    undefined,
+    2,
+  ) + "\n";
+}
+
+/** The tensors of `adapter_model.safetensors`. */
+export function peftTensors(adapters: LoraAdapters): MemoryTensor[] {
+  return adapters.parameters.map(({ name, rows, cols, weight }) => ({
+    name: `${PREFIX}${name}`,
+    dtype: "F32",
+    shape: [rows, cols],
+    bytes: new Uint8Array(weight.buffer),
+  }));
+}

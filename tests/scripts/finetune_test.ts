@@ -1,0 +1,199 @@
+/** `finetune` as a command: what it writes, that the mask holds to the bit, that it is gone on with, and what it refuses. */
+import { assert, assertEquals, assertGreater, assertLess, assertRejects, assertStringIncludes } from "@std/assert";
+import { openFile } from "../../src/checkpoint/file.ts";
+import { readSafetensors } from "../../src/checkpoint/safetensors.ts";
+import { PareError } from "../../src/errors.ts";
+import { Registry } from "../../src/run/registry.ts";
+import { names, temporary } from "../checkpoint/folders.ts";
+import { AUSTEN, HELD_OUT, start, TOKENS } from "./commands.ts";
+import { IN_PROCESS, runJson } from "./in_process.ts";
+
+const WASM = ["--backend", "wasm"], NO_RUNS = ["--runs", "none"];
+/** Little to compute, and enough to be better for it. */
+const LITTLE = [
+  ...[
+    "--calibration",
+    HELD_OUT,
+    "--seqlen",
+    "64",
+    "--eval-windows",
+    "8",
+    "--batch",
+    "4",
+    "--steps",
+    "8",
+    "--eval-every",
+    "4",
+  ],
+  ...["--warmup", "2", "--rate", "2e-3", ...WASM],
+];
+
+/** A pruned copy of the fixture. */
+async function prunedIn(folder: string, ...flags: string[]): Promise<string> {
+  const out = `${folder}/pruned`;
+  const small = ["--samples", "4", "--seqlen", "64", "--calibration", TOKENS];
+  await runJson("prune", "--model", AUSTEN, "--out", out, ...small, ...WASM, ...NO_RUNS, ...flags);
+  return out;
+}
+
+/** Which numbers of every tensor of a checkpoint are zero, and its bytes. */
+async function tensorsOf(directory: string): Promise<Map<string, Uint16Array>> {
+  await using file = await openFile(`${directory}/model.safetensors`);
+  const { entries, read } = await readSafetensors(file), tensors = new Map<string, Uint16Array>();
+  for (const name of entries.keys()) tensors.set(name, new Uint16Array((await read(name)).buffer));
+  return tensors;
+}
+
+const zerosOf = (numbers: Uint16Array) => numbers.map((bits) => Number((bits & 0x7fff) === 0));
+
+Deno.test("LoRA inside the mask: the merged model has the zeros of the pruned one, and PEFT's files stand beside it", async () => {
+  using folder = temporary();
+  const model = await prunedIn(folder.path), out = `${folder.path}/tuned`, registry = `${folder.path}/runs.db`;
+  const found = await runJson("finetune", "--model", model, "--out", out, ...LITTLE, "--runs", registry);
+  assertEquals([found.zeros, found.weights], [304128, 608256]);
+  assertEquals(found.steps.length, 8);
+  assertEquals(found.evaluations.map(({ step }: { step: number }) => step), [0, 4, 8]);
+  assertLess(found.best.loss, found.evaluations[0].loss);
+  const before = await tensorsOf(model), after = await tensorsOf(out);
+  for (const [name, numbers] of before) {
+    const own = after.get(name)!;
+    if (/\.(q|v)_proj\.weight$/.test(name)) {
+      assertEquals(zerosOf(own), zerosOf(numbers), name);
+      assert(own.some((bits, at) => bits !== numbers[at]), `${name} was trained`);
+    } else assertEquals(own, numbers, name);
+  }
+  assertEquals(names(`${out}-adapter`), [
+    ...["adapter_config.json", "adapter_model.safetensors", "masks.safetensors", "pare_manifest.json"],
+  ]);
+  const config = JSON.parse(Deno.readTextFileSync(`${out}-adapter/adapter_config.json`));
+  assertEquals([config.r, config.lora_alpha, config.target_modules, config.peft_type], [
+    8,
+    16,
+    ["q_proj", "v_proj"],
+    "LORA",
+  ]);
+  const curve = JSON.parse(Deno.readTextFileSync(`${out}/training.json`));
+  assertEquals([curve.steps, curve.evaluations], [found.steps, found.evaluations]);
+  {
+    using runs = Registry.open(registry, { mode: "read" });
+    const [run] = runs.list({ limit: 10 }).runs;
+    assertEquals([run.status, run.manifest.plan.kind], ["finished", "finetune"]);
+    assertEquals(run.perplexities.map(({ label }) => label), ["pruned", "tuned"]);
+  }
+  // What it would write is there.
+  const again = await runJson("finetune", "--model", model, "--out", out, ...LITTLE, "--runs", registry);
+  assertEquals(again.done, true);
+});
+
+Deno.test("LoRA as published fills removed weights, and says how many", async () => {
+  using folder = temporary();
+  const model = await prunedIn(folder.path), out = `${folder.path}/tuned`;
+  const found = await runJson("finetune", "--model", model, "--out", out, ...LITTLE, "--unmasked", ...NO_RUNS);
+  // q and v of six blocks are 82944 weights, half of them removed before, nearly none after.
+  assertLess(found.zeros, 304128 - 41472 * 0.99);
+  const zeros = [...await tensorsOf(out)].filter(([name]) => /_proj\.weight$/.test(name))
+    .reduce((sum, [, numbers]) => sum + zerosOf(numbers).reduce((a, b) => a + b), 0);
+  assertEquals(found.zeros, zeros);
+});
+
+Deno.test("all weights of a 2:4 model: every group of four keeps its zeros, embedding and norms are trained", async () => {
+  using folder = temporary();
+  const model = await prunedIn(folder.path, "--pattern", "2:4"), out = `${folder.path}/tuned`;
+  const found = await runJson("finetune", "--model", model, "--out", out, "--mode", "full", ...LITTLE, ...NO_RUNS);
+  assertGreater(found.evaluations[0].loss - found.best.loss, 0.05);
+  const before = await tensorsOf(model), after = await tensorsOf(out);
+  for (const [name, numbers] of before) {
+    const own = after.get(name)!;
+    if (/_proj\.weight$/.test(name)) {
+      assert(zerosOf(numbers).every((zero, at) => !zero || (own[at] & 0x7fff) === 0), name);
+    }
+    assert(own.some((bits, at) => bits !== numbers[at]), `${name} was trained`);
+  }
+  const { tensors } = await runJson("inspect", out);
+  for (const { name, pattern } of tensors) if (/_proj\.weight$/.test(name)) assertEquals(pattern, "2:4", name);
+});
+
+for (const mode of ["lora", "full"]) {
+  Deno.test(`${mode}, killed after an evaluation and gone on with, gives identical bytes`, async () => {
+    using folder = temporary();
+    const model = await prunedIn(folder.path), whole = `${folder.path}/whole`, out = `${folder.path}/out`;
+    const flags = ["--model", model, "--mode", mode, ...LITTLE, ...NO_RUNS];
+    await runJson("finetune", ...flags, "--out", whole);
+    const child = start("finetune", ...flags, "--out", out);
+    for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) if (text.includes("step 5 of 8")) break;
+    child.kill("SIGKILL");
+    await child.stdout.cancel();
+    await child.status;
+    const said: string[] = [];
+    const resumed = start("finetune", ...flags, "--out", out, "--resume");
+    for await (const text of resumed.stderr.pipeThrough(new TextDecoderStream())) said.push(text);
+    await resumed.stdout.cancel();
+    assertEquals((await resumed.status).code, 0, said.join(""));
+    assertStringIncludes(said.join(""), "going on after step 4");
+    for (const file of ["model.safetensors", "training.json"]) {
+      assertEquals(Deno.readFileSync(`${out}/${file}`), Deno.readFileSync(`${whole}/${file}`), file);
+    }
+    assertEquals(names(folder.path).filter((name) => name.startsWith(".")), []);
+  });
+}
+
+/** What a user may get wrong, and what is said. */
+const REFUSED: readonly (readonly [what: string, flags: readonly string[], says: string])[] = [
+  ["a model that is not pruned", ["--model", AUSTEN], "is not pruned: 0 of the 608256 weights"],
+  ["no steps", ["--model", "PRUNED", "--steps", "0"], "--steps 0: expected a whole number of 1 or more"],
+  ["no time", ["--model", "PRUNED", "--hours", "0"], "--hours 0: expected a number above 0"],
+  [
+    "a text that is too short",
+    ["--model", "PRUNED", "--eval-windows", "5000"],
+    "training text too short: found 16969 tokens",
+  ],
+  ["a mask of another model", ["--model", "PRUNED", "--mask", TOKENS], "has no mask of model.layers.0"],
+  ["targets that are not there", ["--model", "PRUNED", "--targets", "query"], "--targets query: matches no linear"],
+  ["LoRA's flags for all weights", ["--model", "PRUNED", "--mode", "full", "--rank", "4"], "--rank is for --mode lora"],
+];
+
+Deno.test("what cannot be trained is refused in a line, and nothing is left behind", async (t) => {
+  using folder = temporary();
+  const pruned = await prunedIn(folder.path), before = names(folder.path);
+  for (const [what, flags, says] of REFUSED) {
+    await t.step(what, async () => {
+      const own = flags.map((flag) => flag === "PRUNED" ? pruned : flag);
+      const all = [
+        ...LITTLE.slice(0, 2),
+        "--seqlen",
+        "64",
+        ...WASM,
+        ...NO_RUNS,
+        "--out",
+        `${folder.path}/tuned`,
+        ...own,
+      ];
+      const { message } = await assertRejects(() => IN_PROCESS.finetune(...all), PareError);
+      assertStringIncludes(message, says);
+      assertEquals(names(folder.path), before);
+    });
+  }
+});
+
+Deno.test("a loss that is no number ends the training, the best state is written, and the command says so", async () => {
+  using folder = temporary();
+  const model = await prunedIn(folder.path), out = `${folder.path}/tuned`;
+  const ask = [
+    "--model",
+    model,
+    "--out",
+    out,
+    "--mode",
+    "full",
+    ...LITTLE,
+    "--warmup",
+    "0",
+    "--rate",
+    "1e30",
+    ...NO_RUNS,
+  ];
+  const { problems = [], json } = await IN_PROCESS.finetune(...ask);
+  assertStringIncludes(String(problems), "the loss of step 2 is");
+  assertEquals((json.best as { step: number }).step, 0);
+  assertEquals(Deno.readFileSync(`${out}/model.safetensors`), Deno.readFileSync(`${model}/model.safetensors`));
+});
