@@ -9,7 +9,7 @@ import { runPass } from "./prune/pass.ts";
 import { describe, prepare } from "./prune/prepared.ts";
 import { openExchange, runRank, shardsOf } from "./prune/ranks.ts";
 import { enter, type Given } from "./prune/request.ts";
-import { aboutDamping, aboutErrors, aboutExperts, aboutHoldout, summary } from "./prune/text.ts";
+import { aboutDamping, aboutErrors, aboutExperts, aboutHoldout, aboutReconstruction, summary } from "./prune/text.ts";
 import { isDone } from "./shared/written.ts";
 import { expandPlans } from "./shared/plans.ts";
 
@@ -57,7 +57,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
       context,
     );
     exchange?.finish();
-    const { records, resumed, statistics, phases } = pruned;
+    const { records, resumed, statistics, reconstructions, phases } = pruned;
     const seconds = (performance.now() - start) / 1000, peakBytes = await context.peakMemory();
     recorder.finish(phases, peakBytes, pruned.manifest);
     const said = [
@@ -65,6 +65,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
       ...aboutHoldout(records),
       ...aboutExperts(records),
       ...aboutDamping(records, solve.damping),
+      ...aboutReconstruction(reconstructions),
     ];
     return {
       text: [
@@ -74,6 +75,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
       json: {
         ...json,
         ...statistics && { blockStatistics: { [allocation.statistic!]: statistics } },
+        ...reconstructions.length > 0 && { reconstructions },
         run: recorder.id,
         out: values.out,
         linears: records.map(({ magnitudes: _m, scores: _s, density: _d, ...report }) => report),

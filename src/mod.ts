@@ -80,6 +80,7 @@ export type { Rope, RopeScaling } from "./model/rope.ts";
 export { allocate, mapRequests, type SparsityMap } from "./stream/allocation.ts";
 export type { Distribution, LinearDistribution } from "./stream/distribution.ts";
 export { evaluate, type Evaluation } from "./stream/evaluate.ts";
+export { type BlockReconstruction, reconstructionRate, type ReconstructOptions } from "./stream/reconstruct.ts";
 export type { SpoolOptions } from "./stream/hidden.ts";
 export { type Likelihood, type Likelihoods, logLikelihoods } from "./stream/likelihood.ts";
 export { Continuations, type Continued } from "./stream/continuations.ts";

@@ -5,6 +5,7 @@ import {
   type Allocation,
   type Backend,
   type Batch,
+  type BlockReconstruction,
   blockStatistics,
   type Checkpoint,
   type CheckpointWriter,
@@ -12,6 +13,7 @@ import {
   PareError,
   type Progress,
   prune,
+  type ReconstructOptions,
   release,
   type Request,
   type Requests,
@@ -32,7 +34,11 @@ import { blockPosition } from "../shared/common.ts";
 
 /** What stands in a journal: a block's records, or what an allocation shares out sparsity by. */
 type Entry =
-  | { readonly linears: readonly LinearRecord[]; readonly permutations?: Manifest["permutations"] }
+  | {
+    readonly linears: readonly LinearRecord[];
+    readonly permutations?: Manifest["permutations"];
+    readonly reconstruction?: BlockReconstruction;
+  }
   | { readonly statistics: readonly number[] };
 
 /** What is pruned, how, and who hears of it. */
@@ -51,6 +57,7 @@ export interface PrunePass {
   readonly trueSequential: boolean;
   readonly holdout: boolean;
   readonly permute: boolean;
+  readonly reconstruct?: ReconstructOptions;
   readonly spool: SpoolOptions;
   /** How the calibration is cut, and where other machines have a part of it. */
   readonly shards?: ShardOptions;
@@ -66,6 +73,8 @@ export interface Pruned {
   readonly resumed: number;
   /** What the allocation asked to know of every block. */
   readonly statistics?: readonly number[];
+  /** Of every block that was reconstructed. */
+  readonly reconstructions: readonly BlockReconstruction[];
   /** Seconds of each part. */
   readonly phases: Readonly<Record<string, number>>;
   /** The manifest with what was written. */
@@ -75,7 +84,7 @@ export interface Pruned {
 /** Runs the pass to the end: its output stands in its place then. */
 export async function runPass(task: PrunePass, { terminal, signal }: Context): Promise<Pruned> {
   const { checkpoint, backend, method, request, requests, solve, targets, calibration, allocation } = task;
-  const { trueSequential, holdout, permute } = task;
+  const { trueSequential, holdout, permute, reconstruct } = task;
   const { spool, shards, manifest, writer, recorder } = task;
   const entries = writer.steps.map(({ entry }) => entry as Entry);
   const phases: Record<string, number> = {};
@@ -111,6 +120,9 @@ export async function runPass(task: PrunePass, { terminal, signal }: Context): P
   for (const record of finished) recorder.linear(record);
   const records = [...finished], permutations: Record<string, string> = {};
   for (const entry of entries) if ("linears" in entry) Object.assign(permutations, entry.permutations);
+  const reconstructions = entries.flatMap((entry) =>
+    "linears" in entry && entry.reconstruction ? [entry.reconstruction] : []
+  );
   const found = await prune({
     ...pass,
     method,
@@ -123,6 +135,8 @@ export async function runPass(task: PrunePass, { terminal, signal }: Context): P
     permute,
     onPermutation: (linear, { buffer }) => void (permutations[linear] = new Uint8Array(buffer).toBase64()),
     shards,
+    reconstruct,
+    onReconstruct: (reconstruction) => void reconstructions.push(reconstruction),
     finished: { blocks: new Set(finished.map(({ block }) => block)), read: (name) => writer.read(name) },
     readBack: (name) => writer.read(name),
     onDistribution: (linear, distribution) => void drawn.set(linear, drawings(distribution)),
@@ -143,7 +157,14 @@ export async function runPass(task: PrunePass, { terminal, signal }: Context): P
       const permuted = Object.fromEntries(
         linears.flatMap(({ name }) => name in permutations ? [[name, permutations[name]]] : []),
       );
-      writer.step({ linears: reported, ...permute && { permutations: permuted } } satisfies Entry);
+      const reconstruction = reconstructions.find((one) => one.block === block);
+      writer.step(
+        {
+          linears: reported,
+          ...permute && { permutations: permuted },
+          ...reconstruction && { reconstruction },
+        } satisfies Entry,
+      );
       for (const record of reported) recorder.linear(record);
       records.push(...reported);
     },
@@ -160,7 +181,8 @@ export async function runPass(task: PrunePass, { terminal, signal }: Context): P
     return beside(complete, checkpoint, baseCard, records);
   });
   lap("write");
-  return { records, resumed: records.length - found.length, statistics, phases, manifest: complete };
+  const resumed = records.length - found.length;
+  return { records, resumed, statistics, reconstructions, phases, manifest: complete };
 }
 
 /** The base's own card, where it has one that can be read. */

@@ -69,6 +69,7 @@ export async function prepare(given: Given, values: PruneValues, context: Contex
   await using opened = new AsyncDisposableStack();
   const asked = resolveRequest(values), { method, request, solve, allocation, calibrated } = asked;
   const checkpoint = opened.use(await openCheckpoint(values.model, given.remote)), spec = readSpec(checkpoint);
+  const reconstruct = asked.reconstruct?.(spec.hidden);
   const map = values.sparsityMap === undefined
     ? given.planned?.request.sparsityMap as SparsityMap | undefined
     : await readMap(values.sparsityMap);
@@ -80,7 +81,8 @@ export async function prepare(given: Given, values: PruneValues, context: Contex
   const spool = { always: values.spool !== undefined, file: given.spoolFile };
   const planned = await planPrune(backend, checkpoint, spec, targets, {
     method,
-    calibration: method.statistic === "none" ? undefined : calibration,
+    calibration: method.statistic === "none" && !reconstruct ? undefined : calibration,
+    reconstruct,
     spool,
     trueSequential: values.trueSequential,
     holdout: values.holdout,
@@ -98,6 +100,7 @@ export async function prepare(given: Given, values: PruneValues, context: Contex
     allocation: values.allocation,
     ...map && { sparsityMap: map },
     ...method.statistic === "gram" && { solve, trueSequential: values.trueSequential },
+    ...reconstruct && { reconstruct },
     backend: { name: backend.name, description: backend.description },
     calibration: calibration && corpusOf(calibration),
     plan,
@@ -112,6 +115,7 @@ export async function prepare(given: Given, values: PruneValues, context: Contex
   const held = opened.move(); // they are the caller's
   return {
     ...asked,
+    reconstruct,
     checkpoint,
     spec,
     backend,
@@ -137,7 +141,7 @@ export type Prepared = Awaited<ReturnType<typeof prepare>>;
  * @throws PareError if it is not the plan that was to be repeated.
  */
 export async function describe(
-  { checkpoint, backend, method, request, solve, map, calibration }: Prepared,
+  { checkpoint, backend, method, request, solve, reconstruct, map, calibration }: Prepared,
   given: Given,
   values: PruneValues,
   { args, terminal }: Context,
@@ -157,6 +161,7 @@ export async function describe(
       ...values.holdout && { holdout: true },
       ...values.permute && { permute: true },
       ...values.shards !== undefined && { shards: values.shards },
+      ...reconstruct && { reconstruct: { ...reconstruct } },
       allocation: values.allocation,
       ...map && { sparsityMap: map },
       seed: values.seed,

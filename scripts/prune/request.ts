@@ -12,6 +12,8 @@ import {
   parseGroup,
   parsePattern,
   type Ranks,
+  reconstructionRate,
+  type ReconstructOptions,
   type SparsityMap,
   uniform,
   withUpdate,
@@ -63,8 +65,22 @@ export function resolveRequest(values: PruneValues) {
       `--allocation ${allocation.name} and --pattern exclude each other: n:m is one sparsity for all`,
     );
   }
-  const calibrated = method.statistic !== "none" || allocation.statistic !== undefined;
-  return { method, request, solve, allocation, calibrated };
+  const reconstruct = reconstruction(values);
+  const calibrated = method.statistic !== "none" || allocation.statistic !== undefined || reconstruct !== undefined;
+  return { method, request, solve, allocation, reconstruct, calibrated };
+}
+
+/** How blocks are to be reconstructed, if they are, where hidden states have a width. */
+function reconstruction(
+  { reconstruct: epochs, reconstructRate: rate }: PruneValues,
+): ((hidden: number) => ReconstructOptions) | undefined {
+  if (rate !== undefined && epochs === undefined) {
+    throw new PareError(`--reconstruct-rate ${rate}: expected --reconstruct with it`);
+  }
+  if (rate !== undefined && !(rate > 0 && rate < 1)) {
+    throw new PareError(`--reconstruct-rate ${rate}: expected a number above 0 and below 1`);
+  }
+  return epochs === undefined ? undefined : (hidden) => ({ epochs, rate: rate ?? reconstructionRate(hidden) });
 }
 
 /** The flags as they are given, and what the launcher has found: files by their paths, and what is lost. */

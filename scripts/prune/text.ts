@@ -1,7 +1,7 @@
 /** What `prune` prints: what it is going to do, and what came of it. */
 import { table } from "../../src/cli/table.ts";
 import { showBytes, showCount, showSeconds, showShare } from "../../src/cli/units.ts";
-import type { Damping, LinearReport, Plan } from "../../src/mod.ts";
+import type { BlockReconstruction, Damping, LinearReport, Plan } from "../../src/mod.ts";
 
 /** What a dry run says. */
 export function planLines(plan: Plan, backend: string): string[] {
@@ -68,6 +68,21 @@ export function aboutHoldout(reports: readonly LinearReport[]): string[] {
     `held out: an output error of ${showShare(mean(({ heldOutError }) => heldOutError!))}, beside ` +
     `${showShare(mean(({ outputError }) => outputError!))} on what was fitted` +
     (left ? `; ${left} of ${held.length} updates raised it and were not made` : ""),
+  ];
+}
+
+/** What reconstruction did to the blocks, if any were. */
+export function aboutReconstruction(blocks: readonly BlockReconstruction[]): string[] {
+  if (!blocks.length) return [];
+  const mean = (of: (block: BlockReconstruction) => number) =>
+    blocks.reduce((sum, block) => sum + of(block), 0) / blocks.length;
+  const undone = blocks.filter((block) => block.undone).map(({ block }) => block);
+  return [
+    `reconstruction: the distance from the dense network's hidden states after a block, as a share of their squares, was ` +
+    `${showShare(mean(({ before }) => before))} and is ${
+      showShare(mean(({ after }) => after))
+    } in the mean over blocks` +
+    (undone.length ? `; undone in block ${undone.join(", ")}, where it made no better` : ""),
   ];
 }
 

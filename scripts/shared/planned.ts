@@ -41,6 +41,8 @@ export function planFlags(given: Flags, { request, backend, calibration }: Plan)
     permute: asked.permute ?? false,
     shards: asked.shards,
     trueSequential: asked.trueSequential ?? false,
+    reconstruct: asked.reconstruct?.epochs,
+    reconstructRate: asked.reconstruct?.rate,
     allocation: asked.allocation,
     // It stands in the plan itself.
     sparsityMap: undefined,

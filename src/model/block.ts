@@ -148,6 +148,13 @@ export class Block implements Disposable {
     this.replace(tensor, this.backend.upload(bytes, rows, cols, dtype));
   }
 
+  /** Puts a tensor in the place of another, and gives that: from now on the caller's, as this one is the block's. */
+  exchange(name: string, tensor: Tensor): Tensor {
+    const before = this.get(name);
+    this.#tensors.set(name, tensor);
+    return before;
+  }
+
   /** A copy of a weight to be pruned while the block is still walked as it was, until {@linkcode Block.adopt}. */
   draft({ name }: Pick<Linear, "name">): Tensor {
     const tensor = `${name}.weight`, known = this.#drafts.get(tensor);

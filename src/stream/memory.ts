@@ -7,7 +7,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { PareError } from "../errors.ts";
 import type { Effort, Method } from "../method/method.ts";
 import { ELIMINATION } from "../method/sparsegpt.ts";
-import { expertsOf, expertTensors, residentTensors, type TensorSpec } from "../model/layers.ts";
+import { expertsOf, expertTensors, linearsOf, residentTensors, type TensorSpec } from "../model/layers.ts";
 import type { BlockSpec, Linear, ModelSpec } from "../model/spec.ts";
 import { type Batch, longestOf } from "../text/batch.ts";
 import { chooseGroups } from "./solve.ts";
@@ -101,6 +101,8 @@ export interface MemoryOptions {
   readonly spooled: boolean;
   /** Whether some of them are held out of the Hessians. */
   readonly holdout?: boolean;
+  /** Whether blocks are reconstructed: there are hidden states of the dense network then, too. */
+  readonly reconstructs?: boolean;
 }
 
 /** Bytes of a block on the backend, of its experts one. */
@@ -111,15 +113,33 @@ export function blockBytes({ tensors }: MemoryOptions["checkpoint"], block: Bloc
   return sum(residentTensors(block)) + Math.max(0, ...experts);
 }
 
+/** Tokens that go through a block together. */
+function tokensAtOnce({ batch, backend }: Pick<MemoryOptions, "batch" | "backend">): number {
+  return batch ? Math.min(batch.ids.length, Math.max(backend.limits.batchTokens, longestOf(batch))) : 0;
+}
+
 /** Bytes of a batch's activations in a block: the residual stream, what goes into a layer and comes out, and the widest input. */
 export function activationBytes(spec: ModelSpec, { batch, backend }: MemoryOptions): number {
   if (!batch) return 0;
-  const tokens = Math.min(batch.ids.length, Math.max(backend.limits.batchTokens, longestOf(batch)));
+  const tokens = tokensAtOnce({ batch, backend });
   const widest = spec.blocks.reduce(
     (most, block) => chooseGroups({ spec: block }).reduce((most, [{ cols }]) => Math.max(most, cols), most),
     0,
   );
   return tokens * (4 * spec.hidden + 3 * widest) * F32_BYTES;
+}
+
+/**
+ * Bytes that the reconstruction of a block takes: of every weight that is fitted itself, its gradient and two moments, in F32;
+ * and what a tape keeps of a batch: every layer's output, with gradients of the widest.
+ */
+export function reconstructionBytes(spec: ModelSpec, block: BlockSpec, options: MemoryOptions): number {
+  if (!options.reconstructs) return 0;
+  const fitted = (options.targets.get(block.index) ?? []).filter(({ role }) => !role.includes("*"));
+  const weights = fitted.reduce((sum, { rows, cols }) => sum + rows * cols, 0);
+  const outputs = linearsOf(block).reduce((sum, { rows, cols }) => sum + rows + cols, 0);
+  const tokens = tokensAtOnce(options);
+  return F32_BYTES * (4 * weights + tokens * outputs) + activationBytes(spec, options);
 }
 
 /** What is left of a backend beside a block. */
@@ -136,8 +156,8 @@ export interface Room {
 
 /** What is left beside a block of a pass. */
 export function roomBeside(spec: ModelSpec, block: BlockSpec, options: MemoryOptions): Room {
-  const { batch, spooled, backend, checkpoint } = options;
-  const hidden = batch && !spooled ? batch.ids.length * spec.hidden * F32_BYTES : 0;
+  const { batch, spooled, backend, checkpoint, reconstructs } = options;
+  const hidden = batch && !spooled ? (reconstructs ? 2 : 1) * batch.ids.length * spec.hidden * F32_BYTES : 0;
   return {
     bytes: backend.limits.memoryBytes - blockBytes(checkpoint, block) - hidden,
     drafts: blockBytes(checkpoint, block),
@@ -168,9 +188,11 @@ export function checkMemory(spec: ModelSpec, options: MemoryOptions): void {
   for (const block of spec.blocks) {
     const beside = roomBeside(spec, block, options), { activations } = beside;
     const scores = method.statistic === "gram" ? 0 : scoringBytes(options.checkpoint, targets.get(block.index));
-    const needed = Math.max(activations, scores);
+    const fitting = reconstructionBytes(spec, block, options), needed = Math.max(activations, scores, fitting);
     if (beside.bytes < needed) {
-      const [what, fewer] = scores > activations
+      const [what, fewer] = needed === fitting
+        ? ["what --reconstruct keeps of it", "fewer tokens at once, or "]
+        : scores > activations
         ? ["the scores of its largest linear", ""]
         : ["its activations", "fewer tokens at once, or "];
       throw new PareError(

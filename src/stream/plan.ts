@@ -26,9 +26,11 @@ import {
   checkMemory,
   hessianBytes,
   observationSets,
+  reconstructionBytes,
   roomBeside,
   scoringBytes,
 } from "./memory.ts";
+import type { ReconstructOptions } from "./reconstruct.ts";
 import { WRITE_BEHIND_BYTES } from "./results.ts";
 import { chooseGroups } from "./solve.ts";
 import { goesStepwise } from "./stream.ts";
@@ -99,6 +101,8 @@ export interface PlanOptions {
   readonly permute?: boolean;
   /** The sequences of a dense pass before, that measures blocks for an allocation. */
   readonly dense?: Batch;
+  /** How blocks are reconstructed, if they are. */
+  readonly reconstruct?: ReconstructOptions;
   /**
    * Bytes that the process holds before the pass, asked once its backend has been tried: it depends on the number of workers,
    * and on the text that was tokenized. Default: that of two workers and a small tokenizer.
@@ -145,9 +149,20 @@ export async function planPrune(
   const readBytes = sum(calibration ? before : pruned, read) + (dense ? sum(spec.blocks, read) : 0);
 
   const sequences = calibration ?? dense;
-  const tokens = sequences?.ids.length ?? 0, hiddenBytes = tokens * spec.hidden * BYTES.F32;
+  const { reconstruct } = options, streams = reconstruct ? 2 : 1;
+  const tokens = sequences?.ids.length ?? 0, hiddenBytes = streams * tokens * spec.hidden * BYTES.F32;
   const spooled = goesToFile(backend, hiddenBytes, spool);
-  const memory = { checkpoint, backend, method, targets, batch: sequences, spooled, holdout: options.holdout };
+  const reconstructs = reconstruct !== undefined;
+  const memory = {
+    checkpoint,
+    backend,
+    method,
+    targets,
+    batch: sequences,
+    spooled,
+    holdout: options.holdout,
+    reconstructs,
+  };
   checkMemory(spec, memory);
   const activations = activationBytes(spec, memory);
   // A block on the backend, of its experts one.
@@ -170,9 +185,10 @@ export async function planPrune(
       : observationSets(groups, roomBeside(spec, block, memory));
     return Math.max(0, ...sets.map((set) => hessianBytes(set, activations, roomBeside(spec, block, memory).holds)));
   };
-  const working = solves
+  const solvingBytes = solves
     ? most(solving)
     : Math.max(activations, most((block) => scoringBytes(checkpoint, targets.get(block.index))));
+  const working = Math.max(solvingBytes, most((block) => reconstructionBytes(spec, block, memory)));
   const passBytes = OVERHEAD_BYTES + resident + Math.max(underWay, 2 * Math.min(PIECE, copied)) + working +
     (spooled ? 0 : hiddenBytes);
 
@@ -190,6 +206,10 @@ export async function planPrune(
       );
       flops += tokens * (sum(twice, observe(length)) + sum(before.slice(0, -1), propagate(length)));
       if (options.trueSequential && !twice.includes(before.at(-1)!)) flops += tokens * observe(length)(before.at(-1)!);
+    }
+    if (calibration && reconstruct) {
+      // The dense stream once; forward, and back at twice its cost.
+      flops += tokens * (sum(before, propagate(length)) + 3 * reconstruct.epochs * sum(pruned, propagate(length)));
     }
     if (dense) flops += tokens * sum(spec.blocks, propagate(length));
     if (calibration && options.permute) flops += tokens * sum(pruned, observe(length));

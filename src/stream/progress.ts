@@ -1,7 +1,7 @@
 /** How far a pass has come, for whoever shows it. */
 
 /** The steps of a pass. */
-export type Phase = "observe" | "propagate" | "forward";
+export type Phase = "observe" | "propagate" | "reconstruct" | "forward";
 
 /** One batch more is done. */
 export interface Progress {

@@ -19,6 +19,7 @@ import { checkMemory, observationSets, roomBeside } from "./memory.ts";
 import { Observation } from "./observation.ts";
 import { checkPermutable, permute, permutedBiases } from "./permute.ts";
 import type { OnProgress } from "./progress.ts";
+import { type BlockReconstruction, reconstruct, type ReconstructOptions } from "./reconstruct.ts";
 import { BlockResults, type LinearReport, type LinearResult, Results } from "./results.ts";
 import { ShardedObservation, type ShardOptions, Shards } from "./shards.ts";
 import { type BlockSchedule, countPasses, runSchedule, type Step } from "./schedule.ts";
@@ -81,6 +82,10 @@ export interface PruneOptions {
   readonly readBack?: (name: string) => Promise<Uint8Array<ArrayBuffer>>;
   /** What an earlier run of the same options has finished: it is only run through, to feed the blocks after it. */
   readonly finished?: Finished;
+  /** Fits the kept weights of every block to what the dense network has after it, before the next is pruned. */
+  readonly reconstruct?: ReconstructOptions;
+  /** Told of every block that was reconstructed, before its linears are reported. */
+  readonly onReconstruct?: (reconstruction: BlockReconstruction) => void;
   /** How hidden states are held. */
   readonly spool?: SpoolOptions;
   /** Told of every batch that is done. */
@@ -95,6 +100,9 @@ export interface PruneOptions {
   /** Stops the pass between two batches. */
   readonly signal?: AbortSignal;
 }
+
+/** A step of reconstruction goes forward once, and back at about twice the cost. */
+const BACKWARD_PASSES = 3;
 
 /** Blocks that are pruned already. */
 export interface Finished {
@@ -114,8 +122,11 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
   const { checkpoint, backend, method, request, calibration, finished, signal, trueSequential = false } = options;
   const spec = readSpec(checkpoint), targets = options.targets ?? chooseTargets(spec, request);
   if (options.permute) checkPermutable(spec, targets, request);
-  const observes = method.statistic !== "none", grams = method.statistic === "gram";
-  if (observes && !calibration) throw new TypeError(`prune: ${method.name} needs calibration sequences`);
+  const observes = method.statistic !== "none", grams = method.statistic === "gram", fit = options.reconstruct;
+  const streams = fit ? 2 : 1;
+  /** Whether tokens go through blocks at all. */
+  const walks = observes || fit !== undefined;
+  if (walks && !calibration) throw new TypeError(`prune: ${method.name} needs calibration sequences`);
   const task = {
     backend,
     method,
@@ -128,7 +139,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
 
   const cut = options.shards && new Shards(options.shards, refuseShards(options, spec));
 
-  const hiddenBytes = (calibration?.ids.length ?? 0) * spec.hidden * BYTES.F32;
+  const hiddenBytes = streams * (calibration?.ids.length ?? 0) * spec.hidden * BYTES.F32;
   const memory = {
     checkpoint,
     backend,
@@ -137,6 +148,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     batch: calibration,
     spooled: goesToFile(backend, hiddenBytes, options.spool),
     holdout: heldOut > 0,
+    reconstructs: fit !== undefined,
   };
   checkMemory(spec, memory);
 
@@ -144,11 +156,11 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
   const missing = [...targets.keys()].filter((block) => !finished?.blocks.has(block));
   if (!missing.length) return [];
   const last = Math.max(...missing);
-  const path = observes ? Array.from({ length: last + 1 }, (_, block) => block) : missing;
+  const path = walks ? Array.from({ length: last + 1 }, (_, block) => block) : missing;
   const serves = options.first && (options.first.grams || !grams) && !trueSequential && !heldOut && !options.permute;
 
   await using opened = new AsyncDisposableStack();
-  let stream: Stream | undefined;
+  let stream: Stream | undefined, dense: Stream | undefined;
   /** By the name of each linear: its group, and that one's place among all of its block. */
   const groupOf = new Map<string, { readonly group: readonly Linear[]; readonly at: number }>();
   const onResult = cut?.exchange && ((block: number, result: LinearResult) => {
@@ -161,10 +173,14 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
   const stepsOf = (index: number): Step[] => {
     const block = spec.blocks[index], linears = missing.includes(index) ? targets.get(index)! : [];
     const propagate: Step = { passes: 1, run: (block) => stream!.propagate(block) };
-    const onwards = observes && index < last ? [propagate] : [];
-    if (!linears.length) return onwards;
+    const onwards = walks && index < last ? [propagate] : [];
+    const densePass: Step = { passes: 1, run: (block) => dense!.propagate(block) };
+    const towards = fit && (linears.length || index < last) ? [densePass] : [];
+    if (!linears.length) return [...towards, ...onwards];
     const solved = new BlockResults(results, index);
     let drafts = false;
+    // An expert's weights come and go, and stay as they are pruned.
+    const fits = ({ role }: Linear) => fit !== undefined && !role.includes("*"), fitted = linears.filter(fits);
     const solve = (block: Block, chosen: readonly Linear[], observation?: Observation) =>
       solveLinears(
         { ...task, drafts, heldOut },
@@ -172,7 +188,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
         chosen,
         observation,
         sequences,
-        (linear) => solved.take(linear),
+        (solution) => fits(solution.linear) ? Promise.resolve(solved.hold(solution)) : solved.take(solution),
       );
     const solveAll = async (block: Block, chosen: readonly Linear[], observation?: Observation) => {
       for await (const portion of units(block, chosen)) await solve(block, portion, observation);
@@ -219,6 +235,16 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
       },
     };
     const save: Step = { passes: 0, run: () => solved.save(cut && linears) };
+    /** The weights that are kept are fitted, and handed on. */
+    const reconstruction: Step[] = !fit || !fitted.length ? [] : [{
+      passes: BACKWARD_PASSES * fit.epochs,
+      async run(block) {
+        const onStep = (tokens: number) => stream!.meter.step("reconstruct", index, BACKWARD_PASSES * tokens);
+        const found = await reconstruct(block, fitted, stream!, dense!, fit, onStep);
+        options.onReconstruct?.(found);
+        await solved.takeHeld();
+      },
+    }];
     const groups = chooseGroups({ spec: block }, linears);
     for (const [at, group] of groups.entries()) for (const { name } of group) groupOf.set(name, { group, at });
     const reorder = async (block: Block, observation?: Observation) => {
@@ -244,13 +270,15 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
         await reorder(block, observation);
       },
     };
-    const before = options.permute ? [permuted] : [];
-    if (!observes) return [...before, { passes: 0, run: (block) => solveAll(block, linears) }, adopt, save];
+    // What the dense network gives, whatever becomes of the block.
+    const before = [...towards, ...options.permute ? [permuted] : []];
+    const after = [adopt, ...reconstruction, ...onwards, save];
+    if (!observes) return [...before, { passes: 0, run: (block) => solveAll(block, linears) }, ...after];
     if (serves && index === 0) {
-      return [{ passes: 0, run: (block) => solveAll(block, linears, options.first) }, adopt, ...onwards, save];
+      return [...before, { passes: 0, run: (block) => solveAll(block, linears, options.first) }, ...after];
     }
     if (trueSequential && !cut && goesStepwise(backend, spec, block, calibration!)) {
-      const keep = index < last;
+      const keep = !fit && index < last;
       const stepwise: Step = {
         passes: 1,
         async run(block) {
@@ -258,7 +286,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
           await stream!.observeStepwise(block, observation, (shared) => solve(block, shared, observation), keep);
         },
       };
-      return [...before, stepwise, adopt, save];
+      return [...before, stepwise, ...fit ? after : [adopt, save]];
     }
     const together = trueSequential
       ? groups.map((group) => [group])
@@ -270,11 +298,20 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     drafts = !trueSequential && together.length > 1;
     const show: Step = { passes: 0, run: () => results.show() };
     const others: Step[] = cut ? [{ passes: 0, run: (block) => receive(block, groups, cut) }] : [];
-    return [...before, ...trueSequential ? [show] : [], ...together.map(observe), ...others, adopt, ...onwards, save];
+    return [...before, ...trueSequential ? [show] : [], ...together.map(observe), ...others, ...after];
   };
-  const schedule = path.map((index): BlockSchedule => ({ block: index, steps: stepsOf(index) }));
-  if (observes) {
-    stream = opened.use(await Stream.open(options, spec, calibration!, countPasses(schedule), heldOut, cut?.own));
+  const schedule = path.flatMap((index): BlockSchedule[] => {
+    const steps = stepsOf(index);
+    // Of a block that an earlier run has pruned the dense stream sees the weights of before.
+    if (!fit || !steps.length || !finished?.blocks.has(index)) return [{ block: index, steps }];
+    const [first, ...rest] = steps;
+    return [{ block: index, steps: [first], source: checkpoint }, { block: index, steps: rest }];
+  });
+  if (walks) {
+    stream = opened.use(
+      await Stream.open(options, spec, calibration!, countPasses(schedule), heldOut, cut?.own, streams),
+    );
+    if (fit) dense = await stream.fork();
   }
   await runSchedule(schedule, { backend, spec, source, signal });
   return await results.all();
@@ -284,11 +321,15 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
  * The sequences that are cut into shards.
  * @throws PareError for what cannot be cut so.
  */
-function refuseShards({ method, calibration, holdout, permute, first }: PruneOptions, spec: ModelSpec): Batch {
+function refuseShards(
+  { method, calibration, holdout, permute, reconstruct, first }: PruneOptions,
+  spec: ModelSpec,
+): Batch {
   if (first) throw new TypeError("prune: observed by one process, and cut into shards");
   if (method.statistic === "none") throw new PareError(`--shards: ${method.name} looks at no calibration sequences`);
   if (permute) throw new PareError("--shards and --permute exclude each other");
   if (holdout) throw new PareError("--shards and --holdout exclude each other");
+  if (reconstruct) throw new PareError("--shards and --reconstruct exclude each other");
   if (spec.blocks.some(expertsOf)) throw new PareError("--shards: a model with experts cannot be cut yet");
   return calibration!;
 }

@@ -155,6 +155,7 @@ export class Results implements AsyncDisposable {
 /** The results of one block. */
 export class BlockResults {
   readonly #reports: LinearReport[] = [];
+  readonly #held: { readonly solved: Solved; readonly measured: Promise<Uint8Array<ArrayBuffer>[]> }[] = [];
 
   constructor(readonly results: Results, readonly block: number) {}
 
@@ -163,16 +164,38 @@ export class BlockResults {
    * is queued, and its tensors may go.
    */
   async take(solved: Solved): Promise<void> {
-    const { results } = this, { weight, squares, error, measuring, linear } = solved;
-    const size = weight.rows * weight.cols * BYTES[weight.dtype];
+    const { results } = this, { weight } = solved, size = bytesOf(weight);
     await results.room(size);
-    const reading = results.options.backend.read(weight, ...squares ? [squares, error!] : [], ...measuring.held);
+    this.#enqueue(solved, results.options.backend.read(weight, ...measuredOf(solved)), size);
+  }
+
+  /** Keeps what is known of a linear whose weight will change before it is handed on: {@linkcode BlockResults.takeHeld}. */
+  hold(solved: Solved): void {
+    const measured = toldElsewhere(this.results.options.backend.read(...measuredOf(solved)));
+    this.#held.push({ solved, measured });
+  }
+
+  /** Hands on what is held, its weights as they are now. */
+  async takeHeld(): Promise<void> {
+    const { results } = this;
+    for (const { solved, measured } of this.#held.splice(0)) {
+      const { weight } = solved, size = bytesOf(weight);
+      await results.room(size);
+      const reading = results.options.backend.read(weight);
+      this.#enqueue(solved, Promise.all([reading, measured]).then(([own, rest]) => [...own, ...rest]), size, true);
+    }
+  }
+
+  /** @param changed Whether the weight has changed since it was measured: its zeros are counted again. */
+  #enqueue(solved: Solved, reading: Promise<Uint8Array<ArrayBuffer>[]>, size: number, changed = false): void {
+    const { squares, measuring, linear } = solved;
     toldElsewhere(reading);
-    results.enqueue(size, async () => {
+    this.results.enqueue(size, async () => {
       const [bytes, ...rest] = await reading;
       const known = squares && rest.splice(0, 2).map(({ buffer }) => new Float32Array(buffer));
+      const measured = measuring.finish(rest);
       // The block's experts are loaded again to be run.
-      await this.#saveLinear(solved, bytes, known, measuring.finish(rest), linear.role.includes("*"));
+      await this.#saveLinear(solved, bytes, known, measured, linear.role.includes("*"), changed);
       release(...rest);
     });
   }
@@ -209,10 +232,15 @@ export class BlockResults {
     solved: Solved,
     bytes: Uint8Array<ArrayBuffer>,
     known: readonly Float32Array[] | undefined,
-    { zeros, mask, distribution }: Measured,
+    { zeros: counted, mask, distribution }: Measured,
     again: boolean,
+    changed: boolean,
   ): Promise<void> {
     const { linear: { name, rows, cols, transposed }, weight: { dtype }, tokens, heldOut } = solved;
+    const stored = transposed ? transpose(bytes, rows, cols, dtype) : bytes;
+    const kept = transposed || changed ? maskBits(stored, dtype) : keptBits(mask, rows, cols);
+    // What is kept may have been rounded to zero since.
+    const zeros = changed ? rows * cols - countBits(kept) : counted;
     if (known) {
       checkStatistic(name, known[0]);
       this.results.options.onStatistic?.(name, known[0]);
@@ -230,11 +258,21 @@ export class BlockResults {
       ...tokens !== undefined && { tokens },
     };
     this.#reports.push(report);
-    const stored = transposed ? transpose(bytes, rows, cols, dtype) : bytes;
-    const kept = transposed ? maskBits(stored, dtype) : keptBits(mask, rows, cols);
     this.results.options.onResult?.(this.block, { report, distribution, stored, kept });
     await this.results.write(`${name}.weight`, stored, kept, again);
   }
+}
+
+const bytesOf = ({ rows, cols, dtype }: Solved["weight"]): number => rows * cols * BYTES[dtype];
+
+/** What is read of a linear besides its weight. */
+const measuredOf = ({ squares, error, measuring }: Solved) => [...squares ? [squares, error!] : [], ...measuring.held];
+
+/** Bits that are 1. */
+function countBits(bytes: Uint8Array): number {
+  let count = 0;
+  for (let byte of bytes) for (; byte; byte &= byte - 1) count++;
+  return count;
 }
 
 /** What the pruning of a linear did to its output. */

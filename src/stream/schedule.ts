@@ -18,6 +18,8 @@ export interface Step {
 export interface BlockSchedule {
   readonly block: number;
   readonly steps: readonly Step[];
+  /** Where its weights are, if not where the others' are. */
+  readonly source?: TensorSource;
 }
 
 /** How often all tokens go through a block in a schedule. */
@@ -38,11 +40,12 @@ export interface ScheduleContext {
 /** Runs a schedule, block after block. */
 export async function runSchedule(schedule: readonly BlockSchedule[], context: ScheduleContext): Promise<void> {
   const { backend, spec, source, signal } = context;
-  const read = (at: number) => Block.read(source, spec.blocks[schedule[at].block]);
+  const sourceOf = (at: number) => schedule[at].source ?? source;
+  const read = (at: number) => Block.read(sourceOf(at), spec.blocks[schedule[at].block]);
   let next = schedule.length ? read(0) : undefined;
   for (const [at, { steps }] of schedule.entries()) {
     signal?.throwIfAborted();
-    using block = await Block.upload(backend, source, next!);
+    using block = await Block.upload(backend, sourceOf(at), next!);
     if (at + 1 < schedule.length) next = read(at + 1);
     for (const { run } of steps) await run(block);
   }

@@ -11,8 +11,8 @@ import type { BlockSpec, Linear, Mlp, ModelSpec } from "../model/spec.ts";
 import { type Walk, walk, type WalkAnswer, type WalkBatch, type WalkRequest } from "../model/walk.ts";
 import { type Batch, countSequences, positionsOf, sequencesOf } from "../text/batch.ts";
 import { batches, Pace } from "./batches.ts";
-import { openEmbedder } from "./ends.ts";
-import { type HiddenStates, openHiddenStates, type SpoolOptions } from "./hidden.ts";
+import { lookUp, openEmbedder } from "./ends.ts";
+import { type HiddenStates, type Lease, openHiddenStates, type SpoolOptions } from "./hidden.ts";
 import type { Observation } from "./observation.ts";
 import { Meter, type OnProgress, type Phase } from "./progress.ts";
 import type { Shard } from "./shards.ts";
@@ -90,6 +90,35 @@ type Stop =
   | { readonly kind: "left" }
   | Exclude<WalkRequest, { kind: "read" }>;
 
+/** Some sequences of a part of a stream. */
+export interface Portion {
+  /** The part's number. */
+  readonly part: number;
+  /** The sequences. */
+  readonly batch: Batch;
+  /** Where their tokens begin among the part's. */
+  readonly first: number;
+}
+
+/** Hidden states that lie behind those of another stream. */
+class Behind implements HiddenStates {
+  constructor(readonly states: HiddenStates, readonly first: number) {}
+
+  load(batch: number): Promise<Lease> {
+    return this.states.load(this.first + batch);
+  }
+  store(batch: number, tensor: Tensor): Promise<void> {
+    return this.states.store(this.first + batch, tensor);
+  }
+  drop(batch: number): void {
+    this.states.drop(this.first + batch);
+  }
+  /** The other's end is theirs. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
 /** See the file's head. */
 export class Stream implements AsyncDisposable {
   private constructor(
@@ -111,6 +140,7 @@ export class Stream implements AsyncDisposable {
    * @param passes Tokens will go through a block this many times in all.
    * @param heldOut How many of the sequences, the last ones, are observed by themselves.
    * @param shards Only these sequences, those of each shard in batches of their own.
+   * @param streams How many there will be, with those that {@linkcode Stream.fork} makes.
    * @throws PareError for tokens that do not suit the model.
    */
   static async open(
@@ -120,6 +150,7 @@ export class Stream implements AsyncDisposable {
     passes: number,
     heldOut = 0,
     shards?: readonly Shard[],
+    streams = 1,
   ): Promise<Stream> {
     const { checkpoint, backend, spool, signal } = options, end = countSequences(batch), held = end - heldOut;
     const cut = (from: number, to: number) => batches(sequencesOf(batch, from, to), backend.limits.batchTokens);
@@ -129,7 +160,7 @@ export class Stream implements AsyncDisposable {
     const tokens = parts.reduce((sum, { ids }) => sum + ids.length, 0);
     checkTokens(spec, batch);
     await using opened = new AsyncDisposableStack();
-    const hidden = opened.use(await openHiddenStates(backend, tokens * spec.hidden * 4, spool));
+    const hidden = opened.use(await openHiddenStates(backend, streams * tokens * spec.hidden * 4, spool));
     using embedder = await openEmbedder(backend, checkpoint, spec);
     for (const [i, part] of parts.entries()) {
       await hidden.store(i, await embedder.apply(part.ids, positionsOf(part)));
@@ -141,6 +172,37 @@ export class Stream implements AsyncDisposable {
     const numbers = (own ?? [parts]).map((batches) => batches.map(() => number++));
     const fittedParts = own ? parts.length : fitted.length;
     return new Stream(backend, spec, parts, fittedParts, hidden, new RotaryTables(backend), pace, meter, numbers);
+  }
+
+  /** Another stream of the same sequences, whose hidden states are these as they are now. It ends with this one. */
+  async fork(): Promise<Stream> {
+    const hidden = new Behind(this.hidden, this.parts.length);
+    for (const part of this.parts.keys()) {
+      using lease = await this.hidden.load(part);
+      await hidden.store(part, this.backend.copy(lease.tensor));
+    }
+    const { backend, spec, parts, fitted, tables, pace, meter, shards } = this;
+    return new Stream(backend, spec, parts, fitted, hidden, tables, pace, meter, shards);
+  }
+
+  /** The parts that are not held out. */
+  get fittedParts(): readonly Batch[] {
+    return this.parts.slice(0, this.fitted);
+  }
+
+  /** Sequences `from` to `end` of a part. */
+  cut(part: number, from: number, end: number): Portion {
+    const batch = this.parts[part];
+    return { part, batch: sequencesOf(batch, from, end), first: batch.offsets[from] };
+  }
+
+  /** Lends the hidden states of some sequences of a part. */
+  async portion({ part, batch, first }: Portion): Promise<Lease> {
+    const lease = await this.hidden.load(part), rows = batch.ids.length;
+    if (rows === lease.tensor.rows) return lease;
+    using _lease = lease;
+    const tensor = lookUp(this.backend, lease.tensor, Uint32Array.from({ length: rows }, (_, row) => first + row));
+    return { tensor, [Symbol.dispose]: () => tensor[Symbol.dispose]() };
   }
 
   /** Runs a block on every batch as far as the inputs go that are to be observed, and adds them up. */

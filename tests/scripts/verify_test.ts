@@ -76,6 +76,23 @@ Deno.test("a run is verified by its id, its manifest or its model: identical, an
   ]]);
 });
 
+Deno.test("a run that reconstructs its blocks says by how much, is another plan than one that does not, and is verified", async () => {
+  using folder = temporary();
+  const { id } = await prunedIn(folder.path),
+    out = `${folder.path}/fitted`,
+    runs = ["--runs", `${folder.path}/runs.db`];
+  const found = await runJson("prune", ...FLAGS, "--reconstruct", "--out", out, ...runs);
+  assert(found.run !== id);
+  assertEquals(found.reconstruct.epochs, 1);
+  assertEquals(found.reconstructions.length, 6);
+  for (const { before, after } of found.reconstructions) assert(after < before);
+  assertEquals((await runJson("verify", out, ...runs)).identical, true);
+  assertEquals(
+    (await runJson("prune", ...FLAGS, "--reconstruct", "2", "--out", `${out}-2`, ...runs)).reconstruct.epochs,
+    2,
+  );
+});
+
 Deno.test("what has been evaluated is not evaluated again, unless it is asked for or something is different", async () => {
   using folder = temporary();
   const runs = ["--runs", `${folder.path}/runs.db`],
