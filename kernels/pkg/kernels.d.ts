@@ -252,6 +252,11 @@ export function embed_backward(team: number, dy: number, cols: number, own: numb
 export function equilibrate(team: number, a: number, n: number, scale: number, out: number): void;
 
 /**
+ * Rows `first..first + rows` as f32, one after the other at `to`.
+ */
+export function expand_rows(team: number, weight: number, first: number, rows: number, to: number): void;
+
+/**
  * `out` (rows x 3) of the magnitudes of `values` (rows x cols, finite): -1 for the greatest of none, infinity for the
  * least.
  */
@@ -444,6 +449,17 @@ export function pack_outer(team: number, dy: number, outs: number, x: number, in
 export function pack_slice(team: number, weight: number, dtype: number, depth: number, first: number, rows: number, panels: number): void;
 
 /**
+ * y (tokens x outs) of x (tokens x depth) and W (outs x depth), whose numbers are finite. `bias` (1 x outs) is null if there is
+ * none. `scratch` holds [`packed_few_scratch`] f32 for each worker.
+ */
+export function packed_few(team: number, x: number, tokens: number, weight: number, bias: number, bias_dtype: number, y: number, scratch: number): void;
+
+/**
+ * f32 of scratch for each worker: x of one token as floats or 16 bits, with scales and sums of its groups; or rows of W.
+ */
+export function packed_few_scratch(tokens: number, depth: number): number;
+
+/**
  * f32 of packed K and V for each span and kv head.
  */
 export function packed_floats(rows: number, dim: number): number;
@@ -619,6 +635,7 @@ export interface InitOutput {
     readonly embed: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly embed_backward: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly equilibrate: (a: number, b: number, c: number, d: number, e: number) => void;
+    readonly expand_rows: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly extremes: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly factor_panel: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly factor_pivot: (a: number, b: number, c: number, d: number, e: number) => void;
@@ -656,6 +673,8 @@ export interface InitOutput {
     readonly pack_keys_values: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly pack_outer: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly pack_slice: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
+    readonly packed_few: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
+    readonly packed_few_scratch: (a: number, b: number) => number;
     readonly packed_floats: (a: number, b: number) => number;
     readonly relative: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly residual_0: (a: number, b: number, c: number, d: number) => void;

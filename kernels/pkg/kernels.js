@@ -709,6 +709,18 @@ export function equilibrate(team, a, n, scale, out) {
 }
 
 /**
+ * Rows `first..first + rows` as f32, one after the other at `to`.
+ * @param {number} team
+ * @param {number} weight
+ * @param {number} first
+ * @param {number} rows
+ * @param {number} to
+ */
+export function expand_rows(team, weight, first, rows, to) {
+    wasm.expand_rows(team, weight, first, rows, to);
+}
+
+/**
  * `out` (rows x 3) of the magnitudes of `values` (rows x cols, finite): -1 for the greatest of none, infinity for the
  * least.
  * @param {number} team
@@ -1196,6 +1208,33 @@ export function pack_outer(team, dy, outs, x, ins, tokens, strips) {
  */
 export function pack_slice(team, weight, dtype, depth, first, rows, panels) {
     wasm.pack_slice(team, weight, dtype, depth, first, rows, panels);
+}
+
+/**
+ * y (tokens x outs) of x (tokens x depth) and W (outs x depth), whose numbers are finite. `bias` (1 x outs) is null if there is
+ * none. `scratch` holds [`packed_few_scratch`] f32 for each worker.
+ * @param {number} team
+ * @param {number} x
+ * @param {number} tokens
+ * @param {number} weight
+ * @param {number} bias
+ * @param {number} bias_dtype
+ * @param {number} y
+ * @param {number} scratch
+ */
+export function packed_few(team, x, tokens, weight, bias, bias_dtype, y, scratch) {
+    wasm.packed_few(team, x, tokens, weight, bias, bias_dtype, y, scratch);
+}
+
+/**
+ * f32 of scratch for each worker: x of one token as floats or 16 bits, with scales and sums of its groups; or rows of W.
+ * @param {number} tokens
+ * @param {number} depth
+ * @returns {number}
+ */
+export function packed_few_scratch(tokens, depth) {
+    const ret = wasm.packed_few_scratch(tokens, depth);
+    return ret >>> 0;
 }
 
 /**

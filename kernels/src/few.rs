@@ -26,7 +26,7 @@ const WIDE: usize = 8;
 const RUN: usize = 8192;
 
 /// How numbers are widened where a power of 2 may be left for later.
-trait Wide: Stored {
+pub trait Wide: Stored {
     /// [`Self::load_wide`] gives numbers times 2^-MISSING.
     const MISSING: i32;
     /// Numbers `i..i + 8` of the array at `p`.
@@ -98,7 +98,7 @@ pub unsafe fn linear_few(
 }
 
 /// Number `i` of the array at `p`.
-unsafe fn one<T: Stored>(p: *const u8, i: usize) -> f32 {
+pub unsafe fn one<T: Stored>(p: *const u8, i: usize) -> f32 {
     T::load_some(p, i, 1).to_array()[0]
 }
 
@@ -157,7 +157,7 @@ unsafe fn multiply<S: Wide>(
 }
 
 /// Writes x times a power of 2, and gives the two factors that sums with it are to be multiplied by for 2^missing.
-unsafe fn enlarge(x: *const f32, n: usize, missing: i32, to: *mut f32) -> [f32; 2] {
+pub unsafe fn enlarge(x: *const f32, n: usize, missing: i32, to: *mut f32) -> [f32; 2] {
     if missing == 0 {
         to.copy_from_nonoverlapping(x, n);
         return [1.0; 2];
@@ -176,7 +176,7 @@ unsafe fn enlarge(x: *const f32, n: usize, missing: i32, to: *mut f32) -> [f32; 
 /// The products of `R` rows of W, so many numbers `apart`, with `T` of x, which follow each other; each in `H` sums of four
 /// lanes, so that no sum waits for the last one.
 #[inline(always)]
-unsafe fn dots<S: Wide, const R: usize, const T: usize, const H: usize>(
+pub unsafe fn dots<S: Wide, const R: usize, const T: usize, const H: usize>(
     w: *const u8,
     apart: usize,
     x: *const f32,

@@ -50,6 +50,8 @@ pub mod norm_backward;
 #[cfg(test)]
 mod oracle;
 mod pack;
+pub mod packed;
+pub mod packed_few;
 mod panel;
 mod pivot;
 mod power;

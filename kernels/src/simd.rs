@@ -1,4 +1,4 @@
-//! Four f32, four u32, and two f64, in one register: WebAssembly's `v128` in the built module, plain arrays where `cargo test`
+//! Four f32, four u32 or i32, two f64, eight i16 and sixteen u8 in one register: WebAssembly's `v128` in the built module, plain arrays where `cargo test`
 //! runs. Only what the kernels use is here, and both realisations round alike, except that `madd` is fused where the
 //! engine fuses it.
 
@@ -237,7 +237,163 @@ mod lanes {
             F32x4(self.0)
         }
         #[inline(always)]
+        pub fn signed(self) -> I32x4 {
+            I32x4(self.0)
+        }
+        #[inline(always)]
         pub fn to_array(self) -> [u32; 4] {
+            // SAFETY: both are 16 bytes of plain numbers.
+            unsafe { core::mem::transmute(self.0) }
+        }
+    }
+
+    #[derive(Clone, Copy)]
+    pub struct U8x16(v128);
+    #[derive(Clone, Copy)]
+    pub struct I16x8(v128);
+    #[derive(Clone, Copy)]
+    pub struct I32x4(v128);
+
+    impl U8x16 {
+        #[inline(always)]
+        pub fn splat(x: u8) -> Self {
+            Self(u8x16_splat(x))
+        }
+        /// # Safety
+        /// 16 bytes can be read at `p`.
+        #[inline(always)]
+        pub unsafe fn load(p: *const u8) -> Self {
+            Self(v128_load(p as *const v128))
+        }
+        /// Eight bytes, and zeros.
+        /// # Safety
+        /// Eight bytes can be read at `p`.
+        #[inline(always)]
+        pub unsafe fn load_half(p: *const u8) -> Self {
+            Self(v128_load64_zero(p as *const u64))
+        }
+        /// The eight bytes at `p`, then the eight at `q`.
+        /// # Safety
+        /// Eight bytes can be read at each.
+        #[inline(always)]
+        pub unsafe fn load_halves(p: *const u8, q: *const u8) -> Self {
+            Self(v128_load64_lane::<1>(v128_load64_zero(p as *const u64), q as *const u64))
+        }
+        /// The eight numbers of four bits of a word, the lowest first, and zeros.
+        #[inline(always)]
+        pub fn nibbles(word: u32) -> Self {
+            let (all, low) = (u32x4(word, 0, 0, 0), u8x16_splat(15));
+            let (even, odd) = (v128_and(all, low), v128_and(u32x4_shr(all, 4), low));
+            Self(i8x16_shuffle::<0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(even, odd))
+        }
+        /// Byte `i` is that of lane `control[i]`, or 0 where the control is 128; no control is anything else.
+        #[inline(always)]
+        pub fn swizzle(self, control: Self) -> Self {
+            #[cfg(target_feature = "relaxed-simd")]
+            return Self(i8x16_relaxed_swizzle(self.0, control.0));
+            #[cfg(not(target_feature = "relaxed-simd"))]
+            return Self(i8x16_swizzle(self.0, control.0));
+        }
+        #[inline(always)]
+        pub fn and(self, y: Self) -> Self {
+            Self(v128_and(self.0, y.0))
+        }
+        #[inline(always)]
+        pub fn sub(self, y: Self) -> Self {
+            Self(i8x16_sub(self.0, y.0))
+        }
+        /// The upper four bits of every byte.
+        #[inline(always)]
+        pub fn upper(self) -> Self {
+            Self(v128_and(u16x8_shr(self.0, 4), u8x16_splat(15)))
+        }
+        /// Eight u16, each in the upper half of a u32.
+        #[inline(always)]
+        pub fn upper_u16(self) -> [U32x4; 2] {
+            let zero = u16x8_splat(0);
+            [
+                U32x4(i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(zero, self.0)),
+                U32x4(i16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(zero, self.0)),
+            ]
+        }
+        /// Four u32.
+        #[inline(always)]
+        pub fn words(self) -> U32x4 {
+            U32x4(self.0)
+        }
+        /// Eight i16.
+        #[inline(always)]
+        pub fn shorts(self) -> I16x8 {
+            I16x8(self.0)
+        }
+        /// The first eight bytes, as i8.
+        #[inline(always)]
+        pub fn widen_i8(self) -> I16x8 {
+            I16x8(i16x8_extend_low_i8x16(self.0))
+        }
+        /// All bytes, as u8.
+        #[inline(always)]
+        pub fn widen_u8(self) -> [I16x8; 2] {
+            [I16x8(u16x8_extend_low_u8x16(self.0)), I16x8(u16x8_extend_high_u8x16(self.0))]
+        }
+    }
+
+    impl I16x8 {
+        /// # Safety
+        /// Eight i16 can be read at `p`.
+        #[inline(always)]
+        pub unsafe fn load(p: *const i16) -> Self {
+            Self(v128_load(p as *const v128))
+        }
+        /// Eight i8, widened.
+        /// # Safety
+        /// Eight i8 can be read at `p`.
+        #[inline(always)]
+        pub unsafe fn load_i8(p: *const u8) -> Self {
+            Self(i16x8_load_extend_i8x8(p as *const i8))
+        }
+        /// # Safety
+        /// Eight i16 can be written at `p`.
+        #[inline(always)]
+        pub unsafe fn store(self, p: *mut i16) {
+            v128_store(p as *mut v128, self.0)
+        }
+        /// The lower halves of eight i32 that fit them.
+        #[inline(always)]
+        pub fn narrow(x: [I32x4; 2]) -> Self {
+            Self(i16x8_narrow_i32x4(x[0].0, x[1].0))
+        }
+        #[inline(always)]
+        pub fn bytes(self) -> U8x16 {
+            U8x16(self.0)
+        }
+        /// Products of neighbouring lanes, added in pairs.
+        #[inline(always)]
+        pub fn dot(self, y: Self) -> I32x4 {
+            I32x4(i32x4_dot_i16x8(self.0, y.0))
+        }
+        #[inline(always)]
+        pub fn widen(self) -> [I32x4; 2] {
+            [I32x4(i32x4_extend_low_i16x8(self.0)), I32x4(i32x4_extend_high_i16x8(self.0))]
+        }
+    }
+
+    impl I32x4 {
+        #[inline(always)]
+        pub fn splat(x: i32) -> Self {
+            Self(i32x4_splat(x))
+        }
+        #[inline(always)]
+        pub fn add(self, y: Self) -> Self {
+            Self(i32x4_add(self.0, y.0))
+        }
+        /// The nearest f32 of each.
+        #[inline(always)]
+        pub fn floats(self) -> F32x4 {
+            F32x4(f32x4_convert_i32x4(self.0))
+        }
+        #[inline(always)]
+        pub fn to_array(self) -> [i32; 4] {
             // SAFETY: both are 16 bytes of plain numbers.
             unsafe { core::mem::transmute(self.0) }
         }
@@ -388,13 +544,111 @@ mod lanes {
         pub fn floats(self) -> F32x4 {
             F32x4(self.0.map(f32::from_bits))
         }
+        pub fn signed(self) -> I32x4 {
+            I32x4(self.0.map(|x| x as i32))
+        }
         pub fn to_array(self) -> [u32; 4] {
+            self.0
+        }
+    }
+
+    #[derive(Clone, Copy)]
+    pub struct U8x16([u8; 16]);
+    #[derive(Clone, Copy)]
+    pub struct I16x8([i16; 8]);
+    #[derive(Clone, Copy)]
+    pub struct I32x4([i32; 4]);
+
+    #[allow(clippy::missing_safety_doc)]
+    impl U8x16 {
+        pub fn splat(x: u8) -> Self {
+            Self([x; 16])
+        }
+        pub unsafe fn load(p: *const u8) -> Self {
+            Self((p as *const [u8; 16]).read_unaligned())
+        }
+        pub unsafe fn load_half(p: *const u8) -> Self {
+            Self(from_fn(|i| if i < 8 { *p.add(i) } else { 0 }))
+        }
+        pub unsafe fn load_halves(p: *const u8, q: *const u8) -> Self {
+            Self(from_fn(|i| if i < 8 { *p.add(i) } else { *q.add(i - 8) }))
+        }
+        pub fn nibbles(word: u32) -> Self {
+            Self(from_fn(|i| if i < 8 { (word >> (4 * i)) as u8 & 15 } else { 0 }))
+        }
+        pub fn swizzle(self, control: Self) -> Self {
+            Self(control.0.map(|lane| if lane == 128 { 0 } else { self.0[lane as usize] }))
+        }
+        pub fn and(self, y: Self) -> Self {
+            Self(from_fn(|i| self.0[i] & y.0[i]))
+        }
+        pub fn sub(self, y: Self) -> Self {
+            Self(from_fn(|i| self.0[i].wrapping_sub(y.0[i])))
+        }
+        pub fn upper(self) -> Self {
+            Self(self.0.map(|x| x >> 4))
+        }
+        pub fn upper_u16(self) -> [U32x4; 2] {
+            let all = self.shorts().0;
+            [0, 4].map(|first| U32x4(from_fn(|i| (all[first + i] as u16 as u32) << 16)))
+        }
+        pub fn words(self) -> U32x4 {
+            U32x4(from_fn(|i| u32::from_le_bytes(from_fn(|j| self.0[4 * i + j]))))
+        }
+        pub fn shorts(self) -> I16x8 {
+            I16x8(from_fn(|i| i16::from_le_bytes([self.0[2 * i], self.0[2 * i + 1]])))
+        }
+        pub fn widen_i8(self) -> I16x8 {
+            I16x8(from_fn(|i| self.0[i] as i8 as i16))
+        }
+        pub fn widen_u8(self) -> [I16x8; 2] {
+            [0, 8].map(|first| I16x8(from_fn(|i| self.0[first + i] as i16)))
+        }
+    }
+
+    #[allow(clippy::missing_safety_doc)]
+    impl I16x8 {
+        pub unsafe fn load(p: *const i16) -> Self {
+            Self((p as *const [i16; 8]).read_unaligned())
+        }
+        pub unsafe fn load_i8(p: *const u8) -> Self {
+            U8x16::load_half(p).widen_i8()
+        }
+        pub unsafe fn store(self, p: *mut i16) {
+            (p as *mut [i16; 8]).write_unaligned(self.0)
+        }
+        pub fn narrow(x: [I32x4; 2]) -> Self {
+            Self(from_fn(|i| x[i / 4].0[i % 4] as i16))
+        }
+        pub fn bytes(self) -> U8x16 {
+            U8x16(from_fn(|i| self.0[i / 2].to_le_bytes()[i % 2]))
+        }
+        pub fn dot(self, y: Self) -> I32x4 {
+            let product = |i: usize| self.0[i] as i32 * y.0[i] as i32;
+            I32x4(from_fn(|i| product(2 * i).wrapping_add(product(2 * i + 1))))
+        }
+        pub fn widen(self) -> [I32x4; 2] {
+            [0, 4].map(|first| I32x4(from_fn(|i| self.0[first + i] as i32)))
+        }
+    }
+
+    impl I32x4 {
+        pub fn splat(x: i32) -> Self {
+            Self([x; 4])
+        }
+        pub fn add(self, y: Self) -> Self {
+            Self(from_fn(|i| self.0[i].wrapping_add(y.0[i])))
+        }
+        pub fn floats(self) -> F32x4 {
+            F32x4(self.0.map(|x| x as f32))
+        }
+        pub fn to_array(self) -> [i32; 4] {
             self.0
         }
     }
 }
 
-pub use lanes::{F32x4, F64x2, U32x4};
+pub use lanes::{F32x4, F64x2, I16x8, I32x4, U32x4, U8x16};
 
 impl F32x4 {
     /// The largest lane.

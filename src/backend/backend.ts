@@ -14,10 +14,12 @@ import type { DistributionOperations } from "./operations/distribution.ts";
 import type { ForwardOperations } from "./operations/forward.ts";
 import type { HoldOperations } from "./operations/hold.ts";
 import type { ObserveOperations } from "./operations/observe.ts";
+import type { PackedOperations } from "./operations/packed.ts";
 import type { PruneOperations } from "./operations/prune.ts";
 import type { SolveOperations } from "./operations/solve.ts";
 import type { TuneOperations } from "./operations/tune.ts";
 
+export * from "./packed.ts";
 export * from "./tensor.ts";
 export type {
   Activation,
@@ -32,6 +34,7 @@ export type { BackwardOperations, NormGradients } from "./operations/backward.ts
 export type { DistributionOperations } from "./operations/distribution.ts";
 export type { HoldOperations } from "./operations/hold.ts";
 export type { ObserveOperations } from "./operations/observe.ts";
+export type { PackedOperations } from "./operations/packed.ts";
 export type { Formula, PruneOperations, Selection } from "./operations/prune.ts";
 export type {
   Choice,
@@ -66,6 +69,7 @@ export interface Operations
     ForwardOperations,
     BackwardOperations,
     ObserveOperations,
+    PackedOperations,
     PruneOperations,
     SolveOperations,
     DistributionOperations,

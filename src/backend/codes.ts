@@ -1,11 +1,14 @@
 /** The numbers by which kernels know kinds of things: the same in `kernels/src/` and in `wgsl/`. */
-import type { Dtype, EliminationFormula, MapFunction } from "./backend.ts";
+import type { Dtype, EliminationFormula, MapFunction, ValueType } from "./backend.ts";
 
 /** Dtypes (`dtype.rs`, `numbers.wgsl`). */
 export const DTYPE_CODES: Readonly<Record<Dtype, number>> = { F32: 0, F16: 1, BF16: 2 };
 
 /** What shaders know as no tensor, where one may be missing (`norm.wgsl`, `combine.wgsl`). */
 export const NO_DTYPE = 3;
+
+/** Values of packed weights (`packed.rs`, `packed.wgsl`). */
+export const VALUE_CODES: Readonly<Record<ValueType, number>> = { ...DTYPE_CODES, I8: 3, I4: 4 };
 
 /** Functions of one number (`activation.rs`, `activate.wgsl`). */
 export const FUNCTION_CODES: Readonly<Record<MapFunction["kind"], number>> = {

@@ -23,13 +23,23 @@ Deno.test("attention costs four operations a dimension for every pair of tokens 
 Deno.test("every operation has a rule and a cost that is finite and no less than nothing", () => {
   const [x, sums, mask] = [shape(6, 8), shape(16, 8), { rows: 6, cols: 8 }], square = shape(8, 8);
   const ids = new Uint32Array(6), offsets = Uint32Array.of(0, 6), formula = { kind: "magnitude" } as const;
+  const packedWeight = {
+    rows: 5,
+    cols: 8,
+    valueType: "F16",
+    pattern: "dense",
+    bytes: 80,
+    values: new Uint8Array(80),
+  } as const;
   const calls: { [K in keyof typeof OPERATIONS]: Parameters<typeof OPERATIONS[K]["cost"]> } = {
     allocate: [6, 8],
     upload: [new Uint8Array(192), 6, 8, "F32"],
     read: [x, mask],
     copy: [x],
     embed: [x, ids, shape(9, 8, "F16"), 0],
-    linear: [x, shape(5, 8)],
+    uploadPacked: [packedWeight],
+    expand: [packedWeight],
+    linear: [x, packedWeight],
     norm: [x, shape(2, 4), { kind: "layer", epsilon: 1e-5, bias: shape(2, 4) }],
     rotate: [x, shape(6, 2), { headDim: 4, layout: "half" }],
     attention: [x, shape(6, 4), shape(6, 4), { offsets, heads: 2, kvHeads: 1, scale: 1 }],

@@ -6,13 +6,17 @@ import * as distribution from "../../src/backend/wasm/distribution.ts";
 import * as forward from "../../src/backend/wasm/forward.ts";
 import { OutOfMemory } from "../../src/backend/wasm/heap.ts";
 import * as observe from "../../src/backend/wasm/observe.ts";
+import * as packed from "../../src/backend/wasm/packed.ts";
 import * as prune from "../../src/backend/wasm/prune.ts";
 import * as solve from "../../src/backend/wasm/solve.ts";
 import type { WasmTensor } from "../../src/backend/wasm/tensor.ts";
+import { packByHand } from "../reference/packed.ts";
 import { openEngine } from "./wasm_engine.ts";
 
 /** The side of all matrices. */
 const N = 64;
+/** A packed weight of as many numbers. */
+const PACKED = packByHand(N, N, { valueType: "I8", pattern: "dense", group: 32 }, () => 1, () => true);
 /** A square matrix by a formula. */
 type Put = (at: (row: number, col: number) => number, rows?: number) => WasmTensor;
 
@@ -24,6 +28,19 @@ const OPERATIONS: Record<string, (engine: Engine, put: Put) => Disposable | void
   "embed": (engine, put) => forward.embed(engine, put(wave), new Uint32Array(N), put(wave), 0),
   "linear": (engine, put) => forward.linear(engine, put(wave), put(wave)),
   "linear of a few tokens": (engine, put) => forward.linear(engine, put(wave, 3), put(wave)),
+  "uploadPacked": (engine) => packed.uploadPacked(engine, PACKED),
+  "expand": (engine) => {
+    using weight = packed.uploadPacked(engine, PACKED);
+    return packed.expand(engine, weight);
+  },
+  "linear, packed": (engine, put) => {
+    using weight = packed.uploadPacked(engine, PACKED);
+    return forward.linear(engine, put(wave), weight);
+  },
+  "linear, packed, one token": (engine, put) => {
+    using weight = packed.uploadPacked(engine, PACKED);
+    return forward.linear(engine, put(wave, 1), weight);
+  },
   "norm": (engine, put) => forward.norm(engine, put(wave), put(wave, 1), { kind: "layer", epsilon: 1e-5 }),
   "rotate": (engine, put) => forward.rotate(engine, put(wave), put(wave), { headDim: N, layout: "half" }),
   "attention": (engine, put) =>

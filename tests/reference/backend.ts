@@ -22,16 +22,21 @@ import type {
   Moments,
   NormGradients,
   NormOptions,
+  PackedData,
+  PackedWeight,
   RotateOptions,
   Selection,
   Sums,
   Tensor,
   Term,
+  Weight,
 } from "../../src/backend/backend.ts";
+import { expandedDtype } from "../../src/backend/backend.ts";
 import { OPERATIONS } from "../../src/backend/operations/mod.ts";
 import * as backward from "./backward.ts";
 import { fromFloats, toFloats } from "./floats.ts";
 import { mapped } from "./functions.ts";
+import { expandByHand } from "./packed.ts";
 import { conjugate, eliminate, inverse } from "./solve.ts";
 
 /** A tensor of the reference backend: its values, widened. */
@@ -75,6 +80,21 @@ export class Bits implements Mask {
   [Symbol.dispose](): void {
     if (this.#alive) this.#owner.live--;
     this.#alive = false;
+  }
+}
+
+/** A packed weight of the reference backend: its values, dense. */
+class Packed extends Matrix implements PackedWeight {
+  readonly valueType: PackedData["valueType"];
+  readonly pattern: PackedData["pattern"];
+  readonly group?: number;
+  readonly bytes: number;
+  constructor(owner: ReferenceBackend, data: PackedData) {
+    super(owner, data.rows, data.cols, expandedDtype(data), expandByHand(data));
+    this.valueType = data.valueType;
+    this.pattern = data.pattern;
+    this.group = data.group;
+    this.bytes = data.values.length;
   }
 }
 
@@ -146,9 +166,19 @@ export class ReferenceBackend implements Backend {
     });
   }
 
-  linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
+  uploadPacked(data: PackedData): PackedWeight {
+    OPERATIONS.uploadPacked.check(data);
+    return new Packed(this, data);
+  }
+
+  expand(weight: PackedWeight): Tensor {
+    const { rows, cols, dtype, values } = weight as Packed;
+    return new Matrix(this, rows, cols, dtype, values.slice());
+  }
+
+  linear(x: Tensor, weight: Weight, bias?: Tensor): Tensor {
     OPERATIONS.linear.check(x, weight, bias);
-    const a = values(x), w = values(weight), b = bias && values(bias), depth = x.cols;
+    const a = values(x), w = values(weight as Matrix), b = bias && values(bias), depth = x.cols;
     return this.#fill(x.rows, weight.rows, (t, i) => {
       let sum = b ? b[i] : 0;
       for (let k = 0, p = t * depth, q = i * depth; k < depth; k++) sum += a[p + k] * w[q + k];

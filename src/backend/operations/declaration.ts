@@ -3,11 +3,13 @@
  * below the interface stand the rule that its arguments' shapes must keep and what it costs. Rules and costs ask for shapes
  * alone, so a plan can have both without a backend.
  */
-import { BYTES, type Mask, type MaskShape, type Tensor, type TensorShape } from "../tensor.ts";
+import type { PackedWeight } from "../packed.ts";
+import { BYTES, type Mask, type MaskShape, type Tensor, type TensorShape, type Weight } from "../tensor.ts";
 
 /** An argument by its shape: tensors and masks, however deep, are what they are without their numbers. */
 export type ShapeOf<T> = T extends ArrayBufferView ? T
   : T extends Tensor ? TensorShape
+  : T extends PackedWeight ? Omit<PackedWeight, typeof Symbol.dispose>
   : T extends Mask ? MaskShape
   : T extends readonly unknown[] ? { [K in keyof T]: ShapeOf<T[K]> }
   : T extends object ? { [K in keyof T as K extends symbol ? never : K]: ShapeOf<T[K]> }
@@ -45,6 +47,11 @@ export function size({ rows, cols }: MaskShape): number {
 /** Bytes of tensors. */
 export function bytesOf(...tensors: readonly (TensorShape | undefined)[]): number {
   return tensors.reduce((sum, tensor) => sum + (tensor ? size(tensor) * BYTES[tensor.dtype] : 0), 0);
+}
+
+/** Bytes of a weight, dense or packed. */
+export function weightBytes(weight: ShapeOf<Weight>): number {
+  return "dtype" in weight ? bytesOf(weight) : weight.bytes;
 }
 
 /** Bytes of so many F32 numbers. */

@@ -2,7 +2,7 @@
  * The forward pass: from token ids to losses. Results are new F32 tensors; x is always F32, tokens x features.
  */
 import { BYTES, type MaskShape, type Tensor, type Weight } from "../tensor.ts";
-import { bytesOf, type Declarations, floats, size } from "./declaration.ts";
+import { bytesOf, type Declarations, floats, size, weightBytes } from "./declaration.ts";
 import {
   expect,
   expectApart,
@@ -97,7 +97,10 @@ export interface ForwardOperations {
    * it; other rows of `out` stay. So a large table can come in slices.
    */
   embed(out: Tensor, ids: Uint32Array, table: Tensor, firstRow: number): void;
-  /** `x Wᵀ (+ bias)`: x tokens x in, weight out x in (any dtype), bias 1 x out (any dtype) → tokens x out. */
+  /**
+   * `x Wᵀ (+ bias)`: x tokens x in, weight out x in (dense of any dtype, or packed), bias 1 x out (any dtype) → tokens x out. With
+   * a weight of integers a backend may round x of one token to 16 bits, with one scale for each of the weight's groups.
+   */
   linear(x: Tensor, weight: Weight, bias?: Tensor): Tensor;
   /**
    * Normalises every run of `gain.cols` neighbouring columns of x, in F32 as if its sums were exact: a whole row, or each
@@ -213,7 +216,7 @@ export const FORWARD: Declarations<ForwardOperations> = {
     },
     cost: (x, weight, bias) => ({
       flops: 2 * x.rows * size(weight),
-      bytes: bytesOf(x, weight, bias) + floats(x.rows * weight.rows),
+      bytes: bytesOf(x, bias) + weightBytes(weight) + floats(x.rows * weight.rows),
     }),
   },
   norm: {

@@ -6,6 +6,7 @@ import { DISTRIBUTION } from "./distribution.ts";
 import { FORWARD } from "./forward.ts";
 import { HOLD } from "./hold.ts";
 import { OBSERVE } from "./observe.ts";
+import { PACKED } from "./packed.ts";
 import { PRUNE } from "./prune.ts";
 import { SOLVE } from "./solve.ts";
 import { TUNE } from "./tune.ts";
@@ -18,6 +19,7 @@ export const OPERATIONS: Declarations<Operations> = {
   ...FORWARD,
   ...BACKWARD,
   ...OBSERVE,
+  ...PACKED,
   ...PRUNE,
   ...SOLVE,
   ...DISTRIBUTION,

@@ -2,10 +2,10 @@
  * What the operations are made of: a piece of memory, a command for the workers. The operations themselves stand beside this
  * file, one for each of `operations/`, and `attention.ts`.
  */
-import { BYTES, type Dtype } from "../backend.ts";
+import { BYTES, type Dtype, type PackedShape } from "../backend.ts";
 import type { Heap } from "./heap.ts";
 import type { Kernel, KernelArguments, Team } from "./team.ts";
-import { type Held, WasmMask, WasmTensor } from "./tensor.ts";
+import { type Held, WasmMask, WasmPacked, WasmTensor } from "./tensor.ts";
 
 /**
  * Memory that may lie free but not yet idle before an upload waits for it instead of growing the memory, which never
@@ -61,6 +61,16 @@ export class Engine {
     return this.#counted(new WasmTensor(rows, cols, dtype, this.#written(bytes), bytes.byteLength, this.#free));
   }
 
+  /**
+   * A packed weight: room for so many bytes, which `write` fills now.
+   * @param write Told of the memory and where the room begins.
+   */
+  packed(shape: PackedShape, bytes: number, write: (memory: ArrayBufferLike, offset: number) => void): WasmPacked {
+    const offset = this.#idle(bytes);
+    write(this.memory.buffer, offset);
+    return this.#counted(new WasmPacked(shape, offset, bytes, this.#free));
+  }
+
   /** Room for the time of the commands that `use` queues. */
   scratch(bytes: number, use: (offset: number) => void): void {
     this.#lend(this.#queued(bytes), bytes, use);
@@ -102,16 +112,20 @@ export class Engine {
 
   /** Bytes that no command uses, written at once. */
   #written(bytes: Uint8Array): number {
+    const offset = this.#idle(bytes.byteLength);
+    new Uint8Array(this.memory.buffer, offset, bytes.byteLength).set(bytes);
+    return offset;
+  }
+
+  /** Room that no command uses. */
+  #idle(size: number): number {
     const { heap, team } = this;
-    const size = bytes.byteLength;
     let offset = heap.reuse(size, team.done);
     if (offset === undefined && heap.size - heap.used + size > SLACK) {
       team.settle();
       offset = heap.reuse(size, team.done);
     }
-    offset ??= heap.grow(size, team.done);
-    new Uint8Array(this.memory.buffer, offset, size).set(bytes);
-    return offset;
+    return offset ?? heap.grow(size, team.done);
   }
 }
 

@@ -1,10 +1,11 @@
 /** The forward pass: each operation makes its output and queues its kernels (`kernels/src/`); shapes are checked by `bind.ts`. */
 import * as kernels from "../../../kernels/pkg/kernels.js";
 import type { Activation, CrossEntropyOptions, MapFunction, NormOptions, RotateOptions } from "../backend.ts";
-import { FUNCTION_CODES, functionFactor } from "../codes.ts";
+import { DTYPE_CODES, FUNCTION_CODES, functionFactor } from "../codes.ts";
 import { words } from "../words.ts";
 import type { Engine } from "./engine.ts";
-import type { Owned, WasmTensor } from "./tensor.ts";
+import { expandedRows } from "./packed.ts";
+import { type Owned, WasmPacked, type WasmTensor } from "./tensor.ts";
 
 /** Bytes of a weight that are packed at a time: with the activations of a block they fit a shared last-level cache. */
 const SLICE = 8 * 2 ** 20;
@@ -22,7 +23,13 @@ export function embed(engine: Engine, out: WasmTensor, ids: Uint32Array, table: 
 }
 
 /** See `Backend.linear`. */
-export function linear(engine: Engine, x: WasmTensor, weight: WasmTensor, bias?: WasmTensor): WasmTensor {
+export function linear(
+  engine: Engine,
+  x: WasmTensor,
+  weight: WasmTensor | WasmPacked,
+  bias?: WasmTensor,
+): WasmTensor {
+  if (weight instanceof WasmPacked) return packedLinear(engine, x, weight, bias);
   const [a, w, b] = [x, weight, bias];
   return engine.filled(engine.tensor(a.rows, w.rows), (y) => {
     if (a.rows <= FEW) {
@@ -56,6 +63,30 @@ export function slicesOf(count: number, depth: number): Slices {
   const parts = [];
   for (let first = 0; first < count; first += most) parts.push({ first, some: Math.min(most, count - first) });
   return { most, parts };
+}
+
+/** A packed weight is multiplied as it lies with a few tokens, and expanded for many. */
+function packedLinear(engine: Engine, x: WasmTensor, weight: WasmPacked, bias?: WasmTensor): WasmTensor {
+  const [a, w, b] = [x, weight, bias];
+  return engine.filled(engine.tensor(a.rows, w.rows), (y) => {
+    if (a.rows <= FEW) {
+      engine.scratch(engine.workers * kernels.packed_few_scratch(a.rows, a.cols) * 4, (scratch) => {
+        // deno-fmt-ignore
+        engine.run("linear", "packed_few", a.offset, a.rows, w.offset, b?.offset ?? 0, b?.code ?? 0, y.offset, scratch);
+      });
+      return;
+    }
+    engine.scratch(engine.workers * kernels.linear_scratch() * 4, (scratch) => {
+      expandedRows(engine, "linear", w, SLICE, (wide, first, rows) => {
+        engine.scratch(Math.ceil(rows / PANEL) * PANEL * w.cols * 4, (panels) => {
+          engine.run("linear", "pack_slice", wide, DTYPE_CODES.F32, w.cols, 0, rows, panels);
+          // deno-fmt-ignore
+          engine.run("linear", "linear", a.offset, a.rows, a.cols, panels, first, rows,
+            b?.offset ?? 0, b?.code ?? 0, y.offset, y.cols, scratch);
+        });
+      });
+    });
+  });
 }
 
 /** Packs a weight slice by slice of its rows; `use` queues what is done with each packed slice. */

@@ -21,10 +21,11 @@ import { Heap, MOST_BYTES, MOST_PAGES } from "./heap.ts";
 import * as hold from "./hold.ts";
 import { loadModule } from "./module.ts";
 import * as observe from "./observe.ts";
+import * as packed from "./packed.ts";
 import * as prune from "./prune.ts";
 import * as solve from "./solve.ts";
 import { Team } from "./team.ts";
-import { own, type WasmMask, type WasmTensor } from "./tensor.ts";
+import { own, type WasmMask, type WasmPacked, type WasmTensor } from "./tensor.ts";
 import * as tune from "./tune.ts";
 
 /** Pages that the memory begins with: the module's own data and the first stack, about 1.1 MiB, need 18. */
@@ -44,12 +45,13 @@ const STACK = 2 ** 20;
 const mostWorkers = (cores: number) => Math.max(16, 4 * cores);
 
 /** Every operation, by the files of their groups. */
-const REALISATION: Realisation<Engine, WasmTensor, WasmMask> = {
+const REALISATION: Realisation<Engine, WasmTensor, WasmMask, WasmPacked> = {
   ...hold,
   ...forward,
   attention,
   ...backward,
   ...observe,
+  ...packed,
   ...prune,
   ...solve,
   ...distribution,

@@ -1,5 +1,5 @@
 /** Tensors and masks as this backend holds them: a piece of the shared memory with a shape. */
-import type { Dtype, Mask, Tensor } from "../backend.ts";
+import type { Dtype, Mask, PackedPattern, PackedShape, PackedWeight, Tensor, ValueType } from "../backend.ts";
 import { DTYPE_CODES } from "../codes.ts";
 import type { Owned as Bound } from "../bind.ts";
 
@@ -50,11 +50,30 @@ export class WasmTensor extends Held implements Tensor {
 /** A mask in the shared memory. */
 export class WasmMask extends Held implements Mask {}
 
-/** An argument whose tensors and masks are this backend's. */
-export type Owned<A> = Bound<A, WasmTensor, WasmMask>;
+/** A packed weight in the shared memory: its descriptor (`packed.rs`), then its parts. */
+export class WasmPacked extends Held implements PackedWeight {
+  readonly valueType: ValueType;
+  readonly pattern: PackedPattern;
+  readonly group?: number;
+
+  constructor(
+    { rows, cols, valueType, pattern, group }: PackedShape,
+    offset: number,
+    bytes: number,
+    free: (held: Held) => void,
+  ) {
+    super(rows, cols, offset, bytes, free);
+    this.valueType = valueType;
+    this.pattern = pattern;
+    this.group = group;
+  }
+}
+
+/** An argument whose tensors, masks and packed weights are this backend's. */
+export type Owned<A> = Bound<A, WasmTensor, WasmMask, WasmPacked>;
 
 /** Throws a `RangeError` for what is another backend's, or was disposed of. */
-export function own(held: Tensor | Mask): void {
+export function own(held: Tensor | Mask | PackedWeight): void {
   if (!(held instanceof Held)) throw new RangeError("expected a tensor or mask of the WASM backend, found another");
   if (held.disposed) throw new RangeError(`expected ${held.rows} x ${held.cols} numbers, found them disposed`);
 }

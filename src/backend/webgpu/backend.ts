@@ -16,6 +16,7 @@ import * as measure from "./measure.ts";
 import * as observe from "./observe.ts";
 import { apply, score } from "./score.ts";
 import { selectGroups, selectSmallest } from "./select.ts";
+import { expand, type TiledPacked, uploadPacked } from "./packed.ts";
 import * as solve from "./solve.ts";
 import { own, type TiledMask, type TiledTensor } from "./tensor.ts";
 import * as tune from "./tune.ts";
@@ -23,13 +24,15 @@ import * as tune from "./tune.ts";
 /** Opens the backend of a device. */
 export function bindDevice(device: Device, description: string, arithmetic: string): Backend {
   const host = new Host(), { batchTokens, spoolAbove } = device.tuning;
-  const realisation: Realisation<Device, TiledTensor, TiledMask> = {
+  const realisation: Realisation<Device, TiledTensor, TiledMask, TiledPacked> = {
     ...hold,
     ...forward,
     linear,
     attention,
     ...backward,
     ...observe,
+    uploadPacked,
+    expand,
     addGram,
     score,
     selectSmallest,

@@ -4,6 +4,7 @@
  */
 import { DTYPE_CODES } from "../codes.ts";
 import { type Device, WORK_PER_DISPATCH } from "./device.ts";
+import { packedLinear, TiledPacked } from "./packed.ts";
 import { runsOf, TiledTensor } from "./tensor.ts";
 import { pad, padded, VECTOR, wholeVectors } from "./vectors.ts";
 
@@ -14,7 +15,13 @@ export const PACKED_BYTES = 2 ** 26;
 const PACKED_SIDE = 32;
 
 /** See {@linkcode Backend.linear}. */
-export function linear(device: Device, x: TiledTensor, weight: TiledTensor, bias?: TiledTensor): TiledTensor {
+export function linear(
+  device: Device,
+  x: TiledTensor,
+  weight: TiledTensor | TiledPacked,
+  bias?: TiledTensor,
+): TiledTensor {
+  if (weight instanceof TiledPacked) return packedLinear(device, x, weight, bias);
   const out = new TiledTensor(device, x.rows, weight.rows, "F32");
   using copy = wholeVectors(device, x);
   const vectors = copy ?? x;
@@ -44,6 +51,8 @@ interface Outputs {
   readonly first: number;
   readonly outputs: number;
   readonly bias?: TiledTensor;
+  /** The number of the bias that the first has; that of the row, if not said. */
+  readonly biasAt?: number;
 }
 
 /** Where a product goes: a buffer of rows of `cols` numbers, from (row, col) on. */
@@ -56,7 +65,7 @@ interface Target {
 
 /** Queues a product of rows with outputs: as many outputs at a time as one packed copy may hold. */
 export function multiply(device: Device, rows: Rows, block: Outputs, target: Target): void {
-  const { weight, outputs, first, bias } = block;
+  const { weight, outputs, first, bias, biasAt = first } = block;
   const inputs = padded(weight.cols);
   const fit = Math.min(PACKED_BYTES, device.bindingLimit) / 4 / inputs;
   const width = Math.min(padded(outputs), Math.max(VECTOR, Math.floor(fit / VECTOR) * VECTOR));
@@ -68,7 +77,7 @@ export function multiply(device: Device, rows: Rows, block: Outputs, target: Tar
     if (bias && packedBias) {
       pad(
         device,
-        { source: bias.tiles[0], dtype: bias.dtype, at: first + from, stride: count, rows: 1, cols: count },
+        { source: bias.tiles[0], dtype: bias.dtype, at: biasAt + from, stride: count, rows: 1, cols: count },
         { out: packedBias, at: 0, stride: count, cols: count },
       );
     }

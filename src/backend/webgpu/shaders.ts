@@ -36,11 +36,13 @@ import embed from "../../../wgsl/embed.wgsl" with { type: "text" };
 import embedBackward from "../../../wgsl/embed_backward.wgsl" with { type: "text" };
 import equilibrate from "../../../wgsl/equilibrate.wgsl" with { type: "text" };
 import extremes from "../../../wgsl/extremes.wgsl" with { type: "text" };
+import expand from "../../../wgsl/expand.wgsl" with { type: "text" };
 import finish from "../../../wgsl/finish.wgsl" with { type: "text" };
 import functions from "../../../wgsl/functions.wgsl" with { type: "text" };
 import histogram from "../../../wgsl/histogram.wgsl" with { type: "text" };
 import histogramTotal from "../../../wgsl/histogram_total.wgsl" with { type: "text" };
 import linear from "../../../wgsl/linear.wgsl" with { type: "text" };
+import linearPacked from "../../../wgsl/linear_packed.wgsl" with { type: "text" };
 import magnitudeSums from "../../../wgsl/magnitude_sums.wgsl" with { type: "text" };
 import merge from "../../../wgsl/merge.wgsl" with { type: "text" };
 import narrow from "../../../wgsl/narrow.wgsl" with { type: "text" };
@@ -49,6 +51,7 @@ import normBackward from "../../../wgsl/norm_backward.wgsl" with { type: "text" 
 import normGradients from "../../../wgsl/norm_gradients.wgsl" with { type: "text" };
 import numbers from "../../../wgsl/numbers.wgsl" with { type: "text" };
 import pack from "../../../wgsl/pack.wgsl" with { type: "text" };
+import packed from "../../../wgsl/packed.wgsl" with { type: "text" };
 import pad from "../../../wgsl/pad.wgsl" with { type: "text" };
 import pairs from "../../../wgsl/pairs.wgsl" with { type: "text" };
 import relative from "../../../wgsl/relative.wgsl" with { type: "text" };
@@ -108,11 +111,13 @@ export const SHADERS = {
   embed: numbers + embed,
   embedBackward,
   equilibrate,
+  expand: numbers + packed + expand,
   extremes: numbers + extremes,
   finish: pairs + finish,
   histogram: numbers + histogram,
   histogramTotal,
   linear: tile + linear,
+  linearPacked: numbers + packed + workgroupSum + linearPacked,
   magnitudeSums: numbers + pairs + magnitudeSums,
   merge: pairs + merge,
   narrow: numbers + rounding + narrow,

@@ -3,10 +3,11 @@
  * one tile; a head of 128 k tokens, or the hidden states of a long calibration set, are several. Every tile begins on
  * a whole 32-bit word, and rows lie in it without padding, as in a checkpoint.
  */
-import { BYTES, type Dtype, type Mask, type Tensor } from "../backend.ts";
+import { BYTES, type Dtype, type Mask, type PackedWeight, type Tensor } from "../backend.ts";
 import type { Owned as Bound } from "../bind.ts";
 import { PareError } from "../../errors.ts";
 import type { Device } from "./device.ts";
+import { TiledPacked } from "./packed.ts";
 
 /** A matrix in tiles. */
 export class TiledTensor implements Tensor {
@@ -84,12 +85,14 @@ export class TiledMask implements Mask {
 }
 
 /** An argument whose tensors and masks are this backend's. */
-export type Owned<A> = Bound<A, TiledTensor, TiledMask>;
+export type Owned<A> = Bound<A, TiledTensor, TiledMask, TiledPacked>;
 
 /** Throws a `RangeError` for what is another backend's, or was disposed of. */
-export function own(held: Tensor | Mask): void {
+export function own(held: Tensor | Mask | PackedWeight): void {
   const tensor = held instanceof TiledMask ? held.words : held;
-  if (!(tensor instanceof TiledTensor)) throw new RangeError("expected a tensor of this backend, found another");
+  if (!(tensor instanceof TiledTensor || tensor instanceof TiledPacked)) {
+    throw new RangeError("expected a tensor of this backend, found another");
+  }
   if (tensor.disposed) throw new RangeError("expected a tensor, found one that was disposed of");
 }
 

@@ -1,0 +1,76 @@
+/**
+ * Packed weights in the shared memory: a descriptor, as `kernels/src/packed.rs` has it, and the parts behind it. Values come
+ * first: what a kernel reads behind the last of them is another part or the end that is left free.
+ */
+import {
+  BYTES,
+  expandedDtype,
+  firstValue,
+  type PackedData,
+  type PackedShape,
+  ROW_BLOCK,
+  rowValues,
+} from "../backend.ts";
+import { VALUE_CODES } from "../codes.ts";
+import type { Engine } from "./engine.ts";
+import type { WasmPacked, WasmTensor } from "./tensor.ts";
+
+/** 32-bit numbers of the descriptor, padded to a cache line. */
+const DESCRIPTOR_WORDS = 16;
+/** Parts begin at multiples of this, and so much is free behind the last. */
+const ALIGNMENT = 32;
+
+/** See `Backend.uploadPacked`. */
+export function uploadPacked(engine: Engine, data: PackedData): WasmPacked {
+  const parts = [data.values, data.mask, data.offsets, data.scales], places: number[] = [];
+  let bytes = DESCRIPTOR_WORDS * 4;
+  for (const part of parts) {
+    places.push(bytes);
+    if (part) bytes += Math.ceil(part.length / ALIGNMENT) * ALIGNMENT;
+  }
+  const rows = ROW_BLOCK, each = rowValues(data);
+  return engine.packed(data, bytes + ALIGNMENT, (memory, offset) => {
+    const address = (part: number) => parts[part] ? offset + places[part] : 0;
+    new Uint32Array(memory, offset, DESCRIPTOR_WORDS).set([
+      ...[address(0), address(1), address(2), address(3)],
+      ...[data.rows, data.cols, VALUE_CODES[data.valueType], data.group ?? data.cols],
+      ...each === undefined ? [0, 0] : [each, firstValue(data, rows)],
+    ]);
+    parts.forEach((part, i) => part && new Uint8Array(memory, offset + places[i], part.length).set(part));
+  });
+}
+
+/** See `Backend.expand`. */
+export function expand(engine: Engine, weight: WasmPacked): WasmTensor {
+  const { rows, cols } = weight, dtype = expandedDtype(weight);
+  return engine.filled(engine.tensor(rows, cols, dtype), (out) => {
+    const rowBytes = cols * BYTES.F32;
+    expandedRows(engine, "expand", weight, EXPANDED_BYTES, (wide, first, count) => {
+      const to = out.offset + first * cols * BYTES[dtype];
+      if (dtype === "F32") engine.run("expand", "copy", wide, count * rowBytes, to);
+      else engine.run("expand", "convert", wide, VALUE_CODES.F32, count * cols, to, VALUE_CODES[dtype]);
+    });
+  });
+}
+
+/** Bytes of rows that are F32 at a time. */
+const EXPANDED_BYTES = 4 * 2 ** 20;
+
+/** Expands a weight to F32, run after run of its rows; `use` queues what is done with each. */
+export function expandedRows(
+  engine: Engine,
+  operation: string,
+  weight: PackedShape & Pick<WasmPacked, "offset">,
+  most: number,
+  use: (wide: number, first: number, rows: number) => void,
+): void {
+  const { rows, cols, offset } = weight, rowBytes = cols * BYTES.F32;
+  const each = Math.min(rows, Math.max(1, Math.floor(most / rowBytes / ROW_BLOCK)) * ROW_BLOCK);
+  engine.scratch(each * rowBytes, (wide) => {
+    for (let first = 0; first < rows; first += each) {
+      const count = Math.min(each, rows - first);
+      engine.run(operation, "expand_rows", offset, first, count, wide);
+      use(wide, first, count);
+    }
+  });
+}
