@@ -8,6 +8,7 @@ import { openBackend, openCheckpoint, PareError, readTongue } from "../src/mod.t
 import { LIMITS } from "../src/server/listen.ts";
 import { addressOf, openServer, readToken } from "./shared/listening.ts";
 import { PermissionSet } from "./shared/sandbox.ts";
+import { parseQuantized } from "./shared/values.ts";
 import { fetching } from "./shared/common.ts";
 import { cacheDtype, loadWeights } from "./shared/weights.ts";
 
@@ -19,6 +20,7 @@ const PATIENCE = 3_600_000;
 
 /** Says what the server may touch: Pare's own files, the model, one address. */
 export async function enter(given: Given, { terminal }: Context) {
+  if (given.quantize !== undefined) parseQuantized(given.quantize, "--quantize");
   const token = readToken(given),
     allowed = new PermissionSet(),
     model = await allowed.model(given.model, fetching(terminal));
@@ -35,7 +37,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   await using checkpoint = await openCheckpoint(values.model);
   const tongue = await readTongue(checkpoint);
   await using backend = await openBackend(values.backend, { workers: values.workers });
-  using model = await loadWeights(checkpoint, backend, context);
+  using model = await loadWeights(checkpoint, backend, context, values.quantize);
   using writer = new ChatWriter(model, tongue, cacheDtype(values.cache));
   const stop = new AbortController();
   const app = createChatApp({ writer, model: values.modelName!, token, hosts, origins, queue, signal: stop.signal });

@@ -20,7 +20,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
       : tokenizer.encode(text, { special: true })
   );
   await using backend = await openBackend(values.backend, { workers: values.workers });
-  using model = await loadWeights(checkpoint, backend, context);
+  using model = await loadWeights(checkpoint, backend, context, values.quantize);
   const options: GenerateOptions = {
     sampling: samplingOf(values),
     tokens: values.tokens,

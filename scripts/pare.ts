@@ -13,6 +13,8 @@ const PROGRAMS: Readonly<Record<string, () => Promise<unknown>>> = {
   compare: async () => (await import("./compare.ts")).program,
   generate: async () => (await import("./generate.ts")).program,
   inspect: async () => (await import("./inspect.ts")).program,
+  pack: async () => (await import("./pack.ts")).program,
+  unpack: async () => (await import("./unpack.ts")).program,
   verify: async () => (await import("./verify.ts")).program,
   sweep: async () => (await import("./sweep.ts")).program,
   collect: async () => (await import("./collect.ts")).program,

@@ -36,11 +36,19 @@
 export { PareError } from "./errors.ts";
 export * from "./backend/backend.ts";
 export { type BackendChoice, type BackendOptions, openBackend } from "./backend/open.ts";
-export type { Checkpoint, Fingerprint, StoredTensor, TensorInfo } from "./checkpoint/checkpoint.ts";
+export type { Checkpoint, Fingerprint, HeldPacked, StoredTensor, TensorInfo } from "./checkpoint/checkpoint.ts";
 export type { ConnectionOptions, HubOptions, HubProgress } from "./checkpoint/hub.ts";
 export { locateCheckpoint, openCheckpoint, type OpenOptions } from "./checkpoint/open.ts";
 export { isRemote, type LocateOptions, locateRemote } from "./checkpoint/remote/locate.ts";
 export type { Credentials, FileVersion, RemoteFile, RemoteModel } from "./checkpoint/remote/model.ts";
+export {
+  type DenseMatrix,
+  packedBytesOf,
+  type PackedValues,
+  packMatrix,
+  type QuantizedValues,
+} from "./checkpoint/packed/pack.ts";
+export { type Choose, type PackOptions, type PackPlan, planPacking } from "./checkpoint/packed/write.ts";
 export {
   checkPlace,
   firstMissing,
@@ -66,7 +74,7 @@ export type { CacheDtype, CacheSize } from "./generate/cache.ts";
 export { type Asked, Context, type ReadOptions } from "./generate/context.ts";
 export { readEndTokens } from "./generate/end_tokens.ts";
 export { type Finish, generate, type GenerateOptions, type Token } from "./generate/generate.ts";
-export { ResidentModel, type ResidentOptions } from "./generate/resident.ts";
+export { type PackedKind, ResidentModel, type ResidentOptions } from "./generate/resident.ts";
 export { checkSampling, GREEDY, type Sampling } from "./generate/sampler.ts";
 export { type SelfWrittenOptions, writeItself } from "./generate/self.ts";
 export { TextStream } from "./generate/text_stream.ts";

@@ -7,6 +7,7 @@ import { decodeText } from "../../src/checkpoint/json.ts";
 import { checkSampling, PareError, type Sampling } from "../../src/mod.ts";
 import { PermissionSet } from "../shared/sandbox.ts";
 import { fetching } from "../shared/common.ts";
+import { parseQuantized } from "../shared/values.ts";
 
 /** The flags as they are given, and what the launcher has read. */
 export type Given = Values<typeof generateCommand.flags> & { readonly conversation?: boolean };
@@ -51,6 +52,7 @@ export function samplingOf({ temperature, topK, topP, minP, repetitionPenalty, s
 
 /** Reads the prompt, draws the seed, and says what the command may touch. */
 export async function enter(given: Given, { terminal }: Context) {
+  if (given.quantize !== undefined) parseQuantized(given.quantize, "--quantize");
   const { chat, system, stop } = given, { temperature } = samplingOf(given);
   if (system !== undefined && !chat) throw new PareError("--system is for --chat");
   if (stop.some((text) => !text)) throw new PareError("--stop: expected text, found none");

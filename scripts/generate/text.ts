@@ -72,6 +72,7 @@ export async function write(
       outputs: outputs.map((output, i) => ({ prompt: values.prompt[i], ...output })),
       ...speeds,
       weightBytesPerToken: model.bytesPerToken,
+      packedWeights: Object.fromEntries(model.packed),
       peakBytes,
       sampling: options.sampling,
       cache: values.cache,

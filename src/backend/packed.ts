@@ -5,13 +5,13 @@
  *  - **mask**: a bit for each number, rows of whole 32-bit words, the lowest bit first; 1 = its value is stored, and the bits
  *    after a row's end are 0. Without a mask all are stored.
  *  - **values**: those numbers, row after row, without gaps but for one: every block of {@linkcode ROW_BLOCK} rows begins at
- *    a multiple of {@linkcode BLOCK_BYTES} bytes, behind zeros. Of integers of four bits the first of two is in the lower half
+ *    a multiple of {@linkcode BLOCK_BYTES} bytes, behind zeros, and so would the one behind the last. Of integers of four bits the first of two is in the lower half
  *    of their byte, and each is 8 more than it stands for (padding is 0).
  *  - **offsets**: of a mask without a pattern, for each row and each {@linkcode SEGMENT} of its columns the number of the value
  *    that they begin with, U32. With a pattern every row has as many values, and all is known.
  *  - **scales**: of integers, for each row and each group of its columns what 1 stands for, BF16.
  */
-import { BYTES, type Dtype } from "./tensor.ts";
+import { BYTES, type Dtype, type Tensor } from "./tensor.ts";
 
 /** Rows whose values follow each other without a gap. */
 export const ROW_BLOCK = 8;
@@ -70,6 +70,12 @@ export interface PackedWeight extends PackedShape, Disposable {
   readonly bytes: number;
 }
 
+/**
+ * What {@linkcode Backend.linear} multiplies with: a dense matrix of any dtype, or a packed one (a bitmask, n:m, quantised
+ * numbers). A backend realises the kinds that pay, and expands the rest.
+ */
+export type Weight = Tensor | PackedWeight;
+
 /** Whether values are integers that share scales. */
 export function isQuantized(valueType: ValueType): valueType is "I8" | "I4" {
   return valueType === "I8" || valueType === "I4";
@@ -106,7 +112,7 @@ export function firstValue(shape: PackedShape, row: number): number {
 export function partBytes(shape: PackedShape): { readonly [K in "values" | "mask" | "offsets" | "scales"]?: number } {
   const { rows, cols, pattern, valueType, group = 1 } = shape;
   return {
-    values: pattern === "bitmask" ? undefined : valueBytes(firstValue(shape, rows), valueType),
+    values: pattern === "bitmask" ? undefined : valueBytes(alignValues(firstValue(shape, rows), valueType), valueType),
     mask: pattern === "dense" ? undefined : rows * Math.ceil(cols / 32) * BYTES.F32,
     offsets: pattern === "bitmask" ? rows * Math.ceil(cols / SEGMENT) * BYTES.F32 : undefined,
     scales: isQuantized(valueType) ? rows * Math.ceil(cols / group) * BYTES.BF16 : undefined,

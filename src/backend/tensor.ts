@@ -1,5 +1,4 @@
 /** What a backend owns: matrices in a checkpoint's dtypes, and masks of them. */
-import type { PackedWeight } from "./packed.ts";
 
 /** How one number is stored in a checkpoint. */
 export type Dtype = "F32" | "F16" | "BF16";
@@ -22,12 +21,6 @@ export interface TensorShape {
   /** How each number is stored. */
   readonly dtype: Dtype;
 }
-
-/**
- * What {@linkcode Backend.linear} multiplies with: a dense matrix of any dtype, or a packed one (a bitmask, n:m, quantised
- * numbers). A backend realises the kinds that pay, and expands the rest.
- */
-export type Weight = Tensor | PackedWeight;
 
 /**
  * One bit for every weight of a matrix, 1 = removed. A row takes `ceil(cols / 32)` little-endian 32-bit words, column

@@ -4,7 +4,7 @@
  */
 import { BYTES, type Dtype } from "../backend/backend.ts";
 import { PareError } from "../errors.ts";
-import type { Checkpoint, StoredTensor, TensorInfo } from "./checkpoint.ts";
+import type { Checkpoint, HeldPacked, StoredTensor, TensorInfo } from "./checkpoint.ts";
 import { allFinite } from "./finite.ts";
 import { decodeText } from "./json.ts";
 import { refusePointer } from "./kinds.ts";
@@ -17,6 +17,8 @@ import type { Source } from "./source.ts";
 export interface Shard extends Pick<Safetensors, "entries" | "header"> {
   /** The whole file, its header too. */
   readonly source: Source;
+  /** Matrices that the file holds packed, by their names. */
+  readonly packed?: ReadonlyMap<string, HeldPacked>;
 }
 
 /** What a checkpoint is beside its tensors. */
@@ -63,6 +65,7 @@ export function assemble(shards: ReadonlyMap<string, Shard>, beside: Beside): Ch
     ...beside,
     tensors,
     others,
+    packed: new Map([...shards.values()].flatMap(({ packed }) => [...packed ?? []])),
     headers: new Map([...shards].map(([name, { header }]) => [name, header])),
     async read(names) {
       const found = new Map<string, Uint8Array<ArrayBuffer>>();

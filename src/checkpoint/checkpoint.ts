@@ -2,7 +2,7 @@
  * What a checkpoint is to the rest of Pare: named tensors of a known dtype and shape, and the files beside them.
  * `directory.ts` (Hugging Face), `gguf.ts` and `hub.ts` give one; `writer.ts` writes one. No model is known here.
  */
-import type { Dtype } from "../backend/backend.ts";
+import type { Dtype, PackedData, PackedShape } from "../backend/backend.ts";
 
 /** Where a tensor stands and what it is, of whatever dtype. */
 export interface StoredTensor {
@@ -18,6 +18,19 @@ export interface StoredTensor {
   readonly offset: number;
   /** Bytes of the tensor in its dtype. */
   readonly bytes: number;
+}
+
+/** A matrix that is stored packed. */
+export interface HeldPacked {
+  /** What it is. */
+  readonly packed: PackedShape;
+  /** Bytes of its parts. */
+  readonly packedBytes: number;
+  /**
+   * It, as it is.
+   * @throws PareError if its parts contradict each other, or a number is NaN or Inf.
+   */
+  readPacked(): Promise<PackedData>;
 }
 
 /** A tensor that can be computed with. */
@@ -55,6 +68,8 @@ export interface Checkpoint extends AsyncDisposable {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /** The tensors of all other dtypes, such as masks of integers that old files carry: they are copied, and never looked at. */
   readonly others: ReadonlyMap<string, StoredTensor>;
+  /** Of the tensors, those that are stored packed; `read` and all others give them dense. */
+  readonly packed?: ReadonlyMap<string, HeldPacked>;
   /** The bytes that stand before the first tensor of each shard, by the shard's file name. */
   readonly headers: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
   /** The files beside the shards that belong to the model: config.json, the tokenizer, the licence, … */

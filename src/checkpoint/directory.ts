@@ -9,6 +9,7 @@ import type { Checkpoint } from "./checkpoint.ts";
 import { type Folder, localFolder } from "./folder.ts";
 import { parseObject } from "./json.ts";
 import { LONGEST_POINTER, refusePointer, refuseQuantised, withoutWeights } from "./kinds.ts";
+import { isPacked, openPacked } from "./packed/open.ts";
 import { quote } from "./quote.ts";
 import { readSafetensors } from "./safetensors.ts";
 import { INDEX, isSideFile, LARGEST_SIDE_FILE, SINGLE } from "./side_files.ts";
@@ -36,7 +37,8 @@ export async function openFolder(folder: Folder): Promise<Checkpoint> {
   const index = omitted.includes(SINGLE) ? undefined : await readIndex(folder, beside, omitted);
   for (const name of index ? [...new Set(index.values())].sort() : [SINGLE]) {
     const source = opened.use(await openShard(folder, name, omitted));
-    shards.set(name, { source, ...await readSafetensors(source) });
+    const file = await readSafetensors(source);
+    shards.set(name, isPacked(file) ? await openPacked(source, file) : { source, ...file });
   }
   refuseQuantised(path, config, [...shards.values()].flatMap(({ entries }) => [...entries.values()]));
   if (index) compare(index, shards, folder.locate(INDEX));

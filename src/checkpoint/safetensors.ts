@@ -48,6 +48,8 @@ export interface Safetensors {
   readonly entries: ReadonlyMap<string, Entry>;
   /** The bytes before the first tensor: length, JSON and padding, as they are. */
   readonly header: Uint8Array<ArrayBuffer>;
+  /** What the file says of itself: texts by their names. */
+  readonly metadata: Readonly<Record<string, string>>;
   /**
    * The bytes of one tensor.
    * @throws PareError if there is none of that name.
@@ -94,6 +96,7 @@ export async function readSafetensors(source: Source): Promise<Safetensors> {
   return {
     entries,
     header,
+    metadata: checked.data ?? {},
     async read(name) {
       const found = entries.get(name);
       if (!found) throw new PareError(`${file} has no tensor ${quote(name)}`);
@@ -186,23 +189,36 @@ function explain({ issues: [{ path, message }] }: z.ZodError): string {
   return path.length === 0 ? message : `${path.join(".")}: ${message}`;
 }
 
+/** How a header is written. */
+export interface HeaderOptions {
+  /** What the file says of itself; that its tensors are PyTorch's, if not said. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Whether the tensors are in their order. */
+  readonly sorted?: boolean;
+  /** The first tensor begins at a multiple of this. */
+  readonly alignment?: number;
+}
+
 /**
  * The header of a file of these tensors, in the order in which the reference writer puts them: dtypes by falling size,
  * then names by their bytes; padded with spaces to a multiple of eight.
  */
 export function safetensorsHeader(
-  tensors: Iterable<{ name: string; dtype: string; shape: readonly number[]; bytes: number }>,
+  tensors: Iterable<Omit<Entry, "offset">>,
+  { metadata = { format: "pt" }, sorted: inOrder = false, alignment = 8 }: HeaderOptions = {},
 ): { header: Uint8Array<ArrayBuffer>; entries: Entry[] } {
-  const sorted = [...tensors].sort((a, b) =>
-    DTYPE_BITS[b.dtype] - DTYPE_BITS[a.dtype] || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
-  );
+  const sorted = inOrder
+    ? [...tensors]
+    : [...tensors].sort((a, b) =>
+      DTYPE_BITS[b.dtype] - DTYPE_BITS[a.dtype] || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
+    );
   let end = 0;
-  const json: Record<string, unknown> = { __metadata__: { format: "pt" } };
+  const json: Record<string, unknown> = { [METADATA]: metadata };
   for (const { name, dtype, shape, bytes } of sorted) {
     json[name] = { dtype, shape, data_offsets: [end, end += bytes] };
   }
   const text = new TextEncoder().encode(JSON.stringify(json));
-  const length = Math.ceil(text.length / 8) * 8;
+  const length = Math.ceil((8 + text.length) / alignment) * alignment - 8;
   const header = new Uint8Array(8 + length).fill(0x20, 8);
   new DataView(header.buffer).setBigUint64(0, BigInt(length), true);
   header.set(text, 8);

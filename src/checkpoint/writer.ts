@@ -9,7 +9,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { PareError } from "../errors.ts";
 import { isDtype } from "./assemble.ts";
-import type { Checkpoint, StoredTensor, TensorInfo } from "./checkpoint.ts";
+import type { Checkpoint, StoredTensor } from "./checkpoint.ts";
 import { disk, NEW_FILE, OWN_FILE } from "./disk.ts";
 import { allFinite } from "./finite.ts";
 import { Journal, type Step } from "./journal.ts";
@@ -147,8 +147,8 @@ export async function createWriter(
     }
   };
 
-  const find = (name: string): TensorInfo => {
-    const info = checkpoint.tensors.get(name);
+  const find = (name: string): StoredTensor => {
+    const info = checkpoint.tensors.get(name) ?? checkpoint.others.get(name);
     if (!info) throw new RangeError(`${checkpoint.path} has no tensor ${name}`);
     return info;
   };

@@ -1,7 +1,7 @@
 /** What `deno task chat-server` understands. */
 import { integer, text, type Values } from "./flags.ts";
 import { listenFlags } from "./listen_flags.ts";
-import { backend, cache, explainPermissions, model, workers } from "./shared_flags.ts";
+import { backend, cache, explainPermissions, model, quantize, workers } from "./shared_flags.ts";
 
 /** Beside the dashboard's, "PARE" on the keys of a telephone. */
 const PORT = 7274;
@@ -19,6 +19,7 @@ export const chatServerCommand = {
     }),
     cache,
     ...listenFlags(PORT),
+    quantize,
     backend,
     workers,
     explainPermissions,

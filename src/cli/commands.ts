@@ -11,6 +11,7 @@ import { generateCommand } from "./generate_command.ts";
 import { inspectCommand } from "./inspect_command.ts";
 import { PareError } from "../errors.ts";
 import { nearest } from "./nearest.ts";
+import { packCommand, unpackCommand } from "./pack_command.ts";
 import { pruneCommand } from "./prune_command.ts";
 import { RUNS_COMMANDS } from "./runs_command.ts";
 import { serveCommand } from "./serve_command.ts";
@@ -25,6 +26,8 @@ export const COMMANDS: readonly Command<Flags>[] = [
   compareCommand,
   generateCommand,
   inspectCommand,
+  packCommand,
+  unpackCommand,
   verifyCommand,
   sweepCommand,
   collectCommand,

@@ -1,6 +1,6 @@
 /** What `deno task generate` understands. */
 import { integer, number, repeated, text, toggle } from "./flags.ts";
-import { backend, cache, explainPermissions, model, workers } from "./shared_flags.ts";
+import { backend, cache, explainPermissions, model, quantize, workers } from "./shared_flags.ts";
 
 /** What `deno task generate` understands. */
 export const generateCommand = {
@@ -54,6 +54,7 @@ export const generateCommand = {
     }),
     stop: repeated(text({ metavar: "TEXT", help: "Stop before this text." })),
     cache,
+    quantize,
     backend,
     workers,
     explainPermissions,

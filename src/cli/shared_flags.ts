@@ -49,6 +49,14 @@ export function damping(
   return numberOr("auto", { ...spec, otherwise: "auto for admm, alps and --update pcg, else 0.01" });
 }
 
+/** How weights are rounded as they are loaded. */
+export const quantize: Flag<string | undefined> = text({
+  metavar: "int8|int4[:GROUP]",
+  help: "Round the weights of the linears and of the head to integers that share a scale for GROUP columns (128 for " +
+    "int8, 32 for int4): less memory and faster text, and no longer the model's own logits.",
+  otherwise: "as they are",
+});
+
 /** Where hidden states are held; `""` is the system's directory for temporary files. */
 export const spool: Flag<string | undefined> = text({
   metavar: "DIR",

@@ -1,5 +1,5 @@
 /** A block's tensors: read from where they are stored, put on a backend, freed. Experts come and go one at a time. */
-import type { Backend, Tensor } from "../backend/backend.ts";
+import type { Backend, PackedData, PackedWeight, Tensor } from "../backend/backend.ts";
 import type { TensorInfo } from "../checkpoint/checkpoint.ts";
 import { release } from "../checkpoint/release.ts";
 import { transpose } from "../checkpoint/transpose.ts";
@@ -17,8 +17,18 @@ export interface TensorSource {
    * a weight can be computed with as it will be.
    */
   adapt?(name: string, tensor: Tensor, put: (name: string, tensor: Tensor) => void): void;
+  /** The weights of linears that are to be packed on the backend: they are not read otherwise. */
+  readonly packedSource?: PackedSource;
   /** Told of every tensor that a block has put on its backend, as often as it does. */
   onUpload?(name: string, tensor: Tensor): void;
+}
+
+/** Where the packed weights of linears come from. */
+export interface PackedSource {
+  /** Whether a tensor is one. */
+  has(tensor: TensorSpec): boolean;
+  /** It, outputs x inputs. */
+  read(tensor: TensorSpec): Promise<PackedData>;
 }
 
 /** Bytes of some of a block's tensors, by their names, on their way to a backend. */
@@ -35,6 +45,8 @@ export const READ_AHEAD_BYTES = 128 << 20;
 interface Incoming {
   readonly portions: readonly (readonly TensorSpec[])[];
   readonly first: Promise<BlockBytes>;
+  /** Those that come packed, one at a time. */
+  readonly packed: readonly TensorSpec[];
 }
 
 /** A block that is being read, but for its experts. */
@@ -45,7 +57,9 @@ export interface IncomingBlock extends Incoming {
 const namesOf = (tensors: readonly TensorSpec[]) => tensors.map(({ name }) => name);
 
 /** Begins to read tensors, in portions of at most {@linkcode READ_AHEAD_BYTES} bytes where no tensor is larger. */
-function beginToRead(source: TensorSource, tensors: readonly TensorSpec[]): Incoming {
+function beginToRead(source: TensorSource, all: readonly TensorSpec[]): Incoming {
+  const packed = all.filter((tensor) => source.packedSource?.has(tensor)),
+    tensors = all.filter((each) => !packed.includes(each));
   const portions: TensorSpec[][] = [[]];
   let room = READ_AHEAD_BYTES;
   for (const tensor of tensors) {
@@ -57,12 +71,13 @@ function beginToRead(source: TensorSource, tensors: readonly TensorSpec[]): Inco
     portions.at(-1)!.push(tensor);
     room -= bytes;
   }
-  return { portions, first: toldElsewhere(source.read(namesOf(portions[0]))) }; // whoever uploads is told
+  return { portions, packed, first: toldElsewhere(source.read(namesOf(portions[0]))) }; // whoever uploads is told
 }
 
 /** The tensors of one block on a backend, in the checkpoint's dtype; disposing it frees them all. */
 export class Block implements Disposable {
   readonly #tensors = new Map<string, Tensor>();
+  readonly #packed = new Map<string, PackedWeight>();
   /** Pruned copies of weights that the walk goes on to see dense. */
   readonly #drafts = new Map<string, Tensor>();
 
@@ -82,7 +97,7 @@ export class Block implements Disposable {
     return block;
   }
 
-  async #upload({ portions, first }: Incoming): Promise<void> {
+  async #upload({ portions, packed, first }: Incoming): Promise<void> {
     for (const [at, portion] of portions.entries()) {
       const bytes = await (at === 0 ? first : this.source.read(namesOf(portion)));
       for (const { name, shape, transposed } of portion) {
@@ -100,14 +115,19 @@ export class Block implements Disposable {
       }
       release(...bytes.values());
     }
+    for (const tensor of packed) {
+      this.#packed.set(tensor.name, this.backend.uploadPacked(await this.source.packedSource!.read(tensor)));
+    }
   }
 
   /** Puts one expert on the backend, unless somebody holds it there; disposing what is given frees it. */
   async loadExpert({ experts }: Experts, index: number): Promise<Disposable> {
     const tensors = expertTensors(experts[index]);
-    if (namesOf(tensors).every((name) => this.#tensors.has(name))) return new DisposableStack();
+    if (namesOf(tensors).every((name) => this.#tensors.has(name) || this.#packed.has(name))) {
+      return new DisposableStack();
+    }
     const free = () => {
-      for (const held of [this.#tensors, this.#drafts]) {
+      for (const held of [this.#tensors, this.#packed, this.#drafts]) {
         for (const name of namesOf(tensors)) {
           held.get(name)?.[Symbol.dispose]();
           held.delete(name);
@@ -128,6 +148,16 @@ export class Block implements Disposable {
     const tensor = this.#tensors.get(name);
     if (!tensor) throw new RangeError(`${name} is not on the backend`);
     return tensor;
+  }
+
+  /** A weight that is on the backend packed, by its tensor's name; undefined if it is dense. */
+  packed(name: string): PackedWeight | undefined {
+    return this.#packed.get(name);
+  }
+
+  /** Every packed weight, by its tensor's name. */
+  get packedWeights(): ReadonlyMap<string, PackedWeight> {
+    return this.#packed;
   }
 
   /** The weight of a linear: outputs x inputs, however the file holds it. */
@@ -174,7 +204,7 @@ export class Block implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const held of [this.#tensors, this.#drafts]) {
+    for (const held of [this.#tensors, this.#packed, this.#drafts]) {
       for (const tensor of held.values()) tensor[Symbol.dispose]();
       held.clear();
     }

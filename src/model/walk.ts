@@ -162,8 +162,14 @@ export function walk(
 }
 
 /** `x Wᵀ (+ b)` of a linear whose tensors are in a block. */
-export function multiply(backend: Backend, block: Pick<Block, "get">, { name, bias }: Linear, x: Tensor): Tensor {
-  return backend.linear(x, block.get(`${name}.weight`), bias ? block.get(`${name}.bias`) : undefined);
+export function multiply(
+  backend: Backend,
+  block: Pick<Block, "get"> & Partial<Pick<Block, "packed">>,
+  { name, bias }: Linear,
+  x: Tensor,
+): Tensor {
+  const weight = block.packed?.(`${name}.weight`) ?? block.get(`${name}.weight`);
+  return backend.linear(x, weight, bias ? block.get(`${name}.bias`) : undefined);
 }
 
 /** A norm whose tensors are in a block. */

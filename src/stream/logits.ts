@@ -1,5 +1,5 @@
 /** Logits, for comparison with other software on a few tokens; perplexity never makes them. */
-import type { Tensor } from "../backend/backend.ts";
+import type { Tensor, Weight } from "../backend/backend.ts";
 import type { Batch } from "../text/batch.ts";
 import { headSlices, openHeadInput } from "./ends.ts";
 import { forward } from "./forward.ts";
@@ -35,7 +35,7 @@ export async function logits(batch: Batch, options: StreamOptions): Promise<Floa
 export function headLogits(
   backend: StreamOptions["backend"],
   x: Tensor,
-  weight: Tensor,
+  weight: Weight,
   softCap: number | undefined,
 ): Tensor {
   const raw = backend.linear(x, weight);

@@ -26,7 +26,7 @@ Deno.test("bash completes commands, those of a group, flags, words and paths", a
     const cases = {
       "pare pr": "prune",
       "pare ":
-        "prune finetune eval compare generate inspect verify sweep collect runs serve chat-server demo completions help",
+        "prune finetune eval compare generate inspect pack unpack verify sweep collect runs serve chat-server demo completions help",
       "pare --v": "--version",
       "pare runs ": "list show name tag note rm",
       "pare runs l": "list",

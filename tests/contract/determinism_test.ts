@@ -46,20 +46,14 @@ async function everything(backend: Backend, headDim = 40): Promise<Map<string, U
     "linear",
     backend.linear(normed, held(3, width, width, "BF16"), held(4, 1, width)),
   );
-  for (const pattern of ["dense", "bitmask", { n: 2, m: 4 }] as const) {
-    for (const [valueType, group] of [["F16"], ["I8", 32], ["I4", 32]] as const) {
-      const cols = width - width % 4, kind = { valueType, pattern, group };
-      const data = packByHand(
-        301,
-        cols,
-        kind,
-        (i, j) => (i * 7 + j) % 15 - 7,
-        (i, j) => (i + (j >> 2) + (j & 3)) % 4 < 2,
-      );
-      const weight = scope.use(backend.uploadPacked(data)), name = `${valueType} ${patternName(pattern)}`;
-      keep(`expand ${name}`, backend.expand(weight));
-      for (const tokens of [1, 3, 40]) keep(`linear ${name} ${tokens}`, backend.linear(held(20, tokens, cols), weight));
-    }
+  const kinds = [["F16", { n: 2, m: 4 }], ["I8", "bitmask", 32], ["I4", "dense", 32]] as const;
+  for (const [valueType, pattern, group] of kinds) {
+    const cols = width - width % 4, kind = { valueType, pattern, group };
+    const keeps = (i: number, j: number) => (i + (j >> 2) + (j & 3)) % 4 < 2;
+    const data = packByHand(301, cols, kind, (i, j) => (i * 7 + j) % 15 - 7, keeps);
+    const weight = scope.use(backend.uploadPacked(data)), name = `${valueType} ${patternName(pattern)}`;
+    keep(`expand ${name}`, backend.expand(weight));
+    for (const tokens of [1, 3, 40]) keep(`linear ${name} ${tokens}`, backend.linear(held(20, tokens, cols), weight));
   }
   const k = keep("linear narrow", backend.linear(normed, held(5, kvHeads * headDim, width, "F16")));
   const v = keep("linear F32", backend.linear(normed, held(6, kvHeads * headDim, width)));

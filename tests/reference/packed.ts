@@ -49,8 +49,7 @@ export function packByHand(
       values.push(value(row, col));
     }
   }
-  // A row behind the last would begin there, if it began a block.
-  if (rows % 8 === 0) { while (values.length * BITS[valueType] % 128) values.push(zero); }
+  while (values.length * BITS[valueType] % 128) values.push(zero);
   return {
     rows,
     cols,

@@ -9,6 +9,7 @@ import { evalCommand } from "../../src/cli/eval_command.ts";
 import { type Command, type Flags, parse, type Values } from "../../src/cli/flags.ts";
 import { finetuneCommand } from "../../src/cli/finetune_command.ts";
 import { generateCommand } from "../../src/cli/generate_command.ts";
+import { packCommand, unpackCommand } from "../../src/cli/pack_command.ts";
 import { pruneCommand } from "../../src/cli/prune_command.ts";
 import { syncDirectory } from "../../src/cli/sandbox.ts";
 import { peakMemory } from "../../src/cli/terminal.ts";
@@ -22,8 +23,10 @@ import { main as finetune } from "../../scripts/finetune.ts";
 import { enter as enterFinetune } from "../../scripts/finetune/prepared.ts";
 import { main as generate } from "../../scripts/generate.ts";
 import { enter as enterGenerate } from "../../scripts/generate/request.ts";
+import { enter as enterPack, main as pack } from "../../scripts/pack.ts";
 import { main as prune } from "../../scripts/prune.ts";
 import { enter as enterPrune } from "../../scripts/prune/request.ts";
+import { enter as enterUnpack, main as unpack } from "../../scripts/unpack.ts";
 import { main as verify } from "../../scripts/verify.ts";
 import { DATA_HOME, runJson as processJson } from "./commands.ts";
 
@@ -65,6 +68,8 @@ export const IN_PROCESS = {
   finetune: inProcess(finetuneCommand, enterFinetune, finetune),
   eval: inProcess(evalCommand, enterEval, evaluate),
   generate: inProcess(generateCommand, enterGenerate, generate),
+  pack: inProcess(packCommand, enterPack, pack),
+  unpack: inProcess(unpackCommand, enterUnpack, unpack),
   verify: inProcess(verifyCommand, (values) => Promise.resolve({ values }), verify),
 };
 

@@ -3,8 +3,8 @@
  * below the interface stand the rule that its arguments' shapes must keep and what it costs. Rules and costs ask for shapes
  * alone, so a plan can have both without a backend.
  */
-import type { PackedWeight } from "../packed.ts";
-import { BYTES, type Mask, type MaskShape, type Tensor, type TensorShape, type Weight } from "../tensor.ts";
+import type { PackedWeight, Weight } from "../packed.ts";
+import { BYTES, type Mask, type MaskShape, type Tensor, type TensorShape } from "../tensor.ts";
 
 /** An argument by its shape: tensors and masks, however deep, are what they are without their numbers. */
 export type ShapeOf<T> = T extends ArrayBufferView ? T

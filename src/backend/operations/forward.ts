@@ -1,7 +1,8 @@
 /**
  * The forward pass: from token ids to losses. Results are new F32 tensors; x is always F32, tokens x features.
  */
-import { BYTES, type MaskShape, type Tensor, type Weight } from "../tensor.ts";
+import { BYTES, type MaskShape, type Tensor } from "../tensor.ts";
+import type { Weight } from "../packed.ts";
 import { bytesOf, type Declarations, floats, size, weightBytes } from "./declaration.ts";
 import {
   expect,

@@ -11,13 +11,13 @@ import { Host } from "./factor.ts";
 import * as forward from "./forward.ts";
 import { addGram } from "./gram.ts";
 import * as hold from "./hold.ts";
-import { linear } from "./linear.ts";
 import * as measure from "./measure.ts";
 import * as observe from "./observe.ts";
 import { apply, score } from "./score.ts";
 import { selectGroups, selectSmallest } from "./select.ts";
-import { expand, type TiledPacked, uploadPacked } from "./packed.ts";
+import { expand, linear, uploadPacked } from "./packed.ts";
 import * as solve from "./solve.ts";
+import type { TiledPacked } from "./tiled_packed.ts";
 import { own, type TiledMask, type TiledTensor } from "./tensor.ts";
 import * as tune from "./tune.ts";
 

@@ -4,7 +4,6 @@
  */
 import { DTYPE_CODES } from "../codes.ts";
 import { type Device, WORK_PER_DISPATCH } from "./device.ts";
-import { packedLinear, TiledPacked } from "./packed.ts";
 import { runsOf, TiledTensor } from "./tensor.ts";
 import { pad, padded, VECTOR, wholeVectors } from "./vectors.ts";
 
@@ -14,14 +13,8 @@ export const PACKED_BYTES = 2 ** 26;
 /** Rows, and columns, that a workgroup of pack.wgsl copies. */
 const PACKED_SIDE = 32;
 
-/** See {@linkcode Backend.linear}. */
-export function linear(
-  device: Device,
-  x: TiledTensor,
-  weight: TiledTensor | TiledPacked,
-  bias?: TiledTensor,
-): TiledTensor {
-  if (weight instanceof TiledPacked) return packedLinear(device, x, weight, bias);
+/** See {@linkcode Backend.linear}, of a dense weight. */
+export function linear(device: Device, x: TiledTensor, weight: TiledTensor, bias?: TiledTensor): TiledTensor {
   const out = new TiledTensor(device, x.rows, weight.rows, "F32");
   using copy = wholeVectors(device, x);
   const vectors = copy ?? x;

@@ -7,7 +7,7 @@ import { BYTES, type Dtype, type Mask, type PackedWeight, type Tensor } from "..
 import type { Owned as Bound } from "../bind.ts";
 import { PareError } from "../../errors.ts";
 import type { Device } from "./device.ts";
-import { TiledPacked } from "./packed.ts";
+import { TiledPacked } from "./tiled_packed.ts";
 
 /** A matrix in tiles. */
 export class TiledTensor implements Tensor {
