@@ -16,6 +16,7 @@ import { benchPrune } from "./bench/prune.ts";
 import { type Figure, met, type Ratio } from "./bench/ratio.ts";
 import { benchSolve } from "./bench/solve.ts";
 import { benchTasks } from "./bench/tasks.ts";
+import { benchWeights } from "./bench/weights.ts";
 
 /** The first ones start processes, whose peak memory Linux counts from their parent's at that time: it is small yet. */
 const PARTS: Record<typeof BENCH_PARTS[number], (bench: Bench) => Promise<Ratio[]>> = {
@@ -27,6 +28,7 @@ const PARTS: Record<typeof BENCH_PARTS[number], (bench: Bench) => Promise<Ratio[
   draft: benchDraft,
   mask: benchMask,
   solve: benchSolve,
+  weights: benchWeights,
   gemm: benchGemm,
   webgpu: benchWebgpu,
 };

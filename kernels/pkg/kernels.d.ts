@@ -117,6 +117,11 @@ export function attention_scratch(positions: number, dim: number): number;
 export function block_strips(cols: number, first: number, count: number, m: number): number;
 
 /**
+ * Whether a weight can be rearranged: its rows are whole registers, and none has two scales.
+ */
+export function can_pair(value_type: number, cols: number, group: number): boolean;
+
+/**
  * Sets the weights (rows x cols) of dead columns to 0.
  */
 export function clear_dead(team: number, weight: number, rows: number, cols: number, dead: number): void;
@@ -465,6 +470,11 @@ export function packed_few_scratch(tokens: number, depth: number): number;
 export function packed_floats(rows: number, dim: number): number;
 
 /**
+ * Rearranges a weight: `to` has room for the values and the places of whole pairs of rows; a row that is missing is 0.
+ */
+export function pair_rows(team: number, from: number, to: number): void;
+
+/**
  * Scores of a weight whose sums are known; `statistic` is 1 x cols.
  */
 export function relative(team: number, weight: number, dtype: number, rows: number, cols: number, statistic: number, sums: number, out: number): void;
@@ -610,6 +620,7 @@ export interface InitOutput {
     readonly attention_backward_scratch: (a: number, b: number) => number;
     readonly attention_scratch: (a: number, b: number) => number;
     readonly block_strips: (a: number, b: number, c: number, d: number) => number;
+    readonly can_pair: (a: number, b: number, c: number) => number;
     readonly clear_dead: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly columns_scratch: (a: number) => number;
     readonly combine: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number, q: number, r: number) => void;
@@ -676,6 +687,7 @@ export interface InitOutput {
     readonly packed_few: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly packed_few_scratch: (a: number, b: number) => number;
     readonly packed_floats: (a: number, b: number) => number;
+    readonly pair_rows: (a: number, b: number, c: number) => void;
     readonly relative: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly residual_0: (a: number, b: number, c: number, d: number) => void;
     readonly residual_1: (a: number, b: number, c: number, d: number) => void;

@@ -334,6 +334,18 @@ export function block_strips(cols, first, count, m) {
 }
 
 /**
+ * Whether a weight can be rearranged: its rows are whole registers, and none has two scales.
+ * @param {number} value_type
+ * @param {number} cols
+ * @param {number} group
+ * @returns {boolean}
+ */
+export function can_pair(value_type, cols, group) {
+    const ret = wasm.can_pair(value_type, cols, group);
+    return ret !== 0;
+}
+
+/**
  * Sets the weights (rows x cols) of dead columns to 0.
  * @param {number} team
  * @param {number} weight
@@ -1246,6 +1258,16 @@ export function packed_few_scratch(tokens, depth) {
 export function packed_floats(rows, dim) {
     const ret = wasm.packed_floats(rows, dim);
     return ret >>> 0;
+}
+
+/**
+ * Rearranges a weight: `to` has room for the values and the places of whole pairs of rows; a row that is missing is 0.
+ * @param {number} team
+ * @param {number} from
+ * @param {number} to
+ */
+export function pair_rows(team, from, to) {
+    wasm.pair_rows(team, from, to);
 }
 
 /**

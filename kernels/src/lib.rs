@@ -52,6 +52,7 @@ mod oracle;
 mod pack;
 pub mod packed;
 pub mod packed_few;
+pub mod packed_pairs;
 mod panel;
 mod pivot;
 mod power;

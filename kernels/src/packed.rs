@@ -9,6 +9,7 @@
 //!   scales    of integers: a BF16 for each group of columns of a row
 //! ```
 
+use crate::packed_pairs::expand_paired_row;
 use crate::simd::{F32x4, I16x8, U32x4, U8x16};
 use crate::team::Team;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -45,6 +46,8 @@ pub struct Packed {
     /// Values of a row and of a block of rows, its padding too, where there are no offsets.
     pub row_values: usize,
     pub block_values: usize,
+    /// 1: rearranged by `packed_pairs.rs`, places in the mask's stead.
+    pub paired: usize,
 }
 
 impl Packed {
@@ -113,9 +116,25 @@ pub unsafe fn nibbles(values: *const u8, at: usize) -> u32 {
     ((values.add(at / 2) as *const u64).read_unaligned() >> (at % 2 * 4)) as u32
 }
 
-/// Eight neighbouring numbers of a row by their mask, widened; of F16 times 2^-112 if `RAW`. `at` is the first value.
+static HALF: [u32; 4] = [0x8fff_ffff; 4];
+
+/// The bits of an F16 that are in their places in an f32, in four lanes. No compiler is to know them: V8 makes a constant that it
+/// knows anew wherever it stands, and keeps what it has read in a register.
 #[inline(always)]
-pub unsafe fn load_floats<const TYPE: u32, const RAW: bool>(values: *const u8, at: usize, mask: u8) -> [F32x4; 2] {
+pub fn half_bits() -> U32x4 {
+    // SAFETY: it is 16 bytes.
+    unsafe { U32x4::load(core::hint::black_box(HALF.as_ptr())) }
+}
+
+/// Eight neighbouring numbers of a row by their mask, widened; of F16 times 2^-112 if `RAW`. `at` is the first value, `half`
+/// [`half_bits`].
+#[inline(always)]
+pub unsafe fn load_floats<const TYPE: u32, const RAW: bool>(
+    values: *const u8,
+    at: usize,
+    mask: u8,
+    half: U32x4,
+) -> [F32x4; 2] {
     if TYPE == F32 {
         let stored = values.add(at * 4);
         let low = U8x16::load(stored).swizzle(U8x16::load(PLACE_4[mask as usize & 15].as_ptr()));
@@ -129,7 +148,7 @@ pub unsafe fn load_floats<const TYPE: u32, const RAW: bool>(values: *const u8, a
         return upper.map(U32x4::floats);
     }
     // As `few.rs` says; the multiplication mends the exponent.
-    let wide = upper.map(|bits| bits.shr_signed(3).and(U32x4::splat(0x8fff_ffff)).floats());
+    let wide = upper.map(|bits| bits.shr_signed(3).and(half).floats());
     if RAW {
         wide
     } else {
@@ -155,6 +174,9 @@ static NOTHING: [u8; 8] = [128; 8];
 /// # Safety
 /// As of all exports; `to` has room for the columns.
 pub unsafe fn expand_row(weight: &Packed, row: usize, to: *mut f32) {
+    if weight.paired == 1 {
+        return expand_paired_row(weight, row, to);
+    }
     match weight.value_type {
         F32 => expand::<F32>(weight, row, to),
         F16 => expand::<F16>(weight, row, to),
@@ -167,7 +189,7 @@ pub unsafe fn expand_row(weight: &Packed, row: usize, to: *mut f32) {
 
 unsafe fn expand<const TYPE: u32>(weight: &Packed, row: usize, to: *mut f32) {
     let &Packed { values, cols, .. } = weight;
-    let mut at = weight.first(row);
+    let (mut at, half) = (weight.first(row), half_bits());
     let masked = !weight.mask.is_null();
     for col in (0..cols).step_by(8) {
         let mask = if masked { *weight.mask_row(row).add(col / 8) } else { 255 };
@@ -175,7 +197,7 @@ unsafe fn expand<const TYPE: u32>(weight: &Packed, row: usize, to: *mut f32) {
             let scale = F32x4::splat(brain(*weight.scale_row(row).add(col / weight.group)));
             load_integers::<TYPE>(values, at, mask).widen().map(|x| x.floats().mul(scale))
         } else {
-            load_floats::<TYPE, false>(values, at, mask)
+            load_floats::<TYPE, false>(values, at, mask, half)
         };
         at += mask.count_ones() as usize;
         if col + 8 <= cols {
@@ -290,6 +312,7 @@ pub mod tests {
             group,
             row_values: cols,
             block_values: (BLOCK * cols).next_multiple_of(align),
+            paired: 0,
         };
         Example { weight, dense, _held: (values, mask, offsets, scales) }
     }

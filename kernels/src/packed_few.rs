@@ -13,7 +13,8 @@
 
 use crate::dtype::{BF16, F16, F32};
 use crate::few::{dots, enlarge, one};
-use crate::packed::{brain, expand_row, load_floats, nibbles, Packed, I4, I8};
+use crate::packed::{brain, expand_row, half_bits, load_floats, nibbles, Packed, I4, I8};
+use crate::packed_pairs::{sums_of_float_pairs, sums_of_integer_pairs, Constants, PAIRS};
 use crate::simd::{F32x4, I16x8, I32x4, U32x4, U8x16};
 use crate::stored;
 use crate::team::Team;
@@ -78,6 +79,13 @@ pub unsafe fn packed_few(
         return several(team, x, tokens, weight, bias, y, scratch);
     }
     let masked = !weight.mask.is_null();
+    if weight.paired == 1 {
+        return match weight.value_type {
+            F16 => float_pairs::<F16>(team, x, weight, bias, y, scratch),
+            BF16 => float_pairs::<BF16>(team, x, weight, bias, y, scratch),
+            _ => integer_pairs(team, x, weight, bias, y, scratch),
+        };
+    }
     match weight.value_type {
         F32 => floats::<F32>(team, x, weight, bias, y, scratch),
         F16 => floats::<F16>(team, x, weight, bias, y, scratch),
@@ -92,15 +100,15 @@ pub unsafe fn packed_few(
     }
 }
 
-/// The runs of rows of a weight: `each` is given four rows that lie apart, or one.
-unsafe fn runs(team: &Team, weight: &Packed, mut each: impl FnMut([usize; ROWS], usize)) {
-    for chunk in team.runs(weight.rows, ROWS * RUN.div_ceil(weight.cols).max(4)) {
-        let run = chunk.len() / ROWS;
+/// The runs of rows of a weight: `each` is given some rows that lie apart, or one.
+unsafe fn runs<const R: usize>(team: &Team, rows: usize, depth: usize, mut each: impl FnMut([usize; R], usize)) {
+    for chunk in team.runs(rows, R * RUN.div_ceil(depth).max(4)) {
+        let run = chunk.len() / R;
         for row in chunk.start..chunk.start + run {
-            each(core::array::from_fn(|r| row + r * run), ROWS);
+            each(core::array::from_fn(|r| row + r * run), R);
         }
-        for row in chunk.start + ROWS * run..chunk.end {
-            each([row; ROWS], 1);
+        for row in chunk.start + R * run..chunk.end {
+            each([row; R], 1);
         }
     }
 }
@@ -117,7 +125,7 @@ unsafe fn several(
     use crate::dtype::Single;
     let depth = weight.cols;
     let w = scratch as *const u8;
-    runs(team, weight, |rows, count| {
+    runs::<ROWS>(team, weight.rows, depth, |rows, count| {
         for (r, row) in rows.into_iter().enumerate().take(count) {
             expand_row(weight, row, scratch.add(r * depth));
         }
@@ -145,6 +153,73 @@ unsafe fn several(
     });
 }
 
+/// Writes the sums of pairs of rows; the second row of the last may be missing.
+unsafe fn store_pairs<const P: usize>(
+    pairs: &[usize],
+    sums: [[f32; 2]; P],
+    rows: usize,
+    mut store: impl FnMut(usize, f32),
+) {
+    for (pair, both) in pairs.iter().zip(sums) {
+        for (half, sum) in both.into_iter().enumerate() {
+            if 2 * pair + half < rows {
+                store(2 * pair + half, sum);
+            }
+        }
+    }
+}
+
+/// One token, floats of 2:4 in pairs of rows.
+unsafe fn float_pairs<const TYPE: u32>(
+    team: &Team,
+    x: *const f32,
+    weight: &Packed,
+    bias: impl Fn(usize) -> f32,
+    y: *mut f32,
+    scratch: *mut f32,
+) {
+    let (mut factors, constants) = (None, Constants::new());
+    runs::<PAIRS>(team, weight.rows.div_ceil(2), 2 * weight.cols, |pairs, count| {
+        let missing = if TYPE == F16 { 112 } else { 0 };
+        let [first, second] = *factors.get_or_insert_with(|| enlarge(x, weight.cols, missing, scratch));
+        let store = |row: usize, sum: f32| *y.add(row) = sum * first * second + bias(row);
+        if count == PAIRS {
+            store_pairs(
+                &pairs,
+                sums_of_float_pairs::<TYPE, PAIRS>(weight, pairs, scratch, &constants),
+                weight.rows,
+                store,
+            );
+        } else {
+            let sums = sums_of_float_pairs::<TYPE, 1>(weight, [pairs[0]], scratch, &constants);
+            store_pairs(&pairs, sums, weight.rows, store);
+        }
+    });
+}
+
+/// One token, integers of eight bits of 2:4 in pairs of rows.
+unsafe fn integer_pairs(
+    team: &Team,
+    x: *const f32,
+    weight: &Packed,
+    bias: impl Fn(usize) -> f32,
+    y: *mut f32,
+    scratch: *mut f32,
+) {
+    let (mut ready, constants) = (None, Constants::new());
+    runs::<PAIRS>(team, weight.rows.div_ceil(2), 2 * weight.cols, |pairs, count| {
+        let rounded = &*ready.get_or_insert_with(|| round(x, weight.cols, weight.group, false, scratch));
+        let store = |row: usize, sum: f32| *y.add(row) = sum + bias(row);
+        if count == PAIRS {
+            let sums = sums_of_integer_pairs::<PAIRS>(weight, pairs, rounded.x, rounded.scales, &constants);
+            store_pairs(&pairs, sums, weight.rows, store);
+        } else {
+            let sums = sums_of_integer_pairs::<1>(weight, [pairs[0]], rounded.x, rounded.scales, &constants);
+            store_pairs(&pairs, sums, weight.rows, store);
+        }
+    });
+}
+
 /// One token, floats by a mask. Sums are added in the order of `few.rs`, so that they are those of the dense weight.
 unsafe fn floats<const TYPE: u32>(
     team: &Team,
@@ -155,8 +230,8 @@ unsafe fn floats<const TYPE: u32>(
     scratch: *mut f32,
 ) {
     let depth = weight.cols;
-    let mut factors = None;
-    runs(team, weight, |rows, count| {
+    let (mut factors, half) = (None, half_bits());
+    runs::<ROWS>(team, weight.rows, depth, |rows, count| {
         let [first, second] = *factors.get_or_insert_with(|| {
             for i in depth..depth.next_multiple_of(8) {
                 *scratch.add(i) = 0.0;
@@ -165,10 +240,10 @@ unsafe fn floats<const TYPE: u32>(
         });
         let store = |row: usize, sum: f32| *y.add(row) = sum * first * second + bias(row);
         if count == ROWS {
-            let sums = sums_of_floats::<TYPE, ROWS>(weight, rows, scratch);
+            let sums = sums_of_floats::<TYPE, ROWS>(weight, rows, scratch, half);
             rows.into_iter().zip(sums).for_each(|(row, sum)| store(row, sum));
         } else {
-            let [sum] = sums_of_floats::<TYPE, 1>(weight, [rows[0]], scratch);
+            let [sum] = sums_of_floats::<TYPE, 1>(weight, [rows[0]], scratch, half);
             store(rows[0], sum);
         }
     });
@@ -179,6 +254,7 @@ unsafe fn sums_of_floats<const TYPE: u32, const R: usize>(
     weight: &Packed,
     rows: [usize; R],
     x: *const f32,
+    half: U32x4,
 ) -> [f32; R] {
     let depth = weight.cols;
     let mut at = rows.map(|row| weight.first(row));
@@ -188,7 +264,7 @@ unsafe fn sums_of_floats<const TYPE: u32, const R: usize>(
         let xs = [F32x4::load(x.add(k)), F32x4::load(x.add(k + 4))];
         for r in 0..R {
             let mask = if masks[r].is_null() { last_mask(depth - k) } else { *masks[r].add(k / 8) };
-            let wide = load_floats::<TYPE, true>(weight.values, at[r], mask);
+            let wide = load_floats::<TYPE, true>(weight.values, at[r], mask, half);
             at[r] += mask.count_ones() as usize;
             sums[r] = [wide[0].madd(xs[0], sums[r][0]), wide[1].madd(xs[1], sums[r][1])];
         }
@@ -282,7 +358,7 @@ unsafe fn integers<const TYPE: u32, const MASKED: bool, const SPLIT: bool>(
     scratch: *mut f32,
 ) {
     let mut ready = None;
-    runs(team, weight, |rows, count| {
+    runs::<ROWS>(team, weight.rows, weight.cols, |rows, count| {
         let x = &*ready.get_or_insert_with(|| round(x, weight.cols, weight.group, SPLIT, scratch));
         if count == ROWS {
             let sums = sums_of_integers::<TYPE, MASKED, SPLIT, ROWS>(weight, rows, x);

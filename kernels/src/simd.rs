@@ -62,6 +62,10 @@ mod lanes {
 
     impl F32x4 {
         #[inline(always)]
+        pub fn of([a, b, c, d]: [f32; 4]) -> Self {
+            Self(f32x4(a, b, c, d))
+        }
+        #[inline(always)]
         pub fn splat(x: f32) -> Self {
             Self(f32x4_splat(x))
         }
@@ -367,6 +371,19 @@ mod lanes {
         pub fn bytes(self) -> U8x16 {
             U8x16(self.0)
         }
+        #[inline(always)]
+        pub fn mul(self, y: Self) -> Self {
+            Self(i16x8_mul(self.0, y.0))
+        }
+        #[inline(always)]
+        pub fn add(self, y: Self) -> Self {
+            Self(i16x8_add(self.0, y.0))
+        }
+        /// Zeros come from the left.
+        #[inline(always)]
+        pub fn shift_right_2(self) -> Self {
+            Self(u16x8_shr(self.0, 2))
+        }
         /// Products of neighbouring lanes, added in pairs.
         #[inline(always)]
         pub fn dot(self, y: Self) -> I32x4 {
@@ -443,6 +460,9 @@ mod lanes {
     /// As the operation of the same name above, one and all.
     #[allow(clippy::missing_safety_doc)]
     impl F32x4 {
+        pub fn of(x: [f32; 4]) -> Self {
+            Self(x)
+        }
         pub fn splat(x: f32) -> Self {
             Self([x; 4])
         }
@@ -622,6 +642,15 @@ mod lanes {
         }
         pub fn bytes(self) -> U8x16 {
             U8x16(from_fn(|i| self.0[i / 2].to_le_bytes()[i % 2]))
+        }
+        pub fn mul(self, y: Self) -> Self {
+            Self(from_fn(|i| self.0[i].wrapping_mul(y.0[i])))
+        }
+        pub fn add(self, y: Self) -> Self {
+            Self(from_fn(|i| self.0[i].wrapping_add(y.0[i])))
+        }
+        pub fn shift_right_2(self) -> Self {
+            Self(self.0.map(|x| (x as u16 >> 2) as i16))
         }
         pub fn dot(self, y: Self) -> I32x4 {
             let product = |i: usize| self.0[i] as i32 * y.0[i] as i32;

@@ -11,6 +11,7 @@ export const BENCH_PARTS = [
   "draft",
   "mask",
   "solve",
+  "weights",
   "gemm",
   "webgpu",
 ] as const;

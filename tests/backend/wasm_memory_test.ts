@@ -29,6 +29,11 @@ const OPERATIONS: Record<string, (engine: Engine, put: Put) => Disposable | void
   "linear": (engine, put) => forward.linear(engine, put(wave), put(wave)),
   "linear of a few tokens": (engine, put) => forward.linear(engine, put(wave, 3), put(wave)),
   "uploadPacked": (engine) => packed.uploadPacked(engine, PACKED),
+  "uploadPacked, in pairs of rows": (engine) => {
+    const pattern = { n: 2, m: 4 };
+    const half = packByHand(N, N, { valueType: "I8", pattern, group: 64 }, () => 1, (_, col) => col % 2 === 0);
+    return packed.uploadPacked(engine, half);
+  },
   "expand": (engine) => {
     using weight = packed.uploadPacked(engine, PACKED);
     return packed.expand(engine, weight);

@@ -29,6 +29,7 @@ const shapes = (long: number): readonly (readonly [number, number])[] => [
   [17, 96],
   [7, 160],
   [33, 416],
+  [9, 192],
   [3, long - long % 2 + 1],
 ];
 

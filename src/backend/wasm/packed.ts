@@ -1,7 +1,9 @@
 /**
  * Packed weights in the shared memory: a descriptor, as `kernels/src/packed.rs` has it, and the parts behind it. Values come
- * first: what a kernel reads behind the last of them is another part or the end that is left free.
+ * first: what a kernel reads behind the last of them is another part or the end that is left free. A weight of 2:4 is rearranged
+ * (`packed_pairs.rs`) where its columns allow it.
  */
+import * as kernels from "../../../kernels/pkg/kernels.js";
 import {
   BYTES,
   expandedDtype,
@@ -10,6 +12,7 @@ import {
   type PackedShape,
   ROW_BLOCK,
   rowValues,
+  valueBytes,
 } from "../backend.ts";
 import { VALUE_CODES } from "../codes.ts";
 import type { Engine } from "./engine.ts";
@@ -20,23 +23,50 @@ const DESCRIPTOR_WORDS = 16;
 /** Parts begin at multiples of this, and so much is free behind the last. */
 const ALIGNMENT = 32;
 
-/** See `Backend.uploadPacked`. */
-export function uploadPacked(engine: Engine, data: PackedData): WasmPacked {
-  const parts = [data.values, data.mask, data.offsets, data.scales], places: number[] = [];
+/** Where the parts of a weight lie behind its descriptor, and how many bytes all of it takes. */
+function layOut(parts: readonly number[]): { places: number[]; bytes: number } {
+  const places: number[] = [];
   let bytes = DESCRIPTOR_WORDS * 4;
   for (const part of parts) {
     places.push(bytes);
-    if (part) bytes += Math.ceil(part.length / ALIGNMENT) * ALIGNMENT;
+    bytes += Math.ceil(part / ALIGNMENT) * ALIGNMENT;
   }
-  const rows = ROW_BLOCK, each = rowValues(data);
-  return engine.packed(data, bytes + ALIGNMENT, (memory, offset) => {
-    const address = (part: number) => parts[part] ? offset + places[part] : 0;
+  return { places, bytes: bytes + ALIGNMENT };
+}
+
+/** See `Backend.uploadPacked`. */
+export function uploadPacked(engine: Engine, data: PackedData): WasmPacked {
+  const { cols, pattern, valueType, group = cols } = data;
+  const pairs = typeof pattern === "object" && pattern.n === 2 && pattern.m === 4 &&
+    kernels.can_pair(VALUE_CODES[valueType], cols, group);
+  if (!pairs) return write(engine, data, [data.values, data.mask, data.offsets, data.scales], false);
+  using rows = write(engine, data, [data.values, data.mask, undefined, undefined], false);
+  const both = Math.ceil(data.rows / 2) * cols; // values of pairs of rows, and a quarter as many bytes of places
+  const parts = [valueBytes(both, valueType), both / 4, undefined, data.scales] as const;
+  return engine.filled(write(engine, data, parts, true), (out) => {
+    engine.run("uploadPacked", "pair_rows", rows.offset, out.offset);
+  });
+}
+
+/** A weight of these parts, as bytes or room for so many. */
+function write(
+  engine: Engine,
+  data: PackedData,
+  parts: readonly (Uint8Array<ArrayBuffer> | number | undefined)[],
+  paired: boolean,
+): WasmPacked {
+  const { places, bytes } = layOut(parts.map((part) => typeof part === "number" ? part : part?.length ?? 0));
+  const each = rowValues(data);
+  return engine.packed(data, bytes, (memory, offset) => {
     new Uint32Array(memory, offset, DESCRIPTOR_WORDS).set([
-      ...[address(0), address(1), address(2), address(3)],
+      ...parts.map((part, i) => part === undefined ? 0 : offset + places[i]),
       ...[data.rows, data.cols, VALUE_CODES[data.valueType], data.group ?? data.cols],
-      ...each === undefined ? [0, 0] : [each, firstValue(data, rows)],
+      ...each === undefined ? [0, 0] : [each, firstValue(data, ROW_BLOCK)],
+      paired ? 1 : 0,
     ]);
-    parts.forEach((part, i) => part && new Uint8Array(memory, offset + places[i], part.length).set(part));
+    parts.forEach((part, i) => {
+      if (part instanceof Uint8Array) new Uint8Array(memory, offset + places[i], part.length).set(part);
+    });
   });
 }
 
