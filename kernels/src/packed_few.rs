@@ -178,7 +178,7 @@ unsafe fn float_pairs<const TYPE: u32>(
     y: *mut f32,
     scratch: *mut f32,
 ) {
-    let (mut factors, constants) = (None, Constants::new());
+    let (mut factors, constants) = (None, Constants::read());
     runs::<PAIRS>(team, weight.rows.div_ceil(2), 2 * weight.cols, |pairs, count| {
         let missing = if TYPE == F16 { 112 } else { 0 };
         let [first, second] = *factors.get_or_insert_with(|| enlarge(x, weight.cols, missing, scratch));
@@ -206,7 +206,7 @@ unsafe fn integer_pairs(
     y: *mut f32,
     scratch: *mut f32,
 ) {
-    let (mut ready, constants) = (None, Constants::new());
+    let (mut ready, constants) = (None, Constants::read());
     runs::<PAIRS>(team, weight.rows.div_ceil(2), 2 * weight.cols, |pairs, count| {
         let rounded = &*ready.get_or_insert_with(|| round(x, weight.cols, weight.group, false, scratch));
         let store = |row: usize, sum: f32| *y.add(row) = sum + bias(row);

@@ -25,8 +25,8 @@ pub const PAIRS: usize = 2;
 #[wasm_bindgen]
 pub fn can_pair(value_type: u32, cols: usize, group: usize) -> bool {
     match value_type {
-        F16 | BF16 => cols % FLOAT_COLUMNS == 0,
-        I8 => cols % INTEGER_COLUMNS == 0 && group % INTEGER_COLUMNS == 0,
+        F16 | BF16 => cols.is_multiple_of(FLOAT_COLUMNS),
+        I8 => cols.is_multiple_of(INTEGER_COLUMNS) && group.is_multiple_of(INTEGER_COLUMNS),
         _ => false,
     }
 }
@@ -34,7 +34,7 @@ pub fn can_pair(value_type: u32, cols: usize, group: usize) -> bool {
 /// The places of the values of a group of four columns, by four bits of a mask of which two are 1.
 fn places(mask: u8) -> [u8; 2] {
     let first = mask.trailing_zeros() as u8 & 3;
-    [first, 7 - (mask << 4).leading_zeros() as u8 & 3]
+    [first, (7 - (mask << 4).leading_zeros() as u8) & 3]
 }
 
 /// Rearranges a weight: `to` has room for the values and the places of whole pairs of rows; a row that is missing is 0.
@@ -166,7 +166,7 @@ static TWICE: [u16; 8] = [0x0202; 8];
 static BASE: [u16; 8] = [0x0100, 0x0100, 0x0908, 0x0908, 0x0100, 0x0100, 0x0908, 0x0908];
 
 impl Constants {
-    pub fn new() -> Self {
+    pub fn read() -> Self {
         // SAFETY: each is 16 bytes.
         unsafe {
             let opaque = |p: *const u8| U8x16::load(core::hint::black_box(p));
