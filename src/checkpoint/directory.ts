@@ -9,6 +9,7 @@ import type { Checkpoint } from "./checkpoint.ts";
 import { type Folder, localFolder } from "./folder.ts";
 import { parseObject } from "./json.ts";
 import { LONGEST_POINTER, refusePointer, refuseQuantised, withoutWeights } from "./kinds.ts";
+import { openCompressed, sparseFormat, withoutCompression } from "./packed/compressed_tensors.ts";
 import { isPacked, openPacked } from "./packed/open.ts";
 import { quote } from "./quote.ts";
 import { readSafetensors } from "./safetensors.ts";
@@ -30,28 +31,58 @@ export async function openFolder(folder: Folder): Promise<Checkpoint> {
   const { path } = folder, { files, omitted } = await list(folder);
   const beside = new Set(files);
   if (!beside.has("config.json")) throw new PareError(`${path} is not a model directory: it has no config.json`);
-  const config = await readObject(folder, "config.json");
+  const stored = await readObject(folder, "config.json"), format = sparseFormat(stored);
+  // What is read dense is written dense: a copy's config says nothing of how it was compressed.
+  const config = format ? withoutCompression(stored) : stored;
 
   await using opened = new AsyncDisposableStack();
-  const shards = new Map<string, Shard>();
+  const shards = new Map<string, Shard>(), inFiles = new Map<string, Pick<Shard, "entries">>();
   const index = omitted.includes(SINGLE) ? undefined : await readIndex(folder, beside, omitted);
   for (const name of index ? [...new Set(index.values())].sort() : [SINGLE]) {
     const source = opened.use(await openShard(folder, name, omitted));
     const file = await readSafetensors(source);
-    shards.set(name, isPacked(file) ? await openPacked(source, file) : { source, ...file });
+    const { entries } = file;
+    const shard = isPacked(file)
+      ? await openPacked(source, file)
+      : format
+      ? await openCompressed(source, file, format)
+      : { source, ...file };
+    shards.set(name, shard);
+    inFiles.set(name, { entries: format ? entries : shard.entries });
   }
   refuseQuantised(path, config, [...shards.values()].flatMap(({ entries }) => [...entries.values()]));
-  if (index) compare(index, shards, folder.locate(INDEX));
+  if (index) compare(index, inFiles, folder.locate(INDEX));
   const checkpoint = assemble(shards, {
     path,
     config,
     sources: [...shards.keys(), ...files].map((file) => folder.locate(file)),
     files,
     omitted: omitted.filter((file) => !shards.has(file)),
-    readFile: async (file) => beside.has(file) ? await readWhole(folder, file) : undefined,
+    readFile: async (file) => {
+      if (!beside.has(file)) return undefined;
+      if (format && file === "config.json") return encode(config);
+      if (format && file === INDEX) return encode(indexOf(shards));
+      return await readWhole(folder, file);
+    },
   });
   opened.move(); // the checkpoint closes them
   return checkpoint;
+}
+
+/** An object as the bytes of a file. */
+function encode(value: unknown): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+/** The index of these shards. */
+function indexOf(shards: ReadonlyMap<string, Shard>) {
+  const named = [...shards].flatMap(([shard, { entries }]) =>
+    [...entries.values()].map((entry) => ({ shard, ...entry }))
+  );
+  return {
+    metadata: { total_size: named.reduce((sum, { bytes }) => sum + bytes, 0) },
+    weight_map: Object.fromEntries(named.map(({ name, shard }) => [name, shard])),
+  };
 }
 
 /** What lies in the folder: files that belong to a copy of the model, and other files. */
@@ -103,7 +134,11 @@ async function openShard(folder: Folder, shard: string, there: readonly string[]
 }
 
 /** Index and shards must name the same tensors, in the same places. */
-function compare(index: ReadonlyMap<string, string>, shards: ReadonlyMap<string, Shard>, file: string): void {
+function compare(
+  index: ReadonlyMap<string, string>,
+  shards: ReadonlyMap<string, Pick<Shard, "entries">>,
+  file: string,
+): void {
   for (const [name, shard] of index) {
     if (shards.get(shard)!.entries.has(name)) continue;
     const other = [...shards].find(([, { entries }]) => entries.has(name))?.[0];
