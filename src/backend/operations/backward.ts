@@ -5,7 +5,7 @@
  * connection hands its gradient on, rows are gathered by `embed` and scattered by `addRows`, a rotation turns back
  * (`RotateOptions.inverse`), a squared error is `combine` and `addSquares`.
  */
-import type { MaskShape, Tensor, TensorShape, Weight } from "../tensor.ts";
+import type { MaskShape, Tensor, TensorShape } from "../tensor.ts";
 import { bytesOf, type Declarations, floats, size } from "./declaration.ts";
 import { expect, expectAtMost, expectFloats, expectMultiple, expectPositive, expectShape } from "./expect.ts";
 import { type Activation, type AttentionOptions, FORWARD, type MapFunction, type NormOptions } from "./forward.ts";
@@ -21,7 +21,7 @@ export interface NormGradients {
 /** See the file's head. */
 export interface BackwardOperations {
   /** By the input of `linear`: `dy W`, dy tokens x out, weight out x in (any dtype) → tokens x in. */
-  linearBackward(dy: Tensor, weight: Weight): Tensor;
+  linearBackward(dy: Tensor, weight: Tensor): Tensor;
   /**
    * By the weight of `linear`: adds `dyᵀ x` to the rows of `gradient` from `firstRow` on (default 0), F32 of x's columns; dy
    * tokens x out, x tokens x in. So the gradient by a large head comes in slices.
