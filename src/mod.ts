@@ -48,6 +48,7 @@ export {
   packMatrix,
   type QuantizedValues,
 } from "./checkpoint/packed/pack.ts";
+export type { Sized } from "./checkpoint/packed/format.ts";
 export { type Choose, type PackOptions, type PackPlan, planPacking } from "./checkpoint/packed/write.ts";
 export {
   checkPlace,

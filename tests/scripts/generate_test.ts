@@ -79,7 +79,17 @@ Deno.test("--chat puts the prompt into the template; a conversation remembers it
   };
   const sampling = { temperature: 0, topK: undefined, topP: undefined, minP: undefined, repetitionPenalty: undefined };
   const { json } = await main({
-    ...{ model, prompt: [], chat: true, system: undefined, tokens: 5, seed: undefined, stop: [], cache: "f32" },
+    ...{
+      model,
+      prompt: [],
+      chat: true,
+      system: undefined,
+      tokens: 5,
+      seed: undefined,
+      stop: [],
+      quantize: undefined,
+      cache: "f32",
+    },
     ...{ ...sampling, backend: "wasm", workers: undefined, explainPermissions: false, json: false, conversation: true },
   }, context);
   const [first, answer, second, last] = json.messages as { role: string; content: string }[];

@@ -98,6 +98,7 @@ export function partTensor(
 
 /** A packed matrix, and bytes of its values. */
 export interface Sized extends PackedShape {
+  /** Padding too. */
   readonly valueBytes: number;
 }
 

@@ -31,8 +31,11 @@ export type QuantizedValues = Exclude<PackedValues, "kept">;
 export interface DenseMatrix {
   /** Row-major. */
   readonly bytes: Uint8Array;
+  /** As in the file. */
   readonly rows: number;
+  /** As in the file. */
   readonly cols: number;
+  /** How its numbers are stored. */
   readonly dtype: Dtype;
 }
 
