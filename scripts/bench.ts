@@ -11,10 +11,12 @@ import { benchLarge } from "./bench/large.ts";
 import { describeMachine, IDLE_LOAD } from "./bench/machine.ts";
 import { benchMask } from "./bench/mask.ts";
 import type { Bench } from "./bench/part.ts";
+import { benchPacked } from "./bench/packed.ts";
 import { benchPasses } from "./bench/passes.ts";
 import { benchPrune } from "./bench/prune.ts";
 import { type Figure, met, type Ratio } from "./bench/ratio.ts";
 import { benchSolve } from "./bench/solve.ts";
+import { benchTable5 } from "./bench/table5.ts";
 import { benchTasks } from "./bench/tasks.ts";
 import { benchWeights } from "./bench/weights.ts";
 
@@ -25,10 +27,12 @@ const PARTS: Record<typeof BENCH_PARTS[number], (bench: Bench) => Promise<Ratio[
   tasks: benchTasks,
   passes: benchPasses,
   decode: benchDecode,
+  packed: benchPacked,
   draft: benchDraft,
   mask: benchMask,
   solve: benchSolve,
   weights: benchWeights,
+  table5: benchTable5,
   gemm: benchGemm,
   webgpu: benchWebgpu,
 };

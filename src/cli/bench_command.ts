@@ -8,10 +8,12 @@ export const BENCH_PARTS = [
   "tasks",
   "passes",
   "decode",
+  "packed",
   "draft",
   "mask",
   "solve",
   "weights",
+  "table5",
   "gemm",
   "webgpu",
 ] as const;
