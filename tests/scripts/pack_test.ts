@@ -7,6 +7,14 @@ import { IN_PROCESS, runJson } from "./in_process.ts";
 
 const BACKEND = ["--backend", "wasm"], NO_RUNS = ["--runs", "none"];
 
+/** The perplexity of a model on two windows of held-out text. */
+const evaluate = (model: string) =>
+  runJson(
+    ...["eval", "--model", model, "--corpus", HELD_OUT, "--seqlen", "128", "--windows", "2"],
+    ...BACKEND,
+    ...NO_RUNS,
+  );
+
 Deno.test("a packed model gives the dense one's perplexity to the bit and its text; unpacked, it is that directory again", async () => {
   using folder = temporary();
   const [pruned, packed, back] = ["pruned", "packed", "back"].map((name) => `${folder.path}/${name}`);
@@ -23,20 +31,6 @@ Deno.test("a packed model gives the dense one's perplexity to the bit and its te
     for (const { denseBytes, packedBytes } of said.linears) {
       assert(packedBytes <= 0.6 * denseBytes, `${packedBytes} of ${denseBytes}`);
     }
-    const evaluate = (model: string) =>
-      runJson(
-        "eval",
-        "--model",
-        model,
-        "--corpus",
-        HELD_OUT,
-        "--seqlen",
-        "128",
-        "--windows",
-        "2",
-        ...BACKEND,
-        ...NO_RUNS,
-      );
     assertEquals((await evaluate(small)).perplexity, (await evaluate(dense)).perplexity);
     const write = (model: string) => runJson("generate", "--model", model, "-p", "Anne had", "-n", "12", ...BACKEND);
     const [text, same] = [await write(small), await write(dense)];
@@ -49,21 +43,7 @@ Deno.test("a packed model gives the dense one's perplexity to the bit and its te
 
 Deno.test("rounded to integers, a model is smaller still and close; generate --quantize rounds in the same way", async () => {
   using folder = temporary();
-  const dense = `${folder.path}/pruned`,
-    evaluate = (model: string) =>
-      runJson(
-        "eval",
-        "--model",
-        model,
-        "--corpus",
-        HELD_OUT,
-        "--seqlen",
-        "128",
-        "--windows",
-        "2",
-        ...BACKEND,
-        ...NO_RUNS,
-      );
+  const dense = `${folder.path}/pruned`;
   await runJson(
     "prune",
     "--model",
