@@ -28,7 +28,7 @@ import { corpusOf, describeRun } from "../src/run/describe.ts";
 import { labelsOf } from "../src/run/labels.ts";
 import { fileName } from "../src/run/manifest.ts";
 import { Recorder } from "../src/run/recorder.ts";
-import { type Asked, differenceOf, measure, type Measured, prepareExam, type Yardstick } from "./compare/measure.ts";
+import { type Asked, differenceOf, measureAt, type Measured, prepareExam, type Yardstick } from "./compare/measure.ts";
 import { enter, type Given, isCalibrated, type Job, resolveRequest, solvesOf } from "./compare/request.ts";
 import { tell, write } from "./compare/text.ts";
 import { type Answered, filesOf, logged, readExam } from "./shared/exam.ts";
@@ -92,7 +92,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     },
   });
   const score = (label: string, path: string, yardstick: Yardstick = { windows, exam }) =>
-    measure(yardstick, path, (what) => pass(`${label}, ${what}`));
+    measureAt(path, yardstick, (what) => pass(`${label}, ${what}`));
   const draw = (samples: number | undefined, seed: number): Promise<Calibration> =>
     calibrationSequences(values.calibration, { ...text, samples, seqlen: values.seqlen, seed });
 

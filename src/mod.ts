@@ -91,7 +91,8 @@ export type { Distribution, LinearDistribution } from "./stream/distribution.ts"
 export { evaluate, type Evaluation } from "./stream/evaluate.ts";
 export { type BlockReconstruction, reconstructionRate, type ReconstructOptions } from "./stream/reconstruct.ts";
 export type { SpoolOptions } from "./stream/hidden.ts";
-export { type Likelihood, type Likelihoods, logLikelihoods } from "./stream/likelihood.ts";
+export { type Likelihood, type LikelihoodRequests, type Likelihoods, logLikelihoods } from "./stream/likelihood.ts";
+export { measure, type Measured, type Measures } from "./stream/measure.ts";
 export { Continuations, type Continued } from "./stream/continuations.ts";
 export { logits } from "./stream/logits.ts";
 export { type BlockStatisticOptions, blockStatistics } from "./stream/blocks.ts";

@@ -1,9 +1,9 @@
-/** What `compare` measures of each model: perplexity on windows, answers to benchmarks, or both. All of it is read once. */
+/** What `compare` measures of each model: perplexity on windows, answers to benchmarks, or both in one pass. */
 import type { Position } from "../../src/cli/progress.ts";
-import { type Checkpoint, evaluate, openCheckpoint, type StreamOptions, type Windows } from "../../src/mod.ts";
+import { type Checkpoint, measure, openCheckpoint, type StreamOptions, type Windows } from "../../src/mod.ts";
 import { pair, type Paired, pairGroup } from "../../src/run/paired.ts";
 import { headline, type Result } from "../../src/task/results.ts";
-import { type Answered, answerExam, type Encoded, encodeExam, encoding, type Exam } from "../shared/exam.ts";
+import { type Answered, type Encoded, encodeExam, encoding, type Exam, scoreExam } from "../shared/exam.ts";
 
 /** Benchmarks with their questions as tokens. */
 export type Asked = Exam & Encoded;
@@ -56,17 +56,21 @@ export function differenceOf(
 }
 
 /** Measures the model at a path. @param pass How a pass over it is made, by what it is for. */
-export async function measure(
-  { windows, exam }: Yardstick,
+export async function measureAt(
   path: string,
+  { windows, exam }: Yardstick,
   pass: (what: string) => Omit<StreamOptions, "checkpoint">,
 ): Promise<Measured> {
   await using checkpoint = await openCheckpoint(path);
-  const evaluated = windows && await evaluate(windows, { ...pass("perplexity"), checkpoint });
-  const answers = exam && await answerExam(exam, exam, { ...pass("tasks"), checkpoint });
+  const what = [windows && "perplexity", exam && "tasks"].filter((each) => each !== undefined).join(" and ");
+  const { perplexity, likelihoods, sparsity } = await measure(
+    { windows, likelihoods: exam },
+    { ...pass(what), checkpoint },
+  );
+  const answers = exam && scoreExam(exam, exam, likelihoods!);
   return {
-    sparsity: (evaluated ?? answers)!.sparsity,
-    ...evaluated && { perplexity: evaluated.perplexity },
+    sparsity,
+    ...perplexity && { perplexity: perplexity.perplexity },
     ...answers && { results: answers.results, documents: answers.documents },
   };
 }

@@ -6,15 +6,8 @@ import { join, resolve } from "node:path";
 import { spelling } from "../../src/cli/flag.ts";
 import { didYouMean } from "../../src/cli/nearest.ts";
 import type { Position } from "../../src/cli/progress.ts";
-import {
-  type Checkpoint,
-  type FetchOptions,
-  loadTokenizer,
-  PareError,
-  readSpec,
-  type StreamOptions,
-} from "../../src/mod.ts";
-import { type Likelihoods, logLikelihoods } from "../../src/stream/likelihood.ts";
+import { type Checkpoint, type FetchOptions, loadTokenizer, PareError, readSpec } from "../../src/mod.ts";
+import type { Likelihoods } from "../../src/stream/likelihood.ts";
 import { Continuations } from "../../src/stream/continuations.ts";
 import { fetchSet } from "../../src/task/fetch.ts";
 import { findTask, type Group, GROUPS, TASK_NAMES } from "../../src/task/mod.ts";
@@ -258,13 +251,12 @@ export interface Answers extends Omit<Likelihoods, "answers"> {
   readonly results: readonly Result[];
 }
 
-/** Asks a model, in one pass. @throws PareError as `logLikelihoods`. */
-export async function answerExam(
+/** What a model's log-likelihoods of an exam's requests come to. */
+export function scoreExam(
   { questions, groups }: Exam,
-  { requests, longest, cut }: Encoded,
-  options: StreamOptions,
-): Promise<Answers> {
-  const { answers, ...found } = await logLikelihoods(requests, { ...options, longest });
+  { longest, cut }: Encoded,
+  { answers, ...found }: Likelihoods,
+): Answers {
   let at = 0;
   const documents: Answered[] = [];
   const results = questions.map((all): Result => {

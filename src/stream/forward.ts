@@ -21,12 +21,13 @@ export interface Forwarded extends AsyncDisposable {
 
 /**
  * Runs sequences through every block of a model.
+ * @param sets Those of each go through in batches of their own, one set after the other.
  * @throws PareError if the checkpoint is not the model that its config says, or the tokens do not suit it.
  */
-export async function forward(batch: Batch, options: StreamOptions): Promise<Forwarded> {
+export async function forward(sets: readonly Batch[], options: StreamOptions): Promise<Forwarded> {
   const { checkpoint, backend, signal } = options, spec = readSpec(checkpoint);
   await using opened = new AsyncDisposableStack();
-  const stream = opened.use(await Stream.open(options, spec, batch, spec.blocks.length));
+  const stream = opened.use(await Stream.open(options, spec, sets, spec.blocks.length));
   const linears = spec.blocks.flatMap(linearsOf), weights = new Set(linears.map(({ name }) => `${name}.weight`));
   const zeros = new Map<string, Promise<number>>();
   const source: TensorSource = {

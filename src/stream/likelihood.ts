@@ -8,7 +8,7 @@ import { findLayer } from "../model/layers.ts";
 import { readSpec } from "../model/read.ts";
 import { sharedLength } from "../model/rope.ts";
 import { type Batch, rowOf, startsOf } from "../text/batch.ts";
-import { askHead, isGreedy, lossOf, STATE } from "./losses.ts";
+import { inquire, type Inquiry, isGreedy, lossOf, STATE } from "./losses.ts";
 import { sharePrefixes } from "./prefixes.ts";
 import { compareIds, Continuations, type Continued } from "./continuations.ts";
 import type { StreamOptions } from "./stream.ts";
@@ -33,21 +33,28 @@ export interface Likelihoods {
   readonly sparsity: number;
 }
 
+/** Requests, and how long they may be. */
+export interface LikelihoodRequests {
+  /** What is asked. */
+  readonly requests: Continuations | readonly Continued[];
+  /** Tokens that the model can take: of a longer request the front is left out. */
+  readonly longest: number;
+}
+
 /**
- * Computes log-likelihoods.
- * @param longest Tokens that the model can take: of a longer request the front is left out.
- * @throws PareError if a continuation alone is longer, the checkpoint is not the model that its config says, the tokens do
- * not suit it, or activations overflow.
+ * Asks for log-likelihoods.
+ * @throws PareError if a continuation alone is longer than the model takes; later, if activations overflow.
  */
-export async function logLikelihoods(
-  requests: Continuations | readonly Continued[],
-  { longest, ...options }: StreamOptions & { readonly longest: number },
-): Promise<Likelihoods> {
+export function likelihoodInquiry(
+  { requests, longest }: LikelihoodRequests,
+  options: Pick<StreamOptions, "checkpoint" | "backend">,
+): Inquiry<Likelihoods> {
   const all = requests instanceof Continuations ? requests : Continuations.of(requests);
   const { batch, ends, asked, sequences, first, requestTokens } = arrange(all, longest, options);
   const starts = startsOf(batch), { offsets } = batch, answers = new Array<Likelihood>(all.length);
   let start = 0, said = 0, taken = 0;
-  const sparsity = await askHead(batch, options, {
+  return {
+    batch,
     ask({ ids: { length } }) {
       const rows: number[] = [], targets: number[] = [];
       for (; said < asked.length && offsets[ends[sequences[said]]] < start + length; said++) {
@@ -74,9 +81,24 @@ export async function logLikelihoods(
         answers[asked[taken]] = { logLikelihood, greedy };
       }
     },
-  });
-  first.forEach((same, request) => answers[request] = answers[same]);
-  return { answers, tokens: batch.ids.length, requestTokens, sparsity };
+    result(sparsity) {
+      first.forEach((same, request) => answers[request] = answers[same]);
+      return { answers, tokens: batch.ids.length, requestTokens, sparsity };
+    },
+  };
+}
+
+/**
+ * Computes log-likelihoods.
+ * @param longest Tokens that the model can take: of a longer request the front is left out.
+ * @throws PareError if a continuation alone is longer, the checkpoint is not the model that its config says, the tokens do
+ * not suit it, or activations overflow.
+ */
+export async function logLikelihoods(
+  requests: LikelihoodRequests["requests"],
+  { longest, ...options }: StreamOptions & Pick<LikelihoodRequests, "longest">,
+): Promise<Likelihoods> {
+  return await inquire(likelihoodInquiry({ requests, longest }, options), options);
 }
 
 /** What goes through the model for requests, and what is asked of it. */
@@ -94,7 +116,11 @@ interface Arranged {
 }
 
 /** Arranges requests: each sequence once, and what several begin with once. */
-function arrange(requests: Continuations, longest: number, { checkpoint, backend }: StreamOptions): Arranged {
+function arrange(
+  requests: Continuations,
+  longest: number,
+  { checkpoint, backend }: Pick<StreamOptions, "checkpoint" | "backend">,
+): Arranged {
   let requestTokens = 0;
   for (let request = 0; request < requests.length; request++) {
     const { context, continuation } = requests.at(request);

@@ -12,7 +12,7 @@ import type { StreamOptions } from "./stream.ts";
  */
 export async function logits(batch: Batch, options: StreamOptions): Promise<Float32Array> {
   const { checkpoint, backend } = options;
-  await using end = await forward(batch, options);
+  await using end = await forward([batch], options);
   const { spec, stream: { parts, hidden } } = end, { vocabulary } = spec;
   const out = new Float32Array(batch.ids.length * vocabulary);
   using input = await openHeadInput(backend, checkpoint, spec);

@@ -4,7 +4,7 @@
  */
 import type { Tensor } from "../backend/backend.ts";
 import { release } from "../checkpoint/release.ts";
-import type { Batch } from "../text/batch.ts";
+import { type Batch, countSequences } from "../text/batch.ts";
 import { headSlices, lookUp, openHeadInput } from "./ends.ts";
 import { forward } from "./forward.ts";
 import type { StreamOptions } from "./stream.ts";
@@ -44,32 +44,57 @@ export interface Asked {
 /** Numbers that `crossEntropy` keeps of a row: the largest logit, the sum of `exp(logit - largest)`, the target's logit. */
 export const STATE = 3;
 
-/** Who asks, batch by batch, so that neither questions nor answers are ever all there at once. */
-export interface Asker {
+/** Sequences, and what is asked of them batch by batch: neither questions nor answers are ever all there at once. */
+export interface Inquiry<T> {
+  /** The sequences. */
+  readonly batch: Batch;
   /** Says what is asked of the next batch; called once for each, in their order. */
   ask(batch: Batch): Asked;
   /** Takes the answers to a batch of which something was asked, in the same order: for every row {@linkcode STATE} numbers. */
   take(states: Float32Array): void;
+  /**
+   * What was found, when all is answered.
+   * @param sparsity The share of zeros among the weights of all linears of all blocks.
+   */
+  result(sparsity: number): T;
+}
+
+/** Makes one inquiry in a pass of its own. @throws PareError as {@linkcode askHead}. */
+export async function inquire<T>(inquiry: Inquiry<T>, options: StreamOptions): Promise<T> {
+  return inquiry.result(await askHead([inquiry], options));
+}
+
+/** Of each batch the inquiry that it is of: those of one follow those of the one before. */
+function* askersOf<T extends Pick<Inquiry<unknown>, "batch">>(inquiries: readonly T[], parts: readonly Batch[]) {
+  let part = 0;
+  for (const inquiry of inquiries) {
+    for (let left = countSequences(inquiry.batch); left > 0; left -= countSequences(parts[part++])) yield inquiry;
+  }
 }
 
 /**
- * Takes sequences through a model, and those of their tokens that are asked about through its head.
+ * Takes sequences through a model, and those of their tokens that are asked about through its head: those of all inquiries in
+ * one pass, each in batches of its own, so that their numbers are those that it has alone.
  * @returns The share of zeros among the weights of all linears of all blocks.
  * @throws PareError if the checkpoint is not the model that its config says, or the tokens do not suit it.
  */
-export async function askHead(batch: Batch, options: StreamOptions, asker: Asker): Promise<number> {
+export async function askHead(
+  inquiries: readonly Omit<Inquiry<unknown>, "result">[],
+  options: StreamOptions,
+): Promise<number> {
   const { checkpoint, backend } = options;
-  await using end = await forward(batch, options);
-  const { spec, stream: { parts, hidden, pace } } = end;
+  await using end = await forward(inquiries.map(({ batch }) => batch), options);
+  const { spec, stream: { parts, hidden, pace } } = end, askers = [...askersOf(inquiries, parts)];
   using input = await openHeadInput(backend, checkpoint, spec);
   let asked: Asked | undefined;
   // Some batches pass every slice of the head together.
   const { width, softCap } = spec.head;
   for (let first = 0; first < parts.length;) {
     using group = new DisposableStack();
-    const inputs: { readonly x: Tensor; readonly state: Tensor; readonly next: Uint32Array }[] = [];
+    const inputs: { readonly asker: number; readonly x: Tensor; readonly state: Tensor; readonly next: Uint32Array }[] =
+      [];
     for (let tokens = 0; first < parts.length; first++) {
-      asked ??= asker.ask(parts[first]);
+      asked ??= askers[first].ask(parts[first]);
       const { rows, targets: next } = asked;
       tokens += next.length;
       const bytes = tokens * width * Float32Array.BYTES_PER_ELEMENT;
@@ -79,7 +104,7 @@ export async function askHead(batch: Batch, options: StreamOptions, asker: Asker
         using picked = rows && lookUp(backend, lease.tensor, rows);
         const x = group.use(input.apply(picked ?? lease.tensor)),
           state = group.use(backend.allocate(next.length, STATE));
-        inputs.push({ x, state, next });
+        inputs.push({ asker: first, x, state, next });
       }
       asked = undefined;
       // They will not be asked for again.
@@ -93,27 +118,35 @@ export async function askHead(batch: Batch, options: StreamOptions, asker: Asker
       }
     }
     const read = await backend.read(...inputs.map(({ state }) => state));
-    for (const { buffer } of read) asker.take(new Float32Array(buffer));
+    for (const [i, { buffer }] of read.entries()) askers[inputs[i].asker].take(new Float32Array(buffer));
     release(...read);
   }
   return end.sparsity;
+}
+
+/** Asks for the loss of every token but the first of each sequence. */
+export function lossInquiry(batch: Batch): Inquiry<TokenLosses> {
+  const losses = new Float64Array(batch.ids.length);
+  let filled = 0;
+  return {
+    batch,
+    ask: (part) => ({ targets: nextTokens(part) }),
+    take(states) {
+      for (let row = 0; row < states.length / STATE; row++) losses[filled++] = lossOf(states, row);
+    },
+    result(sparsity) {
+      for (const end of batch.offsets.subarray(1)) losses[end - 1] = NaN;
+      return { losses, sparsity };
+    },
+  };
 }
 
 /**
  * Computes the loss of every token but the first of each sequence.
  * @throws PareError if the checkpoint is not the model that its config says, or the tokens do not suit it.
  */
-export async function tokenLosses(batch: Batch, options: StreamOptions): Promise<TokenLosses> {
-  const losses = new Float64Array(batch.ids.length);
-  let filled = 0;
-  const sparsity = await askHead(batch, options, {
-    ask: (part) => ({ targets: nextTokens(part) }),
-    take(states) {
-      for (let row = 0; row < states.length / STATE; row++) losses[filled++] = lossOf(states, row);
-    },
-  });
-  for (const end of batch.offsets.subarray(1)) losses[end - 1] = NaN;
-  return { losses, sparsity };
+export function tokenLosses(batch: Batch, options: StreamOptions): Promise<TokenLosses> {
+  return inquire(lossInquiry(batch), options);
 }
 
 /** Whether no token of a row is likelier than its target. */

@@ -137,6 +137,7 @@ export class Stream implements AsyncDisposable {
 
   /**
    * Embeds the sequences.
+   * @param sequences Several sets of them, each in batches of its own, where nothing is held out and there are no shards.
    * @param passes Tokens will go through a block this many times in all.
    * @param heldOut How many of the sequences, the last ones, are observed by themselves.
    * @param shards Only these sequences, those of each shard in batches of their own.
@@ -146,19 +147,20 @@ export class Stream implements AsyncDisposable {
   static async open(
     options: StreamOptions,
     spec: ModelSpec,
-    batch: Batch,
+    sequences: Batch | readonly Batch[],
     passes: number,
     heldOut = 0,
     shards?: readonly Shard[],
     streams = 1,
   ): Promise<Stream> {
-    const { checkpoint, backend, spool, signal } = options, end = countSequences(batch), held = end - heldOut;
-    const cut = (from: number, to: number) => batches(sequencesOf(batch, from, to), backend.limits.batchTokens);
-    const fitted = heldOut ? cut(0, held) : batches(batch, backend.limits.batchTokens);
+    const { checkpoint, backend, spool, signal } = options, sets = [sequences].flat(), [batch] = sets;
+    const end = countSequences(batch), held = end - heldOut, { batchTokens } = backend.limits;
+    const cut = (from: number, to: number) => batches(sequencesOf(batch, from, to), batchTokens);
+    const fitted = heldOut ? cut(0, held) : sets.flatMap((set) => batches(set, batchTokens));
     const own = shards?.map(({ first, end }) => cut(first, end));
     const parts = own ? own.flat() : heldOut ? [...fitted, ...cut(held, end)] : fitted;
     const tokens = parts.reduce((sum, { ids }) => sum + ids.length, 0);
-    checkTokens(spec, batch);
+    for (const set of sets) checkTokens(spec, set);
     await using opened = new AsyncDisposableStack();
     const hidden = opened.use(await openHiddenStates(backend, streams * tokens * spec.hidden * 4, spool));
     using embedder = await openEmbedder(backend, checkpoint, spec);

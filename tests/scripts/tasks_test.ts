@@ -36,13 +36,21 @@ Deno.test("a task of continuations counts those that the model would write, besi
     own,
     JSON.stringify([{ context: "", continuation: "It was" }, { context: "to be ", continuation: "sure" }]),
   );
-  const { json } = await evaluate(
-    ...["--tasks", own, "--corpus", HELD_OUT, "--seqlen", "32", "--windows", "2", "--runs", "none"],
-  );
+  const tasks = ["--tasks", own, "--seqlen", "32", "--runs", "none"];
+  const windows = ["--corpus", HELD_OUT, "--windows", "2"];
+  const { json } = await evaluate(...tasks, ...windows);
   const { own: found } = json.results as Record<string, Record<string, unknown>>;
   assert(Number(found["perplexity,none"]) > 1);
   assertEquals(found["perplexity_stderr,none"], "N/A");
-  assert((json.perplexity as { perplexity: number }).perplexity > 1);
+  // One pass gives both what each gives alone.
+  const [{ json: asked }, { json: measured }] = [
+    await evaluate(...tasks),
+    await evaluate(...windows, ...tasks.slice(2)),
+  ];
+  assertEquals([json.results, json.tokens], [asked.results, asked.tokens]);
+  const { perplexity } = json.perplexity as { perplexity: number };
+  assert(perplexity > 1);
+  assertEquals(perplexity, measured.perplexity);
 });
 
 function listRuns(path: string) {
