@@ -7,7 +7,6 @@ import { WindowOrder } from "../src/text/packed.ts";
 import { LoraAdapters } from "../src/tune/lora.ts";
 import { restoreState, stateTensors } from "../src/tune/state.ts";
 import { tune, windowsAt } from "../src/tune/tune.ts";
-import { corpusOf } from "../src/run/describe.ts";
 import { labelsOf } from "../src/run/labels.ts";
 import { Recorder } from "../src/run/recorder.ts";
 import { describe, enter, type Given, openTrainee, prepare } from "./finetune/prepared.ts";
@@ -58,7 +57,9 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
       optimizer: { beta1, beta2, epsilon, decay: weightDecay, clip },
       mostSeconds: hours * 3600,
       from: from && { ...from, best: best! },
-      onStep: ({ step, loss }) => {
+      onStep: (record, seconds) => {
+        const { step, loss } = record;
+        recorder.curve({ kind: "step", ...record, seconds });
         const tokens = values.batch * text.length, done = step * tokens, total = steps * tokens;
         recorder.progress({ phase: "train", block: step - 1, blocks: steps, done, total });
         terminal.progress({
@@ -68,8 +69,10 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
           ...{ done, total, unit: "tokens" },
         });
       },
-      onEvaluation: ({ step, loss }) =>
-        terminal.note(`step ${step}: perplexity ${Math.exp(loss).toFixed(3)} on what is held out`),
+      onEvaluation: ({ step, loss }, seconds) => {
+        recorder.curve({ kind: "evaluation", step, perplexity: Math.exp(loss), seconds });
+        terminal.note(`step ${step}: perplexity ${Math.exp(loss).toFixed(3)} on what is held out`);
+      },
       onState: (state) => states.save(state, stateTensors(trainee.parameters, state.best)),
     });
     trainee.parameters.forEach(({ weight }, at) => weight.set(tuned.best[at]));
@@ -77,8 +80,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
       await writeAdapter(task, trainee, values, manifest, context.syncDirectory);
     }
     const written = await writeModel(task, trainee, writer, manifest, tuned), peakBytes = await context.peakMemory();
-    const { windows: _w, ...about } = { ...text, sequences: values.evalWindows };
-    const evaluation = { ...corpusOf(about), protocol: "the first windows of the training text, held out" };
+    const evaluation = plan.evaluation!;
     const [before] = tuned.evaluations, sparsity = masks.removed / masks.weights;
     const perplexities = [
       { label: "pruned", perplexity: Math.exp(before.loss), evaluation, sparsity },

@@ -37,8 +37,9 @@ function list({ json: _, runs, ...filter }: Given<"list">): Promise<Outcome> {
 function show(values: Given<"show">): Promise<Outcome> {
   using registry = open(values, "read");
   const run = registry.find(values.run), layers = registry.layers(run.id);
-  const text = `${runFacts(run, layers)}\n\n${plain(commandLine(run.manifest))}`;
-  return Promise.resolve({ text, json: { run, layers } });
+  const curve = registry.curvePoints(run.id),
+    text = `${runFacts(run, layers, curve)}\n\n${plain(commandLine(run.manifest))}`;
+  return Promise.resolve({ text, json: { run, layers, curve } });
 }
 
 /** Changes the labels of a run, and shows it as it is then. */

@@ -13,7 +13,7 @@ import { judgeMeasured } from "./verify/judge_measured.ts";
 import { refuseOtherPlan } from "./shared/planned.ts";
 import { PermissionSet } from "./shared/sandbox.ts";
 import { isFile } from "./shared/common.ts";
-import { find, type Found, measuredOf } from "./verify/found.ts";
+import { find, type Found, measuredOf, writesModel } from "./verify/found.ts";
 import { type Given, repeat } from "./verify/repeat.ts";
 import { checkInSandbox } from "./shared/written.ts";
 
@@ -21,8 +21,8 @@ import { checkInSandbox } from "./shared/written.ts";
 async function verifyFast({ manifest, hashes, ...found }: Found, context: Context): Promise<Outcome> {
   const model = found.folder ?? found.model;
   const { planId: run, outputs } = manifest;
-  if (manifest.plan.kind !== "prune") {
-    throw new PareError(`${run}: --fast is for pruned models, and this run wrote none`);
+  if (!writesModel(manifest)) {
+    throw new PareError(`${run}: --fast is for models that a run wrote, and this run wrote none`);
   }
   if (model === undefined || !outputs && !hashes) {
     const what = model === undefined

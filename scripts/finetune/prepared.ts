@@ -132,5 +132,9 @@ export async function describe(
       ...values.hours < Infinity && { hours: values.hours },
     },
     calibration: corpusOf({ description, length, sequences, sha256 }),
+    evaluation: {
+      ...corpusOf({ description, length, sequences: evalWindows, sha256: text.heldOutSha256 }),
+      protocol: "the first windows of the training text, held out",
+    },
   }, args);
 }

@@ -88,7 +88,8 @@ export async function runPass(task: PrunePass, { terminal, signal }: Context): P
   const { spool, shards, manifest, writer, recorder } = task;
   const entries = writer.steps.map(({ entry }) => entry as Entry);
   const phases: Record<string, number> = {};
-  let since = performance.now();
+  const began = performance.now();
+  let since = began;
   const lap = (phase: string) => {
     const now = performance.now();
     phases[phase] = (now - since) / 1000;
@@ -136,7 +137,10 @@ export async function runPass(task: PrunePass, { terminal, signal }: Context): P
     onPermutation: (linear, { buffer }) => void (permutations[linear] = new Uint8Array(buffer).toBase64()),
     shards,
     reconstruct,
-    onReconstruct: (reconstruction) => void reconstructions.push(reconstruction),
+    onReconstruct: (reconstruction) => {
+      reconstructions.push(reconstruction);
+      recorder.curve({ kind: "block", ...reconstruction, seconds: (performance.now() - began) / 1000 });
+    },
     finished: { blocks: new Set(finished.map(({ block }) => block)), read: (name) => writer.read(name) },
     readBack: (name) => writer.read(name),
     onDistribution: (linear, distribution) => void drawn.set(linear, drawings(distribution)),

@@ -1,7 +1,7 @@
 /** Runs as `pare runs` prints them. */
 import { table } from "../../src/cli/table.ts";
 import { showBytes, showSeconds, showShare } from "../../src/cli/units.ts";
-import type { RunRecord } from "../../src/run/record.ts";
+import type { CurvePoint, RunRecord } from "../../src/run/record.ts";
 import type { LinearSummary } from "../../src/run/registry.ts";
 import { headline } from "../../src/task/results.ts";
 import { tableOf } from "../shared/tasks.ts";
@@ -53,8 +53,51 @@ export function runTable(runs: readonly RunRecord[]): string {
   );
 }
 
+/** How a training went, in a line for its steps and one for its blocks; each only if there are some. */
+function aboutCurve(curve: readonly CurvePoint[]): (readonly [string, string])[] {
+  const steps = curve.flatMap((point) => point.kind === "step" ? [point] : []);
+  const evaluations = curve.flatMap((point) => point.kind === "evaluation" ? [point] : []);
+  const blocks = curve.flatMap((point) => point.kind === "block" ? [point] : []);
+  const best = evaluations.reduce<typeof evaluations[0] | undefined>(
+    (best, one) => best && best.perplexity <= one.perplexity ? best : one,
+    undefined,
+  );
+  const mean = (of: (block: typeof blocks[0]) => number) =>
+    showShare(blocks.reduce((sum, block) => sum + of(block), 0) / blocks.length);
+  return [
+    ...steps.length
+      ? [
+        [
+          "steps",
+          `${steps.at(-1)!.step}, loss ${steps[0].loss.toFixed(3)} to ${steps.at(-1)!.loss.toFixed(3)}`,
+        ] as const,
+      ]
+      : [],
+    ...best
+      ? [
+        [
+          "held out",
+          `perplexity ${digits(evaluations[0].perplexity)}, best ${digits(best.perplexity)} after step ${best.step}`,
+        ] as const,
+      ]
+      : [],
+    ...blocks.length
+      ? [
+        [
+          "blocks",
+          `${blocks.length} reconstructed, mean error ${mean(({ before }) => before)} to ${mean(({ after }) => after)}`,
+        ] as const,
+      ]
+      : [],
+  ];
+}
+
 /** All that is known of a run but for its linears one by one. */
-export function runFacts(run: RunRecord, layers: readonly LinearSummary[]): string {
+export function runFacts(
+  run: RunRecord,
+  layers: readonly LinearSummary[],
+  curve: readonly CurvePoint[] = [],
+): string {
   const { plan, directory, backend } = run.manifest, { calibration } = plan;
   const sum = (of: (layer: LinearSummary) => number) => layers.reduce((all, layer) => all + of(layer), 0);
   const weights = sum(({ rows, cols }) => rows * cols);
@@ -80,6 +123,7 @@ export function runFacts(run: RunRecord, layers: readonly LinearSummary[]): stri
       "output error",
       errors.length ? `${showShare(errors.reduce((a, b) => a + b) / errors.length)}, the mean over linears` : undefined,
     ],
+    ...aboutCurve(curve),
     ["started", run.startedAt],
     ["ended", run.finishedAt],
     ["took", Object.entries(run.phases).map(([phase, seconds]) => `${phase} ${showSeconds(seconds)}`).join(", ")],

@@ -18,7 +18,7 @@ export async function find(reference: string, runs: string | undefined): Promise
   const registryPath = resolve(runs ?? defaultRegistry());
   if (await isFile(path)) {
     const manifest = parseManifest(await Deno.readTextFile(path), path), folder = resolve(path, "..");
-    if (manifest.plan.kind !== "prune") {
+    if (!writesModel(manifest)) {
       return { manifest, folder, measured: await recordedOf(manifest, path, registryPath) };
     }
     return {
@@ -36,9 +36,14 @@ export async function find(reference: string, runs: string | undefined): Promise
     throw new PareError(`run ${reference} is ${found.status}: there is nothing to compare`);
   }
   const { manifest, out } = found;
-  return manifest.plan.kind === "prune"
-    ? { manifest, model: out, hashes: registry.layers(found.id) }
-    : { manifest, measured: measuredOf(registry, found) };
+  if (!writesModel(manifest)) return { manifest, measured: measuredOf(registry, found) };
+  const layers = registry.layers(found.id);
+  return { manifest, model: out, ...manifest.plan.kind === "prune" && { hashes: layers } };
+}
+
+/** Whether a run leaves a model, whose files its manifest names. */
+export function writesModel({ plan: { kind } }: Manifest): boolean {
+  return kind === "prune" || kind === "finetune";
 }
 
 /**

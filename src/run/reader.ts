@@ -7,7 +7,15 @@
  */
 import { PareError } from "../errors.ts";
 import type { RunLabels } from "./labels.ts";
-import type { LinearRecord, PerplexityRecord, RunProgress, RunRecord, RunStatus, TaskRecord } from "./record.ts";
+import type {
+  CurvePoint,
+  LinearRecord,
+  PerplexityRecord,
+  RunProgress,
+  RunRecord,
+  RunStatus,
+  TaskRecord,
+} from "./record.ts";
 import { parseStored, type Statements } from "./statements.ts";
 
 /** Milliseconds between two signs of life. */
@@ -32,6 +40,7 @@ export type RunEvent =
     | { readonly kind: "status"; readonly data: { readonly status: RunStatus; readonly error?: string } }
     | { readonly kind: "progress"; readonly data: RunProgress }
     | { readonly kind: "linear"; readonly data: LinearSummary }
+    | { readonly kind: "curve"; readonly data: CurvePoint }
     | { readonly kind: "perplexity"; readonly data: PerplexityRecord }
     | { readonly kind: "task"; readonly data: TaskRecord }
     | { readonly kind: "labels"; readonly data: RunLabels }

@@ -210,6 +210,44 @@ export interface DocumentRecord {
   readonly scores: Scores;
 }
 
+/** A point of a training's curve: a step, an evaluation on what is held out, or a block that was reconstructed. */
+export type CurvePoint =
+  & {
+    /** Of the training so far, its evaluations among them, over all runs that were gone on with. */
+    readonly seconds: number;
+  }
+  & (
+    | {
+      readonly kind: "step";
+      /** From 1 on. */
+      readonly step: number;
+      /** Mean cross entropy of its windows, nats, before it moved anything. */
+      readonly loss: number;
+      /** The learning rate. */
+      readonly rate: number;
+      /** Of all gradients together, before clipping. */
+      readonly norm: number;
+    }
+    | {
+      readonly kind: "evaluation";
+      /** After which step; 0 before the first. */
+      readonly step: number;
+      /** On what is held out. */
+      readonly perplexity: number;
+    }
+    | {
+      readonly kind: "block";
+      /** Its number. */
+      readonly block: number;
+      /** Of its output, relative to what the dense network has there: `‖output - target‖² / ‖target‖²`. */
+      readonly before: number;
+      /** The same when it was reconstructed. */
+      readonly after: number;
+      /** Whether the steps were undone, since they made it no smaller. */
+      readonly undone?: boolean;
+    }
+  );
+
 /** What pruning a model took. */
 export interface PruningCost {
   /** Seconds of scoring, masking and solving. */

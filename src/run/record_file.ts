@@ -12,6 +12,7 @@ import { readAs } from "./json.ts";
 import { checkLabels, isUnchanged, type LabelChange } from "./labels.ts";
 import { ManifestSchema } from "./manifest.ts";
 import type {
+  CurvePoint,
   DocumentRecord,
   LinearRecord,
   Manifest,
@@ -35,6 +36,7 @@ export type RecordEvent =
   | { readonly kind: "labels"; readonly change: LabelChange }
   | { readonly kind: "progress"; readonly progress: RunProgress }
   | { readonly kind: "linear"; readonly record: LinearRecord }
+  | { readonly kind: "curve"; readonly point: CurvePoint }
   /** `of` is another plan, whose run it is reported to as well: what was pruned, when that is evaluated. */
   | { readonly kind: "perplexity"; readonly record: PerplexityRecord; readonly of?: string }
   | {
@@ -72,6 +74,14 @@ const EntrySchema = z.discriminatedUnion("kind", [
     progress: z.looseObject({ phase: z.string(), block: z.number() }),
   }),
   z.strictObject({ at, kind: z.literal("linear"), record: named }),
+  z.strictObject({
+    at,
+    kind: z.literal("curve"),
+    point: z.union([
+      z.looseObject({ kind: z.enum(["step", "evaluation"]), step: z.int() }),
+      z.looseObject({ kind: z.literal("block"), block: z.int() }),
+    ]),
+  }),
   z.strictObject({ at, kind: z.literal("perplexity"), record: z.looseObject({ label: z.string() }), of }),
   z.strictObject({
     at,
@@ -184,6 +194,10 @@ export class RecordFile implements RunSink {
 
   linear(_id: string, record: LinearRecord): void {
     this.#append({ kind: "linear", record });
+  }
+
+  curve(_id: string, point: CurvePoint): void {
+    this.#append({ kind: "curve", point });
   }
 
   perplexity(_id: string, record: PerplexityRecord, of?: string): void {

@@ -5,7 +5,15 @@
 import { resolve } from "node:path";
 import { PareError } from "../errors.ts";
 import { isUnchanged, type LabelChange } from "./labels.ts";
-import type { DocumentRecord, LinearRecord, Manifest, PerplexityRecord, RunProgress, TaskRecord } from "./record.ts";
+import type {
+  CurvePoint,
+  DocumentRecord,
+  LinearRecord,
+  Manifest,
+  PerplexityRecord,
+  RunProgress,
+  TaskRecord,
+} from "./record.ts";
 import { isRecordFolder, RecordFile } from "./record_file.ts";
 import { Registry } from "./registry.ts";
 import type { RunSink } from "./sink.ts";
@@ -134,6 +142,12 @@ export class Recorder implements Disposable {
   /** A linear is done. */
   linear(record: LinearRecord): void {
     this.sink?.linear(this.id, record);
+  }
+
+  /** A point of a training's curve. What JSON cannot say (a loss that is no number) is left out. */
+  curve(point: CurvePoint): void {
+    const numbers = Object.values(point).filter((value) => typeof value === "number");
+    if (numbers.every(Number.isFinite)) this.sink?.curve(this.id, point);
   }
 
   /** A perplexity was measured. */

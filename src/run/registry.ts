@@ -8,6 +8,7 @@ import { checkLabels, isUnchanged, type LabelChange, type RunLabels } from "./la
 import { HEARTBEAT_MS, type RunEvent } from "./reader.ts";
 import { packDocuments } from "./documents.ts";
 import type {
+  CurvePoint,
   DocumentRecord,
   LinearRecord,
   Manifest,
@@ -125,6 +126,15 @@ export class Registry extends ResultReader implements RunSink {
     });
   }
 
+  /** A point of the training's curve. One that was reported before (in a run that was resumed) is replaced. */
+  curve(id: string, point: CurvePoint): void {
+    this.file.transact(() => {
+      const run = this.#seq(id);
+      this.file.run("INSERT OR REPLACE INTO curves (run, point) VALUES (?, ?)", run, JSON.stringify(point));
+      this.#tell(run, "curve", point);
+    });
+  }
+
   /** A perplexity is known. One of the same label by the same protocol is replaced. */
   perplexity(id: string, record: PerplexityRecord): void {
     this.file.transact(() => {
@@ -236,6 +246,7 @@ export class Registry extends ResultReader implements RunSink {
     else if (kind === "labels") this.label(id, entry.change);
     else if (kind === "progress") this.progress(id, entry.progress);
     else if (kind === "linear") this.linear(id, entry.record);
+    else if (kind === "curve") this.curve(id, entry.point);
     else if (kind === "perplexity") this.perplexity(other, entry.record);
     else if (kind === "task") this.task(other, entry.record, entry.documents);
     else if (kind === "finish") this.finish(id, entry.end);

@@ -5,7 +5,15 @@
 import { protocolOf } from "./compare.ts";
 import { type PackedDocuments, type ScoreColumns, unpackDocuments, unpackScores } from "./documents.ts";
 import { type LinearSummary, RunReader } from "./reader.ts";
-import type { Corpus, DocumentRecord, InputFile, LinearRecord, PerplexityRecord, TaskRecord } from "./record.ts";
+import type {
+  Corpus,
+  CurvePoint,
+  DocumentRecord,
+  InputFile,
+  LinearRecord,
+  PerplexityRecord,
+  TaskRecord,
+} from "./record.ts";
 import { benchmarkColumn } from "./schema.ts";
 import { parseStored } from "./statements.ts";
 
@@ -29,6 +37,15 @@ export class ResultReader extends RunReader {
       }),
       "SELECT summary, plots FROM linears WHERE run = (SELECT seq FROM runs WHERE id = ?) AND name = ?",
       ...[id, name],
+    );
+  }
+
+  /** How a training went: its steps, its evaluations and the blocks that were reconstructed, each kind in its order. */
+  curvePoints(id: string): CurvePoint[] {
+    return this.file.all(
+      (row: { point: string }): CurvePoint => parseStored(row.point),
+      "SELECT point FROM curves WHERE run = (SELECT seq FROM runs WHERE id = ?) ORDER BY kind DESC, place",
+      id,
     );
   }
 

@@ -180,4 +180,15 @@ export const MIGRATIONS: readonly string[] = [
     INSERT INTO answered (run, seq, label, record, documents) SELECT run, seq, label, record, documents FROM tasks;
     ${replaceTable("tasks", "answered")}
   `,
+
+  // How a training went, point after point; one that is gone on with repeats what came after its last state.
+  /* sql */ `
+    CREATE TABLE curves (
+      run   INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
+      kind  TEXT NOT NULL GENERATED ALWAYS AS (point ->> '$.kind') STORED,
+      place INTEGER NOT NULL GENERATED ALWAYS AS (coalesce(point ->> '$.step', point ->> '$.block')) STORED,
+      point TEXT NOT NULL,
+      UNIQUE (run, kind, place)
+    ) STRICT;
+  ` + renewEvents("curve_events", ["status", "progress", "linear", "perplexity", "labels", "task", "curve"]),
 ];

@@ -1,6 +1,7 @@
 /** Who hears what becomes of a run: the registry, or a file of the run's own. */
 import type { LabelChange } from "./labels.ts";
 import type {
+  CurvePoint,
   DocumentRecord,
   LinearRecord,
   PerplexityRecord,
@@ -19,6 +20,8 @@ export interface RunSink extends Disposable {
   progress(id: string, progress: RunProgress): void;
   /** A linear is done. One that was reported before is replaced. */
   linear(id: string, record: LinearRecord): void;
+  /** A point of a training's curve. One that was reported before is replaced. */
+  curve(id: string, point: CurvePoint): void;
   /** A perplexity is known. */
   perplexity(id: string, record: PerplexityRecord): void;
   /** What a benchmark came to is known, of a group without documents. */

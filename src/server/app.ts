@@ -8,6 +8,7 @@ import { cors } from "hono/cors";
 import { HTTPException } from "hono/http-exception";
 import { PareError } from "../errors.ts";
 import { serveBenchmarks } from "./benchmarks.ts";
+import { serveCurves } from "./curves.ts";
 import { DASHBOARD } from "./dashboard.ts";
 import { docsPage } from "./docs.ts";
 import { serveEvents } from "./events.ts";
@@ -54,6 +55,7 @@ export function createApp(options: ServerOptions): OpenAPIHono {
 
   serveRuns(app, source);
   serveLayers(app, source);
+  serveCurves(app, source);
   serveBenchmarks(app, source);
   serveEvents(app, source, new Lookout(source, look, streams));
   app.get("/healthz", (context) => {

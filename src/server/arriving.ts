@@ -28,6 +28,8 @@ export class ArrivingRegistry implements Source, Disposable {
   /** As the registry; undefined without one. */
   get: Registry["get"] = (id) => this.#now()?.get(id);
   /** As the registry; none without one. */
+  curvePoints: Registry["curvePoints"] = (id) => this.#now()?.curvePoints(id) ?? [];
+  /** As the registry; none without one. */
   layers: Registry["layers"] = (id) => this.#now()?.layers(id) ?? [];
   /** As the registry; undefined without one. */
   layer: Registry["layer"] = (id, name) => this.#now()?.layer(id, name);

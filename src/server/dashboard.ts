@@ -9,6 +9,7 @@ import benchmarks from "./page/benchmarks.js" with { type: "text" };
 import command from "./page/command.js" with { type: "text" };
 import compare from "./page/compare.js" with { type: "text" };
 import comparison from "./page/comparison.js" with { type: "text" };
+import curve from "./page/curve.js" with { type: "text" };
 import dom from "./page/dom.js" with { type: "text" };
 import download from "./page/download.js" with { type: "text" };
 import filter from "./page/filter.js" with { type: "text" };
@@ -39,6 +40,7 @@ const SCRIPTS = {
   command,
   compare,
   comparison,
+  curve,
   dom,
   download,
   filter,

@@ -24,7 +24,7 @@ export function serveEvents(app: OpenAPIHono, source: Source, lookout: Lookout):
       path: "/api/runs/{id}/events",
       summary: "Events of a run, ended when the run has ended",
       description:
-        "The events status, progress, linear, perplexity, task and labels (name, tags, note), their data as JSON. A client that has seen the " +
+        "The events status, progress, linear, curve, perplexity, task and labels (name, tags, note), their data as JSON. A client that has seen the " +
         "last event of a run that has ended gets 204, which tells it to come no more.",
       request: {
         params: RunParamsSchema,

@@ -6,6 +6,7 @@ import { z } from "@hono/zod-openapi";
 import type { LinearSummary } from "../run/registry.ts";
 import {
   type Corpus,
+  type CurvePoint,
   type DensityMap,
   type Figure,
   type Histogram,
@@ -186,6 +187,37 @@ export interface LayerPage {
 /** All linears of a run that are done. */
 export const LayerPageSchema: z.ZodType<LayerPage> = z.object({ layers: z.array(LinearSummarySchema) })
   .openapi("LayerPage");
+
+/** How a training went. */
+export interface CurvePage {
+  readonly points: readonly CurvePoint[];
+}
+
+const seconds = z.number().openapi({ description: "Of the training so far, its evaluations among them." });
+
+const CurvePointSchema: z.ZodType<CurvePoint> = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("step"),
+    seconds,
+    step: z.int(),
+    loss: z.number(),
+    rate: z.number(),
+    norm: z.number(),
+  }),
+  z.object({ kind: z.literal("evaluation"), seconds, step: z.int(), perplexity: z.number() }),
+  z.object({
+    kind: z.literal("block"),
+    seconds,
+    block: z.int(),
+    before: z.number(),
+    after: z.number(),
+    undone: z.boolean().optional(),
+  }),
+]).openapi("CurvePoint");
+
+/** How a training went. */
+export const CurvePageSchema: z.ZodType<CurvePage> = z.object({ points: z.array(CurvePointSchema) })
+  .openapi("CurvePage");
 
 /** A distribution. */
 export const HistogramSchema: z.ZodType<Histogram> = z.object({

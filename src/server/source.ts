@@ -6,7 +6,7 @@ import { refusal } from "./problem.ts";
 /** A registry that is only read. */
 export type Source = Pick<
   Registry,
-  "list" | "get" | "layers" | "layer" | "documents" | "scores" | "events" | "newestEvent"
+  "list" | "get" | "layers" | "layer" | "curvePoints" | "documents" | "scores" | "events" | "newestEvent"
 >;
 
 const unknown = (id: string) => refusal(404, `there is no run ${JSON.stringify(id)}`);

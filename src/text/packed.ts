@@ -45,6 +45,8 @@ export interface Packed {
   readonly description: string;
   /** SHA-256 of all ids, those held out first, each as four bytes, little-endian. */
   readonly sha256: string;
+  /** The same of those that are held out. */
+  readonly heldOutSha256: string;
 }
 
 /** Tokens of a document of C4, about: how many documents are read first. The result does not depend on it. */
@@ -77,6 +79,7 @@ export async function packWindows(corpus: string, options: PackOptions): Promise
     windows,
     description,
     sha256: sha256(new Uint8Array(ids.buffer)),
+    heldOutSha256: sha256(new Uint8Array(ids.buffer, 0, 4 * heldOut * length)),
   };
 }
 

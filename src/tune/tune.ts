@@ -73,8 +73,10 @@ export interface TuneOptions {
   readonly from?: TuneState;
   readonly spool?: SpoolOptions;
   readonly signal?: AbortSignal;
-  readonly onStep?: (record: StepRecord) => void;
-  readonly onEvaluation?: (record: EvaluationRecord) => void;
+  /** Told of every step, and the seconds of the training until then. */
+  readonly onStep?: (record: StepRecord, seconds: number) => void;
+  /** The same of every evaluation. */
+  readonly onEvaluation?: (record: EvaluationRecord, seconds: number) => void;
   /** Told of every state that may be gone on with: after every evaluation, and where the signal stops it. */
   readonly onState?: (state: TuneState) => Promise<void>;
 }
@@ -131,7 +133,7 @@ export async function tune(options: TuneOptions): Promise<Tuned> {
     }
     evaluations.push(record);
     if (bestEvaluation() === record) best = parameters.map(({ weight }) => weight.slice());
-    options.onEvaluation?.(record);
+    options.onEvaluation?.(record, seconds());
     await save();
   };
 
@@ -156,7 +158,7 @@ export async function tune(options: TuneOptions): Promise<Tuned> {
       step++;
       const record = { step, loss, rate, norm };
       steps.push(record);
-      options.onStep?.(record);
+      options.onStep?.(record, seconds());
       trainee.refresh();
     }
     if (evaluations.at(-1)!.step < step && ended?.why !== "loss") await evaluate();

@@ -8,7 +8,7 @@ import { Recorder } from "../../src/run/recorder.ts";
 import { Registry } from "../../src/run/registry.ts";
 import type { LinearSummary, RunFilter } from "../../src/run/registry.ts";
 import { generator, SEED } from "../fuzz/seed.ts";
-import { linear, manifest, task } from "./runs.ts";
+import { curve, linear, manifest, task } from "./runs.ts";
 
 const WRITER = new URL("record_writer.ts", import.meta.url).href;
 const COLLECT = new URL("../../scripts/collect.ts", import.meta.url).href;
@@ -76,7 +76,7 @@ Deno.test("a thousand plans over eight processes on one folder: nothing lost, no
 /** What is shown of a run, but for when it was. */
 function shown(registry: Registry, id: string) {
   const { startedAt: _s, finishedAt: _f, progress: _p, ...run } = registry.get(id)!;
-  return { run, layers: registry.layers(id), drawn: registry.layer(id, "linear.1") };
+  return { run, layers: registry.layers(id), curve: registry.curvePoints(id), drawn: registry.layer(id, "linear.1") };
 }
 
 Deno.test("a run that was recorded in a file is the run that a registry would have", () =>
@@ -88,6 +88,8 @@ Deno.test("a run that was recorded in a file is the run that a registry would ha
       {
         using recorder = Recorder.begin(path, own, { out: "/o", labels: { name: "n", note: "two\nlines" } });
         for (const index of [0, 1]) recorder.linear(linear(`linear.${index}`, index));
+        for (const point of curve(2)) recorder.curve(point);
+        recorder.curve({ kind: "step", step: 3, loss: NaN, rate: 0, norm: 0, seconds: 1 });
         recorder.progress({ phase: "prune", block: 1, blocks: 2, done: 1, total: 2 });
         recorder.finish({ prune: 2.5 }, 77, { ...own, outputs: [] });
       }
@@ -107,6 +109,7 @@ Deno.test("a run that was recorded in a file is the run that a registry would ha
     using expected = Registry.open(one, { mode: "read" });
     using found = Registry.open(other, { mode: "read" });
     assertEquals(shown(found, own.planId), shown(expected, own.planId));
+    assertEquals(found.curvePoints(own.planId), curve(2));
     assertEquals(found.documents(own.planId, record), documents);
   }));
 

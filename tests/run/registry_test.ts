@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { PareError } from "../../src/errors.ts";
 import type { Manifest, RunRecord } from "../../src/run/record.ts";
 import { Registry } from "../../src/run/registry.ts";
-import { linear, manifest } from "./runs.ts";
+import { curve, linear, manifest } from "./runs.ts";
 
 /** Runs a test on a registry in a folder of its own, at a time that the test sets. */
 async function withRegistry(test: (registry: Registry, path: string, clock: { now: number }) => void): Promise<void> {
@@ -60,6 +60,22 @@ Deno.test("a run comes back as it was reported", () =>
     const { magnitudes: _m, scores: _s, density: _d, ...summary } = linear("model.layers.0.b");
     assertEquals(registry.layers(id), [summary, { ...summary, name: "model.layers.0.a" }]);
     assertEquals(registry.layer(id, "model.layers.0.a"), linear("model.layers.0.a"));
+  }));
+
+Deno.test("a training's curve comes back in order; what a resumed run reports anew takes the place of what it had said", () =>
+  withRegistry((registry) => {
+    const id = registry.begin(manifest()), points = curve(4), [first, ...others] = points;
+    for (const point of others.toReversed()) registry.curve(id, point);
+    registry.curve(id, { ...first, seconds: 99 });
+    registry.curve(id, first);
+    assertEquals(registry.curvePoints(id), points);
+    const block = { kind: "block", block: 0, before: 0.25, after: 0.125, seconds: 1 } as const;
+    registry.curve(id, block);
+    assertEquals(registry.curvePoints(id), [...points, block]);
+    assertEquals(registry.events(id).filter(({ kind }) => kind === "curve").at(-1)?.data, block);
+    registry.finish(id, { phases: {} });
+    registry.remove(id);
+    assertEquals(registry.curvePoints(id), []);
   }));
 
 Deno.test("perplexities are told apart by their protocols: another length or number of windows, or another way to join", () =>

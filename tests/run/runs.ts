@@ -1,5 +1,5 @@
 /** Runs to fill a registry with: plausible, small, and different where a test must tell them apart. */
-import type { DocumentRecord, LinearRecord, Manifest, TaskRecord } from "../../src/run/record.ts";
+import type { CurvePoint, DocumentRecord, LinearRecord, Manifest, TaskRecord } from "../../src/run/record.ts";
 
 /** What a test may choose. */
 export interface Choice {
@@ -80,4 +80,19 @@ export function task(name: string, acc: readonly number[]): { record: TaskRecord
       scores: { acc: right, acc_norm: 0 },
     })),
   };
+}
+
+/** A training of some steps, evaluated before, after every second and at the end. */
+export function curve(steps: number): CurvePoint[] {
+  const evaluated = Array.from({ length: steps + 1 }, (_, step) => step).filter((step) =>
+    step % 2 === 0 || step === steps
+  );
+  return [
+    ...Array.from({ length: steps }, (_, i): CurvePoint => {
+      return { kind: "step", step: i + 1, loss: 3.5 - i / 8, rate: 1e-4 / (i + 1), norm: 2, seconds: 30 * (i + 1) };
+    }),
+    ...evaluated.map((step): CurvePoint => {
+      return { kind: "evaluation", step, perplexity: 30 - step, seconds: 30 * step + 6 };
+    }),
+  ];
 }

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertGreater, assertLess, assertRejects, assertS
 import { openFile } from "../../src/checkpoint/file.ts";
 import { readSafetensors } from "../../src/checkpoint/safetensors.ts";
 import { PareError } from "../../src/errors.ts";
+import { runFacts } from "../../scripts/runs/text.ts";
 import { Registry } from "../../src/run/registry.ts";
 import { names, temporary } from "../checkpoint/folders.ts";
 import { AUSTEN, HELD_OUT, start, TOKENS } from "./commands.ts";
@@ -79,10 +80,26 @@ Deno.test("LoRA inside the mask: the merged model has the zeros of the pruned on
     const [run] = runs.list({ limit: 10 }).runs;
     assertEquals([run.status, run.manifest.plan.kind], ["finished", "finetune"]);
     assertEquals(run.perplexities.map(({ label }) => label), ["pruned", "tuned"]);
+    const points = runs.curvePoints(run.id), seconds = points.map((point) => point.seconds);
+    assertEquals(
+      points.filter(({ kind }) => kind === "step").map(({ seconds: _, kind: _k, ...step }) => step),
+      found.steps,
+    );
+    assertEquals(
+      points.flatMap((point) => point.kind === "evaluation" ? [[point.step, point.perplexity]] : []),
+      found.evaluations.map(({ step, loss }: { step: number; loss: number }) => [step, Math.exp(loss)]),
+    );
+    assert(seconds.every((one) => one > 0 && one <= found.seconds + 1));
+    const facts = runFacts(run, [], points);
+    assertStringIncludes(facts, "steps         8, loss ");
+    assertStringIncludes(facts, "held out      perplexity ");
   }
   // What it would write is there.
   const again = await runJson("finetune", "--model", model, "--out", out, ...LITTLE, "--runs", registry);
   assertEquals(again.done, true);
+  const fast = await runJson("verify", out, "--fast", "--runs", registry);
+  assertEquals([fast.identical, fast.files > 1], [true, true]);
+  assertEquals((await runJson("verify", found.run, "--runs", registry)).identical, true);
 });
 
 Deno.test("LoRA as published fills removed weights, and says how many", async () => {

@@ -3,7 +3,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { pair, pairGroup } from "../../src/run/paired.ts";
 import type { BenchmarkRow } from "../../src/server/benchmarks.ts";
-import { linear, manifest, task } from "../run/runs.ts";
+import { curve, linear, manifest, task } from "../run/runs.ts";
 import { ask, GROUP, NAMES, openFixture } from "./fixture.ts";
 
 Deno.test("every JSON answer is what /openapi.json says", async () => {
@@ -13,6 +13,8 @@ Deno.test("every JSON answer is what /openapi.json says", async () => {
   for (const { record, documents } of [task("boolq", [0, 1, 0]), task("rte", [1, 1])]) {
     registry.task(answered, record, documents);
   }
+  for (const point of curve(3)) registry.curve(answered, point);
+  registry.curve(answered, { kind: "block", block: 0, before: 0.25, after: 0.25, undone: true, seconds: 1 });
   const document = await (await ask(app, "/openapi.json")).json();
   const ajv = new Ajv2020({ strict: false, validateFormats: false });
   ajv.addSchema(document, "api");
@@ -26,6 +28,8 @@ Deno.test("every JSON answer is what /openapi.json says", async () => {
     ["/api/runs/{id}/manifest", `/api/runs/${finished}/manifest`],
     ["/api/runs/{id}/layers", `/api/runs/${finished}/layers`],
     ["/api/runs/{id}/layers", `/api/runs/${live}/layers`],
+    ["/api/runs/{id}/curve", `/api/runs/${answered}/curve`],
+    ["/api/runs/{id}/curve", `/api/runs/${finished}/curve`],
     ["/api/runs/{id}/layers/{name}", layer],
     ["/api/runs/{id}/layers/{name}/{plot}", `${layer}/scores`],
     ["/api/runs/{id}/layers/{name}/{plot}", `${layer}/density.json`],
@@ -191,6 +195,7 @@ Deno.test("unknown runs, linears, plots and addresses are 404 problems", async (
     const path of [
       "/api/runs/unknown",
       "/api/runs/unknown/layers",
+      "/api/runs/unknown/curve",
       "/api/runs/unknown/manifest",
       "/api/runs/unknown/events",
       `/api/runs/${finished}/layers/unknown`,

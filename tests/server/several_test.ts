@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Page } from "playwright-core";
 import type { Json } from "../../src/run/record.ts";
 import type { Registry } from "../../src/run/registry.ts";
-import { linear, manifest, task } from "../run/runs.ts";
+import { curve, linear, manifest, task } from "../run/runs.ts";
 import { findViolations } from "./browser.ts";
 import { GROUP, NAMES } from "./fixture.ts";
 import { testPage } from "./page.ts";
@@ -14,7 +14,7 @@ const TEXT = { description: "wikitext2 test", sequences: 4, seqlen: 256, sha256:
 function add(
   registry: Registry,
   planId: string,
-  plan: { kind: "prune" | "eval" | "compare"; request: Record<string, Json> },
+  plan: { kind: "prune" | "eval" | "compare" | "finetune"; request: Record<string, Json> },
   measured: Record<string, number> = {},
   evaluation = TEXT,
 ): string {
@@ -235,5 +235,61 @@ testPage(
     await page.setViewportSize({ width: 390, height: 800 });
     const wide = await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth");
     assertEquals(wide, false);
+  },
+);
+
+testPage(
+  "trainings are plotted, one live and several over each other, with every point in numbers",
+  async (page, it) => {
+    const { registry } = it, evaluation = { ...TEXT, protocol: "held out" };
+    const trained = (["lora", "full"] as const).map((method, at) => {
+      const { plan, ...rest } = manifest({ planId: `00000000000000e${7 + at}` });
+      const id = registry.begin({ ...rest, plan: { ...plan, kind: "finetune", request: { method }, evaluation } });
+      for (const point of curve(3)) registry.curve(id, { ...point, seconds: point.seconds * (at + 1) });
+      registry.perplexity(id, { label: "pruned", perplexity: 30, evaluation, sparsity: 0.5 });
+      return id;
+    });
+    const [first, second] = trained, plot = (text: string) => page.getByRole("img", { name: text });
+    await page.evaluate(`location.hash = "#/runs/${first}"`);
+    await page.getByRole("heading", { name: "Training" }).waitFor();
+    for (
+      const [what, points] of [
+        ["Perplexity on the held-out text by minute", 3],
+        ["Perplexity on the held-out text by step", 3],
+        ["Loss by step", 3],
+        ["Learning rate by step", 3],
+      ]
+    ) await plot(`${what}: lora, ${points} points`).waitFor();
+    // What is heard of it while it runs is drawn.
+    registry.curve(first, { kind: "step", step: 4, loss: 2, rate: 0, norm: 1, seconds: 500 });
+    await plot("Loss by step: lora, 4 points").waitFor();
+    registry.perplexity(first, { label: "tuned", perplexity: 26, evaluation, sparsity: 0.5 });
+    await page.getByRole("row", { name: "lora this run 26" }).waitFor();
+    await page.getByText("The same in numbers").first().click();
+    assertEquals((await rowsOf(page, "Points of the training"))[0], [
+      ...["step", "1", "3.5", "0.0001", "2", "–", "30.0 s"],
+    ]);
+    await page.evaluate(`location.hash = "#/compare/${first},${second}"`);
+    await plot("Perplexity on the held-out text by minute: lora, 3 points; full, 3 points").waitFor();
+    await plot("Loss by step: lora, 4 points; full, 3 points").waitFor();
+    // The newest is what a training is listed with, not what it began from.
+    await page.evaluate(`location.hash = "#/"`);
+    await page.getByRole("row").filter({ hasText: first }).getByText("26", { exact: true }).waitFor();
+    // A reconstruction has blocks alone.
+    const { plan, ...rest } = manifest({ planId: "00000000000000e9" });
+    const fitted = registry.begin({ ...rest, plan: { ...plan, request: { method: "wanda", sparsity: 0.5 } } });
+    for (const block of [0, 1]) {
+      registry.curve(fitted, {
+        kind: "block",
+        block,
+        before: 0.2,
+        after: 0.1,
+        seconds: block,
+      });
+    }
+    await page.evaluate(`location.hash = "#/runs/${fitted}"`);
+    await page.getByRole("heading", { name: "Reconstruction" }).waitFor();
+    await plot("wanda 50 %, reconstructed, 2 points; wanda 50 %, before, 2 points").waitFor();
+    assertEquals(await findViolations(page), []);
   },
 );

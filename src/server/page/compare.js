@@ -1,7 +1,8 @@
 /** Runs side by side: what came of them, what differs in their plans, their errors block by block, and every linear. */
-import { get } from "./api.js";
+import { get, runPath } from "./api.js";
 import { compareBenchmarks } from "./benchmarks.js";
 import { makeCommand } from "./command.js";
+import { showCurves, textOf, titleOf } from "./curve.js";
 import { linkTo, make } from "./dom.js";
 import { delta, digits, error, memory, percent, seconds, secondsOf } from "./format.js";
 import { describeProtocol, measurements, protocolOf } from "./measured.js";
@@ -204,6 +205,11 @@ export async function showComparison(here, signal, ids) {
     makeTable(caption, heads(), rows.map(([key, ...values]) => [key, ...values.map(planCell)]));
   const title = `${NUMBERS[runs.length] ?? runs.length} runs compared`;
   const sweeps = groupsOf(entries).map((group) => drawSweep(group, signal)).filter(Boolean);
+  const points = await Promise.all(runs.map(async ({ id }) => (await get(runPath(id, "curve"), signal)).points));
+  const trained = runs.flatMap((run, at) => points[at].length ? [{ run, name: names[at], points: points[at] }] : []);
+  const curves = [...Map.groupBy(trained, ({ run }) => textOf(run)).values()].flatMap((some) =>
+    showCurves(some, signal)
+  );
   const measured = layers.some(({ outputError }) => outputError.some((value) => value !== null));
   here.append(
     make("h1", {}, title),
@@ -215,6 +221,7 @@ export async function showComparison(here, signal, ids) {
     make("h2", {}, "What is not the same in their plans"),
     different.length ? planTable("What is not the same in the plans", different) : make("p", {}, "Nothing."),
     make("details", {}, make("summary", {}, "What is the same"), planTable("What is the same in the plans", alike)),
+    ...curves.length ? [make("h2", {}, titleOf(trained)), ...curves] : [],
     ...measured ? [make("h2", {}, "Output error by block"), ...showErrors(names, layers, signal)] : [],
     ...sweeps.length ? [make("h2", {}, "Perplexity by sparsity"), ...sweeps] : [],
     ...layers.length ? [make("h2", {}, "Linears"), showLinears(names, layers)] : [],

@@ -28,7 +28,7 @@ const weightsOf = (files = []) =>
  * before it.
  */
 function makersOf(runs) {
-  const makers = runs.filter(({ manifest }) => manifest.plan.kind === "prune");
+  const makers = runs.filter(({ manifest }) => ["prune", "finetune"].includes(manifest.plan.kind));
   const byOut = Map.groupBy(makers.filter(({ out }) => out), ({ out }) => out);
   const byWeights = Map.groupBy(makers, ({ manifest }) => weightsOf(manifest.outputs));
   return ({ startedAt, manifest: { inputs, directory } }) => {
@@ -87,6 +87,8 @@ export function measurements(runs) {
       };
       const dense = () => entry(run, "dense", undefined, { dense: true, share: 0 });
       if (kind === "prune") return record.label === "dense" ? [dense()] : [pruned(run)];
+      // What was tuned was pruned before, and measured as that first.
+      if (kind === "finetune") return [record.label === "pruned" ? entry(run, "before tuning") : pruned(run)];
       if (kind === "eval") return [dense(), ...maker ? [pruned(maker)] : []];
       const said = readLabel(record.label, request);
       if (!said) return record.label === "dense" ? [dense()] : [entry(run, record.label)];
@@ -101,14 +103,14 @@ export function measurements(runs) {
 }
 
 /**
- * The perplexity that each run is about, by its id: of a prune what came of it, of an evaluation its own, of a comparison the
+ * The perplexity that each run is about, by its id: of a prune or a training what came of it, of an evaluation its own, of a comparison the
  * best that was pruned, with `of` saying of how many.
  */
 export function headlines(entries) {
   const found = new Map();
   for (const [id, own] of Map.groupBy(entries, ({ id }) => id)) {
-    const pruned = own.filter(({ dense }) => !dense), [first] = own;
-    if (first.run.manifest.plan.kind !== "compare") found.set(id, pruned[0] ?? first);
+    const pruned = own.filter(({ dense }) => !dense), [first] = own, { kind } = first.run.manifest.plan;
+    if (kind !== "compare") found.set(id, (kind === "finetune" ? pruned.at(-1) : pruned[0]) ?? first);
     else if (pruned.length) {
       found.set(id, { ...pruned.toSorted((a, b) => a.perplexity - b.perplexity)[0], of: pruned.length });
     }

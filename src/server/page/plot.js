@@ -71,8 +71,12 @@ const logTicks = (_plot, ticks) => {
  * Lines over common x: a figure with its legend. What it shows stands in a table beside it; this is the overview.
  * @param series `name`, `points` (pairs of x and y, x ascending), `color` (a number; its place, if it has none), and
  * `line: false` for points alone.
+ * @param given Besides: `zero: false` for an axis that begins at the least and not at 0, `dots: false` for lines alone.
  */
-export function drawLines({ caption, x, y, log = false, series, size = { width: 640, height: 360 } }, signal) {
+export function drawLines(
+  { caption, x, y, log = false, zero = true, dots = true, series, size = { width: 640, height: 360 } },
+  signal,
+) {
   const all = [...new Set(series.flatMap(({ points }) => points.map(([at]) => at)))].sort((a, b) => a - b);
   const data = [
     all,
@@ -91,7 +95,9 @@ export function drawLines({ caption, x, y, log = false, series, size = { width: 
       scales: {
         // A single point stands in the middle.
         x: { time: false, range: (_plot, least, most) => pad(least, most) },
-        y: log ? { distr: 3 } : { range: (_plot, least, most) => [Math.min(0, least), most > 0 ? most * 1.05 : 1] },
+        y: log ? { distr: 3 } : {
+          range: (_plot, least, most) => zero ? [Math.min(0, least), most > 0 ? most * 1.05 : 1] : pad(least, most),
+        },
       },
       axes: [{}, log ? { values: logTicks } : {}],
       series: [
@@ -102,7 +108,11 @@ export function drawLines({ caption, x, y, log = false, series, size = { width: 
           dash: DASHES[Math.floor(at / COLORS) % DASHES.length],
           spanGaps: true,
           ...!line && { paths: () => null },
-          points: { show: true, size: line ? 6 : 9, fill: color(line ? `--series-${colorAt(own, at)}` : "--paper") },
+          points: {
+            show: dots || !line,
+            size: line ? 6 : 9,
+            fill: color(line ? `--series-${colorAt(own, at)}` : "--paper"),
+          },
         })),
       ],
     }),

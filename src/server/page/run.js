@@ -3,6 +3,7 @@ import { follow, get, runPath } from "./api.js";
 import { isSame, showBenchmarks } from "./benchmarks.js";
 import { makeCommand } from "./command.js";
 import { showResults } from "./comparison.js";
+import { showCurves, titleOf } from "./curve.js";
 import { make, makeFacts, say } from "./dom.js";
 import { digits, duration, error, memory, percent, seconds, time } from "./format.js";
 import { HeatMap } from "./heatmap.js";
@@ -95,7 +96,8 @@ export async function showRun(here, signal, id) {
   if (!runs.some((one) => one.id === id)) runs.push(run);
   const isComparison = run.manifest.plan.kind === "compare", isPrune = run.manifest.plan.kind === "prune";
   const layers = new Map(), heading = make("h1"), status = make("p"), facts = make("div"), layer = make("div");
-  const perplexities = make("div"), benchmarks = make("div"), linears = make("div");
+  const perplexities = make("div"), benchmarks = make("div"), linears = make("div"), training = make("div");
+  const curve = new Map();
   const heat = new HeatMap((name) => showLayer(layer, id, layers.get(name), signal));
   const numbers = make(
     "details",
@@ -103,7 +105,7 @@ export async function showRun(here, signal, id) {
     make("summary", {}, "The same in numbers"),
     linears,
   );
-  let drawing = new AbortController(), drawn = "";
+  let drawing = new AbortController(), drawn = "", plotting = new AbortController(), plotted = 0;
 
   // Each part for itself: what did not change keeps the focus that stands in it.
   const draw = {
@@ -124,13 +126,25 @@ export async function showRun(here, signal, id) {
       benchmarks.hidden = !run.tasks.length && !run.manifest.plan.tasks;
       benchmarks.replaceChildren(make("h2", {}, "Benchmarks"), ...showBenchmarks(run));
     },
+    training: () => {
+      // A curve only grows, or is reported anew from some point on.
+      if (!curve.size || plotted === curve.size && run.status === "running") return;
+      plotted = curve.size;
+      plotting.abort();
+      plotting = new AbortController();
+      const each = AbortSignal.any([signal, plotting.signal]), points = [...curve.values()];
+      const curves = [{ name: nameOf(run), points }];
+      training.replaceChildren(make("h2", {}, titleOf(curves)), ...showCurves(curves, each));
+    },
     heat: () => heat.show([...layers.values()]),
     numbers: () => numbers.open && linears.replaceChildren(makeLinears([...layers.values()])),
   };
+  const keep = (point) => curve.set(`${point.kind} ${point.step ?? point.block}`, point);
   const drawAll = () => Object.values(draw).forEach((part) => part());
   const load = async () => {
     run = await get(runPath(id), signal);
     for (const one of (await get(runPath(id, "layers"), signal)).layers) layers.set(one.name, one);
+    for (const one of (await get(runPath(id, "curve"), signal)).points) keep(one);
     drawAll();
   };
   await load();
@@ -143,12 +157,13 @@ export async function showRun(here, signal, id) {
     makeCommand(run),
     make("h2", {}, isComparison ? "What it found" : "Perplexity"),
     perplexities,
+    training,
     benchmarks,
     // Evaluations and comparisons leave no linears.
     ...isPrune || layers.size ? [make("h2", {}, "Linears by block and kind"), heat.element, layer, numbers] : [],
   );
 
-  let next;
+  let next, later;
   const hear = {
     progress: (progress) => {
       run = { ...run, progress };
@@ -176,6 +191,14 @@ export async function showRun(here, signal, id) {
       await load();
     },
     missed: load,
+    curve: (point) => {
+      keep(point);
+      // Steps may come faster than plots are drawn.
+      later ??= setTimeout(() => {
+        later = undefined;
+        draw.training();
+      }, TICK);
+    },
     linear: (one) => {
       layers.set(one.name, one);
       // Those that were done before come all at once.
