@@ -31,11 +31,12 @@ type Held = Tensor | Mask | PackedWeight;
 /** What a backend is besides its operations. */
 export type Identity = Omit<Backend, keyof Operations>;
 
-/** Tensors, masks and packed weights among arguments. */
-function* heldIn(argument: unknown): Generator<Held> {
+/** Gives `own` the tensors, masks and packed weights among arguments. */
+function visitHeld(argument: unknown, own: (held: Held) => void): void {
   if (typeof argument !== "object" || argument === null || ArrayBuffer.isView(argument)) return;
-  if ("rows" in argument && Symbol.dispose in argument) yield argument as Held;
-  else for (const inner of Object.values(argument)) yield* heldIn(inner);
+  if ("rows" in argument && Symbol.dispose in argument) own(argument as Held);
+  else if (Array.isArray(argument)) { for (const inner of argument) visitHeld(inner, own); }
+  else for (const name in argument) visitHeld((argument as Record<string, unknown>)[name], own);
 }
 
 /**
@@ -54,7 +55,7 @@ export function bind<C, T extends Tensor, M extends Mask, P extends PackedWeight
     const check = OPERATIONS[name].check as Any, compute = realisation[name] as Any;
     backend[name] = (...args: unknown[]) => {
       check(...args);
-      for (const held of heldIn(args)) own(held);
+      visitHeld(args, own);
       return compute(context, ...args);
     };
   }

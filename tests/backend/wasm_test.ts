@@ -2,9 +2,11 @@
  * Claims about the WASM backend that the contract does not make: that its heap never hands out bytes that someone still
  * needs, and what it does without memory, without a worker and without permission. Nothing here may hang.
  */
-import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { fc } from "../fuzz/seed.ts";
 import { Heap } from "../../src/backend/wasm/heap.ts";
+import type { Backend } from "../../src/backend/backend.ts";
+import * as forward from "../../src/backend/wasm/forward.ts";
 import { openWasm } from "../../src/backend/wasm/mod.ts";
 import { PareError } from "../../src/errors.ts";
 import { openEngine } from "./wasm_engine.ts";
@@ -67,6 +69,80 @@ Deno.test("uploads that nobody waits for do not pile up", async () => {
   }
   await backend.read();
   assertEquals(backend.live, 0);
+});
+
+Deno.test("commands that go on without waiting give the bytes of those that come one after the other", async () => {
+  const size = 24,
+    steps = fc.array(fc.tuple(fc.nat(6), fc.nat(1000), fc.nat(1000), fc.boolean()), {
+      minLength: 1,
+      maxLength: 150,
+    });
+  await using alone = await openWasm({ workers: 1 });
+  await using several = await openWasm({ workers: 3 });
+  const numbers = Float32Array.from({ length: size * size }, (_, i) => Math.sin(i * i));
+  const bytes = (rows: number) => new Uint8Array(numbers.buffer, 0, rows * size * 4).slice();
+  const run = async (backend: Backend, program: readonly (readonly [number, number, number, boolean])[]) => {
+    using held = new DisposableStack();
+    const [weight, gain] = [size, 1].map((rows) => held.use(backend.upload(bytes(rows), rows, size, "F32")));
+    const tensors = [1, 1, 1].map((rows) => backend.upload(bytes(rows), rows, size, "F32"));
+    held.defer(() => tensors.forEach((tensor) => tensor[Symbol.dispose]()));
+    for (const [kind, first, second, frees] of program) {
+      const a = tensors[first % tensors.length], b = tensors[second % tensors.length];
+      if (kind === 6) {
+        // In place: what is read before must not be what is written later.
+        if (a !== b) backend.setRows(a, b, Uint32Array.of(0));
+        continue;
+      }
+      const made = [
+        () => backend.add(a, b),
+        () => backend.norm(a, gain, { kind: "rms", epsilon: 1e-5 }),
+        () => backend.linear(a, weight),
+        () => backend.linear(a, weight, b),
+        () => backend.gate(a, b, "silu"),
+        () => backend.map(a, { kind: "scale", factor: 0.5 }),
+      ][kind]();
+      if (frees && tensors.length > 2) tensors.splice(second % tensors.length, 1)[0][Symbol.dispose]();
+      tensors.push(made);
+    }
+    return await backend.read(...tensors);
+  };
+  await fc.assert(fc.asyncProperty(steps, async (program) => {
+    assertEquals(await run(several, program), await run(alone, program));
+  }));
+  assertEquals([alone.live, several.live], [0, 0]);
+});
+
+Deno.test("what commands that nobody waits for have read is not lent before the workers meet", async () => {
+  const { engine, team } = await openEngine();
+  await using _ = team;
+  const x = engine.tensor(1, 576), { offset } = x;
+  using y = forward.add(engine, x, x);
+  x[Symbol.dispose]();
+  using before = engine.tensor(1, 576);
+  assertNotEquals(before.offset, offset);
+  engine.run("copy", "copy", y.offset, 64, before.offset);
+  using after = engine.tensor(1, 576);
+  assertEquals(after.offset, offset);
+});
+
+Deno.test("what small commands leave behind does not make the memory grow", async () => {
+  const { engine, heap, team } = await openEngine();
+  await using _ = team;
+  const backend = (n: number) => engine.tensor(1, n);
+  let before = 0;
+  for (let round = 0; round < 400; round++) {
+    using x = backend(576);
+    let y = forward.map(engine, x, { kind: "relu" });
+    for (let i = 0; i < 30; i++) {
+      const last = y;
+      y = forward.add(engine, last, x);
+      last[Symbol.dispose]();
+    }
+    y[Symbol.dispose]();
+    await team.fence([]);
+    if (round === 20) before = heap.size;
+  }
+  assertEquals(heap.size, before);
 });
 
 Deno.test("a worker that dies ends every read with one line, and nothing hangs", async () => {

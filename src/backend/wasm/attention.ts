@@ -6,6 +6,7 @@ import * as kernels from "../../../kernels/pkg/kernels.js";
 import type { AttentionOptions } from "../backend.ts";
 import { words } from "../words.ts";
 import type { Engine } from "./engine.ts";
+import { usesOf } from "./forward.ts";
 import type { WasmTensor } from "./tensor.ts";
 
 /** Bytes of packed keys and values that attention holds at a time (or one sequence's, if that is more). */
@@ -32,7 +33,7 @@ export function attention(
           if (few) {
             engine.scratch(engine.workers * kernels.attend_scratch(most, dim) * 4, (scratch) => {
               // deno-fmt-ignore
-              engine.run("attention", "attend", q.offset, k.offset, v.offset, k.code, spansAt, seenAt, sequencesAt, sequences.length,
+              engine.runSoon("attention", usesOf([q, k, v], out), "attend", q.offset, k.offset, v.offset, k.code, spansAt, seenAt, sequencesAt, sequences.length,
                 most, heads, kvHeads, dim, scale, window < most ? window : 0, softCap, slopesAt, out.offset, scratch);
             });
             return;

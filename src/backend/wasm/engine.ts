@@ -4,7 +4,7 @@
  */
 import { BYTES, type Dtype, type PackedShape } from "../backend.ts";
 import type { Heap } from "./heap.ts";
-import type { Kernel, KernelArguments, Team } from "./team.ts";
+import type { Kernel, KernelArguments, Team, Uses } from "./team.ts";
 import { type Held, WasmMask, WasmPacked, WasmTensor } from "./tensor.ts";
 
 /**
@@ -86,13 +86,18 @@ export class Engine {
     try {
       use(offset);
     } finally {
-      this.heap.free(offset, bytes, this.team.queued);
+      this.heap.free(offset, bytes, this.team.queued, this.team.settled);
     }
   }
 
   /** Queues a kernel; see `Team.run`. */
   run<K extends Kernel>(operation: string, kernel: K, ...args: KernelArguments<K>): void {
     this.team.run(operation, kernel, ...args);
+  }
+
+  /** Queues a kernel that waits only for what it reads and writes; see `Team.runSoon`. */
+  runSoon<K extends Kernel>(operation: string, uses: Uses, kernel: K, ...args: KernelArguments<K>): void {
+    this.team.runSoon(operation, uses, kernel, ...args);
   }
 
   #counted<T extends Held>(held: T): T {
@@ -102,12 +107,12 @@ export class Engine {
 
   readonly #free = (held: Held): void => {
     this.live--;
-    this.heap.free(held.offset, held.bytes, this.team.queued);
+    this.heap.free(held.offset, held.bytes, this.team.queued, this.team.settled);
   };
 
-  /** Bytes for commands that are queued from now on. */
+  /** Bytes for commands that are queued from now on: none that a command may still use that those do not wait for. */
   #queued(bytes: number): number {
-    return this.heap.reuse(bytes, Infinity) ?? this.heap.grow(bytes, Infinity);
+    return this.heap.reuse(bytes, this.team.settled) ?? this.heap.grow(bytes, this.team.settled);
   }
 
   /** Bytes that no command uses, written at once. */

@@ -5,7 +5,8 @@ import { DTYPE_CODES, FUNCTION_CODES, functionFactor } from "../codes.ts";
 import { words } from "../words.ts";
 import type { Engine } from "./engine.ts";
 import { expandedRows } from "./packed.ts";
-import { type Owned, WasmPacked, type WasmTensor } from "./tensor.ts";
+import type { Kernel, KernelArguments, Uses } from "./team.ts";
+import { type Held, type Owned, WasmPacked, type WasmTensor } from "./tensor.ts";
 
 /** Bytes of a weight that are packed at a time: with the activations of a block they fit a shared last-level cache. */
 const SLICE = 8 * 2 ** 20;
@@ -13,6 +14,29 @@ const SLICE = 8 * 2 ** 20;
 const FEW = 8;
 /** Columns of a tile (`kernels/src/tile.rs`): a slice is whole panels. */
 const PANEL = 8;
+
+/** Numbers of a result that each worker computes for itself: as many as a chunk of these kernels has, some microseconds. */
+const SHORT = 16384;
+
+/** What a kernel reads and writes, as `Team.runSoon` asks. */
+export function usesOf(reads: readonly (Held | undefined)[], out: Held): Uses {
+  return { reads: reads.flatMap((held) => held?.offset ?? []), writes: [out.offset] };
+}
+
+/** Queues a kernel that computes each number of its result from those that it reads: of a short one each worker does all. */
+function runShort<K extends Kernel>(
+  engine: Engine,
+  operation: string,
+  reads: readonly (WasmTensor | undefined)[],
+  out: WasmTensor,
+  kernel: K,
+  ...args: KernelArguments<K>
+): void {
+  // Of rows that are written into a larger tensor, those count.
+  const { rows, cols } = kernel === "set_rows" ? reads[0]! : out;
+  if (rows * cols > SHORT) engine.run(operation, kernel, ...args);
+  else engine.runSoon(operation, { ...usesOf(reads, out), alone: true }, kernel, ...args);
+}
 
 /** See `Backend.embed`. */
 export function embed(engine: Engine, out: WasmTensor, ids: Uint32Array, table: WasmTensor, firstRow: number): void {
@@ -35,7 +59,7 @@ export function linear(
     if (a.rows <= FEW) {
       engine.scratch(engine.workers * kernels.few_scratch(a.rows, a.cols) * 4, (scratch) => {
         // deno-fmt-ignore
-        engine.run("linear", "linear_few", a.offset, a.rows, a.cols, w.offset, w.code, w.rows,
+        engine.runSoon("linear", usesOf([a, w, b], y), "linear_few", a.offset, a.rows, a.cols, w.offset, w.code, w.rows,
           b?.offset ?? 0, b?.code ?? 0, y.offset, scratch);
       });
       return;
@@ -72,7 +96,7 @@ function packedLinear(engine: Engine, x: WasmTensor, weight: WasmPacked, bias?: 
     if (a.rows <= FEW) {
       engine.scratch(engine.workers * kernels.packed_few_scratch(a.rows, a.cols) * 4, (scratch) => {
         // deno-fmt-ignore
-        engine.run("linear", "packed_few", a.offset, a.rows, w.offset, b?.offset ?? 0, b?.code ?? 0, y.offset, scratch);
+        engine.runSoon("linear", usesOf([a, w, b], y), "packed_few", a.offset, a.rows, w.offset, b?.offset ?? 0, b?.code ?? 0, y.offset, scratch);
       });
       return;
     }
@@ -112,7 +136,7 @@ export function norm(engine: Engine, x: WasmTensor, gain: WasmTensor, options: O
   const out = engine.tensor(a.rows, a.cols);
   const perRow = a.cols / g.cols;
   // deno-fmt-ignore
-  engine.run("norm", "norm", a.offset, a.rows * perRow, g.cols, perRow, g.offset, g.code, g.rows, b?.offset ?? 0, b?.code ?? 0,
+  runShort(engine, "norm", [a, g, b], out, "norm", a.offset, a.rows * perRow, g.cols, perRow, g.offset, g.code, g.rows, b?.offset ?? 0, b?.code ?? 0,
     kind === "layer", unitOffset, epsilon, out.offset);
   return out;
 }
@@ -123,7 +147,7 @@ export function rotate(engine: Engine, x: WasmTensor, angles: WasmTensor, option
   const [a, turn] = [x, angles];
   const out = engine.tensor(a.rows, a.cols);
   // deno-fmt-ignore
-  engine.run("rotate", "rotate", a.offset, a.rows, a.cols / headDim, headDim, turn.offset, turn.cols,
+  runShort(engine, "rotate", [a, turn], out, "rotate", a.offset, a.rows, a.cols / headDim, headDim, turn.offset, turn.cols,
     layout === "neighbours", inverse, out.offset);
   return out;
 }
@@ -133,7 +157,7 @@ export function map(engine: Engine, x: WasmTensor, fn: MapFunction): WasmTensor 
   const by = functionFactor(fn);
   const a = x;
   const out = engine.tensor(a.rows, a.cols);
-  engine.run("map", "activate", FUNCTION_CODES[fn.kind], a.offset, 0, a.rows * a.cols, by, out.offset);
+  runShort(engine, "map", [a], out, "activate", FUNCTION_CODES[fn.kind], a.offset, 0, a.rows * a.cols, by, out.offset);
   return out;
 }
 
@@ -141,7 +165,9 @@ export function map(engine: Engine, x: WasmTensor, fn: MapFunction): WasmTensor 
 export function gate(engine: Engine, gate: WasmTensor, up: WasmTensor, activation: Activation): WasmTensor {
   const [a, b] = [gate, up];
   const out = engine.tensor(a.rows, a.cols);
-  engine.run("gate", "activate", FUNCTION_CODES[activation], a.offset, b.offset, a.rows * a.cols, 0, out.offset);
+  // deno-fmt-ignore
+  runShort(engine, "gate", [a, b], out, "activate", FUNCTION_CODES[activation], a.offset, b.offset, a.rows * a.cols, 0,
+    out.offset);
   return out;
 }
 
@@ -150,7 +176,7 @@ export function slice(engine: Engine, x: WasmTensor, first: number, width: numbe
   const a = x;
   const runs = a.cols / period;
   const out = engine.tensor(a.rows, runs * width);
-  engine.run("slice", "slice", a.offset, a.rows * runs, period, first, width, out.offset);
+  runShort(engine, "slice", [a], out, "slice", a.offset, a.rows * runs, period, first, width, out.offset);
   return out;
 }
 
@@ -158,7 +184,7 @@ export function slice(engine: Engine, x: WasmTensor, first: number, width: numbe
 export function add(engine: Engine, x: WasmTensor, y: WasmTensor): WasmTensor {
   const [a, b] = [x, y];
   const out = engine.tensor(a.rows, a.cols);
-  engine.run("add", "add", a.offset, b.offset, a.rows * a.cols, out.offset);
+  runShort(engine, "add", [a, b], out, "add", a.offset, b.offset, a.rows * a.cols, out.offset);
   return out;
 }
 
@@ -205,6 +231,6 @@ export function addRows(
 export function setRows(engine: Engine, out: WasmTensor, x: WasmTensor, rows: Uint32Array): void {
   const [o, a] = [out, x];
   engine.withNumbers(rows, (rowsAt) => {
-    engine.run("setRows", "set_rows", a.offset, a.rows, a.cols, rowsAt, o.offset, o.code);
+    runShort(engine, "setRows", [a], o, "set_rows", a.offset, a.rows, a.cols, rowsAt, o.offset, o.code);
   });
 }

@@ -34,7 +34,7 @@ export class OutOfMemory extends PareError {}
 
 /** The allocator of one shared memory. Kernels allocate nothing; their stacks are pages of their own. */
 export class Heap {
-  /** Free spans by offset; no two touch. */
+  /** Free spans by offset. */
   readonly #free: Span[] = [];
   readonly #memory: WebAssembly.Memory;
   #used = 0;
@@ -57,8 +57,17 @@ export class Heap {
   /** The offset of `bytes` free bytes that no command after `done` uses; undefined if the memory would have to grow. */
   reuse(bytes: number, done: number): number | undefined {
     bytes = rounded(bytes);
-    const best = this.#find(bytes, done);
+    let best = this.#find(bytes, done);
+    if (!best) {
+      this.#join(done);
+      best = this.#find(bytes, done);
+    }
     return best && this.#take(best, bytes);
+  }
+
+  /** Joins neighbours that are idle after `done`. */
+  #join(done: number): void {
+    for (let left = this.#free.length - 2; left >= 0; left--) this.#joinPair(left, done);
   }
 
   /** The first free span of so many bytes that no command after `done` uses. */
@@ -109,11 +118,14 @@ export class Heap {
     }
   }
 
-  /** Takes back what `reuse` or `grow` gave; commands up to `lastCommand` may still use it. */
-  free(offset: number, bytes: number, lastCommand: number): void {
+  /**
+   * Takes back what `reuse` or `grow` gave; commands up to `lastCommand` may still use it.
+   * @param settled Commands up to this one are done before any that is queued later: what they use may become one span.
+   */
+  free(offset: number, bytes: number, lastCommand: number, settled = Infinity): void {
     bytes = rounded(bytes);
     this.#used -= bytes;
-    this.#insert({ offset, bytes, busyUntil: lastCommand });
+    this.#insert({ offset, bytes, busyUntil: lastCommand }, settled);
   }
 
   #take(span: Span, bytes: number): number {
@@ -130,15 +142,17 @@ export class Heap {
     let at = this.#free.findIndex(({ offset }) => offset > span.offset);
     if (at < 0) at = this.#free.length;
     this.#free.splice(at, 0, span);
-    for (const left of [at, at - 1]) {
-      const [a, b] = [this.#free[left], this.#free[left + 1]];
-      if (!a || !b || a.offset + a.bytes !== b.offset || Math.max(a.busyUntil, b.busyUntil) > done) continue;
-      this.#free.splice(left, 2, {
-        offset: a.offset,
-        bytes: a.bytes + b.bytes,
-        busyUntil: Math.max(a.busyUntil, b.busyUntil),
-      });
-    }
+    for (const left of [at, at - 1]) this.#joinPair(left, done);
+  }
+
+  #joinPair(left: number, done: number): void {
+    const [a, b] = [this.#free[left], this.#free[left + 1]];
+    if (!a || !b || a.offset + a.bytes !== b.offset || Math.max(a.busyUntil, b.busyUntil) > done) return;
+    this.#free.splice(left, 2, {
+      offset: a.offset,
+      bytes: a.bytes + b.bytes,
+      busyUntil: Math.max(a.busyUntil, b.busyUntil),
+    });
   }
 }
 
