@@ -10,7 +10,7 @@ import { describe, prepare } from "./prune/prepared.ts";
 import { openExchange, runRank, shardsOf } from "./prune/ranks.ts";
 import { enter, type Given } from "./prune/request.ts";
 import { aboutDamping, aboutErrors, aboutExperts, aboutHoldout, aboutReconstruction, summary } from "./prune/text.ts";
-import { isDone } from "./shared/written.ts";
+import { isDone, isThere } from "./shared/written.ts";
 import { expandPlans } from "./shared/plans.ts";
 
 /** The run itself, in its sandbox. */
@@ -24,10 +24,15 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   const manifest = await describe(task, given, values, context);
   if (values.dryRun) return { text: lines.join("\n"), json: { ...json, runPlan: manifest.plan } };
   if (given.part?.rank) return await runRank({ ...task, part: given.part }, given, values, manifest, context);
-  const labels = labelsOf(values);
-  if (!values.force && await isDone(values.out!, manifest.planId, Recorder.done(given.registry, manifest))) {
+  const labels = labelsOf(values), { staged } = given, place = staged?.staging ?? values.out!;
+  const before = () => Recorder.done(given.registry, manifest);
+  const done = !values.force &&
+    (staged
+      ? isThere(values.out!, staged, manifest.planId, before())
+      : await isDone(values.out!, manifest.planId, before()));
+  if (done) {
     Recorder.label(given.registry, manifest.planId, labels);
-    sweep(values.out!);
+    sweep(place);
     return {
       text: `${values.out}: holds what this run would write, plan ${manifest.planId}; --force computes it again`,
       json: { ...json, run: manifest.planId, out: values.out, done: true },
@@ -35,8 +40,12 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   }
   for (const line of lines) terminal.note(line);
 
-  await using writer = await createWriter(checkpoint, values.out!, {
+  const targets = [...task.targets.values()].flat().map(({ name }) => `${name}.weight`);
+  await using writer = await createWriter(checkpoint, place, {
     force: values.force,
+    sink: context.sink,
+    // What is permuted is written with what is pruned; nobody else knows its names.
+    coming: values.permute ? undefined : new Set(targets),
     plan: manifest.planId,
     resume: values.resume,
     model: tensorNames(spec),

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { runSandboxed, showPermissions } from "../src/cli/sandbox.ts";
 import { verifyCommand } from "../src/cli/verify_command.ts";
-import { PareError } from "../src/mod.ts";
-import { describeChange } from "../src/run/manifest.ts";
+import { isRemote, locateRemote, PareError } from "../src/mod.ts";
+import { type Change, describeChange } from "../src/run/manifest.ts";
 import { numericDifferences } from "../src/run/numerics.ts";
 import { Registry } from "../src/run/registry.ts";
 import type { Case } from "./verify/judge.ts";
@@ -13,6 +13,7 @@ import { judgeMeasured } from "./verify/judge_measured.ts";
 import { refuseOtherPlan } from "./shared/planned.ts";
 import { PermissionSet } from "./shared/sandbox.ts";
 import { isFile } from "./shared/common.ts";
+import { checkElsewhere } from "./verify/elsewhere.ts";
 import { find, type Found, measuredOf, writesModel } from "./verify/found.ts";
 import { type Given, repeat } from "./verify/repeat.ts";
 import { checkInSandbox } from "./shared/written.ts";
@@ -30,6 +31,16 @@ async function verifyFast({ manifest, hashes, ...found }: Found, context: Contex
       : "it is of an older Pare, and has no hashes of what it wrote";
     throw new PareError(`${run}: ${what}; without --fast it is run again`);
   }
+  const report = (changes: readonly Change[]): Outcome => {
+    const identical = !changes.length, json = { run, fast: true, identical, files: outputs!.length, changes };
+    return identical ? { text: `identical: ${outputs!.length} files are those that the run wrote`, json } : {
+      text: "",
+      json,
+      problems: changes.map((change) => `not what the run wrote: ${describeChange(change, "wrote")}`),
+    };
+  };
+  // Nothing of it is read but hashed, by the process that has the means to.
+  if (isRemote(model) && outputs) return report(await checkElsewhere(await locateRemote(model), outputs));
   const allowed = new PermissionSet();
   if (await isFile(join(model, "config.json"))) await allowed.model(model, {});
   else allowed.read(model);
@@ -38,13 +49,7 @@ async function verifyFast({ manifest, hashes, ...found }: Found, context: Contex
     return await runSandboxed(judge, { run, model, hashes }, context, allowed.permissions);
   }
   const paths = outputs.map((file) => ({ ...file, path: join(model, file.path) }));
-  const changes = await checkInSandbox(paths, allowed, context), identical = !changes.length;
-  const json = { run, fast: true, identical, files: outputs.length, changes };
-  return identical ? { text: `identical: ${outputs.length} files are those that the run wrote`, json } : {
-    text: "",
-    json,
-    problems: changes.map((change) => `not what the run wrote: ${describeChange(change, "wrote")}`),
-  };
+  return report(await checkInSandbox(paths, allowed, context));
 }
 
 /** Finds the run, repeats it in a sandbox and compares. */
@@ -72,9 +77,19 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     if (manifest.plan.kind !== "prune") {
       return judgeMeasured(about, measured!, measuredOf(repeated, newest));
     }
-    const allowed = new PermissionSet(), model = original.model && await isFile(join(original.model, "config.json"));
-    for (const each of [places.out, ...model ? [original.model!] : []]) await allowed.model(each, {});
-    const asked = { about, original, repeated: { model: places.out, linears: repeated.layers(newest.id), outputs } };
+    const allowed = new PermissionSet(), { model } = original;
+    await allowed.model(places.out, {});
+    // What the registry knows of it is enough of one that lies elsewhere.
+    const elsewhere = model !== undefined && isRemote(model) && !original.hashes;
+    if (model !== undefined && (elsewhere || await isFile(join(model, "config.json")))) {
+      await allowed.model(model, {}, elsewhere ? true : undefined);
+    }
+    const asked = {
+      about,
+      original,
+      ...elsewhere && { remote: allowed.remote },
+      repeated: { model: places.out, linears: repeated.layers(newest.id), outputs },
+    };
     return await runSandboxed(
       new URL("./verify/judge.ts", import.meta.url).href,
       asked satisfies Case,

@@ -5,6 +5,7 @@ import { normalizeFlags, type PruneValues } from "../../src/cli/prune_command.ts
 import {
   findAllocation,
   findMethod,
+  isRemote,
   makeRequest,
   makeSolverOptions,
   type OpenOptions,
@@ -15,6 +16,7 @@ import {
   reconstructionRate,
   type ReconstructOptions,
   type SparsityMap,
+  type Target,
   uniform,
   withUpdate,
 } from "../../src/mod.ts";
@@ -93,10 +95,12 @@ export type Given = Parameters<typeof normalizeFlags>[0] & {
   readonly calibrationFile?: string;
   readonly planned?: Plan;
   readonly replaces?: string;
+  /** Of an output that goes elsewhere: the directory that it is made in, and what lies at its place. */
+  readonly staged?: { readonly staging: string } & Pick<Target, "files" | "manifest">;
 };
 
 /** Fetches what the run needs, and says what it may touch. */
-export async function enter(asked: Given, { terminal }: Context) {
+export async function enter(asked: Given, { terminal, signal }: Context) {
   const planned = asked.plan === undefined ? undefined : await readPlan(asked.plan);
   const given = planned ? planFlags(asked, planned) : asked;
   const values = normalizeFlags(given, () => {}), { calibrated } = resolveRequest(values);
@@ -109,11 +113,16 @@ export async function enter(asked: Given, { terminal }: Context) {
   if (values.startToken !== undefined && values.calibration !== "self") {
     throw new PareError("--start-token is for --calibration self");
   }
+  const { out, force, dryRun } = values, elsewhere = out !== undefined && isRemote(out);
+  const told = (name: string, was: "sent" | "there") =>
+    terminal.note(was === "sent" ? `sent: ${name}` : `there already: ${name}`);
+  const sent = { ...fetches, force, signal, onSent: told };
+  const target = elsewhere && writes ? await allowed.target(out, values.spool, sent, !dryRun) : undefined;
   // What is there may be what this run would write: that is seen once it is known what it would be.
-  const there = values.out !== undefined && writes && await isFile(`${values.out}/${MANIFEST_FILE}`);
-  const replaces = values.out === undefined || !writes
+  const there = out !== undefined && writes && !elsewhere && await isFile(`${out}/${MANIFEST_FILE}`);
+  const replaces = out === undefined || !writes || elsewhere
     ? undefined
-    : allowed.output(values.out, model, values.force, there, !values.dryRun);
+    : allowed.output(out, model, force, there, !dryRun);
   if (values.sparsityMap !== undefined) allowed.read(values.sparsityMap);
   return {
     values: {
@@ -128,7 +137,9 @@ export async function enter(asked: Given, { terminal }: Context) {
       registry: values.dryRun || !writes ? undefined : allowed.registry(values.runs),
       planned,
       replaces,
+      staged: target && { staging: target.staging, files: target.files, manifest: target.manifest },
     },
     permissions: allowed.permissions,
+    ...target && { sink: target.sink },
   };
 }

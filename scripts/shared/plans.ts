@@ -1,7 +1,7 @@
 /** A plan of a sweep as the command line that it stands for, with paths that hold where the command is given. */
 import { dirname, isAbsolute, relative, resolve } from "node:path";
 import { takePlans } from "../../src/cli/sweep_flags.ts";
-import { PareError } from "../../src/mod.ts";
+import { isRemote, PareError } from "../../src/mod.ts";
 import { NO_RUNS } from "../../src/run/recorder.ts";
 import { readSweepLine, sweepArguments, type SweepLine } from "../../src/run/sweep.ts";
 import { exists } from "./common.ts";
@@ -20,7 +20,7 @@ const WRITTEN = ["out", "runs", "spool"];
 export async function movePaths(line: SweepLine, from: string, to?: string): Promise<SweepLine> {
   const moved: Record<string, SweepLine[string]> = { ...line };
   for (const [name, value] of Object.entries(line)) {
-    if (typeof value !== "string" || isAbsolute(value) || value === NO_RUNS) continue;
+    if (typeof value !== "string" || isAbsolute(value) || isRemote(value) || value === NO_RUNS) continue;
     // A slash at the end says that it is a folder.
     const path = resolve(from, value) + (value.endsWith("/") ? "/" : "");
     if (to === undefined && WRITTEN.includes(name)) moved[name] = path;

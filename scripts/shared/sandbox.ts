@@ -22,10 +22,14 @@ import {
   locateCheckpoint,
   locateRemote,
   type OpenOptions,
+  openTarget,
   PareError,
   replacedBy,
   type Room,
+  type SinkOptions,
   type Split,
+  stagingOf,
+  type Target,
   tryPlace,
   workshopOf,
 } from "../../src/mod.ts";
@@ -114,6 +118,26 @@ export class PermissionSet {
   }
 
   /**
+   * An output that goes elsewhere: the directory that it is made in, and what lies at its place.
+   * @param folder Where that directory stands, if not in the user's cache.
+   * @throws PareError if it cannot go there.
+   */
+  async target(
+    out: string,
+    folder: string | undefined,
+    options: Omit<SinkOptions, "directory"> & FetchOptions,
+    made: boolean,
+  ): Promise<Target & { readonly staging: string }> {
+    const staging = stagingOf(out, folder), directory = join(workshopOf(staging), "model");
+    const target = await openTarget(out, { ...options, directory });
+    if (made) {
+      makeFolder(dirname(staging), "--out");
+      this.#make(staging, [], "empty");
+    }
+    return { ...target, staging };
+  }
+
+  /**
    * The output: its directory, and the workshop beside it where it is made.
    * @param force Whether what Pare wrote there is replaced.
    * @param there Whether what is there may be what the run would write: that is seen once it is known what it would be.
@@ -122,6 +146,7 @@ export class PermissionSet {
    * @throws PareError if the output cannot be there.
    */
   output(out: string, model: string, force: boolean, there = false, made = true): string | undefined {
+    if (isRemote(out)) throw new PareError(`--out ${out}: prune alone writes there; expected a directory`);
     const room = force ? "owned" : there ? "any" : "empty";
     const inputs = this.#remote ? [] : [model];
     if (made) this.#make(out, inputs, room);

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { Context, Outcome } from "../../src/cli/run.ts";
 import { runSandboxed } from "../../src/cli/sandbox.ts";
-import { PareError } from "../../src/mod.ts";
+import { PareError, type Target } from "../../src/mod.ts";
 import { type Change, checkFiles, describeChange, MANIFEST_FILE, parseManifest } from "../../src/run/manifest.ts";
 import type { InputFile, Manifest } from "../../src/run/record.ts";
 import type { PermissionSet } from "./sandbox.ts";
@@ -29,6 +29,31 @@ export async function isDone(out: string, planId: string, recorded: Manifest | u
   if (!change) return true;
   const found = describeChange(change, "wrote");
   throw new PareError(`${out} is not what plan ${planId} gave any more: ${found}; --force computes it again`);
+}
+
+/**
+ * The same of a place elsewhere, by what was found there.
+ * @throws PareError also if something else is there: it was not asked to be replaced.
+ */
+export function isThere(
+  out: string,
+  { files, manifest: text }: Pick<Target, "files" | "manifest">,
+  planId: string,
+  recorded: Manifest | undefined,
+): boolean {
+  // Without its config it is no model: a run that ended early has left it.
+  if (text === undefined || !files.some(({ name }) => name === "config.json")) return false;
+  const manifest = parseManifest(text, `${out}/${MANIFEST_FILE}`), outputs = recorded?.outputs ?? manifest.outputs;
+  if (manifest.planId !== planId || !outputs) {
+    throw new PareError(`the output ${out} exists and is not empty; --force replaces it`);
+  }
+  const found = new Map(files.map((file) => [file.name, file]));
+  const other = outputs.find(({ path, sha256 }) => found.get(path)?.sha256 !== sha256);
+  if (!other) return true;
+  const how = found.has(other.path) ? "another content" : "not there any more";
+  throw new PareError(
+    `${out} is not what plan ${planId} gave any more: ${other.path}: ${how}; --force computes it again`,
+  );
 }
 
 /** Compares files with what is recorded of them, in a sandbox that may read no others. */

@@ -1,6 +1,6 @@
 /** The run that `verify` is asked about: in the registry, or by the manifest beside a pruned model. */
 import { join, resolve } from "node:path";
-import { PareError } from "../../src/mod.ts";
+import { isRemote, locateRemote, PareError } from "../../src/mod.ts";
 import { MANIFEST_FILE, parseManifest } from "../../src/run/manifest.ts";
 import { defaultRegistry } from "../../src/run/place.ts";
 import type { Manifest, RunRecord } from "../../src/run/record.ts";
@@ -8,12 +8,17 @@ import { Registry } from "../../src/run/registry.ts";
 import type { Original } from "./judge.ts";
 import type { Measured } from "./judge_measured.ts";
 import { isFile } from "../shared/common.ts";
+import { manifestOf } from "./elsewhere.ts";
 
 /** A run, with what is known of its results, and the folder of the manifest that it was found by. */
 export type Found = Original & { readonly manifest: Manifest; readonly measured?: Measured; readonly folder?: string };
 
 /** Finds a run by its id, a manifest's path or a pruned model's. */
 export async function find(reference: string, runs: string | undefined): Promise<Found> {
+  if (isRemote(reference)) {
+    const manifest = await manifestOf(await locateRemote(reference)), registryPath = resolve(runs ?? defaultRegistry());
+    return { manifest: await isFile(registryPath) ? withPlaces(manifest, registryPath) : manifest, model: reference };
+  }
   const path = await isFile(join(reference, MANIFEST_FILE)) ? join(reference, MANIFEST_FILE) : reference;
   const registryPath = resolve(runs ?? defaultRegistry());
   if (await isFile(path)) {

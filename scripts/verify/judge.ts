@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Outcome } from "../../src/cli/run.ts";
 import { table } from "../../src/cli/table.ts";
 import { showShare } from "../../src/cli/units.ts";
-import { locateCheckpoint, openCheckpoint, PareError } from "../../src/mod.ts";
+import { locateCheckpoint, openCheckpoint, type OpenOptions, PareError } from "../../src/mod.ts";
 import { compareHashes, differingBits, type Hashes } from "../../src/run/compare.ts";
 import { maskBits } from "../../src/checkpoint/mask.ts";
 import { digest } from "../../src/run/digest.ts";
@@ -15,6 +15,7 @@ import type { InputFile } from "../../src/run/record.ts";
 import type { LinearSummary } from "../../src/run/registry.ts";
 import { isFile } from "../shared/common.ts";
 import { checkWritten } from "../shared/written.ts";
+import { checkElsewhere } from "./elsewhere.ts";
 
 /** What the results of a run are known from. */
 export interface Original {
@@ -25,8 +26,8 @@ export interface Original {
 }
 
 /** The mask and weight hashes of linears as they stand in a model, and their masks' bits. */
-async function readHashes(model: string, names: readonly string[]) {
-  await using checkpoint = await openCheckpoint(model);
+async function readHashes(model: string, names: readonly string[], options?: OpenOptions) {
+  await using checkpoint = await openCheckpoint(model, options);
   const hashes: Hashes[] = [], masks = new Map<string, Uint8Array>();
   for (const name of names) {
     const tensor = `${name}.weight`, bytes = (await checkpoint.read([tensor])).get(tensor)!;
@@ -60,10 +61,20 @@ interface Repetition {
  * Compares every mask and weight with those of the run, by their hashes, and bit by bit where its model is there; of that
  * the tensors that were not pruned, too.
  */
-async function judgeLinears(about: About, original: Original, repeated: Repetition): Promise<Outcome> {
+async function judgeLinears(
+  about: About,
+  original: Original,
+  repeated: Repetition,
+  remote: OpenOptions | undefined,
+): Promise<Outcome> {
   const names = repeated.linears.map(({ name }) => name);
-  const model = original.model && await isFile(join(original.model, "config.json")) ? original.model : undefined;
-  const before = model === undefined ? undefined : await readHashes(await locateCheckpoint(model), names);
+  const here = original.model && await isFile(join(original.model, "config.json")) ? original.model : undefined;
+  const model = remote ? original.model : here;
+  const before = remote
+    ? await readHashes(model!, names, remote)
+    : here !== undefined
+    ? await readHashes(await locateCheckpoint(here), names)
+    : undefined;
   const expected = original.hashes ?? before?.hashes;
   if (!expected) {
     throw new PareError(`${about.run}: neither its registry nor its model is here: nothing to compare with`);
@@ -82,7 +93,11 @@ async function judgeLinears(about: About, original: Original, repeated: Repetiti
     ...before && names.includes(compared.first.name) && { maskBits: bits(compared.first.name) },
   };
   const shards = repeated.outputs.filter(({ path }) => path.endsWith(".safetensors"));
-  const files = model === undefined ? [] : await checkWritten(model, shards);
+  const files = remote
+    ? await checkElsewhere(remote.remote!, shards)
+    : here === undefined
+    ? []
+    : await checkWritten(here, shards);
   const identical = compared.identical && !files.length;
   const json = { ...about, ...compared, identical, agreement, first, files };
   const shown = table(["linears", "same masks", "same weights", "mask agreement"], [[
@@ -112,12 +127,18 @@ async function judgeStored(run: string, model: string, hashes: readonly Hashes[]
 
 /** What is to be judged. */
 export type Case =
-  | { readonly about: About; readonly original: Original; readonly repeated: Repetition }
+  | {
+    readonly about: About;
+    readonly original: Original;
+    readonly repeated: Repetition;
+    /** What opens the run's model, if that lies elsewhere. */
+    readonly remote?: OpenOptions;
+  }
   | { readonly run: string; readonly model: string; readonly hashes: readonly Hashes[] };
 
 /** The judgement, in its sandbox. */
 export function main(asked: Case): Promise<Outcome> {
   return "about" in asked
-    ? judgeLinears(asked.about, asked.original, asked.repeated)
+    ? judgeLinears(asked.about, asked.original, asked.repeated, asked.remote)
     : judgeStored(asked.run, asked.model, asked.hashes);
 }

@@ -47,7 +47,8 @@ const MOST_PAGES = 100;
 
 /** What makes a model beside its weights: configuration, tokenizer, chat template, licence, model card. */
 const BESIDE = new RegExp(
-  "^(?:(?:config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template)" +
+  "^(?:(?:config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template|" +
+    "pare_manifest)" +
     "\\.json|tokenizer\\.model|merges\\.txt|chat_template\\.jinja|(?:LICEN[CS]E|NOTICE|USE_POLICY|README)[\\w.-]*)$",
 );
 
@@ -153,6 +154,20 @@ export async function listOnHub(
     };
   });
   return { files, endpoint: client.endpoint };
+}
+
+/**
+ * All files in a model's uppermost folder, as the Hub lists them.
+ * @throws PareError as {@linkcode fetchFromHub}.
+ */
+export async function listAllOnHub(
+  client: HubClient,
+  revision: string,
+): Promise<{ readonly commit: string; readonly files: readonly RemoteFile[] }> {
+  const commit = await askCommit(client, checkRevision(revision));
+  const listed = [...(await askFiles(client, commit)).values()];
+  // Git's own are nobody's concern.
+  return { commit, files: listed.filter(({ path }) => !path.startsWith(".")).map(remoteFile) };
 }
 
 /** Whether a snapshot holds all that a model needs. Its links lead to verified files only. */

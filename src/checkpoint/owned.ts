@@ -8,18 +8,18 @@ import { quote } from "./quote.ts";
 import { systemError } from "./system_error.ts";
 
 /** What a pruned model has: which files it was written with, or at least made from, by which its own are named. */
-const MANIFEST = "pare_manifest.json";
+export const MANIFEST = "pare_manifest.json";
 /** What a comparison has. */
 const COMPARISON = "compare.json";
 /** What a pruned model has whatever it was made from: a GGUF file gives these. */
-const OF_MODEL = [
+export const OF_MODEL = [
   ...[MANIFEST, "README.md", "model.safetensors", "config.json", "generation_config.json"],
   ...["tokenizer.json", "tokenizer_config.json"],
 ];
 const OF_COMPARISON = [COMPARISON, "compare.md", "compare.csv", "compare.svg", "samples.svg"];
 
 /** Larger manifests are none. */
-const LARGEST_MANIFEST = 64 << 20;
+export const LARGEST_MANIFEST = 64 << 20;
 
 /** What of a directory is not Pare's, in words that follow its name; undefined if all of it is. */
 export function foreignTo(directory: string): string | undefined {
@@ -48,16 +48,19 @@ function ownNames(directory: string, names: readonly string[]): ReadonlySet<stri
   return names.includes(COMPARISON) ? new Set(OF_COMPARISON) : undefined;
 }
 
+/** The names of the files that a manifest says were written; undefined if it is no manifest. */
+function listedIn(path: string): string[] | undefined {
+  return lstatSync(path).size > LARGEST_MANIFEST ? undefined : listedBy(readFileSync(path, "utf8"));
+}
+
 /**
  * The names of the files that a manifest says were written, or (an older one) of its inputs, which a pruned model's files have
  * as well; undefined if it is no manifest.
  */
-function listedIn(path: string): string[] | undefined {
-  const { size } = lstatSync(path);
-  if (size > LARGEST_MANIFEST) return undefined;
+export function listedBy(text: string): string[] | undefined {
   let value: unknown;
   try {
-    value = JSON.parse(readFileSync(path, "utf8"));
+    value = JSON.parse(text);
   } catch (error) {
     if (error instanceof SyntaxError) return undefined; // somebody's own file of that name
     throw error;

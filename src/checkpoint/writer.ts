@@ -3,27 +3,22 @@
  * every tensor that is not given stays as it is, byte for byte. Tensors are written where they belong as they come, in
  * any order; `finish` copies the rest in bounded pieces, forces all to the disk and gives the directory its name.
  */
-import { createHash } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
-import { PareError } from "../errors.ts";
+import { PareError, toldElsewhere } from "../errors.ts";
 import { isDtype } from "./assemble.ts";
 import type { Checkpoint, StoredTensor } from "./checkpoint.ts";
 import { disk, NEW_FILE, OWN_FILE } from "./disk.ts";
 import { allFinite } from "./finite.ts";
+import { digestAll, readAll, writeAll } from "./handle.ts";
 import { Journal, type Step } from "./journal.ts";
 import { quote } from "./quote.ts";
 import { release } from "./release.ts";
 import { reserve } from "./place.ts";
+import type { Sink } from "./remote/sink.ts";
 import { sha256 } from "./sha256.ts";
 import { systemCode, systemError } from "./system_error.ts";
-
-/** Most bytes given to the system at once: `write(2)` on Linux takes no more than 2 GiB - 4 KiB. */
-const LARGEST_WRITE = 1 << 30;
-
-/** Bytes that are read at once to be hashed: enough that the system calls do not count, little enough to stay in a cache. */
-const PIECE = 2 ** 20;
 
 /** Writes one checkpoint. Disposed of unfinished, it leaves nothing behind, unless it may be resumed. */
 export interface CheckpointWriter extends AsyncDisposable {
@@ -86,6 +81,10 @@ export interface WriterOptions {
    * have infinities). All that hold floats, if it is left out.
    */
   readonly model?: ReadonlySet<string>;
+  /** Where the checkpoint goes instead: it is made beside `outDir`, which never appears, and gone once it is there. */
+  readonly sink?: Sink;
+  /** The tensors that will be given: a shard that waits for none of them any more is sent while others are computed. */
+  readonly coming?: ReadonlySet<string>;
   /** Forces the directory that the output stands in to the disk: in a sandbox only its launcher can. */
   readonly syncParent?: (directory: string) => Promise<void>;
 }
@@ -97,7 +96,7 @@ export interface WriterOptions {
 export async function createWriter(
   checkpoint: Checkpoint,
   outDir: string,
-  { force = false, plan = "", resume = false, model, syncParent }: WriterOptions = {},
+  { force = false, plan = "", resume = false, model, sink, coming, syncParent }: WriterOptions = {},
 ): Promise<CheckpointWriter> {
   const inputs = checkpoint.fingerprints ? [] : [checkpoint.path, ...checkpoint.sources];
   const place = reserve(outDir, inputs, force, resume, syncParent);
@@ -116,7 +115,9 @@ export async function createWriter(
   const abort = (fault?: unknown): boolean => {
     if (state !== "open") return false;
     state = "aborted";
-    const kept = plan !== "" && systemCode(fault) !== undefined && journal !== undefined && journal.length > 0;
+    // What a disk or a server did not take is not what is wrong with the work.
+    const outside = systemCode(fault) !== undefined || sink !== undefined && fault instanceof PareError;
+    const kept = plan !== "" && outside && journal !== undefined && journal.length > 0;
     if (resume || kept) place.keep();
     else place.abort();
     return kept;
@@ -157,6 +158,44 @@ export async function createWriter(
     return await readAll(handles.get(shard)!, offset, bytes);
   };
 
+  /** Copies what of a shard was not given. */
+  const copyRest = async (shard: string): Promise<void> => {
+    for (const info of stored) {
+      if (info.shard !== shard || written.has(info.name)) continue;
+      let offset = info.offset;
+      for await (const piece of checkpoint.stream(info.name)) {
+        // Not only what was pruned must be a model: a NaN in its head is one that nobody has met yet.
+        const checked = isDtype(info.dtype) && (!model || model.has(info.name));
+        if (checked && !allFinite(piece, info.dtype)) {
+          throw new PareError(`${checkpoint.path}: tensor ${quote(info.name)} holds NaN or Inf`);
+        }
+        await writeAll(handles.get(shard)!, piece, offset);
+        offset += piece.length;
+        release(piece);
+        refuseUnlessOpen();
+      }
+    }
+  };
+
+  const sealed = new Set<string>();
+  /** What was sealed is on its way, one after the other; that it failed is told by `finish`. */
+  let sending: Promise<void> = Promise.resolve();
+  /** Nothing more comes to a shard. */
+  const seal = (shard: string): Promise<void> => {
+    sealed.add(shard);
+    return sending = toldElsewhere(sending.then(async () => {
+      refuseUnlessOpen();
+      await copyRest(shard);
+      await sink!.send(shard);
+    }));
+  };
+  /** Seals the shards that wait for nothing any more. */
+  const sealWhole = (): void => {
+    if (!sink || !coming) return;
+    const waited = new Set(stored.flatMap(({ name, shard }) => coming.has(name) && !written.has(name) ? [shard] : []));
+    for (const shard of handles.keys()) if (!sealed.has(shard) && !waited.has(shard)) void seal(shard);
+  };
+
   await attempt(async () => {
     for (const shard of checkpoint.headers.keys()) {
       handles.set(shard, await open(join(place.partial, shard), place.resumed ? OWN_FILE : NEW_FILE));
@@ -171,6 +210,7 @@ export async function createWriter(
       if ((await handle.stat()).size > end) await handle.truncate(end);
       await writeAll(handle, header, 0);
     }
+    sealWhole();
   });
 
   return {
@@ -181,6 +221,7 @@ export async function createWriter(
     async write(name, bytes) {
       const info = find(name);
       if (bytes.length !== info.bytes) throw new RangeError(`${name} has ${info.bytes} bytes, not ${bytes.length}`);
+      if (sealed.has(info.shard)) throw new RangeError(`${info.shard} was sent already: ${name} was not to come`);
       const hash = fresh[name] = sha256(bytes);
       await attempt(() => writeAll(handles.get(info.shard)!, bytes, info.offset));
       written.add(name);
@@ -194,24 +235,12 @@ export async function createWriter(
         throw giveUp(error);
       }
       fresh = {};
+      sealWhole();
     },
     async finish(texts = {}) {
       await attempt(async () => {
-        for (const info of stored) {
-          if (written.has(info.name)) continue;
-          let offset = info.offset;
-          for await (const piece of checkpoint.stream(info.name)) {
-            // Not only what was pruned must be a model: a NaN in its head is one that nobody has met yet.
-            const checked = isDtype(info.dtype) && (!model || model.has(info.name));
-            if (checked && !allFinite(piece, info.dtype)) {
-              throw new PareError(`${checkpoint.path}: tensor ${quote(info.name)} holds NaN or Inf`);
-            }
-            await writeAll(handles.get(info.shard)!, piece, offset);
-            offset += piece.length;
-            release(piece);
-            refuseUnlessOpen();
-          }
-        }
+        for (const shard of handles.keys()) if (!sealed.has(shard)) await (sink ? seal(shard) : copyRest(shard));
+        await sending;
         const writeFile = async (file: string, bytes: Uint8Array): Promise<void> => {
           await using handle = await open(join(place.partial, file), OWN_FILE);
           await handle.truncate(0);
@@ -231,8 +260,14 @@ export async function createWriter(
         for (const [file, text] of Object.entries(texts)) await writeFile(file, new TextEncoder().encode(text));
         await close();
         refuseUnlessOpen();
-        await place.commit();
-        state = "finished";
+        if (sink) {
+          await sink.commit(readdirSync(place.partial));
+          state = "finished";
+          place.abort();
+        } else {
+          await place.commit();
+          state = "finished";
+        }
       });
     },
     abort: () => void abort(),
@@ -245,37 +280,3 @@ export async function createWriter(
 
 /** Where a tensor ends in its shard. */
 const endOf = ({ offset, bytes }: StoredTensor): number => offset + bytes;
-
-/** Reads `bytes` bytes at `offset`. @throws RangeError if the file is too short. */
-async function readAll(file: FileHandle, offset: number, bytes: number): Promise<Uint8Array<ArrayBuffer>> {
-  const all = new Uint8Array(bytes);
-  for (let done = 0; done < bytes;) {
-    const { bytesRead } = await file.read(all, done, Math.min(bytes - done, LARGEST_WRITE), offset + done);
-    if (bytesRead === 0) throw new RangeError(`expected ${bytes} bytes at ${offset}, found ${done}`);
-    done += bytesRead;
-  }
-  return all;
-}
-
-/**
- * The size of a file and the SHA-256 of what it holds, read in bounded pieces.
- * @param onPiece Called before each; it may throw.
- */
-async function digestAll(file: FileHandle, onPiece: () => void): Promise<Pick<WrittenFile, "bytes" | "sha256">> {
-  const hash = createHash("sha256"), piece = new Uint8Array(PIECE);
-  for (let bytes = 0;;) {
-    onPiece();
-    const { bytesRead } = await file.read(piece, 0, PIECE, bytes);
-    if (bytesRead === 0) return { bytes, sha256: hash.digest("hex") };
-    hash.update(piece.subarray(0, bytesRead));
-    bytes += bytesRead;
-  }
-}
-
-/** Writes all of `bytes` at `offset`; the system may take them in parts. */
-async function writeAll(file: FileHandle, bytes: Uint8Array, offset: number): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    const { bytesWritten } = await file.write(bytes, done, Math.min(bytes.length - done, LARGEST_WRITE), offset + done);
-    done += bytesWritten;
-  }
-}

@@ -11,6 +11,16 @@ export interface Outcome {
   readonly problems?: readonly string[];
 }
 
+/** Where a result goes that is not to stay on this machine; files are called by their names in the directory it is made in. */
+export interface Delivery {
+  /** What a person calls it. */
+  readonly path: string;
+  /** Takes a file that is finished, while others are being computed. */
+  send(name: string): Promise<void>;
+  /** Takes the rest: the result is there then. */
+  commit(names: readonly string[]): Promise<void>;
+}
+
 /** What a command is given beside its flags. */
 export interface Context {
   /** The command line, exactly. */
@@ -27,4 +37,6 @@ export interface Context {
   peakMemory(): Promise<number>;
   /** Forces a directory's entries to the disk: the one that an output stands in, which no sandbox opens. */
   readonly syncDirectory: (path: string) => Promise<void>;
+  /** Takes the result, if it goes elsewhere: no sandbox opens the way there, nor has what opens the place. */
+  readonly sink?: Delivery;
 }

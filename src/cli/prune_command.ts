@@ -32,7 +32,9 @@ const flags = {
   model: remoteModel,
   out: text({
     metavar: "DIR",
-    help: "Where the pruned model goes: the same files, names and dtypes. It is complete or absent, never half.",
+    help: "Where the pruned model goes: the same files, names and dtypes. It is complete or absent, never half. " +
+      "s3://bucket/prefix and hf://owner/name[@revision] take it too; it is made in the user's cache then, or in --spool DIR, " +
+      "and sent shard by shard (the Hub's in one commit).",
     aliases: ["save_model"],
     short: "o",
     once: true,

@@ -12,7 +12,7 @@
 import { PareError } from "../errors.ts";
 import { fileURLToPath } from "node:url";
 import { type Command, type Flags, type Manner, mannerOf, parse, type Values } from "./flags.ts";
-import type { Context, Outcome } from "./context.ts";
+import type { Context, Delivery, Outcome } from "./context.ts";
 import { helpText, type Program } from "./help.ts";
 import { type Permissions, runSandboxed, showPermissions, syncDirectory } from "./sandbox.ts";
 import { TextLineStream } from "./lines.ts";
@@ -32,7 +32,7 @@ export interface Sandbox<F extends Flags> {
   enter(
     values: Values<F>,
     context: Context,
-  ): Promise<{ readonly values: Values<F>; readonly permissions: Permissions }>;
+  ): Promise<{ readonly values: Values<F>; readonly permissions: Permissions; readonly sink?: Delivery }>;
   /** The command line that this one stands for: that of a sweep's plan. Paths are relative to where the user stands. */
   expand?(args: readonly string[]): Promise<readonly string[]>;
 }
@@ -165,11 +165,12 @@ async function runInSandbox<F extends Flags>(
   given: Values<F>,
   context: Context,
 ): Promise<Outcome> {
-  const { values, permissions } = await sandbox.enter(given, context);
+  const { values, permissions, sink } = await sandbox.enter(given, context);
   if ((values as { explainPermissions?: boolean }).explainPermissions) {
-    return { text: showPermissions(permissions), json: { permissions } };
+    const goes = sink && `what it writes goes to ${sink.path}, by the process that starts it`;
+    return { text: [showPermissions(permissions), ...goes ? [goes] : []].join("\n"), json: { permissions } };
   }
-  return await runSandboxed(sandbox.module, values, context, permissions);
+  return await runSandboxed(sandbox.module, values, { ...context, sink }, permissions);
 }
 
 /** Whether this process was started to outlive its terminal (`nohup`): then it does. */

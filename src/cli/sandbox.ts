@@ -14,7 +14,7 @@
  */
 import { TextLineStream } from "./lines.ts";
 import { PareError, toldElsewhere } from "../errors.ts";
-import type { Context, Outcome } from "./context.ts";
+import type { Context, Delivery, Outcome } from "./context.ts";
 import { peakMemory, type Position } from "./terminal.ts";
 
 /**
@@ -51,9 +51,10 @@ const NO_FOREIGN_CODE = [
 
 /** What the launcher tells the work. */
 export type ToWork =
-  | { readonly module: string; readonly values: unknown; readonly args: readonly string[] }
+  | { readonly module: string; readonly values: unknown; readonly args: readonly string[]; readonly sink?: string }
   | { readonly peak: number }
   | { readonly synced: string; readonly error?: string }
+  | { readonly delivered: number; readonly error?: string }
   | { readonly line: string | null; readonly error?: string }
   | { readonly abort: string };
 
@@ -64,6 +65,8 @@ export type FromWork =
   | { readonly ask: "peak" | "line" }
   | { readonly write: string }
   | { readonly sync: string }
+  | { readonly send: string; readonly delivery: number }
+  | { readonly commit: readonly string[]; readonly delivery: number }
   | { readonly outcome: Outcome }
   | { readonly refused: string }
   | { readonly bug: string };
@@ -95,7 +98,7 @@ export function permissionFlags({ read, write, net = [], deny = [] }: Permission
 export async function runSandboxed(
   module: string,
   values: unknown,
-  { terminal, signal, args, write, readLine }: Context,
+  { terminal, signal, args, write, readLine, sink }: Context,
   permissions: Permissions,
 ): Promise<Outcome> {
   // What the module imports must be here before it is shut in (`verify` runs another command's).
@@ -112,7 +115,7 @@ export async function runSandboxed(
   const tell = (message: ToWork) =>
     toldElsewhere(stdin.write(new TextEncoder().encode(`${JSON.stringify(message)}\n`)));
   signal.addEventListener("abort", () => tell({ abort: String(signal.reason?.message ?? signal.reason) }));
-  tell({ module, values, args });
+  tell({ module, values, args, ...sink && { sink: sink.path } });
 
   let outcome: Outcome | undefined;
   const lines = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
@@ -124,6 +127,7 @@ export async function runSandboxed(
     else if ("ask" in said && said.ask === "peak") tell({ peak: peakMemory(child.pid) });
     else if ("ask" in said) void lineOf(readLine).then(tell); // a person may take their time
     else if ("sync" in said) tell(await synced(said.sync));
+    else if ("delivery" in said) void delivered(sink!, said).then(tell); // the work goes on meanwhile
     else if ("outcome" in said) outcome = said.outcome;
     else if ("refused" in said) throw new PareError(said.refused);
     else throw Object.assign(new Error("in the sandbox"), { stack: said.bug });
@@ -148,6 +152,22 @@ async function lineOf(readLine: Context["readLine"]): Promise<{ line: string | n
     return { line: await readLine() ?? null };
   } catch (error) {
     return { line: null, error: (error as Error).message };
+  }
+}
+
+/** Sends what the work has finished. A name that leads elsewhere is not one that it may name. */
+async function delivered(
+  sink: Delivery,
+  said: Extract<FromWork, { delivery: number }>,
+): Promise<{ delivered: number; error?: string }> {
+  const { delivery } = said, names = "send" in said ? [said.send] : said.commit;
+  try {
+    const odd = names.find((name) => !/^[^/\\\0]+$/.test(name) || name === "..");
+    if (odd !== undefined) throw new PareError(`${odd}: expected the name of a file`);
+    await ("send" in said ? sink.send(said.send) : sink.commit(said.commit));
+    return { delivered: delivery };
+  } catch (error) {
+    return { delivered: delivery, error: error instanceof PareError ? error.message : String(error) };
   }
 }
 

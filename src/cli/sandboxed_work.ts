@@ -11,6 +11,10 @@ let line: PromiseWithResolvers<string | undefined> | undefined;
 /** By the directory: what waits for it to be forced to the disk. */
 const syncing = new Map<string, PromiseWithResolvers<void>>();
 
+/** What was given to be delivered and is not there yet. */
+const delivering = new Map<number, PromiseWithResolvers<void>>();
+let deliveries = 0;
+
 const tell = (message: FromWork) => self.postMessage(message);
 
 self.onmessage = ({ data }: MessageEvent<ToWork>) => {
@@ -21,7 +25,12 @@ self.onmessage = ({ data }: MessageEvent<ToWork>) => {
   else if ("line" in data && data.error !== undefined) line?.reject(new PareError(data.error));
   else if ("line" in data) line?.resolve(data.line ?? undefined);
   else if ("synced" in data) settle(data);
-  else void work(data.module, data.values, data.args);
+  else if ("delivered" in data) {
+    const { delivered, error } = data, waiting = delivering.get(delivered)!;
+    delivering.delete(delivered);
+    if (error === undefined) waiting.resolve();
+    else waiting.reject(new PareError(error));
+  } else void work(data.module, data.values, data.args, data.sink);
 };
 
 function settle({ synced, error }: { readonly synced: string; readonly error?: string }): void {
@@ -31,7 +40,15 @@ function settle({ synced, error }: { readonly synced: string; readonly error?: s
   else waiting?.reject(new PareError(`cannot write ${synced}: ${error}`));
 }
 
-async function work(module: string, values: unknown, args: readonly string[]): Promise<void> {
+/** The launcher delivers. */
+function deliver(what: { readonly send: string } | { readonly commit: readonly string[] }): Promise<void> {
+  const delivery = ++deliveries, waiting = Promise.withResolvers<void>();
+  delivering.set(delivery, waiting);
+  tell({ ...what, delivery });
+  return waiting.promise;
+}
+
+async function work(module: string, values: unknown, args: readonly string[], sink: string | undefined): Promise<void> {
   const context: Context = {
     args,
     terminal: { note: (note) => tell({ note }), progress: (progress) => tell({ progress }) },
@@ -53,6 +70,9 @@ async function work(module: string, values: unknown, args: readonly string[]): P
       syncing.set(path, waiting); // one output is committed at a time
       tell({ sync: path });
       return waiting.promise;
+    },
+    ...sink !== undefined && {
+      sink: { path: sink, send: (name) => deliver({ send: name }), commit: (names) => deliver({ commit: names }) },
     },
   };
   try {

@@ -3,6 +3,7 @@
  * (`--runs none`) goes through the same calls.
  */
 import { resolve } from "node:path";
+import { isRemote } from "../checkpoint/remote/locate.ts";
 import { PareError } from "../errors.ts";
 import { isUnchanged, type LabelChange } from "./labels.ts";
 import type {
@@ -59,7 +60,7 @@ export class Recorder implements Disposable {
     { out, resumes = false, labels }: { out?: string; resumes?: boolean; labels?: LabelChange },
   ): Recorder {
     if (path === undefined) return new Recorder(undefined, manifest.planId);
-    const target = out && resolve(out);
+    const target = out && (isRemote(out) ? out : resolve(out));
     if (isRecordFolder(path)) {
       const file = RecordFile.begin(path, manifest, { out: target, resumes });
       if (labels) file.label(manifest.planId, labels);

@@ -1,6 +1,6 @@
 /**
  * A Hub on loopback: real HTTP, with the parts of the Hub's interface that a client meets (revision, tree with pages,
- * paths-info, resolve), small files from the Hub itself, large ones by a redirect to a second origin, as its CDN is. It
+ * paths-info, resolve, and what a commit asks: preupload, LFS's batch, uploads, commit), small files from the Hub itself, large ones by a redirect to a second origin, as its CDN is. It
  * keeps a log, and can misbehave in the ways that networks and servers do.
  */
 import { createHash } from "node:crypto";
@@ -55,6 +55,12 @@ export interface Faults {
   noRanges: boolean;
   /** Status and headers instead of any answer about files. */
   refusal?: { status: number; headers?: HeadersInit };
+  /** Whether the token may read only. */
+  readOnly: boolean;
+  /** What is answered to the next uploads of large files, or that their connection is cut. */
+  uploads: (number | "cut")[];
+  /** The status of the next commits. */
+  commits: number[];
 }
 
 /** The two servers, until disposed. */
@@ -68,10 +74,23 @@ export class FakeHub implements AsyncDisposable {
     endless: false,
     endlessPages: false,
     noRanges: false,
+    readOnly: false,
+    uploads: [],
+    commits: [],
   };
+  /** Commits that were made: their repository, branch, and what became of which files. */
+  readonly commits: { repository: string; branch: string; title: string; changes: string[] }[] = [];
+  /** SHA-256 of large files that were sent, and are in no repository yet. */
+  readonly uploaded = new Map<string, Uint8Array<ArrayBuffer>>();
+  /** Bytes of a part of a large file that is to come in several. */
+  partBytes = 1 << 20;
   readonly #files = new Map<string, Map<string, HubFile>>();
   readonly #hub = this.#serve("hub", (request, url) => this.#answer(request, url));
-  readonly #cdn = this.#serve("cdn", (request, url) => this.#send(request, this.#blob(url.pathname.slice(1))));
+  readonly #cdn = this.#serve(
+    "cdn",
+    (request, url) =>
+      request.method === "GET" ? this.#send(request, this.#blob(url.pathname.slice(1))) : this.#take(request, url),
+  );
 
   /** The address for `HF_ENDPOINT`. */
   readonly endpoint = `http://127.0.0.1:${this.#hub.addr.port}`;
@@ -130,6 +149,8 @@ export class FakeHub implements AsyncDisposable {
   async #answer(request: Request, url: URL): Promise<Response> {
     const { refusal } = this.faults;
     if (refusal) return new Response("no", refusal);
+    const writing = await this.#answerWriting(request, url);
+    if (writing) return writing;
     const [, api, kind, owner, name, what, revision] = url.pathname.match(
       /^\/(api\/)?(?:(models|datasets)\/)?([^/]+)\/([^/]+)\/(revision|tree|paths-info|resolve)\/([^/]+)/,
     ) ?? [];
@@ -157,6 +178,82 @@ export class FakeHub implements AsyncDisposable {
     if (api || !file) return new Response("no", { status: 404, headers: { "X-Error-Code": "EntryNotFound" } });
     if (!file.large) return this.#send(request, file.bytes);
     return Response.redirect(`http://127.0.0.1:${this.#cdn.addr.port}/${file.digest}`, 302);
+  }
+
+  /** What a commit asks, in its order; undefined for anything else. */
+  async #answerWriting(request: Request, url: URL): Promise<Response | undefined> {
+    const lfs = /^\/([^/]+\/[^/]+)\.git\/info\/lfs\/objects\/batch$/.exec(url.pathname);
+    const [, id = lfs?.[1], what = "batch", branch = ""] =
+      /^\/api\/models\/([^/]+\/[^/]+)\/(preupload|commit)\/([^/]+)$/.exec(url.pathname) ?? [];
+    if (id === undefined) return undefined;
+    const repository = `models/${id}`, files = this.#files.get(repository);
+    if (!files) return new Response("no", { status: 404 });
+    if (this.faults.readOnly) return Response.json({ error: "no write access" }, { status: 403 });
+    if (what === "preupload") {
+      const asked: { path: string }[] = (await request.json()).files;
+      return Response.json({
+        files: asked.map(({ path }) => ({ path, uploadMode: path.endsWith(".safetensors") ? "lfs" : "regular" })),
+      });
+    }
+    if (what === "batch") {
+      const { objects } = await request.json() as { objects: { oid: string; size: number }[] };
+      return Response.json({
+        transfer: "basic",
+        objects: objects.map(({ oid, size }) => {
+          const there = this.uploaded.has(oid) || [...files.values()].some(({ digest }) => digest === oid);
+          const href = `http://127.0.0.1:${this.#cdn.addr.port}/${oid}`, parts = Math.ceil(size / this.partBytes);
+          const numbers = Array.from({ length: parts }, (_, at) => `${at + 1}`.padStart(5, "0"));
+          const header = parts > 1 && {
+            chunk_size: `${this.partBytes}`,
+            ...Object.fromEntries(numbers.map((part) => [part, `${href}?part=${part}`])),
+          };
+          return { oid, size, ...!there && { actions: { upload: { href, ...header && { header } } } } };
+        }),
+      });
+    }
+    const status = this.faults.commits.shift();
+    if (status) return Response.json({ error: `refused with ${status}` }, { status });
+    const [header, ...lines] = (await request.text()).split("\n").map((line) => JSON.parse(line));
+    if (header.value.parentCommit !== COMMIT) return Response.json({ error: "not the parent" }, { status: 412 });
+    const changes: string[] = [];
+    for (const { key, value } of lines) {
+      changes.push(`${key} ${value.path}`);
+      if (key === "deletedFile") files.delete(value.path);
+      else if (key === "file") this.put(repository, value.path, Uint8Array.fromBase64(value.content), false);
+      else if (!this.uploaded.has(value.oid)) {
+        if (![...files.values()].some(({ digest }) => digest === value.oid)) return new Response("no", { status: 422 });
+      } else this.put(repository, value.path, this.uploaded.get(value.oid)!, true);
+    }
+    this.commits.push({ repository, branch: decodeURIComponent(branch), title: header.value.summary, changes });
+    return Response.json({ commitOid: COMMIT, commitUrl: `${this.endpoint}/${id}/commit/${COMMIT}`, success: true });
+  }
+
+  /** Takes a large file, whole or in parts. */
+  async #take(request: Request, url: URL): Promise<Response> {
+    const oid = url.pathname.slice(1), fault = this.faults.uploads.shift();
+    if (fault === "cut") {
+      await request.bytes();
+      return new Response(new ReadableStream({ start: (controller) => controller.error(new Error("cut")) }));
+    }
+    const bytes = await request.bytes();
+    if (fault) return new Response("no", { status: fault });
+    const part = url.searchParams.get("part");
+    if (request.method === "PUT" && part !== null) {
+      this.#parts.set(`${oid} ${part}`, bytes);
+      return new Response(null, { headers: { ETag: `"${part}"` } });
+    }
+    const parts = [...this.#parts].filter(([name]) => name.startsWith(oid)).sort(([a], [b]) => a < b ? -1 : 1);
+    const whole = request.method === "PUT" ? bytes : await new Blob(parts.map(([, part]) => part)).bytes();
+    if (createHash("sha256").update(whole).digest("hex") !== oid) return new Response("no", { status: 400 });
+    this.uploaded.set(oid, whole as Uint8Array<ArrayBuffer>);
+    return new Response(null);
+  }
+
+  readonly #parts = new Map<string, Uint8Array<ArrayBuffer>>();
+
+  /** The bytes of a file of a repository; undefined if it has none of that name. */
+  bytesOf(repository: string, path: string): Uint8Array<ArrayBuffer> | undefined {
+    return this.#files.get(repository)?.get(path)?.bytes;
   }
 
   #blob(digest: string): Uint8Array<ArrayBuffer> {

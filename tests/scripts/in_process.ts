@@ -4,7 +4,7 @@
  */
 import { assert } from "@std/assert";
 import { compareCommand } from "../../src/cli/compare_command.ts";
-import type { Context, Outcome } from "../../src/cli/context.ts";
+import type { Context, Delivery, Outcome } from "../../src/cli/context.ts";
 import { evalCommand } from "../../src/cli/eval_command.ts";
 import { type Command, type Flags, parse, type Values } from "../../src/cli/flags.ts";
 import { finetuneCommand } from "../../src/cli/finetune_command.ts";
@@ -43,7 +43,7 @@ export const CONTEXT: Omit<Context, "args"> = {
 /** Runs a command's two halves, the one that looks around and the one that works, on its flags. */
 function inProcess<F extends Flags>(
   command: Command<F>,
-  enter: (values: Values<F>, context: Context) => Promise<{ readonly values: Values<F> }>,
+  enter: (values: Values<F>, context: Context) => Promise<{ readonly values: Values<F>; readonly sink?: Delivery }>,
   main: (values: Values<F>, context: Context) => Promise<Outcome>,
 ): (...args: readonly string[]) => Promise<Outcome> {
   return async (...args) => {
@@ -53,7 +53,8 @@ function inProcess<F extends Flags>(
     try {
       const values = parse(command, [...args]);
       if (values === "help") throw new TypeError("help is a matter of the process");
-      return await main((await enter(values, context)).values, context);
+      const { values: entered, sink } = await enter(values, context);
+      return await main(entered, { ...context, sink });
     } finally {
       if (home === undefined) Deno.env.delete("XDG_DATA_HOME");
       else Deno.env.set("XDG_DATA_HOME", home);

@@ -27,6 +27,9 @@ const LONGEST_WAIT_MS = 300_000;
 /** Seconds without progress after which a connection counts as dead: huggingface_hub's own default. */
 const DEFAULT_TIMEOUT_S = 10;
 
+/** Bytes a second below which a connection that takes a file counts as dead: nothing tells how much of it has gone. */
+const LEAST_SENT = 64 << 10;
+
 /** Bytes of an answer of the Hub's API. A page of a thousand files has a third of a megabyte. */
 const LONGEST_ANSWER = 16 << 20;
 
@@ -127,10 +130,11 @@ export class HubClient {
    */
   async request<T>(url: string, init: () => RequestInit, use: Use<T>, resumed?: Resumed): Promise<T> {
     for (let failures = 0, before = resumed?.reached() ?? 0;;) {
-      using watch = new Watch(this.#silence);
+      const sent = init();
+      using watch = new Watch(this.#silence + 1000 * sizeOf(sent.body) / LEAST_SENT);
       let failure: PareError, asked = 0;
       try {
-        const response = await fetch(url, { ...this.#authorized(url, init()), signal: watch.signal });
+        const response = await fetch(url, { ...this.#authorized(url, sent), signal: watch.signal });
         watch.restart();
         if (response.ok || response.status === 416) return await use(response, watch);
         await response.body?.cancel();
@@ -194,6 +198,13 @@ export class HubClient {
       `the Hub at ${endpoint} answered ${status} ${response.statusText} for ${type} ${id}`.trimEnd(),
     );
   }
+}
+
+/** Bytes of what is sent, where that can be told. */
+function sizeOf(body: RequestInit["body"]): number {
+  if (body instanceof Blob) return body.size;
+  if (typeof body === "string") return body.length;
+  return body instanceof ArrayBuffer || ArrayBuffer.isView(body) ? body.byteLength : 0;
 }
 
 /** Whether a connection failed, was cut or timed out, as opposed to a bug or a missing permission. */

@@ -43,6 +43,13 @@ export function repository(type: Repository["type"], id: string): Repository {
   return { type, id };
 }
 
+/** The parts of `hf://owner/name[@revision]`. @throws PareError if it is none. */
+export function parseHubReference(reference: string): { readonly id: string; readonly revision: string } {
+  const [, id, revision = "main"] = /^hf:\/\/([^/@]+\/[^/@]+)\/?(?:@(.+))?$/.exec(reference) ?? [];
+  if (id === undefined) throw new PareError(`${reference}: expected hf://owner/name, or hf://owner/name@revision`);
+  return { id: repository("model", id).id, revision };
+}
+
 /** A revision's name is also a path under `refs/`: branches and tags, `refs/pr/1`, hashes. */
 const REVISION = /^(?!.*\.\.)[\w][\w.-]*(?:\/[\w][\w.-]*)*$/;
 

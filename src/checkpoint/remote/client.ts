@@ -1,7 +1,8 @@
 /**
- * Ranges of files over HTTP: asked for again from where they were cut, waited for as the server says and a little longer each
- * time, held to one version of the file, and followed through redirects without the credentials. What a server may do wrong
- * is listed in `tests/checkpoint/remote_test.ts`.
+ * Requests to a server that holds a model or is to take one. Ranges of files are asked for again from where they were cut,
+ * waited for as the server says and a little longer each time, held to one version of the file, and followed through
+ * redirects without the credentials; what is sent is sent again as a whole. What a server may do wrong is listed in
+ * `tests/checkpoint/remote_test.ts`.
  */
 import { AwsV4Signer } from "npm:aws4fetch@1.0.20";
 import { PareError } from "../../errors.ts";
@@ -28,6 +29,12 @@ const SILENCE_MS = 10_000;
 /** Redirects in a row: the Hub takes one, a mirror in front of it another. */
 const MOST_REDIRECTS = 5;
 
+/** Bytes a second below which a connection that takes a file counts as dead: nothing tells how much of it has gone. */
+const LEAST_SENT = 64 << 10;
+
+/** Bytes of an answer to something that was sent: S3's are a few hundred. */
+const LONGEST_ANSWER = 1 << 20;
+
 /** Milliseconds that a redirect is remembered for: signed addresses of object stores live five minutes at least. */
 const REDIRECT_MS = 120_000;
 
@@ -47,6 +54,22 @@ export interface RangeOptions {
 export interface FoundRange {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly version: FileVersion;
+}
+
+/** What is sent to a server. */
+export interface Sent {
+  readonly method: "HEAD" | "PUT" | "POST" | "DELETE";
+  readonly body?: Uint8Array<ArrayBuffer>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** What one must be allowed for it, as the server's own rules call it. */
+  readonly permission: string;
+}
+
+/** What came back, whole; its status is one of success, or 404. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
 }
 
 /** `host:port` of an address, as permissions name it. */
@@ -76,8 +99,7 @@ export class RangeClient {
     try {
       return await this.#read(url, offset, length, version);
     } finally {
-      this.#under--;
-      this.#waiting.shift()?.();
+      this.#leave();
     }
   }
 
@@ -95,6 +117,30 @@ export class RangeClient {
       }
     });
     return await new Blob(parts).text();
+  }
+
+  /**
+   * Sends something, again if need be.
+   * @throws PareError if the server cannot be reached or refuses.
+   */
+  async send(url: string, sent: Sent): Promise<Answer> {
+    await this.#enter();
+    try {
+      return await this.#retry(url, { ...sent.headers }, () => 0, async (response, watch) => {
+        let text = "";
+        const decoder = new TextDecoder();
+        for await (const part of response.body ?? []) {
+          watch.progress(part.length);
+          text += decoder.decode(part, { stream: true });
+          if (text.length > LONGEST_ANSWER) {
+            throw new PareError(`${url}: an answer of more than ${LONGEST_ANSWER} bytes`);
+          }
+        }
+        return { status: response.status, headers: response.headers, text };
+      }, sent);
+    } finally {
+      this.#leave();
+    }
   }
 
   async #read(url: string, offset: number, most: number, pinned?: FileVersion): Promise<FoundRange | undefined> {
@@ -128,17 +174,19 @@ export class RangeClient {
     headers: Record<string, string> | (() => Record<string, string>),
     reached: () => number,
     use: (response: Response, watch: Watch) => Promise<T>,
+    sent?: Sent,
   ): Promise<T> {
     const { silence = SILENCE_MS, random = Math.random, wait = sleep } = this.options;
+    const verb = sent && sent.method !== "HEAD" ? "write" : "read";
     for (let failures = 0, before = reached();;) {
-      using watch = new Watch(silence);
+      using watch = new Watch(silence + 1000 * (sent?.body?.length ?? 0) / LEAST_SENT);
       let failure: PareError, asked = 0;
       try {
-        const response = await this.#follow(url, typeof headers === "function" ? headers() : headers, watch.signal);
+        const own = typeof headers === "function" ? headers() : headers;
+        const response = await this.#follow(url, own, watch.signal, verb, sent);
         watch.restart();
         if (response.ok || response.status === 404 || response.status === 416) return await use(response, watch);
-        failure = refused(url, response, this.credentials);
-        await response.body?.cancel();
+        failure = refused(`cannot ${verb} ${url}`, url, response, await codeOf(response), this.credentials, sent);
         if (!PASSING.has(response.status)) throw failure;
         asked = retryAfter(response.headers);
         if (asked > LONGEST_WAIT_MS) {
@@ -146,7 +194,7 @@ export class RangeClient {
         }
       } catch (error) {
         if (!isNetworkError(error)) throw error;
-        failure = new PareError(`cannot read ${url}: ${describe(error)}`, { cause: error });
+        failure = new PareError(`cannot ${verb} ${url}: ${describe(error)}`, { cause: error });
       }
       failures = reached() > before ? 1 : failures + 1;
       before = reached();
@@ -156,13 +204,20 @@ export class RangeClient {
   }
 
   /** Sends one request, through redirects. */
-  async #follow(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
+  async #follow(
+    url: string,
+    headers: Record<string, string>,
+    signal: AbortSignal,
+    verb: string,
+    sent?: Sent,
+  ): Promise<Response> {
+    const { method, body } = sent ?? { method: "GET" };
     const known = this.#redirects.get(url), fresh = known && known.until > performance.now() ? known.target : undefined;
     let target = fresh ?? url;
     for (let redirects = 0;; redirects++) {
-      this.#refuseHost(url, target);
-      const request = await this.#signed(target, { "Accept-Encoding": "identity", ...headers });
-      const response = await fetch(target, { headers: request, redirect: "manual", signal });
+      this.#refuseHost(`cannot ${verb} ${url}`, target);
+      const request = await this.#signed(method, target, { "Accept-Encoding": "identity", ...headers });
+      const response = await fetch(target, { method, body, headers: request, redirect: "manual", signal });
       this.answered.add(hostOf(target));
       if (target === fresh && [401, 403, 404, 410].includes(response.status)) {
         // A signed address that has run out.
@@ -179,32 +234,41 @@ export class RangeClient {
         return response;
       }
       await response.body?.cancel();
-      if (redirects >= MOST_REDIRECTS) throw new PareError(`cannot read ${url}: more than ${MOST_REDIRECTS} redirects`);
-      if (!URL.canParse(location, target)) throw new PareError(`cannot read ${url}: it redirects to no address`);
+      if (redirects >= MOST_REDIRECTS) {
+        throw new PareError(`cannot ${verb} ${url}: more than ${MOST_REDIRECTS} redirects`);
+      }
+      if (!URL.canParse(location, target)) throw new PareError(`cannot ${verb} ${url}: it redirects to no address`);
       const next = new URL(location, target);
       if (!/^https?:$/.test(next.protocol) || target.startsWith("https:") && next.protocol !== "https:") {
-        throw new PareError(`cannot read ${url}: it redirects to ${next.protocol}//${next.host}, which is not https`);
+        throw new PareError(
+          `cannot ${verb} ${url}: it redirects to ${next.protocol}//${next.host}, which is not https`,
+        );
       }
       target = next.href;
     }
   }
 
-  #refuseHost(url: string, target: string): void {
+  #refuseHost(failure: string, target: string): void {
     const { hosts } = this.options, host = hostOf(target);
     if (!hosts || hosts.includes(host)) return;
-    throw new PareError(`cannot read ${url}: it redirects to ${host}, which it did not when the run began`);
+    throw new PareError(`${failure}: it redirects to ${host}, which it did not when the run began`);
   }
 
-  async #signed(url: string, headers: Record<string, string>): Promise<HeadersInit> {
+  async #signed(method: string, url: string, headers: Record<string, string>): Promise<HeadersInit> {
     const { credentials } = this;
     if (credentials.kind === "none" || new URL(url).origin !== credentials.origin) return headers;
     if (credentials.kind === "bearer") return { ...headers, Authorization: `Bearer ${credentials.token}` };
-    return (await new AwsV4Signer({ url, headers, service: "s3", ...credentials }).sign()).headers;
+    return (await new AwsV4Signer({ method, url, headers, service: "s3", ...credentials }).sign()).headers;
   }
 
   async #enter(): Promise<void> {
     while (this.#under >= AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#under++;
+  }
+
+  #leave(): void {
+    this.#under--;
+    this.#waiting.shift()?.();
   }
 }
 
@@ -239,16 +303,47 @@ function refuseChange(url: string, before: FileVersion, now: FileVersion): void 
 const changed = (url: string, how: string) =>
   new PareError(`${url} has changed since the run began: ${how}; begin again`);
 
-function refused(url: string, { status, statusText }: Response, { kind }: Credentials): PareError {
+/** What S3 calls an error, in its answer; the answer is over then. */
+async function codeOf(response: Response): Promise<string | undefined> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let bytes = 0;
+  for await (const part of response.body ?? []) {
+    chunks.push(part);
+    if ((bytes += part.length) > LONGEST_ANSWER) break;
+  }
+  return /<Code>(\w{1,100})<\/Code>/.exec(await new Blob(chunks).text())?.[1];
+}
+
+/** What may be done to a bucket that is read. */
+const READING = "s3:GetObject (and s3:ListBucket for the listing)";
+
+function refused(
+  failure: string,
+  url: string,
+  { status, statusText, headers }: Response,
+  code: string | undefined,
+  { kind }: Credentials,
+  { permission = READING }: Partial<Sent> = {},
+): PareError {
+  const region = headers.get("x-amz-bucket-region");
+  if (code === "RequestTimeTooSkewed") {
+    const there = headers.get("Date") ?? "another time";
+    return new PareError(
+      `${failure}: its clock says ${there}, this machine's ${new Date().toUTCString()}: set the clock`,
+    );
+  }
+  if (region && (status === 301 || code === "AuthorizationHeaderMalformed")) {
+    return new PareError(`${failure}: the bucket is in ${region}: set AWS_REGION=${region}`);
+  }
   if (status === 401 || status === 403) {
     const why = {
       none: url.includes("amazonaws.com") || url.includes("s3")
         ? "no AWS credentials were found"
         : "it asks for credentials",
       bearer: "the token in use (HF_TOKEN) does not open it",
-      s3: "the credentials in use do not allow s3:GetObject (and s3:ListBucket for the listing)",
+      s3: `the credentials in use do not allow ${permission}`,
     }[kind];
-    return new PareError(`cannot read ${url}: denied (${status}): ${why}`);
+    return new PareError(`${failure}: denied (${status}): ${why}${code ? ` (${code})` : ""}`);
   }
-  return new PareError(`cannot read ${url}: the server answered ${status} ${statusText}`.trimEnd());
+  return new PareError(`${failure}: the server answered ${status} ${code ?? statusText}`.trimEnd());
 }

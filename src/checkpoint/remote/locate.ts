@@ -5,7 +5,7 @@
 import { PareError } from "../../errors.ts";
 import { readToken } from "../hub/client.ts";
 import { type HubOptions, listOnHub } from "../hub.ts";
-import { isHubId } from "../hub/repository.ts";
+import { isHubId, parseHubReference } from "../hub/repository.ts";
 import { parseObject } from "../json.ts";
 import { INDEX, SINGLE } from "../side_files.ts";
 import { RangeClient } from "./client.ts";
@@ -14,10 +14,8 @@ import { findBucket, listBucket } from "./s3.ts";
 
 /** Names of the files beside the weights that a server without listings is asked for. */
 const BESIDE = [
-  ..."config generation_config tokenizer tokenizer_config special_tokens_map added_tokens vocab chat_template".split(
-    " ",
-  )
-    .map((name) => `${name}.json`),
+  ...("config generation_config tokenizer tokenizer_config special_tokens_map added_tokens vocab chat_template " +
+    "pare_manifest").split(" ").map((name) => `${name}.json`),
   ..."tokenizer.model merges.txt chat_template.jinja README.md LICENSE LICENSE.txt LICENSE.md NOTICE".split(" "),
 ];
 
@@ -34,14 +32,20 @@ export function isRemote(reference: string): boolean {
 
 /**
  * Looks a model up.
- * @param reference `https://…/model/`, `s3://bucket/prefix`, or an id on the Hub.
+ * @param reference `https://…/model/`, `s3://bucket/prefix`, `hf://owner/name[@revision]`, or an id on the Hub.
  * @throws PareError if there is none, or its files may not be read.
  */
 export async function locateRemote(reference: string, options: LocateOptions = {}): Promise<RemoteModel> {
   if (/^s3:/i.test(reference)) return await listBucket(reference, await findBucket(reference), options);
   if (/^https?:/i.test(reference)) return await askFiles(reference, options);
+  if (/^hf:/i.test(reference)) {
+    const { id, revision } = parseHubReference(reference);
+    return await listHub(id, { ...options, revision });
+  }
   if (isHubId(reference)) return await listHub(reference, options);
-  throw new PareError(`${reference}: expected https://…, s3://bucket/prefix or, with --stream, owner/name on the Hub`);
+  throw new PareError(
+    `${reference}: expected https://…, s3://bucket/prefix, hf://owner/name or, with --stream, owner/name on the Hub`,
+  );
 }
 
 /** A folder of a plain server, which has no list of it. */

@@ -1,0 +1,219 @@
+/**
+ * Pruned models that go to a bucket of an S3 server and to a repository on a Hub, by whole commands: the bytes that a directory
+ * gets, what is done already, what is killed and gone on with, and what `verify` says of them.
+ */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "node:path";
+import S3rver from "s3rver";
+import { BucketServer } from "../checkpoint/bucket_server.ts";
+import { withHub } from "../hub/fake_hub.ts";
+import { AUSTEN, DATA_HOME, type Ended, ROOT, TOKENS } from "./commands.ts";
+
+const ASKED = ["--model", AUSTEN, "--pattern", "2:4", "--calibration", TOKENS];
+
+/** Runs commands with variables and a cache of their own. */
+class Stand implements AsyncDisposable {
+  readonly folder = Deno.makeTempDirSync({ prefix: "pare-sinks-" });
+
+  constructor(readonly env: Record<string, string>) {}
+
+  command(command: string, args: readonly string[]): Deno.Command {
+    const cache = join(this.folder, "cache");
+    return new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "--allow-all", `${ROOT}scripts/${command}.ts`, ...args],
+      env: { NO_COLOR: "1", XDG_DATA_HOME: DATA_HOME, DENO_DIR, XDG_CACHE_HOME: cache, ...this.env },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    });
+  }
+
+  async run(command: string, ...args: readonly string[]): Promise<Ended> {
+    const { code, stdout, stderr } = await this.command(command, args).output();
+    return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
+  }
+
+  /** Prunes, to a folder of its own for records. @returns What it said, everywhere. */
+  async prune(out: string, ...flags: readonly string[]): Promise<Ended & { everything: string }> {
+    const runs = join(this.folder, "runs.db"),
+      ended = await this.run("prune", ...ASKED, "--out", out, "--runs", runs, ...flags);
+    const registry = new TextDecoder("latin1").decode(await Deno.readFile(runs).catch(() => new Uint8Array()));
+    return { ...ended, everything: ended.out + ended.err + registry };
+  }
+
+  /** What is left where outputs are made. */
+  staged(): string[] {
+    try {
+      return [...Deno.readDirSync(join(this.folder, "cache", "pare", "outputs"))].map(({ name }) => name);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      return [];
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.folder, { recursive: true });
+  }
+}
+
+// What Deno has fetched lies under the cache that commands are given another of.
+const { denoDir: DENO_DIR } = JSON.parse(
+  new TextDecoder().decode((await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output()).stdout),
+);
+
+let local: Map<string, Uint8Array> | undefined;
+/** What a directory gets, computed once; its card tells no place. */
+async function expected(): Promise<Map<string, Uint8Array>> {
+  if (local) return local;
+  await using stand = new Stand({});
+  const out = join(stand.folder, "out");
+  assertEquals((await stand.prune(out)).code, 0);
+  local = new Map([...Deno.readDirSync(out)].map(({ name }) => [name, Deno.readFileSync(join(out, name))]));
+  return local;
+}
+
+/** Everything but what tells the command line. */
+function same(found: (name: string) => Uint8Array | undefined, expected: Map<string, Uint8Array>): void {
+  for (const [name, bytes] of expected) {
+    const other = found(name);
+    assert(other, `${name} is not there`);
+    if (!["pare_manifest.json", "README.md"].includes(name)) assertEquals(other, bytes, name);
+    else assert(!new TextDecoder().decode(other).includes(AUSTEN));
+  }
+}
+
+/** Standard error's last line. */
+const last = (err: string) => err.trimEnd().split("\n").at(-1)!;
+
+Deno.test("a bucket of an S3 server gets what a directory gets, verify knows it, and done is done", async () => {
+  const directory = await Deno.makeTempDir({ prefix: "pare-s3rver-" });
+  const server = new S3rver({
+    ...{ address: "127.0.0.1", port: 0, silent: true, directory },
+    configureBuckets: [{ name: "models", configs: [] }],
+  });
+  const { port } = await server.run();
+  try {
+    await using stand = new Stand({
+      ...{ AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${port}`, AWS_ACCESS_KEY_ID: "S3RVER" },
+      AWS_SECRET_ACCESS_KEY: "S3RVER",
+    });
+    const place = "s3://models/by hand/austen", first = await stand.prune(place);
+    assertEquals(first.code, 0, first.err);
+    const object = (name: string) => Deno.readFileSync(`${directory}/models/by hand/austen/${name}._S3rver_object`);
+    same(object, await expected());
+    assertEquals([stand.staged(), first.everything.includes("S3RVER")], [[], false]);
+
+    const again = await stand.prune(place);
+    assertEquals(again.code, 0, again.err);
+    assertStringIncludes(again.out, "holds what this run would write");
+    const other = await stand.prune(place, "--method", "magnitude");
+    assertEquals([other.code, last(other.err)], [
+      2,
+      `error: the output ${place} exists and is not empty; --force replaces it`,
+    ]);
+
+    const runs = ["--runs", join(stand.folder, "none.db")];
+    const fast = await stand.run("verify", place, "--fast", ...runs);
+    assertStringIncludes(fast.out, "files are those that the run wrote", fast.err);
+    const whole = await stand.run("verify", place, "--model", AUSTEN, "--calibration", TOKENS, ...runs);
+    assertStringIncludes(whole.out, "identical: every mask and every weight", whole.err);
+    const shown = await stand.prune(place, "--explain-permissions");
+    assertStringIncludes(shown.out, "no network");
+    assertStringIncludes(shown.out, `what it writes goes to ${place}`);
+
+    // Another program changes a byte: the object is another, and tells no hash.
+    const path = `${directory}/models/by hand/austen/model.safetensors._S3rver_object`,
+      bytes = await Deno.readFile(path);
+    bytes[bytes.length - 1] ^= 1;
+    await Deno.writeFile(path, bytes);
+    const changed = await stand.run("verify", place, "--fast", ...runs);
+    assertEquals(changed.code, 2);
+    assertStringIncludes(changed.err, "model.safetensors: the same size, another content");
+    const denied = await new Stand({ ...stand.env, AWS_ACCESS_KEY_ID: "nobody" }).prune(place);
+    assertEquals([denied.code, last(denied.err).includes("denied (403)")], [2, true], denied.err);
+    const absent = await stand.prune("s3://nobody/x");
+    assertEquals([absent.code, last(absent.err).includes("there is no such bucket")], [2, true], absent.err);
+    const odd = await stand.prune("ftp://models/x");
+    assertEquals([odd.code, odd.err.trimEnd().split("\n").length], [2, 1]);
+    assertStringIncludes(odd.err, "expected a directory, s3://bucket/prefix or hf://owner/name");
+  } finally {
+    await server.close();
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("a run that is killed leaves no model in the bucket, and --resume ends in the bytes of one that was not", async () => {
+  await using bucket = new BucketServer();
+  await using stand = new Stand({
+    ...{ AWS_ENDPOINT_URL_S3: bucket.endpoint, AWS_ACCESS_KEY_ID: "k", AWS_SECRET_ACCESS_KEY: "s" },
+  });
+  const args = [...ASKED, "--out", "s3://models/x", "--runs", "none", "--progress", "none", "--resume"];
+  const process = stand.command("prune", args).spawn(), said = process.output();
+  const journal = () => {
+    const [name] = stand.staged();
+    if (name === undefined) return 0;
+    try {
+      return Deno.readTextFileSync(join(stand.folder, "cache/pare/outputs", name, "journal")).split("\n").length - 2;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      return 0;
+    }
+  };
+  for (let tries = 0; journal() < 2 && tries < 6000; tries++) await new Promise((resolve) => setTimeout(resolve, 5));
+  process.kill("SIGKILL");
+  await said;
+  assertEquals([...bucket.objects.keys()].filter((key) => key.endsWith("config.json")), []);
+  assert(journal() >= 2);
+  const resumed = await stand.run("prune", ...args);
+  assertEquals(resumed.code, 0, resumed.err);
+  same((name) => bucket.objects.get(`x/${name}`)?.bytes, await expected());
+  assertEquals(stand.staged(), []);
+});
+
+Deno.test("a repository on the Hub gets all in one commit, with the card, and the token is written down nowhere", () =>
+  withHub(async (hub) => {
+    const repository = "models/o/sparse", place = "hf://o/sparse", token = "hf_of_the_test";
+    hub.put(repository, ".gitattributes", "*.safetensors filter=lfs");
+    hub.put(repository, "LICENSE", "MIT");
+    await using stand = new Stand({ HF_ENDPOINT: hub.endpoint, HF_TOKEN: token });
+    // A server that is busy, and a connection that is cut.
+    hub.faults.uploads.push(503, "cut");
+    const first = await stand.prune(place);
+    assertEquals(first.code, 0, first.err);
+    same((name) => hub.bytesOf(repository, name), await expected());
+    assertEquals([hub.commits.length, hub.commits[0].branch, hub.commits[0].title], [1, "main", "Pruned by Pare"]);
+    assertEquals([stand.staged(), first.everything.includes(token)], [[], false]);
+    assert(hub.seen.every(({ origin, token }) => origin === "hub" || token === null));
+    assertStringIncludes(new TextDecoder().decode(hub.bytesOf(repository, "README.md")), "# Austen-700K, pruned");
+
+    assertStringIncludes((await stand.prune(place)).out, "holds what this run would write");
+    const runs = ["--runs", join(stand.folder, "none.db")];
+    assertStringIncludes((await stand.run("verify", place, "--fast", ...runs)).out, "those that the run wrote");
+    const whole = await stand.run("verify", place, "--model", AUSTEN, "--calibration", TOKENS, ...runs);
+    assertStringIncludes(whole.out, "identical: every mask and every weight", whole.err);
+
+    const other = await stand.prune(place, "--method", "magnitude");
+    assertStringIncludes(last(other.err), "--force replaces it");
+    // The same weights are there already: what is sent again is what stands beside them.
+    const taken = hub.uploaded.size;
+    const forced = await stand.prune(place, "--force", "--note", "again");
+    assertEquals([forced.code, hub.commits.length, hub.uploaded.size], [0, 2, taken], forced.err);
+
+    hub.faults.commits.push(409);
+    hub.put("models/o/other", ".gitattributes", "");
+    const refused = await stand.prune("hf://o/other");
+    assertEquals([refused.code, hub.bytesOf("models/o/other", "config.json")], [2, undefined]);
+    assertStringIncludes(last(refused.err), "409");
+    hub.faults.readOnly = true;
+    assertStringIncludes(
+      last((await stand.prune("hf://o/other")).err),
+      "denied: the token in use (HF_TOKEN) may read it, but not write to it",
+    );
+    hub.faults.readOnly = false;
+    assertStringIncludes(last((await stand.prune("hf://o/nobody")).err), "has no model o/nobody");
+    assertStringIncludes(last((await stand.prune("hf://o")).err), "expected hf://owner/name");
+    const without = await new Stand({ HF_ENDPOINT: hub.endpoint, HF_HOME: stand.folder }).prune(place);
+    assertStringIncludes(last(without.err), "to write needs a token: set HF_TOKEN");
+    hub.put("models/o/theirs", "model.safetensors", new Uint8Array(8), true);
+    assertStringIncludes(last((await stand.prune("hf://o/theirs", "--force")).err), "which is not Pare's");
+  }));
