@@ -39,6 +39,7 @@ export { type BackendChoice, type BackendOptions, openBackend } from "./backend/
 export type { Checkpoint, Fingerprint, HeldPacked, StoredTensor, TensorInfo } from "./checkpoint/checkpoint.ts";
 export type { ConnectionOptions, HubOptions, HubProgress } from "./checkpoint/hub.ts";
 export { locateCheckpoint, openCheckpoint, type OpenOptions } from "./checkpoint/open.ts";
+export type { RangeOptions } from "./checkpoint/remote/client.ts";
 export type { Sink, SinkOptions, SunkFile, Target } from "./checkpoint/remote/sink.ts";
 export { openTarget, stagingOf } from "./checkpoint/remote/target.ts";
 export { isRemote, type LocateOptions, locateRemote } from "./checkpoint/remote/locate.ts";

@@ -10,7 +10,9 @@ import type { RangeOptions } from "./client.ts";
 
 /** A file that lies there. */
 export interface SunkFile {
+  /** Its name there. */
   readonly name: string;
+  /** Its size. */
   readonly bytes: number;
   /** Of its content, where the place tells it. */
   readonly sha256?: string;
@@ -35,6 +37,7 @@ export interface Sink {
 
 /** A place as it was found, before a run. */
 export interface Target {
+  /** What takes a checkpoint there. */
   readonly sink: Sink;
   /** The manifest of a checkpoint that is there: its text. */
   readonly manifest?: string;
