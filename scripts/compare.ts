@@ -1,4 +1,5 @@
 /** `deno task compare`: several methods on one model, what each costs, as a table and as plots. */
+import { cpuUsage } from "node:process";
 import { compareCommand } from "../src/cli/compare_command.ts";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import {
@@ -7,6 +8,7 @@ import {
   blockStatistics,
   type Calibration,
   calibrationSequences,
+  checkPermutable,
   chooseTargets,
   createWriter,
   evaluationWindows,
@@ -17,6 +19,7 @@ import {
   type Progress,
   prune,
   readSpec,
+  reconstructionRate,
   release,
   reserve,
   tensorNames,
@@ -29,7 +32,7 @@ import { labelsOf } from "../src/run/labels.ts";
 import { fileName } from "../src/run/manifest.ts";
 import { Recorder } from "../src/run/recorder.ts";
 import { type Asked, differenceOf, measureAt, type Measured, prepareExam, type Yardstick } from "./compare/measure.ts";
-import { enter, type Given, isCalibrated, type Job, resolveRequest, solvesOf } from "./compare/request.ts";
+import { enter, type Given, isCalibrated, type Job, observes, resolveRequest, solvesOf } from "./compare/request.ts";
 import { tell, write } from "./compare/text.ts";
 import { type Answered, filesOf, logged, readExam } from "./shared/exam.ts";
 import { blockPosition, defaultSeqlen } from "./shared/common.ts";
@@ -38,7 +41,13 @@ import { blockPosition, defaultSeqlen } from "./shared/common.ts";
 const SAMPLES_FILE = "tasks.jsonl";
 
 /** What pruning a model took. */
-type Cost = Pick<Row, "metricSeconds" | "seconds" | "peakBytes">;
+type Cost = Pick<Row, "metricSeconds" | "seconds" | "cpuSeconds" | "peakBytes">;
+
+/** Seconds that the threads of this process have computed since. */
+function cpuSince(before: ReturnType<typeof cpuUsage>): number {
+  const { user, system } = cpuUsage(before);
+  return (user + system) / 1e6; // from microseconds
+}
 
 /** What of benchmarks stands in a request. */
 const requestOf = ({ longest, groups }: Asked) => ({ longest, groups: groups.map(({ name }) => name) });
@@ -46,10 +55,13 @@ const requestOf = ({ longest, groups }: Asked) => ({ longest, groups: groups.map
 /** The comparison itself, in its sandbox. */
 export async function main(values: Given, context: Context): Promise<Outcome> {
   const { terminal, signal } = context, begun = performance.now();
-  const { jobs } = resolveRequest(values);
+  const { jobs, left } = resolveRequest(values);
   await using checkpoint = await openCheckpoint(values.model);
   const spec = readSpec(checkpoint);
-  for (const { request } of jobs) chooseTargets(spec, request);
+  for (const { request, permute } of jobs) {
+    const targets = chooseTargets(spec, request);
+    if (permute) checkPermutable(spec, targets, request);
+  }
   const targets = chooseTargets(spec, jobs[0].request);
   const place = reserve(
     values.out,
@@ -58,7 +70,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     false,
     context.syncDirectory,
   );
-  if (values.replaces) terminal.note(values.replaces);
+  for (const line of [...left, ...values.replaces ? [values.replaces] : []]) terminal.note(line);
   using _place = { [Symbol.dispose]: () => place.abort() };
   const text = {
     tokenizer: () => loadTokenizer((file) => checkpoint.readText(file), checkpoint.path),
@@ -104,16 +116,21 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   ): Promise<Row[]> => {
     const grams = jobs.some(({ method }) => method.statistic === "gram"), rows: Row[] = [];
     using first = calibration && await observeFirst({ ...pass("all"), checkpoint, calibration }, grams);
-    const known = new Map<BlockStatistic | undefined, { statistics: readonly number[]; seconds: number }>();
+    const known = new Map<
+      BlockStatistic | undefined,
+      { statistics: readonly number[]; seconds: number; cpu: number }
+    >();
     for (const statistic of new Set(jobs.flatMap(({ allocation }) => allocation.statistic ?? []))) {
       const begun = performance.now(),
+        before = cpuUsage(),
         options = { ...pass(statistic), checkpoint, calibration: calibration!, statistic };
       const statistics = await blockStatistics(options);
-      known.set(statistic, { statistics, seconds: (performance.now() - begun) / 1000 });
+      known.set(statistic, { statistics, seconds: (performance.now() - begun) / 1000, cpu: cpuSince(before) });
     }
-    for (const { name, method, allocation, asked, request, solve } of jobs) {
+    for (const job of jobs) {
+      const { name, method, allocation, asked, request, solve, permute, epochs } = job;
       const dense = known.get(allocation.statistic);
-      const label = `${name} ${asked}${note}`, start = performance.now();
+      const label = `${name} ${asked}${note}`, start = performance.now(), cpu = cpuUsage();
       peakBytes = 0;
       {
         await using writer = await createWriter(checkpoint, place.passing, { model: tensorNames(spec) });
@@ -124,7 +141,9 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
           method,
           request: allocate(allocation, targets, request, dense?.statistics),
           solve,
-          calibration: method.statistic === "none" ? undefined : calibration,
+          permute,
+          ...epochs !== undefined && { reconstruct: { epochs, rate: reconstructionRate(spec.hidden) } },
+          calibration: observes(job) ? calibration : undefined,
           first,
           readBack: (name) => writer.read(name),
           write: async (name, bytes) => {
@@ -133,6 +152,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
           },
         });
         const seconds = (performance.now() - start) / 1000 + (dense?.seconds ?? 0);
+        const cpuSeconds = cpuSince(cpu) + (dense?.cpu ?? 0);
         const pruningPeak = peakBytes || Deno.memoryUsage().rss;
         await writer.finish();
         const measured = await score(label, place.passing, yardstick);
@@ -142,6 +162,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
           await rowOf(label, { method: name, asked }, measured, {
             metricSeconds,
             seconds,
+            cpuSeconds,
             peakBytes: pruningPeak,
           }),
         );

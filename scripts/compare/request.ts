@@ -32,11 +32,16 @@ export type Given = Values<typeof compareCommand.flags> & {
   readonly files?: readonly string[];
 };
 
-/** A method as `--methods` names it: with an allocation or an update of the weights behind a `+`, or without. */
+/** A method as `--methods` names it: with what goes with it behind a `+`, or without. */
 interface Variant {
   readonly name: string;
   readonly method: Method;
   readonly allocation: Allocation;
+  /** Its own, instead of `--damping`. */
+  readonly damping?: Damping;
+  readonly permute: boolean;
+  /** How often its blocks are fitted, if they are. */
+  readonly epochs?: number;
 }
 
 /** A method with what is asked of it. */
@@ -58,20 +63,62 @@ export function solvesOf(
   return solving.every(({ solve }) => solve.damping === all.damping) ? all : { ...all, damping };
 }
 
+/** What stands behind a `+` and takes a value: `damping:0.1`, `reconstruct:5`. */
+const DAMPING = "damping", RECONSTRUCT = "reconstruct", PERMUTE = "permute";
+
 /** The method behind such a name. */
 function findVariant(name: string): Variant {
-  const [base, ...options] = name.split("+"), updates = options.filter((each) => !ALLOCATIONS.has(each));
-  if (updates.length > 1 || options.length - updates.length > 1) {
-    throw new PareError(`--methods ${name}: expected one allocation at most, and one update at most`);
+  const [base, ...options] = name.split("+"), method = findMethod(base);
+  const refuse = (what: string): never => {
+    throw new PareError(`--methods ${name}: ${what}`);
+  };
+  /** What goes under a word: its value, `""` without one, undefined where it does not stand there. */
+  const valueOf = (word: string): string | undefined => {
+    const [found, other] = options.filter((each) => each.split(":")[0] === word);
+    if (other !== undefined) refuse(`${word} stands there twice`);
+    return found?.slice(word.length + 1);
+  };
+  const [damping, epochs, permute] = [DAMPING, RECONSTRUCT, PERMUTE].map(valueOf);
+  if (permute) refuse(`expected ${PERMUTE} without a value`);
+  const others = options.filter((each) => ![DAMPING, RECONSTRUCT, PERMUTE].includes(each.split(":")[0]));
+  const updates = others.filter((each) => !ALLOCATIONS.has(each)), [update] = updates as (Update | undefined)[];
+  if (updates.length > 1 || others.length - updates.length > 1) {
+    refuse("expected one allocation at most, and one update at most");
   }
-  const method = findMethod(base), [update] = updates as (Update | undefined)[];
-  const [allocation = uniform] = options.flatMap((each) => ALLOCATIONS.get(each) ?? []);
-  return { name, method: update === undefined ? method : withUpdate(method, update), allocation };
+  const [allocation = uniform] = others.flatMap((each) => ALLOCATIONS.get(each) ?? []);
+  return {
+    name,
+    method: update === undefined ? method : withUpdate(method, update),
+    allocation,
+    permute: permute !== undefined,
+    ...damping !== undefined && { damping: readDamping(damping) ?? refuse(`${DAMPING}: expected auto or a number`) },
+    ...epochs !== undefined && {
+      epochs: /^([1-9]\d{0,4})?$/.test(epochs) ? Number(epochs || 1) : refuse(`${RECONSTRUCT}: expected 1 or more`),
+    },
+  };
 }
 
-/** Whether a method's masks depend on the calibration. */
-export const isCalibrated = ({ method, allocation }: Variant): boolean =>
-  method.statistic !== "none" || allocation.statistic !== undefined;
+/** `auto`, or a number. */
+function readDamping(text: string): Damping | undefined {
+  return text === "auto" ? text : /^\d*\.?\d+$/.test(text) ? Number(text) : undefined;
+}
+
+/** Whether a method's masks or weights depend on the calibration. */
+export const isCalibrated = (variant: Variant): boolean =>
+  observes(variant) || variant.allocation.statistic !== undefined;
+
+/** Whether calibration sequences go through its pass. */
+export const observes = ({ method, epochs }: Pick<Variant, "method" | "epochs">): boolean =>
+  method.statistic !== "none" || epochs !== undefined;
+
+/** Why a sparsity is none for a method, if it is not. */
+function unfit({ allocation, permute }: Variant, asked: string): string | undefined {
+  const pattern = asked.includes(":");
+  if (allocation !== uniform && pattern) {
+    return `${allocation.name} shares out a sparsity, and ${asked} is one for all`;
+  }
+  if (permute && !pattern) return `${PERMUTE} is for n:m, and ${asked} is none`;
+}
 
 /** What the flags ask, checked. */
 export function resolveRequest(
@@ -88,25 +135,27 @@ export function resolveRequest(
   if (wrong !== undefined) {
     throw new PareError(`--sparsities ${wrong}: expected shares such as 0.5 and patterns such as 2:4`);
   }
-  const found = methods.map(findVariant),
-    jobs = sparsities.map((asked) =>
-      found.map((variant): Job => {
-        const part = asked.includes(":")
-          ? { pattern: parsePattern(asked, "--sparsities") }
-          : { sparsity: Number(asked) };
-        if (variant.allocation !== uniform && "pattern" in part) {
-          throw new PareError(
-            `--methods ${variant.name}: ${variant.allocation.name} shares out a sparsity, and ${asked} is one for all`,
-          );
+  const found = methods.map(findVariant), left: string[] = [];
+  const jobs = sparsities.flatMap((asked) =>
+    found.flatMap((variant): Job[] => {
+      const why = unfit(variant, asked);
+      if (why !== undefined) {
+        // Of several sparsities those that a method is not for are left out.
+        if (sparsities.every((each) => unfit(variant, each) !== undefined)) {
+          throw new PareError(`--methods ${variant.name}: ${why}`);
         }
-        const { method } = variant,
-          solve = makeSolverOptions(method, {
-            ...method.statistic === "gram" && { damping },
-            ...method.supports.includes("blocks") && { blockSize },
-          });
-        return { ...variant, asked, solve, request: makeRequest(method, part) };
-      })
-    );
+        left.push(`${variant.name} is left out at ${asked}: ${why}`);
+        return [];
+      }
+      const part = asked.includes(":") ? { pattern: parsePattern(asked, "--sparsities") } : { sparsity: Number(asked) };
+      const { method } = variant,
+        solve = makeSolverOptions(method, {
+          damping: variant.damping ?? (method.statistic === "gram" ? damping : undefined),
+          ...method.supports.includes("blocks") && { blockSize },
+        });
+      return [{ ...variant, asked, solve, request: makeRequest(method, part) }];
+    })
+  );
   const solves = found.some(({ method }) => method.statistic === "gram");
   if (solves && blockSize !== undefined && !found.some(({ method }) => method.supports.includes("blocks"))) {
     throw new PareError("--block-size: none of --methods works in blocks of columns; sparsegpt does");
@@ -116,7 +165,7 @@ export function resolveRequest(
       "--damping and --block-size are for methods with a Hessian and for updates, which --methods does not name",
     );
   }
-  return { jobs: jobs.flat(), corpus };
+  return { jobs, corpus, left };
 }
 
 /** Fetches what the comparison needs, and says what it may touch. */

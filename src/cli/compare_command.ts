@@ -59,9 +59,10 @@ export const compareCommand = {
     methods: value({
       metavar: "LIST",
       help:
-        "The methods to compare, of magnitude, sparsegpt, wanda, ria, admm and alps; with +owl, +dlp or +atp behind it, each " +
-        "block gets a sparsity of its own (prune's --allocation), with +pcg, +sequential or +iterative the weights " +
-        "that stay are updated (prune's --update).",
+        "The methods to compare, of magnitude, sparsegpt, wanda, ria, admm and alps; behind each, with a +, prune's flags: " +
+        "owl, dlp or atp (--allocation), pcg, sequential or iterative (--update), permute, reconstruct or " +
+        "reconstruct:EPOCHS, and damping:NUMBER or damping:auto. What is not for a sparsity is left out there: an " +
+        "allocation of n:m, permute of anything else.",
       fallback: ["magnitude", "sparsegpt", "wanda"] as readonly string[],
       otherwise: "magnitude,sparsegpt,wanda",
     }, words),
@@ -141,6 +142,8 @@ export const compareCommand = {
     "deno task compare --model HuggingFaceTB/SmolLM2-135M-Instruct --samples 1,8,32,128 --seeds 0,1,2 --out compared",
     "deno task compare --model HuggingFaceTB/SmolLM2-135M-Instruct --methods wanda,wanda+owl --sparsities 0.6,0.7 \\\n" +
     "    --out compared",
+    "deno task compare --model HuggingFaceTB/SmolLM2-135M-Instruct --methods wanda,wanda+permute,admm+permute \\\n" +
+    "    --sparsities 2:4 --out compared",
     "deno task compare --model HuggingFaceTB/SmolLM2-135M-Instruct --tasks wanda --limit 200 --out compared",
   ],
   notes:

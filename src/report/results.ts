@@ -19,6 +19,8 @@ export interface Row {
   readonly metricSeconds?: number;
   /** Seconds of the whole pruning: observing and propagating as well. */
   readonly seconds?: number;
+  /** Seconds that all threads of the process computed meanwhile: on a busy machine, too, what the method asks for. */
+  readonly cpuSeconds?: number;
   /** The most memory that was seen in use meanwhile, bytes. */
   readonly peakBytes?: number;
 }

@@ -14,7 +14,8 @@ import {
 import type { Comparison, Protocol, Row, Table } from "./results.ts";
 
 function cells(row: Row): string[] {
-  const { method, asked, sparsity, perplexity, metricSeconds, seconds, peakBytes } = row, benchmark = headline(row);
+  const { method, asked, sparsity, perplexity, metricSeconds, seconds, cpuSeconds, peakBytes } = row,
+    benchmark = headline(row);
   const fixed = (number: number | undefined, digits: number) => number === undefined ? "" : number.toFixed(digits);
   return [
     method,
@@ -24,6 +25,7 @@ function cells(row: Row): string[] {
     ...benchmark ? [show("acc", benchmark.figures.acc)] : [],
     fixed(metricSeconds, 2),
     fixed(seconds, 1),
+    fixed(cpuSeconds, 1),
     peakBytes === undefined ? "" : showBytes(peakBytes),
   ];
 }
@@ -46,8 +48,9 @@ export function captions(comparison: Comparison): string[] {
     ...evaluation ? [`Perplexity: ${protocol(evaluation)}.`] : [],
     ...data ? [benchmarkCaption(comparison)] : [],
     ...calibration ? [`Calibration: ${protocol(calibration)}.`] : [],
-    "Metric: scoring, masking and solving, of all linears. In all: observing and propagating as well. Peak memory: the " +
-    "most that was seen in use while the model was pruned.",
+    "Metric: scoring, masking and solving, of all linears. In all: observing and propagating as well. CPU: what all " +
+    "threads computed meanwhile, but for an observation that several methods share. Peak memory: the most that was seen in " +
+    "use while the model was pruned.",
   ];
 }
 
@@ -59,7 +62,7 @@ export function tableOf({ rows }: Comparison): Table {
     ...benchmark ? [`${titleOf(benchmark)} acc (%)`] : [],
   ];
   return {
-    heading: ["method", "sparsity", "zeros", ...measured, "metric (s)", "in all (s)", "peak memory"],
+    heading: ["method", "sparsity", "zeros", ...measured, "metric (s)", "in all (s)", "CPU (s)", "peak memory"],
     rows: rows.map(cells),
   };
 }
@@ -117,10 +120,19 @@ export function toMarkdown(comparison: Comparison, plots: Plots): string {
 
 /** The rows as CSV (RFC 4180), numbers in full. */
 export function toCsv({ rows, evaluation }: Comparison): string {
-  const heading = ["method", "asked", "sparsity", "perplexity", "metric_seconds", "seconds", "peak_bytes"];
+  const heading = [
+    "method",
+    "asked",
+    "sparsity",
+    "perplexity",
+    "metric_seconds",
+    "seconds",
+    "cpu_seconds",
+    "peak_bytes",
+  ];
   const context = ["windows", "seqlen", "corpus", "corpus_sha256"];
-  const lines = rows.map(({ method, asked, sparsity, perplexity, metricSeconds, seconds, peakBytes }) => [
-    ...[method, asked, sparsity, perplexity, metricSeconds, seconds, peakBytes],
+  const lines = rows.map(({ method, asked, sparsity, perplexity, metricSeconds, seconds, cpuSeconds, peakBytes }) => [
+    ...[method, asked, sparsity, perplexity, metricSeconds, seconds, cpuSeconds, peakBytes],
     ...[evaluation?.sequences, evaluation?.seqlen, evaluation?.description, evaluation?.sha256],
   ]);
   return csv([[...heading, ...context], ...lines]);

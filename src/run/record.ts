@@ -254,6 +254,8 @@ export interface PruningCost {
   readonly metricSeconds?: number;
   /** Seconds of all of it: observing and propagating as well. */
   readonly seconds?: number;
+  /** Seconds that all threads of the process computed meanwhile. */
+  readonly cpuSeconds?: number;
   /** The most memory that was seen in use meanwhile, bytes. */
   readonly peakBytes?: number;
 }

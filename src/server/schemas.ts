@@ -89,6 +89,7 @@ const PerplexitySchema: z.ZodType<PerplexityRecord> = z.object({
   sparsity: z.number().optional(),
   cost: z.object({
     metricSeconds: z.number().optional(),
+    cpuSeconds: z.number().optional(),
     seconds: z.number().optional(),
     peakBytes: z.number().optional(),
   }).optional().openapi({ description: "What pruning the model took, in a comparison." }),

@@ -16,6 +16,7 @@ export const COMPARISON: Comparison = {
       perplexity: 28.349,
       metricSeconds: 0.014,
       seconds: 0.04,
+      cpuSeconds: 0.07,
       peakBytes: 242e6,
     },
     {

@@ -9,10 +9,10 @@ Deno.test("Markdown has a row for each model, its numbers rounded, and the proto
   assertEquals(lines.slice(0, 6), [
     "# models/tiny",
     "",
-    "| method | sparsity | zeros | perplexity | metric (s) | in all (s) | peak memory |",
-    "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-    "| dense |  | 0.03 % | 16.93 |  |  |  |",
-    "| magnitude | 0.5 | 50.02 % | 28.35 | 0.01 | 0.0 | 231 MiB |",
+    "| method | sparsity | zeros | perplexity | metric (s) | in all (s) | CPU (s) | peak memory |",
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    "| dense |  | 0.03 % | 16.93 |  |  |  |  |",
+    "| magnitude | 0.5 | 50.02 % | 28.35 | 0.01 | 0.0 | 0.1 | 231 MiB |",
   ]);
   const text = lines.join("\n");
   assertStringIncludes(text, `Perplexity: 16 x 256 tokens of a "book", cut (SHA-256 ${"ab".repeat(32)}).`);
@@ -31,11 +31,11 @@ Deno.test("CSV has numbers in full, what was not measured empty, and quotes what
   const [heading, dense, magnitude, ...rest] = toCsv(COMPARISON).split("\r\n");
   assertEquals(
     heading,
-    "method,asked,sparsity,perplexity,metric_seconds,seconds,peak_bytes,windows,seqlen,corpus,corpus_sha256",
+    "method,asked,sparsity,perplexity,metric_seconds,seconds,cpu_seconds,peak_bytes,windows,seqlen,corpus,corpus_sha256",
   );
   const corpus = `16,256,"a ""book"", cut",${"ab".repeat(32)}`;
-  assertEquals(dense, `dense,,0.0003,16.934,,,,${corpus}`);
-  assertEquals(magnitude, `magnitude,0.5,0.5002,28.349,0.014,0.04,242000000,${corpus}`);
+  assertEquals(dense, `dense,,0.0003,16.934,,,,,${corpus}`);
+  assertEquals(magnitude, `magnitude,0.5,0.5002,28.349,0.014,0.04,0.07,242000000,${corpus}`);
   assertEquals([rest.length, rest.at(-1)], [5, ""]);
 });
 
@@ -46,9 +46,9 @@ Deno.test("benchmarks: the mean by method and sparsity, every model in every tas
     return lines.slice(from, lines.indexOf("", from));
   };
   assertEquals(table("| method | sparsity | zeros").slice(0, 3), [
-    "| method | sparsity | zeros | mean acc (%) | metric (s) | in all (s) | peak memory |",
-    "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-    "| dense |  | 0.00 % | 70.00 ± 5.00 |  |  |  |",
+    "| method | sparsity | zeros | mean acc (%) | metric (s) | in all (s) | CPU (s) | peak memory |",
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    "| dense |  | 0.00 % | 70.00 ± 5.00 |  |  |  |  |",
   ]);
   assertEquals(table("| mean accuracy"), [
     "| mean accuracy (%) | 0.5 | 2:4 |",

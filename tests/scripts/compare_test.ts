@@ -57,6 +57,9 @@ Deno.test("a row is what prune and eval give for the same flags", async () => {
   assertEquals(rows[1].perplexity, perplexity);
 });
 
+/** Of a row, what is looked at here. */
+type Row = Readonly<Record<"method" | "asked" | "perplexity", unknown>>;
+
 const CHOICES = `${ROOT}tests/fixtures/data/austen-choices.jsonl`;
 /** What is calibrated, and with what: no perplexity. */
 const CALIBRATED = [...FLAGS.slice(0, FLAGS.indexOf("--corpus")), "--samples", "4"];
@@ -120,9 +123,18 @@ Deno.test("several tasks without a group of their own are compared by their mean
   assert(names(out).includes("compare.svg"));
 });
 
-Deno.test("OWL and updates behind a method's name are prune's own flags", async () => {
+Deno.test("what stands behind a method's name are prune's own flags, where a sparsity is one for it", async () => {
   using folder = temporary();
-  const methods = ["magnitude+owl", "wanda+iterative", "wanda+owl+sequential"], sparsities = ["--sparsities", "0.6"];
+  const methods = [
+    "magnitude+owl",
+    "wanda+iterative",
+    "wanda+owl+sequential",
+    "sparsegpt+damping:0.1",
+    "wanda+permute",
+    "magnitude+reconstruct",
+    "wanda+permute+pcg+damping:auto+reconstruct:2",
+  ];
+  const sparsities = ["--sparsities", "0.6,2:4"], asked = [["--sparsity", "0.6"], ["--pattern", "2:4"]];
   const flags = [
     ...FLAGS,
     "--samples",
@@ -136,14 +148,35 @@ Deno.test("OWL and updates behind a method's name are prune's own flags", async 
   const { rows } = await runJson("compare", ...flags);
   const calibrated = FLAGS.slice(0, FLAGS.indexOf("--corpus"));
   const evaluated = ["--corpus", HELD_OUT, "--seqlen", "128", "--windows", "6", "--backend", "wasm"];
-  for (const [i, method] of methods.entries()) {
-    const [base, ...options] = method.split("+");
-    const own = options.flatMap((each) => each === "owl" ? ["--allocation", "owl"] : ["--update", each]);
-    const pruned = ["--method", base, ...own, "--sparsity", "0.6", "--samples", "4", "--out", `${folder.path}/${i}`];
-    await runJson("prune", ...calibrated, ...pruned);
-    const { perplexity } = await runJson("eval", "--model", `${folder.path}/${i}`, ...evaluated);
-    assertEquals([rows[i + 1].method, rows[i + 1].perplexity], [method, perplexity]);
+  const flagOf: Record<string, string> = { owl: "--allocation=owl", permute: "--permute" };
+  const flagsOf = (option: string) => {
+    const [word, value] = option.split(":");
+    if (word === "damping" || word === "reconstruct") return `--${word}=${value ?? 1}`;
+    return flagOf[word] ?? `--update=${word}`;
+  };
+  const expected: unknown[] = [];
+  for (const which of asked) {
+    for (const [i, method] of methods.entries()) {
+      const [base, ...options] = method.split("+");
+      if (options.includes(which[1] === "0.6" ? "permute" : "owl")) continue;
+      const out = ["--out", `${folder.path}/${i}`, "--force"];
+      await runJson(
+        "prune",
+        ...calibrated,
+        "--method",
+        base,
+        ...options.map(flagsOf),
+        ...which,
+        "--samples",
+        "4",
+        ...out,
+      );
+      const { perplexity } = await runJson("eval", "--model", `${folder.path}/${i}`, ...evaluated);
+      expected.push([method, which[1], perplexity]);
+    }
   }
+  assertEquals(rows.slice(1).map(({ method, asked, perplexity }: Row) => [method, asked, perplexity]), expected);
+  for (const { cpuSeconds } of rows.slice(1)) assert(cpuSeconds > 0);
 });
 
 Deno.test("several numbers of sequences and seeds: mean and deviation for each method, and a second picture", async () => {
@@ -182,7 +215,16 @@ Deno.test("what cannot be compared is refused before any work", async () => {
       /^error: --methods wanda\+owl\+owl: expected one allocation at most, and one update at most$/m,
     "--shots 1": /^error: --shots is for --tasks, and there are none$/m,
     [`--tasks ${CHOICES}x`]: /^error: --tasks .*austen-choices\.jsonlx: there is no such task/m,
-    "--methods wanda,ria+owl": /^error: --methods ria\+owl: owl shares out a sparsity, and 4:8 is one for all$/m,
+    "--methods wanda,ria+owl --sparsities 4:8":
+      /^error: --methods ria\+owl: owl shares out a sparsity, and 4:8 is one for all$/m,
+    "--methods wanda+permute --sparsities 0.5,0.6":
+      /^error: --methods wanda\+permute: permute is for n:m, and 0\.5 is none$/m,
+    "--methods wanda+permute:1": /^error: --methods wanda\+permute:1: expected permute without a value$/m,
+    "--methods wanda+reconstruct:0": /^error: --methods wanda\+reconstruct:0: reconstruct: expected 1 or more$/m,
+    "--methods sparsegpt+damping:much":
+      /^error: --methods sparsegpt\+damping:much: damping: expected auto or a number$/m,
+    "--methods sparsegpt+damping:1+damping:2": /^error: --methods .*: damping stands there twice$/m,
+    "--methods wanda+damping:0.1": /^error: --damping: wanda has no Hessian; sparsegpt, admm, alps and --update have$/m,
   };
   for (const [flags, says] of Object.entries(refusals)) {
     assertMatch(await errorsOf("compare", ...FLAGS, "--out", out, ...flags.split(" ")), says);
