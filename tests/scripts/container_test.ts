@@ -12,7 +12,7 @@ const lines = (word: string) =>
 Deno.test("its image is of the Deno that the gate runs, and it is no root that runs in it", async () => {
   const [, version] = /deno@([\d.]+)/.exec(await Deno.readTextFile(`${ROOT}.ci/run`))!;
   assertEquals(lines("FROM"), [`docker.io/denoland/deno:${version}`]);
-  assertEquals(lines("USER"), ["deno"]);
+  assertEquals(lines("USER"), ["1993:1993"]);
   assert(lines("ENTRYPOINT")[0].includes('"--cached-only", "--frozen"'));
   assert(lines("RUN")[0].includes("--frozen"));
 });
