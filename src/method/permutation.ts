@@ -16,6 +16,9 @@ export interface ScoreMatrix {
 /** Groups that exchange columns with each other: an assignment takes the cube of their number. */
 const RUN = 512;
 
+/** Bytes of what each column is worth in each group's place, the largest of what {@linkcode regroup} makes of its scores. */
+export const WORTH_BYTES = 8 * RUN ** 2;
+
 /** The sum of the scores that n:m keeps if the columns stand in an order: the column that comes to each place. */
 export function retained({ rows, cols, values }: ScoreMatrix, { n, m }: Pattern, order: ArrayLike<number>): number {
   const group = new Float32Array(m);

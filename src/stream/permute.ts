@@ -2,12 +2,12 @@
  * The inputs of a block's linears in an order that serves n:m, where the linears before them can store their rows in it
  * (`model/channels.ts`): the block computes the same, and what is pruned and written is an ordinary checkpoint.
  */
-import type { Backend, Formula } from "../backend/backend.ts";
+import { type Backend, BYTES, type Formula } from "../backend/backend.ts";
 import { maskBits } from "../checkpoint/mask.ts";
 import { type MatrixOrder, reorder } from "../checkpoint/reorder.ts";
 import { PareError } from "../errors.ts";
 import type { Method, Pattern } from "../method/method.ts";
-import { regroup, retained, type ScoreMatrix } from "../method/permutation.ts";
+import { regroup, retained, type ScoreMatrix, WORTH_BYTES } from "../method/permutation.ts";
 import type { Block } from "../model/block.ts";
 import { type Channels, channelsOf, columnsOf } from "../model/channels.ts";
 import { expertsOf } from "../model/layers.ts";
@@ -58,6 +58,27 @@ export function checkPermutable(spec: ModelSpec, targets: Targets, requests: Req
 export function permutedBiases(block: BlockSpec, linears: readonly Linear[], requests: Requests): string[] {
   const from = asked(block, linears, requests).flatMap(({ channels }) => channels.from);
   return from.filter(({ bias }) => bias).map(({ name }) => `${name}.bias`);
+}
+
+/** A linear whose inputs are one run is judged by its scores as they are read. */
+const isWhole = ({ to, runs }: Channels): boolean => runs.length === 1 && runs[0].width === to.cols;
+
+/**
+ * Bytes that permuting a block's inputs takes beside it: of a linear its scores, on the backend and as they are read, and again
+ * where they fall into runs, and what columns are worth in each other's places; and the largest weight that is moved, as it is
+ * read and as it is written.
+ */
+export function permutingBytes(
+  block: BlockSpec,
+  linears: readonly Linear[],
+  bytesOf: (tensor: string) => number,
+): number {
+  const names = new Set(linears.map(({ name }) => name));
+  return channelsOf(block).filter(({ to }) => names.has(to.name)).reduce((most, channels) => {
+    const { to, from } = channels, scores = BYTES.F32 * to.rows * to.cols;
+    const moved = Math.max(...[to, ...from].map(({ name }) => bytesOf(`${name}.weight`)));
+    return Math.max(most, (isWhole(channels) ? 2 : 3) * scores + WORTH_BYTES + 2 * moved);
+  }, 0);
 }
 
 /** What was done to a block. */
@@ -116,10 +137,11 @@ export async function permute(block: Block, options: PermuteOptions): Promise<Pe
 /** The order of each run of a linear's inputs; as they are, if no other keeps more. */
 async function chooseOrders(
   block: Block,
-  { to, runs }: Channels,
+  channels: Channels,
   pattern: Pattern,
   { backend, method, observation, sequences }: PermuteOptions,
 ): Promise<Uint32Array[]> {
+  const { to, runs } = channels;
   using squares = observation?.squares(to, sequences);
   const formula: Formula = method.criterion?.formula({ squares }) ?? { kind: "activation", statistic: squares! };
   using scores = backend.score(block.weight(to), formula);
@@ -129,14 +151,14 @@ async function chooseOrders(
     const all: ScoreMatrix = {
       rows: to.rows * parts.length,
       cols: width,
-      values: new Float32Array(to.rows * parts.length * width),
+      values: isWhole(channels) ? values : new Float32Array(to.rows * parts.length * width),
     };
-    parts.forEach((first, part) => {
+    for (const [part, first] of isWhole(channels) ? [] : parts.entries()) {
       for (let row = 0; row < to.rows; row++) {
         const at = row * to.cols + first;
         all.values.set(values.subarray(at, at + width), (part * to.rows + row) * width);
       }
-    });
+    }
     const order = regroup(all, pattern), present = Uint32Array.from({ length: width }, (_, j) => j);
     return retained(all, pattern, order) > retained(all, pattern, present) ? order : present;
   });

@@ -30,6 +30,7 @@ import {
   roomBeside,
   scoringBytes,
 } from "./memory.ts";
+import { permutingBytes } from "./permute.ts";
 import type { ReconstructOptions } from "./reconstruct.ts";
 import { WRITE_BEHIND_BYTES } from "./results.ts";
 import { chooseGroups } from "./solve.ts";
@@ -188,7 +189,13 @@ export async function planPrune(
   const solvingBytes = solves
     ? most(solving)
     : Math.max(activations, most((block) => scoringBytes(checkpoint, targets.get(block.index))));
-  const working = Math.max(solvingBytes, most((block) => reconstructionBytes(spec, block, memory)));
+  const permuting = (block: BlockSpec) =>
+    permutingBytes(block, targets.get(block.index) ?? [], (name) => checkpoint.tensors.get(name)?.bytes ?? 0);
+  const working = Math.max(
+    solvingBytes,
+    most((block) => reconstructionBytes(spec, block, memory)),
+    options.permute ? most(permuting) : 0,
+  );
   const passBytes = OVERHEAD_BYTES + resident + Math.max(underWay, 2 * Math.min(PIECE, copied)) + working +
     (spooled ? 0 : hiddenBytes);
 

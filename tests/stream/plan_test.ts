@@ -118,3 +118,17 @@ Deno.test("the estimated time is the work divided by the backend's rate, and the
   assertGreater(writing, size / 5e9);
   assertLess(writing, size / 5e7);
 });
+
+Deno.test("the peak memory has what permuting takes on the host, where it is more than what pruning takes", async () => {
+  // Two tokens: activations are next to nothing.
+  await using watched = await watch("tiny-qwen2");
+  const { method, spec, targets } = requested(watched, "wanda", {}), calibration = randomTokens(1, 2, 128);
+  const plan = (permute: boolean) =>
+    planPrune(QUICK, watched.checkpoint, spec, targets, { method, calibration, permute, held: () => 0 });
+  const [{ rows, cols }] = targets.get(0)!.filter(({ role }) => role === "mlp.down_proj"), weight = 2 * rows * cols;
+  // Wanda's own: F32 scores and the weight as it was. Permuting: scores twice, 512 x 512 numbers of 64 bits, a weight twice.
+  const linears = targets.get(0)!,
+    largest = Math.max(...linears.map(({ rows, cols }) => 4 * rows * cols + 2 * rows * cols));
+  const permuting = 2 * 4 * rows * cols + 8 * 512 ** 2 + 2 * weight;
+  assertEquals((await plan(true)).peakBytes - (await plan(false)).peakBytes, permuting - largest);
+});
