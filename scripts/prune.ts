@@ -20,7 +20,8 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   await using task = await prepare(given, values, context);
   const { checkpoint, backend, spec, solve, allocation, json, lines } = task;
   // Hashing a model reads all of it: nobody is to wait for that who only asks how long it would take.
-  if (values.dryRun && !values.json && !given.planned) return { text: lines.join("\n"), json };
+  // And what is not written yet has no hash that a plan could name.
+  if (values.dryRun && (task.unwritten || !values.json && !given.planned)) return { text: lines.join("\n"), json };
   const manifest = await describe(task, given, values, context);
   if (values.dryRun) return { text: lines.join("\n"), json: { ...json, runPlan: manifest.plan } };
   if (given.part?.rank) return await runRank({ ...task, part: given.part }, given, values, manifest, context);

@@ -80,7 +80,7 @@ export { readEndTokens } from "./generate/end_tokens.ts";
 export { type Finish, generate, type GenerateOptions, type Token } from "./generate/generate.ts";
 export { type PackedKind, ResidentModel, type ResidentOptions } from "./generate/resident.ts";
 export { checkSampling, GREEDY, type Sampling } from "./generate/sampler.ts";
-export { type SelfWrittenOptions, writeItself } from "./generate/self.ts";
+export { type SelfWrittenOptions, startTokenOf, writeItself } from "./generate/self.ts";
 export { TextStream } from "./generate/text_stream.ts";
 export { readTongue, type Tongue } from "./generate/tongue.ts";
 export * from "./method/mod.ts";

@@ -16,6 +16,7 @@ import {
   planPrune,
   readSpec,
   type SparsityMap,
+  startTokenOf,
   writeItself,
 } from "../../src/mod.ts";
 import { corpusOf, describeRun } from "../../src/run/describe.ts";
@@ -46,6 +47,10 @@ function calibrate(
     seed: values.seed,
     writeItself: async (asked) => {
       const { terminal, signal } = context, { startToken } = values;
+      // A dry run only asks how many tokens there would be.
+      if (values.dryRun) {
+        return new Uint32Array(asked.samples * asked.length).fill(startTokenOf({ checkpoint, startToken }));
+      }
       terminal.note("calibration: the dense model writes it first, token by token");
       const onProgress = (done: number, total: number) =>
         terminal.progress({ label: "writing", done, total, unit: "tokens" });
@@ -78,6 +83,7 @@ export async function prepare(given: Given, values: PruneValues, context: Contex
   if (values.permute) checkPermutable(spec, targets, requests);
   const backend = opened.use(await openBackend(values.backend, { workers: values.workers }));
   const calibration = !calibrated ? undefined : await calibrate(values, checkpoint, spec, backend, context);
+  const unwritten = values.dryRun && values.calibration === "self" && calibrated;
   const spool = { always: values.spool !== undefined, file: given.spoolFile };
   const planned = await planPrune(backend, checkpoint, spec, targets, {
     method,
@@ -102,14 +108,15 @@ export async function prepare(given: Given, values: PruneValues, context: Contex
     ...method.statistic === "gram" && { solve, trueSequential: values.trueSequential },
     ...reconstruct && { reconstruct },
     backend: { name: backend.name, description: backend.description },
-    calibration: calibration && corpusOf(calibration),
+    calibration: calibration && { ...corpusOf(calibration), ...unwritten && { sha256: undefined } },
     plan,
     ...given.replaces && { replaces: values.out },
   };
   const lines = planLines(plan, `${backend.name} (${backend.description})`);
   if (calibration) {
     const { sequences, length, description } = calibration;
-    lines.unshift(`calibration: ${sequences} x ${length} tokens of ${description}`);
+    const before = unwritten ? ", which is written first, in time that is not told here" : "";
+    lines.unshift(`calibration: ${sequences} x ${length} tokens of ${description}${before}`);
   }
   if (given.replaces) lines.push(given.replaces);
   const held = opened.move(); // they are the caller's
@@ -123,6 +130,8 @@ export async function prepare(given: Given, values: PruneValues, context: Contex
     requests,
     targets,
     calibration,
+    /** Whether the calibration's ids stand for what a run would write: no hash is known of them. */
+    unwritten,
     spool,
     trueSequential: values.trueSequential,
     holdout: values.holdout,

@@ -37,17 +37,26 @@ export interface SelfWrittenOptions {
 }
 
 /**
+ * What every sequence begins with.
+ * @throws PareError if nothing says it.
+ */
+export function startTokenOf(
+  { checkpoint, startToken }: Pick<SelfWrittenOptions, "checkpoint" | "startToken">,
+): number {
+  const start = startToken ?? checkpoint.config.bos_token_id;
+  if (typeof start === "number") return start;
+  throw new PareError(
+    `${checkpoint.path}: config.json names no bos_token_id for a text to begin with: expected --start-token`,
+  );
+}
+
+/**
  * Token ids that a model writes, sequence after sequence.
  * @throws PareError if nothing says what a sequence begins with, or there is no room for the model or what it has read.
  */
 export async function writeItself(options: SelfWrittenOptions): Promise<Uint32Array<ArrayBuffer>> {
   const { checkpoint, backend, samples, length, seed, onProgress, signal } = options;
-  const start = options.startToken ?? checkpoint.config.bos_token_id;
-  if (typeof start !== "number") {
-    throw new PareError(
-      `${checkpoint.path}: config.json names no bos_token_id for a text to begin with: expected --start-token`,
-    );
-  }
+  const start = startTokenOf(options);
   using model = await ResidentModel.open({ checkpoint, backend, signal });
   const together = sideBySide(model, length), ids = new Uint32Array(samples * length);
   for (let first = 0; first < samples; first += together) {

@@ -163,6 +163,20 @@ Deno.test("--dry-run tells the plan and writes nothing, with a place for the res
   }
 });
 
+Deno.test("--dry-run has the model write nothing for --calibration self: no hash is known, and no plan names one", async () => {
+  const asked = ["--calibration", "self", "--samples", "4", "--seqlen", "64"];
+  const args = ["--model", AUSTEN, "--dry-run", ...asked, ...WASM];
+  const { text } = await IN_PROCESS.prune(...args, "--start-token", "0");
+  assertMatch(
+    text,
+    /^calibration: 4 x 64 tokens of what the model writes itself, which is written first, in time that is not told here$/m,
+  );
+  const { calibration, runPlan, plan } = await runJson("prune", ...args, "--start-token", "0");
+  const description = "what the model writes itself";
+  assertEquals([calibration, runPlan], [{ description, sequences: 4, seqlen: 64 }, undefined]);
+  assertEquals(plan.hiddenBytes, 4 * 64 * 96 * 4);
+});
+
 Deno.test("--blocks, --include and --exclude leave the rest of the model byte for byte", async () => {
   using folder = temporary();
   const out = `${folder.path}/pruned`;
