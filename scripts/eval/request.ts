@@ -49,8 +49,9 @@ export async function enter(given: Given, { terminal }: Context) {
       logSamples,
       remote: allowed.remote,
       spoolFile: allowed.spool(given.spool),
-      registry: allowed.registry(given.runs),
+      registry: allowed.registry(given.runs, true),
     },
     permissions: allowed.permissions,
+    leave: allowed.leave,
   };
 }

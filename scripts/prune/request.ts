@@ -134,12 +134,13 @@ export async function enter(asked: Given, { terminal, signal }: Context) {
       exchange: values.exchange === undefined ? undefined : allowed.folder(values.exchange, "--exchange"),
       remote: allowed.remote,
       spoolFile: allowed.spool(values.spool),
-      registry: values.dryRun || !writes ? undefined : allowed.registry(values.runs),
+      registry: values.dryRun || !writes ? undefined : allowed.registry(values.runs, true),
       planned,
       replaces,
       staged: target && { staging: target.staging, files: target.files, manifest: target.manifest },
     },
     permissions: allowed.permissions,
     ...target && { sink: target.sink },
+    leave: allowed.leave,
   };
 }

@@ -6,6 +6,7 @@ import { statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { refuseLinksBeside } from "../../src/run/database.ts";
+import { isRecordBucket, sendRecords } from "../../src/run/record_bucket.ts";
 import { isRecordFolder } from "../../src/run/record_file.ts";
 import { defaultRegistry } from "../../src/run/place.ts";
 import type { Permissions } from "../../src/cli/sandbox.ts";
@@ -51,6 +52,7 @@ export class PermissionSet {
   readonly #write = new Set<string>();
   readonly #deny = new Set<string>();
   readonly #net = new Set<string>();
+  #leave?: () => Promise<void>;
   /** The model, if it is read where it lies. */
   #remote?: Remote;
 
@@ -175,16 +177,30 @@ export class PermissionSet {
 
   /**
    * The registry of runs, whose folder is made if it is missing, or the folder for records of runs; undefined for none.
+   * @param elsewhere Whether records may go to a bucket, when all is done: `leave` sees to that.
    * @throws PareError if the folder cannot be made.
    */
-  registry(runs: string | undefined): string | undefined {
+  registry(runs: string | undefined, elsewhere = false): string | undefined {
     if (runs === NO_RUNS) return undefined;
+    if (runs !== undefined && isRecordBucket(runs)) {
+      if (!elsewhere) {
+        throw new PareError(`--runs ${runs}: prune and eval alone record there; expected a file or folder`);
+      }
+      const folder = this.folder(stagingOf(runs, undefined), "--runs");
+      this.#leave = () => sendRecords(folder, runs);
+      return `${folder}/`;
+    }
     const path = resolve(runs ?? defaultRegistry());
     const records = runs !== undefined && (isRecordFolder(runs) || isDirectory(path));
     if (records) return `${this.folder(path, "--runs")}/`;
     makeFolder(dirname(path), "--runs");
     for (const file of registryFiles(path)) this.write(file);
     return path;
+  }
+
+  /** What is to be done when the work has ended. */
+  get leave(): (() => Promise<void>) | undefined {
+    return this.#leave;
   }
 
   /** A folder to read and write, made if it is missing. @throws PareError if it cannot be. */

@@ -4,12 +4,12 @@ import { required, text } from "./flags.ts";
 /** What `deno task collect` understands. */
 export const collectCommand = {
   name: "collect",
-  summary: "put the records that runs have left in a folder into a registry.",
+  summary: "put the records that runs have left in a folder or a bucket into a registry.",
   operand: "records",
   flags: {
     records: required(text({
-      metavar: "DIR",
-      help: "The folder that runs were given as --runs DIR/: each has left a file of its own there.",
+      metavar: "DIR|s3://BUCKET/PREFIX",
+      help: "What runs were given as --runs DIR/ or --runs s3://…: each has left a file of its own there.",
     })),
     runs: text({
       metavar: "FILE",

@@ -28,11 +28,16 @@ const GRACE_MS = 10_000;
 export interface Sandbox<F extends Flags> {
   /** The module whose export `main` is the command. */
   readonly module: string;
-  /** Fetches what is not here yet and says what the work may touch; what it changes of the values is what `main` gets. */
+  /**
+   * Fetches what is not here yet and says what the work may touch; what it changes of the values is what `main` gets. `leave` is called when the
+   * work has ended, however it did.
+   */
   enter(
     values: Values<F>,
     context: Context,
-  ): Promise<{ readonly values: Values<F>; readonly permissions: Permissions; readonly sink?: Delivery }>;
+  ): Promise<
+    { readonly values: Values<F>; readonly permissions: Permissions; readonly sink?: Delivery; leave?(): Promise<void> }
+  >;
   /** The command line that this one stands for: that of a sweep's plan. Paths are relative to where the user stands. */
   expand?(args: readonly string[]): Promise<readonly string[]>;
 }
@@ -165,12 +170,16 @@ async function runInSandbox<F extends Flags>(
   given: Values<F>,
   context: Context,
 ): Promise<Outcome> {
-  const { values, permissions, sink } = await sandbox.enter(given, context);
+  const { values, permissions, sink, leave } = await sandbox.enter(given, context);
   if ((values as { explainPermissions?: boolean }).explainPermissions) {
     const goes = sink && `what it writes goes to ${sink.path}, by the process that starts it`;
     return { text: [showPermissions(permissions), ...goes ? [goes] : []].join("\n"), json: { permissions } };
   }
-  return await runSandboxed(sandbox.module, values, { ...context, sink }, permissions);
+  try {
+    return await runSandboxed(sandbox.module, values, { ...context, sink }, permissions);
+  } finally {
+    await leave?.();
+  }
 }
 
 /** Whether this process was started to outlive its terminal (`nohup`): then it does. */

@@ -112,6 +112,11 @@ export function isRecordFolder(path: string): boolean {
   return /[/\\]$/.test(path);
 }
 
+/** Whether a file of this name is a record. */
+export function isRecord(name: string): boolean {
+  return /^[\w-]+\.run\.jsonl$/.test(name);
+}
+
 /** The names of all records in a folder, sorted. @throws PareError if it cannot be read. */
 export function recordNames(folder: string): string[] {
   try {

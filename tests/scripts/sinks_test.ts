@@ -147,10 +147,11 @@ Deno.test("a run that is killed leaves no model in the bucket, and --resume ends
   await using stand = new Stand({
     ...{ AWS_ENDPOINT_URL_S3: bucket.endpoint, AWS_ACCESS_KEY_ID: "k", AWS_SECRET_ACCESS_KEY: "s" },
   });
-  const args = [...ASKED, "--out", "s3://models/x", "--runs", "none", "--progress", "none", "--resume"];
+  const place = ["--out", "s3://models/x", "--runs", "s3://models/records"];
+  const args = [...ASKED, ...place, "--progress", "none", "--resume"];
   const process = stand.command("prune", args).spawn(), said = process.output();
   const journal = () => {
-    const [name] = stand.staged();
+    const name = stand.staged().find((name) => name.includes(".partial"));
     if (name === undefined) return 0;
     try {
       return Deno.readTextFileSync(join(stand.folder, "cache/pare/outputs", name, "journal")).split("\n").length - 2;
@@ -167,7 +168,21 @@ Deno.test("a run that is killed leaves no model in the bucket, and --resume ends
   const resumed = await stand.run("prune", ...args);
   assertEquals(resumed.code, 0, resumed.err);
   same((name) => bucket.objects.get(`x/${name}`)?.bytes, await expected());
-  assertEquals(stand.staged(), []);
+  assertEquals(stand.staged().filter((name) => name.includes(".partial")), []);
+  // Its record goes when it ends, and is one.
+  const records = [...bucket.objects.keys()].filter((key) => key.startsWith("records/"));
+  assertEquals(records.length, 1);
+  const all = join(stand.folder, "all.db");
+  for (const added of [1, 0]) {
+    const { out, err } = await stand.run("collect", "s3://models/records", "--runs", all, "--json");
+    assertEquals(JSON.parse(out || "{}").added, added, err);
+  }
+  const { runs } = JSON.parse((await stand.run("pare", "runs", "list", "--runs", all, "--json")).out);
+  assertEquals(runs.map(({ status }: { status: string }) => status), ["finished"]);
+  const none = await stand.run("collect", "s3://nobody/x", "--runs", all);
+  assertEquals([none.code, last(none.err).includes("there is no such bucket")], [2, true]);
+  const odd = await stand.run("collect", "gs://models/x", "--runs", all);
+  assertEquals([odd.code, last(odd.err)], [2, "error: gs://models/x: expected a folder or s3://bucket/prefix"]);
 });
 
 Deno.test("a repository on the Hub gets all in one commit, with the card, and the token is written down nowhere", () =>
