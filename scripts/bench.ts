@@ -15,6 +15,7 @@ import { benchPacked } from "./bench/packed.ts";
 import { benchPasses } from "./bench/passes.ts";
 import { benchPrune } from "./bench/prune.ts";
 import { type Figure, met, type Ratio } from "./bench/ratio.ts";
+import { benchScale } from "./bench/scale.ts";
 import { benchSolve } from "./bench/solve.ts";
 import { benchTable5 } from "./bench/table5.ts";
 import { benchTasks } from "./bench/tasks.ts";
@@ -35,6 +36,7 @@ const PARTS: Record<typeof BENCH_PARTS[number], (bench: Bench) => Promise<Ratio[
   table5: benchTable5,
   gemm: benchGemm,
   webgpu: benchWebgpu,
+  scale: benchScale,
 };
 
 /** `44.1 [43.0, 44.5] GFLOP/s Pare, 1 worker`: the median, and its extremes. */

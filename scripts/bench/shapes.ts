@@ -32,6 +32,27 @@ export const LLAMA_7B_CONFIG = {
   tie_word_embeddings: false,
 } as const;
 
+/** LLaMA-2-70B's config.json without the number of blocks. */
+export const LLAMA_70B_CONFIG = {
+  ...LLAMA_7B_CONFIG,
+  hidden_size: 8192,
+  intermediate_size: 28672,
+  num_attention_heads: 64,
+  num_key_value_heads: 8,
+  max_position_embeddings: 4096,
+} as const;
+
+/** LLaMA-3.1-405B's, with rotations that no cost depends on. */
+export const LLAMA_405B_CONFIG = {
+  ...LLAMA_7B_CONFIG,
+  hidden_size: 16384,
+  intermediate_size: 53248,
+  num_attention_heads: 128,
+  num_key_value_heads: 8,
+  vocab_size: 128256,
+  max_position_embeddings: 131072,
+} as const;
+
 /** The linears of each model by kind: outs x depth. */
 const LINEARS = {
   "SmolLM2-135M": { "q o": [576, 576], "k v": [192, 576], "gate up": [1536, 576], "down": [576, 1536] },

@@ -16,6 +16,7 @@ export const BENCH_PARTS = [
   "table5",
   "gemm",
   "webgpu",
+  "scale",
 ] as const;
 
 /** What `deno task bench` understands. */
