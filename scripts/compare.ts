@@ -1,9 +1,11 @@
 /** `deno task compare`: several methods on one model, what each costs, as a table and as plots. */
 import { cpuUsage } from "node:process";
 import { compareCommand } from "../src/cli/compare_command.ts";
+import type { Position } from "../src/cli/progress.ts";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import {
   allocate,
+  type Answers,
   type BlockStatistic,
   blockStatistics,
   type Calibration,
@@ -12,7 +14,9 @@ import {
   chooseTargets,
   createWriter,
   evaluationWindows,
+  filesOf,
   loadTokenizer,
+  logged,
   observeFirst,
   openBackend,
   openCheckpoint,
@@ -22,6 +26,7 @@ import {
   reconstructionRate,
   release,
   reserve,
+  type Result,
   tensorNames,
 } from "../src/mod.ts";
 import { headline, show, titleOf } from "../src/report/benchmarks.ts";
@@ -31,10 +36,10 @@ import { corpusOf, describeRun } from "../src/run/describe.ts";
 import { labelsOf } from "../src/run/labels.ts";
 import { fileName } from "../src/run/manifest.ts";
 import { Recorder } from "../src/run/recorder.ts";
-import { type Asked, differenceOf, measureAt, type Measured, prepareExam, type Yardstick } from "./compare/measure.ts";
+import { type Asked, differenceOf, measureAt, type Measured, withMean, type Yardstick } from "./compare/measure.ts";
 import { enter, type Given, isCalibrated, type Job, observes, resolveRequest, solvesOf } from "./compare/request.ts";
 import { tell, write } from "./compare/text.ts";
-import { type Answered, filesOf, logged, readExam } from "./shared/exam.ts";
+import { encodeFor, examOf } from "./shared/exam.ts";
 import { blockPosition, defaultSeqlen } from "./shared/common.ts";
 
 /** Where what every model said of every question stands, beside the tables. */
@@ -82,12 +87,11 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     seqlen: values.evalSeqlen,
     windows: values.windows,
   });
-  const questions = values.tasks === undefined ? undefined : await readExam(values);
-  if (questions && !values.force) refuseChangedData(values.registry, filesOf(questions));
-  const exam = questions && await prepareExam(questions, checkpoint, values.evalSeqlen, {
-    signal,
-    show: (position) => terminal.progress(position),
-  });
+  const read = values.tasks === undefined ? undefined : await examOf(values);
+  if (read && !values.force) refuseChangedData(values.registry, filesOf(read));
+  const onEncoded = (position: Position) => terminal.progress(position);
+  const exam = read &&
+    { ...withMean(read), ...await encodeFor(read, checkpoint, values.evalSeqlen, { signal, show: onEncoded }) };
   await using backend = await openBackend(values.backend, { workers: values.workers });
   terminal.note(`backend: ${backend.name} (${backend.description})`);
 
@@ -194,9 +198,9 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   }, context.args);
   const { evaluation, calibration: calibratedOn } = manifest.plan;
   using recorder = Recorder.begin(values.registry, manifest, { out: values.out, labels: labelsOf(values) });
-  let ofDense: readonly Answered[] | undefined;
+  let ofDense: Answers["documents"] | undefined;
   /** What a model differs by from the dense one, which answers first. */
-  const toDense = ({ documents = [], results = [] }: Measured): Row["toDense"] => {
+  const toDense = (documents: Answers["documents"], results: readonly Result[]): Row["toDense"] => {
     const first = ofDense, found = first && differenceOf(results, first, documents);
     ofDense ??= documents;
     return found && { value: found.difference, ...found.error !== undefined && { error: found.error } };
@@ -208,7 +212,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     { documents, ...found }: Measured,
     cost?: Cost,
   ): Promise<Row> => {
-    const { perplexity, sparsity } = found, difference = documents && toDense({ documents, ...found });
+    const { perplexity, sparsity } = found, difference = documents && toDense(documents, found.results!);
     const row: Row = { ...which, ...found, ...difference && { toDense: difference }, ...cost };
     const benchmark = headline(row);
     const said = [
@@ -223,8 +227,10 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
       for (const each of taskRecords(exam.questions, { documents, results: found.results!, sparsity }, label)) {
         recorder.task(each.record, each.documents);
       }
-      const lines = documents.map((document) => `${JSON.stringify({ ...which, ...logged(document) })}\n`);
-      await Deno.writeTextFile(`${place.partial}/${SAMPLES_FILE}`, lines.join(""), { append: true });
+      for (const { task: { name } } of exam.questions) {
+        const lines = documents(name).map((document) => `${JSON.stringify({ ...which, ...logged(document) })}\n`);
+        await Deno.writeTextFile(`${place.partial}/${SAMPLES_FILE}`, lines.join(""), { append: true });
+      }
     }
     return row;
   };

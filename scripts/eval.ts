@@ -1,7 +1,7 @@
 /** `deno task eval`: perplexity of a model, beside what it means nothing without, and its answers to benchmarks. */
 import { evalCommand } from "../src/cli/eval_command.ts";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
-import { evaluationWindows, loadTokenizer, openBackend, openCheckpoint, readSpec } from "../src/mod.ts";
+import { evaluationWindows, filesOf, loadTokenizer, openBackend, openCheckpoint, readSpec } from "../src/mod.ts";
 import { benchmarkOf, refuseChangedData } from "../src/run/benchmarks.ts";
 import { addToCard } from "../src/run/card_figures.ts";
 import { corpusOf, describeRun } from "../src/run/describe.ts";
@@ -11,7 +11,7 @@ import { Recorder } from "../src/run/recorder.ts";
 import { enter, type Given } from "./eval/request.ts";
 import { tell } from "./eval/text.ts";
 import { work } from "./eval/evaluation.ts";
-import { filesOf, readExam } from "./shared/exam.ts";
+import { examOf } from "./shared/exam.ts";
 import { defaultSeqlen } from "./shared/common.ts";
 import { logSamples } from "./shared/tasks.ts";
 import { evaluatedPlan, expandPlans } from "./shared/plans.ts";
@@ -19,7 +19,7 @@ import { evaluatedPlan, expandPlans } from "./shared/plans.ts";
 /** The evaluation itself, in its sandbox. */
 export async function main(values: Given, context: Context): Promise<Outcome> {
   // What is wrong with the data is said before hours of work.
-  const exam = values.tasks === undefined ? undefined : await readExam(values);
+  const exam = values.tasks === undefined ? undefined : await examOf(values);
   await using checkpoint = await openCheckpoint(values.model, values.remote);
   const spec = readSpec(checkpoint), longest = Math.min(spec.maxLength, values.seqlen ?? spec.maxLength);
   const windows = values.corpus === undefined ? undefined : await evaluationWindows(values.corpus, {

@@ -94,9 +94,14 @@ export type { Distribution, LinearDistribution } from "./stream/distribution.ts"
 export { evaluate, type Evaluation } from "./stream/evaluate.ts";
 export { type BlockReconstruction, reconstructionRate, type ReconstructOptions } from "./stream/reconstruct.ts";
 export type { SpoolOptions } from "./stream/hidden.ts";
-export { type Likelihood, type LikelihoodRequests, type Likelihoods, logLikelihoods } from "./stream/likelihood.ts";
+export {
+  type Likelihood,
+  LikelihoodList,
+  type LikelihoodRequests,
+  type Likelihoods,
+  logLikelihoods,
+} from "./stream/likelihood.ts";
 export { measure, type Measured, type Measures } from "./stream/measure.ts";
-export { Continuations, type Continued } from "./stream/continuations.ts";
 export { logits } from "./stream/logits.ts";
 export { type BlockStatisticOptions, blockStatistics } from "./stream/blocks.ts";
 export { checkPermutable } from "./stream/permute.ts";
@@ -109,6 +114,23 @@ export { type Finished, observeFirst, prune, type PruneOptions } from "./stream/
 export type { LinearReport } from "./stream/results.ts";
 export type { StreamOptions } from "./stream/stream.ts";
 export { chooseTargets, type Requests, type TargetOptions, type Targets } from "./stream/target.ts";
+export {
+  type Answered,
+  type AnswerList,
+  type Answers,
+  type Encoded,
+  encodeExam,
+  type EncodeOptions,
+  type Exam,
+  type ExamOptions,
+  filesOf,
+  isOwnTask,
+  logged,
+  readExam,
+  scoreExam,
+} from "./task/exam.ts";
+export { fetchSet } from "./task/fetch.ts";
+export { AnswerKey, type Key } from "./task/key.ts";
 export { findTask, type Group as TaskGroup, GROUPS, TASK_NAMES } from "./task/mod.ts";
 export { ownTask } from "./task/own.ts";
 export { ask, type Asking, type Part, partsOf, type Question, type Questions } from "./task/questions.ts";
@@ -121,7 +143,7 @@ export {
   scoreDocument,
   type Scores,
 } from "./task/results.ts";
-export { readRows, type Rows } from "./task/rows.ts";
+export { heldRows, readRows, type Rows } from "./task/rows.ts";
 export type { Document, Examples, HubSet, Metric, Request as TaskRequest, Task } from "./task/task.ts";
 export { encodeRequests, type Files as TokenizerFiles, type Pair, type Prefix, readPrefix } from "./task/tokens.ts";
 export { type Batch, rectangle } from "./text/batch.ts";
@@ -136,5 +158,6 @@ export { type ChatTemplate, loadChatTemplate, type Message } from "./text/chat.t
 export type { Split } from "./text/datasets.ts";
 export { fetchCorpus, type FetchOptions, type LocalCorpus } from "./text/fetch.ts";
 export type { TokenMatrix } from "./text/token_file.ts";
+export { Continuations, type Continued } from "./text/continuations.ts";
 export { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
 export { evaluationWindows, type WindowOptions, type Windows } from "./text/windows.ts";

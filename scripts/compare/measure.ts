@@ -1,9 +1,17 @@
 /** What `compare` measures of each model: perplexity on windows, answers to benchmarks, or both in one pass. */
-import type { Position } from "../../src/cli/progress.ts";
-import { type Checkpoint, measure, openCheckpoint, type StreamOptions, type Windows } from "../../src/mod.ts";
+import {
+  type Answers,
+  type Encoded,
+  type Exam,
+  measure,
+  openCheckpoint,
+  type Result,
+  scoreExam,
+  type StreamOptions,
+  type Windows,
+} from "../../src/mod.ts";
 import { pair, type Paired, pairGroup } from "../../src/run/paired.ts";
-import { headline, type Result } from "../../src/task/results.ts";
-import { type Answered, type Encoded, encodeExam, encoding, type Exam, scoreExam } from "../shared/exam.ts";
+import { headline } from "../../src/task/results.ts";
 
 /** Benchmarks with their questions as tokens. */
 export type Asked = Exam & Encoded;
@@ -19,39 +27,25 @@ export interface Measured {
   readonly sparsity: number;
   readonly perplexity?: number;
   readonly results?: readonly Result[];
-  readonly documents?: readonly Answered[];
+  readonly documents?: Answers["documents"];
 }
 
-/**
- * An exam as a model's tokens, which its pruned copies share. Several tasks without a group of their own are one: their mean
- * is what methods are compared by.
- */
-export async function prepareExam(
-  exam: Exam,
-  checkpoint: Checkpoint,
-  seqlen: number | undefined,
-  { signal, show }: { readonly signal: AbortSignal; readonly show: (position: Position) => void },
-): Promise<Asked> {
-  const encoded = await encodeExam(exam, checkpoint, seqlen, {
-    signal,
-    onEncoded: (done, total) => show(encoding(done, total)),
-  });
-  const tasks = exam.questions.map(({ task }) => task), alone = exam.groups.length || tasks.length === 1;
-  const groups = alone ? exam.groups : [{ name: "mean", tasks, by: "task" as const, version: 1 }];
-  return { ...exam, groups, ...encoded };
+/** The exam with a group to compare methods by: several tasks without one of their own are one, and their mean is that. */
+export function withMean({ questions, groups }: Exam): Exam {
+  const tasks = questions.map(({ task }) => task), alone = groups.length || tasks.length === 1;
+  return { questions, groups: alone ? groups : [{ name: "mean", tasks, by: "task", version: 1 }] };
 }
 
 /** By how much the accuracy that methods are compared by differs from another model's, paired by question. */
 export function differenceOf(
   results: readonly Result[],
-  first: readonly Answered[],
-  second: readonly Answered[],
+  first: Answers["documents"],
+  second: Answers["documents"],
 ): Paired | undefined {
   const stands = headline(results);
   if (!stands) return undefined;
   const { tasks, by } = stands.group ?? { tasks: [stands.name], by: "document" };
-  const scores = (documents: readonly Answered[], name: string) =>
-    documents.filter(({ task }) => task === name).map(({ scores }) => scores.acc!);
+  const scores = (documents: Answers["documents"], name: string) => documents(name).map(({ scores }) => scores.acc!);
   return pairGroup(tasks.map((name) => pair(scores(first, name), scores(second, name))), by);
 }
 
@@ -67,7 +61,7 @@ export async function measureAt(
     { windows, likelihoods: exam },
     { ...pass(what), checkpoint },
   );
-  const answers = exam && scoreExam(exam, exam, likelihoods!);
+  const answers = exam && scoreExam(exam, exam, likelihoods!.answers);
   return {
     sparsity,
     ...perplexity && { perplexity: perplexity.perplexity },

@@ -1,12 +1,23 @@
 /** What `eval` computes where it is not known yet: a perplexity and the answers to benchmarks, in one pass and as one run. */
+import type { Position } from "../../src/cli/progress.ts";
 import type { Context } from "../../src/cli/run.ts";
-import { type Backend, type Checkpoint, measure, type Progress, type Windows } from "../../src/mod.ts";
+import {
+  type Answers,
+  type Backend,
+  type Checkpoint,
+  type Exam,
+  type Likelihoods,
+  measure,
+  type Progress,
+  scoreExam,
+  type Windows,
+} from "../../src/mod.ts";
 import { taskRecords } from "../../src/run/benchmarks.ts";
 import { labelsOf } from "../../src/run/labels.ts";
-import type { Manifest } from "../../src/run/record.ts";
+import type { Manifest, TaskRecord } from "../../src/run/record.ts";
 import { type Evaluated, Recorder } from "../../src/run/recorder.ts";
 import type { Given } from "./request.ts";
-import { type Answers, encodeExam, encoding, type Exam, scoreExam } from "../shared/exam.ts";
+import { encodeFor } from "../shared/exam.ts";
 import { blockPosition } from "../shared/common.ts";
 
 /** What is to be done, all that goes in read and checked. */
@@ -25,7 +36,9 @@ export interface Work {
 }
 
 /** What was found just now. */
-export type Found = Evaluated & Partial<Pick<Answers, "tokens" | "requestTokens">>;
+export type Found =
+  & Evaluated
+  & Partial<Pick<Likelihoods, "tokens" | "requestTokens"> & Pick<Answers, "requests">>;
 
 /** Evaluates, and records it. @throws PareError as `measure`; what cannot be asked before a run begins. */
 export async function work(
@@ -33,10 +46,8 @@ export async function work(
   context: Context,
 ): Promise<Found> {
   const { terminal, signal } = context;
-  const encoded = exam && await encodeExam(exam, checkpoint, values.seqlen, {
-    signal,
-    onEncoded: (done, total) => terminal.progress(encoding(done, total)),
-  });
+  const show = (position: Position) => terminal.progress(position);
+  const encoded = exam && await encodeFor(exam, checkpoint, values.seqlen, { signal, show });
   using recorder = Recorder.begin(values.registry, manifest, { labels: labelsOf(values) });
   const label = base ? "pruned" : "dense", of = exam && (windows ? "perplexity and tasks" : "tasks");
   // A model that Pare has pruned here: its own run shows what it cost.
@@ -58,13 +69,15 @@ export async function work(
     const perplexity = found.perplexity &&
       { label, perplexity: found.perplexity.perplexity, evaluation: manifest.plan.evaluation!, sparsity };
     if (perplexity) { for (const each of told) each.perplexity(perplexity); }
-    const answers = exam && scoreExam(exam, encoded!, found.likelihoods!);
-    const records = answers ? taskRecords(exam.questions, answers, label) : [];
-    for (const each of told) for (const { record, documents } of records) each.task(record, documents);
+    const answers = exam && scoreExam(exam, encoded!, found.likelihoods!.answers), tasks: TaskRecord[] = [];
+    for (const { record, documents } of answers ? taskRecords(exam.questions, { ...answers, sparsity }, label) : []) {
+      for (const each of told) each.task(record, documents);
+      tasks.push(record);
+    }
     const peakBytes = await context.peakMemory();
     recorder.finish(phases, peakBytes);
-    const tasks = records.map(({ record }) => record);
-    return { run: recorder.id, phases, peakBytes, perplexity, documents: [], ...answers, tasks };
+    const { tokens, requestTokens } = found.likelihoods ?? {}, { requests, documents = () => [] } = answers ?? {};
+    return { run: recorder.id, phases, peakBytes, perplexity, tasks, documents, tokens, requestTokens, requests };
   } catch (error) {
     recorder.fail(error, signal.aborted);
     throw error;

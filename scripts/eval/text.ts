@@ -46,8 +46,7 @@ export function tell(found: Found, about: About): Outcome {
   }
   if (tasks.length) text.push(...perplexity ? [""] : [], tableOf(tasks));
   if (tokens !== undefined) {
-    const requests = found.documents.reduce((sum, { answers }) => sum + answers.length, 0);
-    text.push(`${tokens} tokens for ${requests} requests (${requestTokens} if each were on its own)`);
+    text.push(`${tokens} tokens for ${found.requests} requests (${requestTokens} if each were on its own)`);
   }
   text.push(
     finishedAt === undefined

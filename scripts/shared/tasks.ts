@@ -4,12 +4,10 @@ import { replaceFile } from "../../src/checkpoint/disk.ts";
 import { systemError } from "../../src/checkpoint/system_error.ts";
 import { table } from "../../src/cli/table.ts";
 import { showPart } from "../../src/cli/units.ts";
-import { insteadOf, PareError, UNSEEN } from "../../src/errors.ts";
+import { insteadOf, UNSEEN } from "../../src/errors.ts";
+import { logged, PareError, type Questions, type Result } from "../../src/mod.ts";
 import type { DocumentRecord } from "../../src/run/record.ts";
-import type { Questions } from "../../src/task/questions.ts";
-import type { Result } from "../../src/task/results.ts";
 import { METRICS } from "../../src/task/task.ts";
-import { logged } from "./exam.ts";
 
 /** Figures in a table; a metric that no task has gets no column, nor does what requests were cut to where none was. */
 export function tableOf(results: readonly Result[]): string {
@@ -46,19 +44,22 @@ export async function samplesFile(path: string): Promise<string> {
 
 /**
  * Logs what every document gave.
- * @param documents Of all tasks, in the order of their questions.
+ * @param documents Those of a task, in the order of its questions.
  * @throws PareError if the disk does not take it.
  */
 export function logSamples(
   path: string,
   questions: readonly Questions[],
-  documents: readonly DocumentRecord[],
+  documents: (task: string) => readonly DocumentRecord[],
 ): void {
-  const asked = questions.flatMap(({ task, questions }) =>
-    questions.map(({ id, document: { target } }) => ({ task: task.name, id, target }))
+  const lines = questions.flatMap(({ task: { name }, key }) =>
+    documents(name).map((document, id) => {
+      const { target } = key.at(id);
+      return `${JSON.stringify(logged({ task: name, id, target, ...document }))}\n`;
+    })
   );
   try {
-    replaceFile(path, asked.map((one, at) => `${JSON.stringify(logged({ ...one, ...documents[at] }))}\n`).join(""));
+    replaceFile(path, lines.join(""));
   } catch (error) {
     throw systemError("write", path, error);
   }

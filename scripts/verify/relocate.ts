@@ -6,11 +6,11 @@ import { basename, isAbsolute, join, resolve } from "node:path";
 import { parseCorpus, pathOf } from "../../src/text/corpus.ts";
 import { isStdin } from "../../src/text/piped.ts";
 import { isHubId } from "../../src/checkpoint/hub/repository.ts";
-import { PareError } from "../../src/mod.ts";
+import { isOwnTask, PareError } from "../../src/mod.ts";
 import { type Change, checkSizes, describeChange } from "../../src/run/manifest.ts";
 import { statFile } from "../../src/run/digest.ts";
 import type { InputFile, Manifest } from "../../src/run/record.ts";
-import { isOwn, namedFiles, taskNames } from "../shared/exam.ts";
+import { namedFiles, taskNames } from "../shared/exam.ts";
 import { exists } from "../shared/common.ts";
 
 /** The flags that name what is read. */
@@ -65,7 +65,7 @@ export async function relocate<R extends Read>(
   // What of a benchmark's data was read stands in the manifest, and its hash in the plan.
   if (own.taskData !== undefined && given.taskData === undefined) located.taskData = await find(own.taskData);
   if (own.tasks !== undefined) {
-    located.tasks = (await Promise.all(taskNames(own).map((name) => isOwn(name) ? find(name) : name))).join(",");
+    located.tasks = (await Promise.all(taskNames(own).map((name) => isOwnTask(name) ? find(name) : name))).join(",");
   }
   const moved = { ...own, ...located };
   if (moved.tasks !== undefined) {

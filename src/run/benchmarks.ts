@@ -8,12 +8,12 @@ import type { Benchmark, DocumentRecord, InputFile, TaskRecord } from "./record.
 import { Registry } from "./registry.ts";
 
 /** What is asked of a task. */
-export function benchmarkOf({ task, shots, questions, total, files }: Questions): Benchmark {
+export function benchmarkOf({ task, shots, key, total, files }: Questions): Benchmark {
   return {
     name: task.name,
     version: task.version,
     shots,
-    documents: questions.length,
+    documents: key.length,
     total,
     data: files.map(({ sha256 }) => sha256),
     ...task.set && { set: task.set },
@@ -22,32 +22,30 @@ export function benchmarkOf({ task, shots, questions, total, files }: Questions)
 
 /** What a model answered. */
 export interface Answered {
-  /** In the order of the questions. */
-  readonly documents: readonly (DocumentRecord & { readonly task: string })[];
+  /** What the documents of a task gave, in their order. */
+  readonly documents: (task: string) => readonly DocumentRecord[];
   /** Of tasks and of groups. */
   readonly results: readonly Result[];
   readonly sparsity: number;
 }
 
-/** What a registry takes of the answers to some questions. */
-export function taskRecords(
+/** What a registry takes of the answers to some questions; the documents of a task are there while they are looked at. */
+export function* taskRecords(
   questions: readonly Questions[],
   { documents, results, sparsity }: Answered,
   label: string,
-): { readonly record: TaskRecord; readonly documents?: readonly DocumentRecord[] }[] {
+): Generator<{ readonly record: TaskRecord; readonly documents?: readonly DocumentRecord[] }> {
   const asked = new Map(questions.map((all) => [all.task.name, benchmarkOf(all)]));
-  return results.map((result) => {
+  for (const result of results) {
     const { name, group } = result;
     if (!group) {
       const { data, set } = asked.get(name)!;
-      return {
-        record: { label, ...result, data, ...set && { set }, sparsity },
-        documents: documents.filter(({ task }) => task === name),
-      };
+      yield { record: { label, ...result, data, ...set && { set }, sparsity }, documents: documents(name) };
+      continue;
     }
     const lines = group.tasks.flatMap((task) => asked.get(task)!.data).map((sha256) => `${sha256}\n`);
-    return { record: { label, ...result, data: [digest(new TextEncoder().encode(lines.join("")))], sparsity } };
-  });
+    yield { record: { label, ...result, data: [digest(new TextEncoder().encode(lines.join("")))], sparsity } };
+  }
 }
 
 /** What a list of runs shows of a run's benchmarks: of each model all but the parts of groups that count by the document. */

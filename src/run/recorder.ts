@@ -31,8 +31,8 @@ export interface Evaluated {
   readonly perplexity?: PerplexityRecord;
   /** Benchmarks and groups of them, as they are recorded. */
   readonly tasks: readonly TaskRecord[];
-  /** What their documents gave, one benchmark after the other. */
-  readonly documents: readonly DocumentRecord[];
+  /** What the documents of one gave, by its name. */
+  readonly documents: (task: string) => readonly DocumentRecord[];
   /** Seconds by phase. */
   readonly phases: Readonly<Record<string, number>>;
   /** Of the process, at its largest. */
@@ -111,7 +111,10 @@ export class Recorder implements Disposable {
     const perplexity = run?.perplexities.find(({ sparsity }) => sparsity !== undefined);
     if (!run || plan.evaluation && !perplexity) return undefined;
     const { id, tasks, phases, peakBytes, finishedAt } = run;
-    const documents = withDocuments ? tasks.flatMap((record) => registry.documents(id, record) ?? []) : [];
+    const known = new Map(
+      withDocuments ? tasks.map((record) => [record.name, registry.documents(id, record) ?? []]) : [],
+    );
+    const documents = (task: string) => known.get(task) ?? [];
     return { run: id, perplexity, tasks, documents, phases, peakBytes, finishedAt };
   }
 

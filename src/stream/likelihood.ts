@@ -8,9 +8,10 @@ import { findLayer } from "../model/layers.ts";
 import { readSpec } from "../model/read.ts";
 import { sharedLength } from "../model/rope.ts";
 import { type Batch, rowOf, startsOf } from "../text/batch.ts";
+import { Growing } from "../text/growing.ts";
 import { inquire, type Inquiry, isGreedy, lossOf, STATE } from "./losses.ts";
 import { sharePrefixes } from "./prefixes.ts";
-import { compareIds, Continuations, type Continued } from "./continuations.ts";
+import { compareIds, Continuations, type Continued } from "../text/continuations.ts";
 import type { StreamOptions } from "./stream.ts";
 
 /** The answer to one. */
@@ -21,10 +22,43 @@ export interface Likelihood {
   readonly greedy: boolean;
 }
 
+/** Answers to requests, in their order: numbers of nine bytes each, of which an answer is made when it is asked for. */
+export class LikelihoodList {
+  readonly #logLikelihoods: Float64Array;
+  readonly #greedy: Uint8Array;
+
+  /** Makes room. @param length How many there are. */
+  constructor(readonly length: number) {
+    this.#logLikelihoods = new Float64Array(length);
+    this.#greedy = new Uint8Array(length);
+  }
+
+  /** One of them. */
+  at(request: number): Likelihood {
+    return { logLikelihood: this.#logLikelihoods[request], greedy: this.#greedy[request] === 1 };
+  }
+
+  /** Some of them. */
+  slice(from: number, end: number = this.length): Likelihood[] {
+    return Array.from({ length: end - from }, (_, i) => this.at(from + i));
+  }
+
+  /** Sets one. */
+  set(request: number, { logLikelihood, greedy }: Likelihood): void {
+    this.#logLikelihoods[request] = logLikelihood;
+    this.#greedy[request] = Number(greedy);
+  }
+
+  /** All of them. */
+  *[Symbol.iterator](): Generator<Likelihood> {
+    for (let i = 0; i < this.length; i++) yield this.at(i);
+  }
+}
+
 /** What {@linkcode logLikelihoods} found. */
 export interface Likelihoods {
   /** In the order of the requests. */
-  readonly answers: readonly Likelihood[];
+  readonly answers: LikelihoodList;
   /** Tokens that went through the model. */
   readonly tokens: number;
   /** Tokens of the requests if each were a sequence of its own. */
@@ -51,7 +85,7 @@ export function likelihoodInquiry(
 ): Inquiry<Likelihoods> {
   const all = requests instanceof Continuations ? requests : Continuations.of(requests);
   const { batch, ends, asked, sequences, first, requestTokens } = arrange(all, longest, options);
-  const starts = startsOf(batch), { offsets } = batch, answers = new Array<Likelihood>(all.length);
+  const starts = startsOf(batch), { offsets } = batch, answers = new LikelihoodList(all.length);
   let start = 0, said = 0, taken = 0;
   return {
     batch,
@@ -78,11 +112,13 @@ export function likelihoodInquiry(
         if (!Number.isFinite(logLikelihood)) {
           throw new PareError(`the model's activations overflow: the log-likelihood of a request is ${logLikelihood}`);
         }
-        answers[asked[taken]] = { logLikelihood, greedy };
+        answers.set(asked[taken], { logLikelihood, greedy });
       }
     },
     result(sparsity) {
-      first.forEach((same, request) => answers[request] = answers[same]);
+      first.forEach((same, request) => {
+        if (same !== request) answers.set(request, answers.at(same));
+      });
       return { answers, tokens: batch.ids.length, requestTokens, sparsity };
     },
   };
@@ -107,8 +143,8 @@ interface Arranged {
   /** Where each sequence ends in it. */
   readonly ends: Uint32Array;
   /** Requests in the order of the batch, of equal ones the first, and the sequence of each. */
-  readonly asked: readonly number[];
-  readonly sequences: readonly number[];
+  readonly asked: Uint32Array;
+  readonly sequences: Uint32Array;
   /** Of each request the first that is equal. */
   readonly first: Uint32Array;
   /** Tokens of the requests if each were a sequence of its own. */
@@ -130,15 +166,16 @@ function arrange(
     requestTokens += lengthOf({ context, continuation }, longest);
   }
   const idsOf = (request: number) => sequenceOf(requests.at(request), longest);
-  const order = sorted(requests, longest), heads: number[] = [];
+  const order = sorted(requests, longest), found = new Growing();
   for (const [at, request] of order.entries()) {
-    if (at === 0 || compareIds(idsOf(order[at - 1]), idsOf(request)) !== 0) heads.push(at);
+    if (at === 0 || compareIds(idsOf(order[at - 1]), idsOf(request)) !== 0) found.push(at);
   }
+  const heads = found.all;
   const attentions = readSpec(checkpoint).blocks.map((block) => findLayer(block, "attention"));
   const shareable = Math.min(...attentions.map((own) => own?.rope ? sharedLength(own.rope) : Infinity));
   const each = { count: heads.length, ids: (sequence: number) => idsOf(order[heads[sequence]]) };
   const { batch, ends } = sharePrefixes(each, backend.limits.batchTokens, shareable);
-  const asked: number[] = [], sequences: number[] = [], first = new Uint32Array(requests.length);
+  const asked = new Growing(), sequences = new Growing(), first = new Uint32Array(requests.length);
   for (const sequence of Uint32Array.from(heads.keys()).sort((a, b) => ends[a] - ends[b])) {
     const end = heads[sequence + 1] ?? order.length;
     let before: number | undefined;
@@ -152,7 +189,7 @@ function arrange(
       first[request] = before;
     }
   }
-  return { batch, ends, asked, sequences, first, requestTokens };
+  return { batch, ends, asked: asked.all, sequences: sequences.all, first, requestTokens };
 }
 
 /** Tokens that go through the model for a request: all but the last, which predicts nothing that is asked. */

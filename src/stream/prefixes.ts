@@ -4,6 +4,7 @@
  * examples before them, at as many levels as there are.
  */
 import type { Batch } from "../text/batch.ts";
+import { Growing } from "../text/growing.ts";
 
 /** A shorter common piece is computed for each sequence: as a node of its own it would cost attention as much as it saves. */
 const LEAST_SHARED = 8;
@@ -13,23 +14,45 @@ const LEAST_SHARED = 8;
  */
 const PATHS = 2;
 
-/** A piece of one or more sequences: the tokens of one of them from a position on. */
-interface Node {
+/**
+ * The pieces of sequences, a row each: a piece is the tokens of one or more sequences from a position on. What is below a piece
+ * follows it. There are as many as requests and more, so they are numbers in typed arrays.
+ */
+class Forest {
+  /** How many there are. */
+  count = 0;
   /** One of the sequences that have it. */
-  readonly of: number;
+  readonly of: Uint32Array;
   /** The position of its first token. */
-  readonly start: number;
+  readonly start: Uint32Array;
   /** The position behind its last token. */
-  readonly stop: number;
-  readonly parent?: Node;
-  readonly children: readonly Node[];
-  /** The sequence that ends with it. */
-  readonly sequence?: number;
+  readonly stop: Uint32Array;
+  /** The piece that it goes on from, or {@linkcode NONE}. */
+  readonly parent: Uint32Array;
+  /** The sequence that ends with it, or {@linkcode NONE}. */
+  readonly sequence: Uint32Array;
+  /** The piece behind all that are below it. */
+  readonly next: Uint32Array;
   /** Its tokens and those of all below it. */
-  readonly tokens: number;
+  readonly tokens: Uint32Array;
   /** The end of the longest path through it. */
-  readonly end: number;
+  readonly end: Uint32Array;
+
+  /** @param sequences A tree of so many has fewer inner pieces than that. */
+  constructor(sequences: number) {
+    const column = () => new Uint32Array(2 * sequences);
+    [this.of, this.start, this.stop, this.parent] = [column(), column(), column(), column()];
+    [this.sequence, this.next, this.tokens, this.end] = [column(), column(), column(), column()];
+  }
+
+  /** The pieces that go on from one. */
+  *children(piece: number): Generator<number> {
+    for (let child = piece + 1; child < this.next[piece]; child = this.next[child]) yield child;
+  }
 }
+
+/** No piece, no sequence. */
+const NONE = 2 ** 32 - 1;
 
 /** Sequences that are put together when they are asked for: as many as there may be, they are not all there at once. */
 export interface Sequences {
@@ -52,7 +75,7 @@ export interface Shared {
  * @returns Trees in the order of their longest sequences, the longest first.
  */
 export function sharePrefixes(sequences: Sequences, most: number, longest = Infinity): Shared {
-  const lengths = new Uint32Array(sequences.count), short: number[] = [], long: number[] = [];
+  const lengths = new Uint32Array(sequences.count), short = new Growing(), long: number[] = [];
   // Of each the tokens that it begins with as the one before it does.
   const alike = new Uint32Array(sequences.count);
   let before: Uint32Array = new Uint32Array();
@@ -67,9 +90,12 @@ export function sharePrefixes(sequences: Sequences, most: number, longest = Infi
     before = ids;
     short.push(i);
   }
-  const known = { lengths, alike }, roots = grow(short, known).concat(long.flatMap((i) => grow([i], known)));
-  const layout = new Layout(most, sequences.count);
-  for (const root of roots.sort((a, b) => b.end - a.end)) layout.add(root);
+  const forest = new Forest(sequences.count);
+  grow(forest, short.all, { lengths, alike });
+  for (const i of long) grow(forest, Uint32Array.of(i), { lengths, alike });
+  const roots = new Growing(), layout = new Layout(forest, most, sequences.count);
+  for (let root = 0; root < forest.count; root = forest.next[root]) roots.push(root);
+  for (const root of roots.all.sort((a, b) => forest.end[b] - forest.end[a] || a - b)) layout.add(root);
   return layout.shared(sequences);
 }
 
@@ -87,12 +113,9 @@ interface Known {
   readonly alike: Uint32Array;
 }
 
-/** No node. */
-const NONE: readonly Node[] = [];
-
-/** The nodes of sequences, in order, that have their first `start` tokens in common and more than those. */
-function grow(sequences: readonly number[], known: Known, parent?: Node, start = 0): Node[] {
-  const { lengths, alike } = known, nodes: Node[] = [];
+/** Adds the pieces of sequences, in order, that have their first `start` tokens in common and more than those. */
+function grow(forest: Forest, sequences: Uint32Array, known: Known, parent = NONE, start = 0): void {
+  const { lengths, alike } = known;
   for (let first = 0; first < sequences.length;) {
     const of = sequences[first];
     let next = first + 1, stop = lengths[of];
@@ -101,83 +124,89 @@ function grow(sequences: readonly number[], known: Known, parent?: Node, start =
       if (shared - start < LEAST_SHARED) break;
       stop = Math.min(stop, shared);
     }
-    const whole = stop === lengths[of], sequence = whole ? of : undefined, below = first + Number(whole);
-    const node = { of, start, stop, parent, children: NONE, sequence, tokens: stop - start, end: stop };
-    if (below < next) {
-      node.children = grow(sequences.slice(below, next), known, node, stop);
-      for (const { tokens, end } of node.children) {
-        node.tokens += tokens;
-        node.end = Math.max(node.end, end);
-      }
+    const whole = stop === lengths[of], below = first + Number(whole), piece = forest.count++;
+    forest.of[piece] = of;
+    forest.start[piece] = start;
+    forest.stop[piece] = forest.end[piece] = stop;
+    forest.parent[piece] = parent;
+    forest.sequence[piece] = whole ? of : NONE;
+    forest.tokens[piece] = stop - start;
+    if (below < next) grow(forest, sequences.subarray(below, next), known, piece, stop);
+    forest.next[piece] = forest.count;
+    for (const child of forest.children(piece)) {
+      forest.tokens[piece] += forest.tokens[child];
+      forest.end[piece] = Math.max(forest.end[piece], forest.end[child]);
     }
-    nodes.push(node);
     first = next;
   }
-  return nodes;
 }
 
 /** The batch, as it is put together. */
 class Layout {
-  readonly #pieces: Node[] = [];
-  readonly #parents: number[] = [];
+  readonly #pieces = new Growing();
+  /** Of each, one more than the place of the one that it goes on from. */
+  readonly #parents = new Growing();
   readonly #ends: Uint32Array;
-  /** Where the nodes of the present part are. */
-  readonly #places = new Map<Node, number>();
-  /** Tokens of the present part. */
+  /** Where pieces are in the present part: one more than the place, or 0. */
+  readonly #places: Uint32Array;
+  /** The first piece of the present part, and its tokens. */
+  #first = 0;
   #tokens = 0;
 
-  constructor(readonly most: number, sequences: number) {
-    this.#ends = new Uint32Array(sequences).fill(2 ** 32 - 1);
+  constructor(readonly forest: Forest, readonly most: number, sequences: number) {
+    this.#ends = new Uint32Array(sequences).fill(NONE);
+    this.#places = new Uint32Array(forest.count);
   }
 
   /** Adds a tree. */
-  add(root: Node): void {
+  add(root: number): void {
     this.#cut();
     this.#addParts(root);
   }
 
-  /** Adds a node and all below it, whole if they fit a part. */
-  #addParts(node: Node): void {
-    const { parent, start, stop, tokens, children } = node;
-    const most = Math.max(this.most, PATHS * stop);
-    const before = this.#tokens + (parent && !this.#places.has(parent) ? start : 0);
-    if (before + tokens <= most) return this.#addAll(node);
+  /** Adds a piece and all below it, whole if they fit a part. */
+  #addParts(piece: number): void {
+    const { forest } = this, parent = forest.parent[piece], start = forest.start[piece], stop = forest.stop[piece];
+    const tokens = forest.tokens[piece], most = Math.max(this.most, PATHS * stop);
+    const before = this.#tokens + (parent !== NONE && !this.#places[parent] ? start : 0);
+    if (before + tokens <= most) return this.#addAll(piece);
     if (start + tokens <= most) {
       this.#cut();
-      return this.#addAll(node);
+      return this.#addAll(piece);
     }
     if (before + stop - start > most) this.#cut();
-    this.#place(node);
-    for (const child of children) this.#addParts(child);
+    this.#place(piece);
+    for (const child of forest.children(piece)) this.#addParts(child);
   }
 
-  #addAll(node: Node): void {
-    this.#place(node);
-    for (const child of node.children) this.#addAll(child);
+  #addAll(piece: number): void {
+    for (let below = piece; below < this.forest.next[piece]; below++) this.#place(below);
   }
 
-  /** Begins a part: what its nodes go on from is there anew. */
+  /** Begins a part: what its pieces go on from is there anew. */
   #cut(): void {
-    this.#places.clear();
+    for (const piece of this.#pieces.all.subarray(this.#first)) this.#places[piece] = 0;
+    this.#first = this.#pieces.length;
     this.#tokens = 0;
   }
 
-  #place(node: Node): number {
-    const { parent, start, stop, sequence } = node;
-    const before = parent ? this.#places.get(parent) ?? this.#place(parent) : -1, place = this.#pieces.length;
-    this.#pieces.push(node);
+  /** @returns One more than the piece's place. */
+  #place(piece: number): number {
+    const { forest } = this, parent = forest.parent[piece], sequence = forest.sequence[piece];
+    const before = parent === NONE ? 0 : this.#places[parent] || this.#place(parent), place = this.#pieces.length;
+    this.#pieces.push(piece);
     this.#parents.push(before);
-    this.#places.set(node, place);
-    this.#tokens += stop - start;
-    if (sequence !== undefined) this.#ends[sequence] = Math.min(this.#ends[sequence], place);
-    return place;
+    this.#tokens += forest.stop[piece] - forest.start[piece];
+    if (sequence !== NONE) this.#ends[sequence] = Math.min(this.#ends[sequence], place);
+    return this.#places[piece] = place + 1;
   }
 
   shared({ ids: idsOf }: Sequences): Shared {
-    const offsets = new Uint32Array(this.#pieces.length + 1);
-    this.#pieces.forEach(({ start, stop }, i) => offsets[i + 1] = offsets[i] + stop - start);
+    const { of, start, stop } = this.forest, pieces = this.#pieces.all, offsets = new Uint32Array(pieces.length + 1);
+    pieces.forEach((piece, i) => offsets[i + 1] = offsets[i] + stop[piece] - start[piece]);
     const ids = new Uint32Array(offsets.at(-1)!);
-    this.#pieces.forEach(({ of, start, stop }, i) => ids.set(idsOf(of).subarray(start, stop), offsets[i]));
-    return { batch: { ids, offsets, parents: Int32Array.from(this.#parents) }, ends: this.#ends };
+    pieces.forEach((piece, i) => ids.set(idsOf(of[piece]).subarray(start[piece], stop[piece]), offsets[i]));
+    const parents = Int32Array.from(this.#parents.all, (place) => place - 1);
+    return { batch: { ids, offsets, parents }, ends: this.#ends };
   }
 }

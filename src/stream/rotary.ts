@@ -1,20 +1,26 @@
-/** The rotary tables of batches, on a backend: made when a walk first asks, kept as long as the next batches can use them. */
+/**
+ * The rotary tables of batches, on a backend: made when a walk first asks, kept as long as the next batches can use them. Batches
+ * of unequal sequences each need their own; where angles depend on the position alone they are rows of one table.
+ */
 import { type Backend, BYTES, type Tensor } from "../backend/backend.ts";
 import { release } from "../checkpoint/release.ts";
-import { type Rope, rotaryAngles } from "../model/rope.ts";
+import { type Positions, type Rope, rotaryAngles, sharedLength } from "../model/rope.ts";
 import type { WalkBatch } from "../model/walk.ts";
-import { type Batch, lengthsOf, spansOf, startsOf } from "../text/batch.ts";
+import { type Batch, lengthsOf, longestOf, positionsOf, spansOf, startsOf } from "../text/batch.ts";
+import { lookUp } from "./ends.ts";
 
 /**
- * Bytes of each rotation's tables that are kept: batches of unequal sequences each need their own, in every block again. A
- * batch of 4096 tokens with heads of 128 takes 2 MiB.
+ * Bytes of each rotation's tables that are kept: those of the batches that go side by side. Of more there is no use, since batches
+ * come in the same order in every block, and the oldest table goes first. One of 2048 tokens with heads of 128 takes 1 MiB.
  */
-const KEPT_BYTES = 16 << 20;
+const KEPT_BYTES = 1 << 20;
 
 /** See the file's head. */
 export class RotaryTables implements Disposable {
   /** By the rotation, then by the lengths; a table's first rows serve fewer sequences of the same length as well. */
   readonly #tables = new Map<Rope, Map<string, Tensor>>();
+  /** The angles of positions from 0 on. */
+  readonly #positions = new Map<Rope, Tensor>();
 
   constructor(readonly backend: Backend) {}
 
@@ -46,18 +52,36 @@ export class RotaryTables implements Disposable {
       table[Symbol.dispose]();
       own.delete(oldest);
     }
-    const angles = rotaryAngles(
+    const longest = longestOf(batch), gathered = !equal && longest <= sharedLength(rope);
+    const table = gathered ? lookUp(this.backend, this.#upTo(rope, longest), positionsOf(batch)) : this.#upload(
       rope,
       lengths.map((length, i) => ({ first: starts[i], end: starts[i] + length, length: starts[i] + length })),
     );
-    const written = new Uint8Array(angles.buffer), table = this.backend.upload(written, tokens, rope.dim, "F32");
-    release(written);
     own.set(key, table);
+    return table;
+  }
+
+  /** The table of positions from 0 on, so many of them or more. */
+  #upTo(rope: Rope, end: number): Tensor {
+    const found = this.#positions.get(rope);
+    if (found && found.rows >= end) return found;
+    found?.[Symbol.dispose]();
+    const table = this.#upload(rope, [{ first: 0, end, length: end }]);
+    this.#positions.set(rope, table);
+    return table;
+  }
+
+  #upload(rope: Rope, sequences: readonly Positions[]): Tensor {
+    const angles = rotaryAngles(rope, sequences), written = new Uint8Array(angles.buffer);
+    const table = this.backend.upload(written, angles.length / rope.dim, rope.dim, "F32");
+    release(written);
     return table;
   }
 
   [Symbol.dispose](): void {
     for (const own of this.#tables.values()) for (const table of own.values()) table[Symbol.dispose]();
+    for (const table of this.#positions.values()) table[Symbol.dispose]();
     this.#tables.clear();
+    this.#positions.clear();
   }
 }

@@ -1,7 +1,8 @@
 /** What a model's answers are worth: by document, task and group, as the harness computes it. */
 import type { Group } from "./mod.ts";
 import type { Questions } from "./questions.ts";
-import type { Document, Metric, Task } from "./task.ts";
+import type { Key } from "./key.ts";
+import type { Metric, Task } from "./task.ts";
 
 /** What a model says of a request. */
 export interface Answer {
@@ -53,8 +54,12 @@ function argmax(numbers: readonly number[]): number {
 }
 
 /** What one document gave. */
-export function scoreDocument(task: Task, document: Document, answers: readonly Answer[]): Scores {
-  const { right, lengths } = document, likelihoods = answers.map(({ logLikelihood }) => logLikelihood);
+export function scoreDocument(
+  task: Task,
+  { right, lengths }: Pick<Key, "right" | "lengths">,
+  answers: readonly Answer[],
+): Scores {
+  const likelihoods = answers.map(({ logLikelihood }) => logLikelihood);
   const byCharacter = () => likelihoods.map((likelihood, i) => likelihood / lengths[i]);
   const of: Record<Metric, () => number> = {
     acc: () => Number(right === undefined ? answers[0].greedy : argmax(likelihoods) === right),
@@ -78,7 +83,7 @@ export function meanOf(numbers: readonly number[]): Figure {
  * @param longest Tokens that a request had at most, if one was longer.
  */
 export function resultOf(
-  { task, shots, total, questions }: Questions,
+  { task, shots, total, key }: Pick<Questions, "task" | "shots" | "total" | "key">,
   scores: readonly Scores[],
   longest?: number,
 ): Result {
@@ -86,9 +91,11 @@ export function resultOf(
     const numbers = scores.map((score) => score[metric]!);
     return [metric, metric === "perplexity" ? { value: Math.exp(-mean(numbers)) } : meanOf(numbers)];
   });
-  const guessed = questions.flatMap(({ document: { right, requests } }) =>
-    right === undefined ? [] : 1 / requests.length
-  );
+  const guessed: number[] = [];
+  for (let i = 0; i < key.length; i++) {
+    const { right, lengths } = key.at(i);
+    if (right !== undefined) guessed.push(1 / lengths.length);
+  }
   return {
     name: task.name,
     version: task.version,

@@ -49,8 +49,8 @@ for (const [name, model] of Object.entries(MODELS_BY_NAME)) {
         const { answers } = await logLikelihoods(pairs, { checkpoint, backend, longest: max_length });
         for (const [i, { context, continuation, loglikelihood, greedy }] of requests.entries()) {
           const where = `${context.slice(-20)}|${continuation}`;
-          assertAlmostEquals(answers[i].logLikelihood, loglikelihood, ABSOLUTE - RELATIVE * loglikelihood, where);
-          assertEquals(answers[i].greedy, greedy, where);
+          assertAlmostEquals(answers.at(i).logLikelihood, loglikelihood, ABSOLUTE - RELATIVE * loglikelihood, where);
+          assertEquals(answers.at(i).greedy, greedy, where);
         }
       },
     });

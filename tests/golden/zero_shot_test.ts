@@ -41,7 +41,7 @@ testWith([SHARED], "the requests of whole benchmarks are the harness's, to the c
   const prints = JSON.parse(await Deno.readTextFile(`${SHARED}/data/benchmarks/fingerprints.json`));
   for (const [name, { rows: count, requests_sha256 }] of Object.entries<Record<string, unknown>>(prints)) {
     if (requests_sha256 === undefined) continue;
-    const { questions } = await ask(findTask(name) as Task, { rows });
+    const questions = await Array.fromAsync((await ask(findTask(name) as Task, { rows })).read());
     assertEquals(questions.length, count);
     // The fingerprint of BoolQ was taken when its choices stood the other way round.
     const order = (requests: readonly Request[]) => name === "boolq" ? requests.toReversed() : requests;
@@ -53,7 +53,7 @@ testWith([SHARED], "the requests of whole benchmarks are the harness's, to the c
 testWith([SHARED], "every golden document's requests are the harness's, with five examples too", async () => {
   for (const [file, shots] of [["smollm2", 0], ["smollm2-mmlu-5shot", 5]] as const) {
     const golden = readHarness(`${SHARED}/golden/zero-shot/${file}.json`);
-    for (const { questions, golden: task } of await subjects(golden, shots)) assertSameRequests(questions, task);
+    for (const { questions, golden: task } of await subjects(golden, shots)) await assertSameRequests(questions, task);
   }
 });
 

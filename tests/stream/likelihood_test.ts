@@ -47,10 +47,10 @@ Deno.test("a log-likelihood is the sum over the continuation, and greedy where e
       expected += row[target] - largest - Math.log(row.reduce((sum, x) => sum + Math.exp(x - largest), 0));
       greedy &&= row[target] === largest;
     }
-    assertAlmostEquals(answers[i].logLikelihood, expected, 1e-5);
-    assertEquals(answers[i].greedy, greedy);
+    assertAlmostEquals(answers.at(i).logLikelihood, expected, 1e-5);
+    assertEquals(answers.at(i).greedy, greedy);
   }
-  assert(answers.at(-1)!.greedy);
+  assert(answers.at(answers.length - 1).greedy);
   assertEquals(options.backend.live, 0);
 });
 
@@ -60,7 +60,7 @@ Deno.test("a sequence goes through the model once, however many requests end in 
   const { tokens, requestTokens, answers } = await logLikelihoods(REQUESTS, { ...options, longest: 64 });
   // 5 + 3 - 1, once for two of the requests; 5 for two of one token; 17 + 3 - 1; 1.
   assertEquals([tokens, requestTokens], [7 + 5 + 19 + 1, 7 + 5 + 5 + 19 + 7 + 1]);
-  assertEquals(answers[0], answers[4]);
+  assertEquals(answers.at(0), answers.at(4));
 });
 
 // LongRoPE's angles are others beyond 32 tokens: what begins alike there is no more the same.
@@ -80,7 +80,7 @@ for (
     assertEquals(together.tokens, tokens);
     for (const [i, request] of requests.entries()) {
       const { answers: [alone] } = await logLikelihoods([request], { ...options, longest: 64 });
-      assertEquals(together.answers[i], alone);
+      assertEquals(together.answers.at(i), alone);
     }
     assertEquals(options.backend.live, 0);
   });

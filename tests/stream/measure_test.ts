@@ -42,11 +42,10 @@ for (const model of ["tiny-qwen3", "tiny-qwen3-moe", "tiny-phi3-longrope"]) {
       const likelihoods = await read(() => logLikelihoods(REQUESTS, { ...options, longest: 64 }));
       const asked = { windows: WINDOWS, likelihoods: { requests: REQUESTS, longest: 64 } };
       const both = await read(() => measure(asked, options));
-      assertEquals(both.found, {
-        perplexity: windows.found,
-        likelihoods: likelihoods.found,
-        sparsity: windows.found.sparsity,
-      });
+      const { perplexity, likelihoods: said, sparsity } = both.found, { found: alone } = likelihoods;
+      assertEquals([perplexity, sparsity], [windows.found, windows.found.sparsity]);
+      assertEquals([...said!.answers], [...alone.answers]);
+      assertEquals([said!.tokens, said!.requestTokens], [alone.tokens, alone.requestTokens]);
       assertEquals([both.bytes.rest, both.bytes.rest], [windows.bytes.rest, likelihoods.bytes.rest]);
       assertGreater(both.bytes.rest, 0);
       // Its rows are looked up for each batch; as a head it is read for all of them together.

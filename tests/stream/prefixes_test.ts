@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { batches } from "../../src/stream/batches.ts";
 import { sharePrefixes as share } from "../../src/stream/prefixes.ts";
-import { compareIds } from "../../src/stream/continuations.ts";
+import { compareIds } from "../../src/text/continuations.ts";
 import { type Batch, lengthsOf, startsOf } from "../../src/text/batch.ts";
 import { fc } from "../fuzz/seed.ts";
 

@@ -38,7 +38,8 @@ export function readHarness(path: string | URL): Harness {
 }
 
 /** The documents of a golden task are those of Pare, request by request. */
-export function assertSameRequests({ questions }: Questions, { docs }: HarnessTask): void {
+export async function assertSameRequests(asked: Questions, { docs }: HarnessTask): Promise<void> {
+  const questions = await Array.fromAsync(asked.read());
   for (const doc of docs) {
     const { requests, document } = questions[doc.id];
     assertEquals(hashRequests(requests).slice(0, 16), doc.requests_sha256, `document ${doc.id}`);
@@ -61,7 +62,11 @@ export async function assertSameAnswers(
   const prefix = await readPrefix(checkpoint, tokenizer);
   assertEquals(prefix?.id, prefix_token_id);
   const docs = tasks.map(({ golden, first }) => golden.docs.slice(0, first));
-  const asked: Question[][] = tasks.map(({ questions }, i) => docs[i].map(({ id }) => questions.questions[id]));
+  const asked: Question[][] = [];
+  for (const [i, { questions }] of tasks.entries()) {
+    const all = await Array.fromAsync(questions.read());
+    asked.push(docs[i].map(({ id }) => all[id]));
+  }
   const pairs = encodeRequests(asked.flat().flatMap(({ requests }) => requests), tokenizer, prefix);
   const { answers } = await logLikelihoods(pairs, { checkpoint, backend, longest: max_length });
   assertEquals(backend.live, 0);

@@ -1,5 +1,6 @@
 /** What answers are worth. */
 import { assertAlmostEquals, assertEquals } from "@std/assert";
+import { AnswerKey } from "../../src/task/key.ts";
 import { findTask, type Group, GROUPS, TASK_NAMES, TASKS } from "../../src/task/mod.ts";
 import { groupResult, type Result, resultOf, scoreDocument } from "../../src/task/results.ts";
 import { continued, multipleChoice, type Task } from "../../src/task/task.ts";
@@ -48,13 +49,10 @@ Deno.test("groups are pooled as the harness pools them, and a mean of tasks coun
 });
 
 Deno.test("chance is one over the number of choices, document by document and pooled as the figure is", () => {
-  const questions = [["b", "c"], ["b", "c", "d", "e"]].map((choices, id) => {
-    const document = multipleChoice("a", choices, 0);
-    return { id, document, requests: document.requests };
-  });
-  const asked = { task: PIQA, shots: 0, questions, total: 2, files: [] }, scores = [{ acc: 1 }, { acc: 0 }];
+  const key = AnswerKey.of([["b", "c"], ["b", "c", "d", "e"]].map((choices) => multipleChoice("a", choices, 0)));
+  const asked = { task: PIQA, shots: 0, key, total: 2 }, scores = [{ acc: 1 }, { acc: 0 }];
   assertEquals(resultOf(asked, scores).chance, (1 / 2 + 1 / 4) / 2);
-  const written = { ...asked, task: LAMBADA, questions: [{ id: 0, document: continued("a", " b"), requests: [] }] };
+  const written = { ...asked, task: LAMBADA, key: AnswerKey.of([continued("a", " b")]) };
   assertEquals(resultOf(written, [{ acc: 1, perplexity: -2 }]).chance, undefined);
   const results = [{ ...result("a", 100, 0.3, 0.046), chance: 0.25 }, { ...result("b", 300, 0.5, 0.029), chance: 0.5 }];
   const group = (by: Group["by"]): Group => ({ name: "g", tasks: [PIQA, LAMBADA], by, version: 1 });

@@ -1,10 +1,10 @@
 /** Requests in one array: each comes back as it was given, and what neighbours have in common is there once. */
 import { assertEquals } from "@std/assert";
-import { compareIds, Continuations, type Continued } from "../../src/stream/continuations.ts";
+import { compareIds, Continuations, type Continued } from "../../src/text/continuations.ts";
 import { logLikelihoods } from "../../src/stream/likelihood.ts";
 import { fc } from "../fuzz/seed.ts";
 import { ReferenceBackend } from "../reference/backend.ts";
-import { watch } from "./checkpoints.ts";
+import { watch } from "../stream/checkpoints.ts";
 
 const ids = (least: number, most: number) =>
   fc.array(fc.nat(3), { minLength: least, maxLength: most }).map((all) => Uint32Array.from(all));
@@ -50,8 +50,8 @@ Deno.test("every request is answered as it is alone, whatever it shares with oth
       const { answers } = await logLikelihoods(all, options);
       for (const [i, request] of all.entries()) {
         const key = `${request.context} ${request.continuation}`;
-        if (!alone.has(key)) alone.set(key, (await logLikelihoods([request], options)).answers[0]);
-        assertEquals(answers[i], alone.get(key));
+        if (!alone.has(key)) alone.set(key, (await logLikelihoods([request], options)).answers.at(0));
+        assertEquals(answers.at(i), alone.get(key));
       }
     }),
     { numRuns: 20 },

@@ -2,6 +2,7 @@
  * Requests by the ten thousands: token ids one after the other in one array, in place of an array for each context and
  * continuation, which would be most of what they take. A context that the request before has as well is there once.
  */
+import { Growing } from "./growing.ts";
 
 /** A continuation of one token or more, and what stands before it, one token or more. */
 export interface Continued {
@@ -9,27 +10,6 @@ export interface Continued {
   readonly context: Uint32Array;
   /** What is asked about. */
   readonly continuation: Uint32Array;
-}
-
-/** Numbers of which there are more and more. */
-class Growing {
-  #numbers = new Uint32Array(1024);
-  length = 0;
-
-  /** Those that there are; a view that holds until the next is added. */
-  get all(): Uint32Array {
-    return this.#numbers.subarray(0, this.length);
-  }
-
-  push(numbers: Uint32Array): void {
-    const { length } = this, end = length + numbers.length;
-    if (end > this.#numbers.length) {
-      const bytes = Math.max(end, Math.ceil(1.5 * length)) * Uint32Array.BYTES_PER_ELEMENT;
-      this.#numbers = new Uint32Array(this.#numbers.buffer.transfer(bytes));
-    }
-    this.#numbers.set(numbers, length);
-    this.length = end;
-  }
 }
 
 /** Numbers of a request in the list of places: where its context begins and ends, and where its continuation does. */
@@ -57,12 +37,12 @@ export class Continuations {
     let [begin, end] = this.length ? this.#places.all.subarray(-PLACES) : [0, 0];
     if (compareIds(context, this.#ids.all.subarray(begin, end)) !== 0) {
       begin = this.#ids.length;
-      this.#ids.push(context);
+      this.#ids.append(context);
       end = this.#ids.length;
     }
     const own = this.#ids.length;
-    this.#ids.push(continuation);
-    this.#places.push(Uint32Array.of(begin, end, own, this.#ids.length));
+    this.#ids.append(continuation);
+    this.#places.push(begin, end, own, this.#ids.length);
   }
 
   /** One of them, as views that hold until the next is added. */
