@@ -268,9 +268,10 @@ contract("attention", (claim) => {
     }]);
   });
 
-  claim("of a token does not change with what follows it, to the bit", async ({ backend, hold, keep }) => {
+  claim("of a token does not change with what follows it, to the bit", async ({ backend, hold, keep, long }) => {
     for (const shape of CASES.slice(2)) {
       const { lengths: { 0: length, length: sequences }, heads, headDim } = shape, width = heads * headDim;
+      if (length > long >> 2) continue; // many bindings, one after the other
       const cut = Math.ceil(length / 2);
       const outputs = [1, 2].map((seed) => {
         // The same inputs up to the cut in every sequence, others from there on.

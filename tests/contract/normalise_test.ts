@@ -51,7 +51,7 @@ const normalised = remembered((
 contract("norm", (claim) => {
   /** Rows, length of the gain, runs in a row, rows of the gain. */
   const shapes = (long: number): number[][] => [
-    ...[[1, 1, 1, 1], [1, 7, 1, 1], [3, 65, 1, 1], [193, 64, 1, 1], [5, 129, 1, 1], [2, long, 1, 1], [long, 7, 1, 1]],
+    ...[[1, 1, 1, 1], [1, 7, 1, 1], [3, 65, 1, 1], [193, 64, 1, 1], [5, 129, 1, 1], [2, long, 1, 1], [521, 7, 1, 1]],
     ...[[33, 16, 3, 1], [7, 5, 9, 1], [1, 31, 33, 1], [9, 12, 6, 6], [3, 33, 8, 4], [2, 21, 45, 45], [5, 7, 5, 3]],
   ];
   const check =

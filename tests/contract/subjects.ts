@@ -50,6 +50,6 @@ export const SUBJECTS: readonly Subject[] = [
   { name: "wasm, 1 worker", agrees: "wasm", open: () => openWasm({ workers: 1 }) },
   { name: "wasm, 2 workers", agrees: "wasm", open: () => openWasm({ workers: 2 }) },
   { name: "wasm, plain SIMD", open: () => openPlainSimd(2) },
-  ...Object.entries(TUNINGS).map(([device, tuning]) => webgpu(`, tuned for ${device}`, { tuning })),
+  ...Object.entries(TUNINGS).map(([device, tuning]) => webgpu(`, tuned for ${device}`, { tuning }, { headDim: 20 })),
   webgpu(", bindings of 4096 bytes", { bindingLimit: 4096 }, { long: 1021, headDim: 10 }),
 ];
