@@ -1,6 +1,7 @@
-// The sum of one to three matrices, each times its coefficient for what the mask keeps or removes, times a number of the column.
-// Bindings: 0 parameters; 1 a, 2 b and 3 c, stored as A, B and C say (NONE: no such term); 4 mask, u32 rows x words (not read
-// unless MASKED); 5 columns, F32 1 x cols (not read unless SCALED); 6 out, F32. One thread a number, as in add.wgsl.
+// The sum of one to three matrices, each times its coefficient for what the mask keeps or removes, and those that are SCALED
+// times a number of the column. Bindings: 0 parameters; 1 a, 2 b and 3 c, stored as A, B and C say (NONE: no such term); 4 mask,
+// u32 rows x words (not read unless MASKED); 5 columns, F32 1 x cols (not read unless one is SCALED); 6 out, F32, which is the
+// first term itself where the sum is made IN_PLACE. One thread a number, as in add.wgsl.
 struct Params {
   rows: u32, // of this dispatch
   cols: u32,
@@ -30,7 +31,10 @@ override A: u32 = 0u;
 override B: u32 = NONE;
 override C: u32 = NONE;
 override MASKED: bool = false;
-override SCALED: bool = false;
+override SCALED_A: bool = false;
+override SCALED_B: bool = false;
+override SCALED_C: bool = false;
+override IN_PLACE: bool = false;
 override THREADS: u32 = 64u;
 
 @compute @workgroup_size(THREADS)
@@ -45,18 +49,36 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   if (MASKED) {
     removed = ((mask[(params.mask_row + row) * params.words + col / 32u] >> (col & 31u)) & 1u) == 1u;
   }
-  let at_a = params.a_row * params.cols + i;
-  var sum = select(params.a_kept, params.a_removed, removed) * number_of(a[word_of(at_a, A)], at_a, A);
+  var scale = 1.0;
+  if (SCALED_A || SCALED_B || SCALED_C) {
+    scale = columns[col];
+  }
+  let place = params.out_row * params.cols + i;
+  var sum = select(params.a_kept, params.a_removed, removed);
+  if (IN_PLACE) {
+    sum *= out[place];
+  } else {
+    let at = params.a_row * params.cols + i;
+    sum *= number_of(a[word_of(at, A)], at, A);
+  }
+  if (SCALED_A) {
+    sum *= scale;
+  }
   if (B < NONE) {
     let at = params.b_row * params.cols + i;
-    sum += select(params.b_kept, params.b_removed, removed) * number_of(b[word_of(at, B)], at, B);
+    var term = select(params.b_kept, params.b_removed, removed) * number_of(b[word_of(at, B)], at, B);
+    if (SCALED_B) {
+      term *= scale;
+    }
+    sum += term;
   }
   if (C < NONE) {
     let at = params.c_row * params.cols + i;
-    sum += select(params.c_kept, params.c_removed, removed) * number_of(c[word_of(at, C)], at, C);
+    var term = select(params.c_kept, params.c_removed, removed) * number_of(c[word_of(at, C)], at, C);
+    if (SCALED_C) {
+      term *= scale;
+    }
+    sum += term;
   }
-  if (SCALED) {
-    sum *= columns[col];
-  }
-  out[params.out_row * params.cols + i] = sum;
+  out[place] = sum;
 }

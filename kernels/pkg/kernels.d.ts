@@ -132,10 +132,10 @@ export function clear_dead(team: number, weight: number, rows: number, cols: num
 export function columns_scratch(rows: number): number;
 
 /**
- * `out = ((a + b) + c) * columns`, each term times its coefficient for what is kept or removed. Terms b and c may be null, as
- * may the mask (all is kept) and the columns (1 x cols).
+ * `out = (a + b) + c`, each term times its coefficient for what is kept or removed, and times its columns (1 x cols), if it has
+ * any. Terms b and c may be null, as may the mask (all is kept). a may be out, in f32.
  */
-export function combine(team: number, rows: number, cols: number, a: number, a_dtype: number, a_kept: number, a_removed: number, b: number, b_dtype: number, b_kept: number, b_removed: number, c: number, c_dtype: number, c_kept: number, c_removed: number, mask: number, columns: number, out: number): void;
+export function combine(team: number, rows: number, cols: number, a: number, a_dtype: number, a_kept: number, a_removed: number, a_columns: number, b: number, b_dtype: number, b_kept: number, b_removed: number, b_columns: number, c: number, c_dtype: number, c_kept: number, c_removed: number, c_columns: number, mask: number, out: number): void;
 
 /**
  * `x += α p`, `r -= α q`, `p = r + β p`, all rows x cols, with q the product where the mask keeps and 0 elsewhere,
@@ -623,7 +623,7 @@ export interface InitOutput {
     readonly can_pair: (a: number, b: number, c: number) => number;
     readonly clear_dead: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly columns_scratch: (a: number) => number;
-    readonly combine: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number, q: number, r: number) => void;
+    readonly combine: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number, m: number, n: number, o: number, p: number, q: number, r: number, s: number, t: number) => void;
     readonly conjugate: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;
     readonly convert: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly copy: (a: number, b: number, c: number, d: number) => void;

@@ -368,8 +368,8 @@ export function columns_scratch(rows) {
 }
 
 /**
- * `out = ((a + b) + c) * columns`, each term times its coefficient for what is kept or removed. Terms b and c may be null, as
- * may the mask (all is kept) and the columns (1 x cols).
+ * `out = (a + b) + c`, each term times its coefficient for what is kept or removed, and times its columns (1 x cols), if it has
+ * any. Terms b and c may be null, as may the mask (all is kept). a may be out, in f32.
  * @param {number} team
  * @param {number} rows
  * @param {number} cols
@@ -377,20 +377,22 @@ export function columns_scratch(rows) {
  * @param {number} a_dtype
  * @param {number} a_kept
  * @param {number} a_removed
+ * @param {number} a_columns
  * @param {number} b
  * @param {number} b_dtype
  * @param {number} b_kept
  * @param {number} b_removed
+ * @param {number} b_columns
  * @param {number} c
  * @param {number} c_dtype
  * @param {number} c_kept
  * @param {number} c_removed
+ * @param {number} c_columns
  * @param {number} mask
- * @param {number} columns
  * @param {number} out
  */
-export function combine(team, rows, cols, a, a_dtype, a_kept, a_removed, b, b_dtype, b_kept, b_removed, c, c_dtype, c_kept, c_removed, mask, columns, out) {
-    wasm.combine(team, rows, cols, a, a_dtype, a_kept, a_removed, b, b_dtype, b_kept, b_removed, c, c_dtype, c_kept, c_removed, mask, columns, out);
+export function combine(team, rows, cols, a, a_dtype, a_kept, a_removed, a_columns, b, b_dtype, b_kept, b_removed, b_columns, c, c_dtype, c_kept, c_removed, c_columns, mask, out) {
+    wasm.combine(team, rows, cols, a, a_dtype, a_kept, a_removed, a_columns, b, b_dtype, b_kept, b_removed, b_columns, c, c_dtype, c_kept, c_removed, c_columns, mask, out);
 }
 
 /**

@@ -4,9 +4,10 @@
  * (`alps.ts`) is the same iteration with a penalty that grows until the mask settles.
  *
  * In the scale of `equilibrated.ts`, with B the dense weights, G the Hessian, Z the weights that the mask keeps and U the scaled
- * multiplier, a step is `X = (B G + ρ (Z - U)) (G + ρI)⁻¹`. Two things make it short. `X = B + (Z - U - B) ρ (G + ρI)⁻¹`, so no
- * `B G` is held. And with `Y = X + U`, Z is Y where it is kept and 0 elsewhere, and U, after it has taken up `X - Z`, 0 where it
- * is kept and Y elsewhere: so Y and the mask are all that goes from step to step.
+ * multiplier, a step is `X = (B G + ρ (Z - U)) (G + ρI)⁻¹`. Three things make it short. `X = B + (Z - U - B) ρ (G + ρI)⁻¹`, so no
+ * `B G` is held. With `Y = X + U`, Z is Y where it is kept and 0 elsewhere, and U, after it has taken up `X - Z`, 0 where it
+ * is kept and Y elsewhere: so Y and the mask are all that goes from step to step. And B is the weight itself, which stays as it
+ * is until the end, times the scale: a step holds two matrices of its size.
  */
 import type { Backend, Mask, Tensor } from "../backend/backend.ts";
 import { equilibrate, type Equilibrated } from "./equilibrated.ts";
@@ -19,24 +20,31 @@ const STEPS = 20, CHOOSING = 15;
 /** The penalty: the Hessian's diagonal is 1. */
 const PENALTY = 1;
 
+/** Of what a {@linkcode resolvent} is made. */
+export interface ResolventOptions {
+  /** The δ; 0 unless given. */
+  readonly damping?: number;
+  /** Whether nobody asks for the scaled Hessian after it: it is disposed of then, as soon as it can be. */
+  readonly last?: boolean;
+}
+
 /**
  * `ρ (G + δI + ρI)⁻¹`, F32 in x in, from the factor that eliminations have; undefined if it cannot be inverted.
  * @param penalty The ρ.
- * @param damping The δ.
  */
 export async function resolvent(
   backend: Backend,
   { hessian }: Equilibrated,
   penalty: number,
-  damping = 0,
+  { damping = 0, last = false }: ResolventOptions = {},
 ): Promise<Tensor | undefined> {
+  using factor = await backend.inverseFactor(hessian, damping + penalty);
+  // With a penalty far above rounding only a matrix that is no second moment needs more.
+  if (factor?.damping !== damping + penalty) return undefined;
+  if (last) hessian[Symbol.dispose]();
   using sums = backend.allocate(2 * hessian.rows, hessian.cols);
-  {
-    using factor = await backend.inverseFactor(hessian, damping + penalty);
-    // With a penalty far above rounding only a matrix that is no second moment needs more.
-    if (factor?.damping !== damping + penalty) return undefined;
-    backend.addGram(sums, factor.upper);
-  }
+  backend.addGram(sums, factor.upper);
+  factor[Symbol.dispose]();
   return backend.finish(sums, penalty);
 }
 
@@ -50,18 +58,39 @@ export function select(backend: Backend, weights: Tensor, request: Request): Mas
 }
 
 /**
- * The product of a step, `(Z - U - B) ρ (G + ρI)⁻¹`: what is to be added to B to get X.
+ * Begins a step.
+ * @param y `X + U`; it becomes `Z - U - B`, which {@linkcode follow} needs.
  * @param carry What the multiplier is multiplied with, where the penalty has changed since.
+ * @returns `(Z - U - B) ρ (G + ρI)⁻¹`: what is to be added to B to get X.
  */
-export function pulled(backend: Backend, target: Tensor, y: Tensor, mask: Mask, inverse: Tensor, carry = 1): Tensor {
-  using apart = backend.combine([{ tensor: y, kept: 1, removed: -carry }, { tensor: target, kept: -1 }], { mask });
-  return backend.linear(apart, inverse);
+export function pull(
+  backend: Backend,
+  { columns }: Equilibrated,
+  dense: Tensor,
+  y: Tensor,
+  mask: Mask,
+  inverse: Tensor,
+  carry = 1,
+): Tensor {
+  const terms = [{ tensor: y, kept: 1, removed: -carry, unscaled: true }, { tensor: dense, kept: -1 }];
+  backend.combineInto(terms, { mask, columns });
+  return backend.linear(y, inverse);
 }
 
-/** `X + U`, from what {@linkcode pulled} gave. */
-export function follow(backend: Backend, target: Tensor, y: Tensor, mask: Mask, product: Tensor, carry = 1): Tensor {
-  const terms = [{ tensor: product, kept: 1 }, { tensor: target, kept: 1 }, { tensor: y, kept: 0, removed: carry }];
-  return backend.combine(terms, { mask });
+/** Ends it: what {@linkcode pull} gave becomes `X + U`, by what it left of y. Where a weight is removed that is -U - B. */
+export function follow(
+  backend: Backend,
+  { columns }: Equilibrated,
+  dense: Tensor,
+  left: Tensor,
+  mask: Mask,
+  product: Tensor,
+): void {
+  backend.combineInto([
+    { tensor: product, kept: 1, unscaled: true },
+    { tensor: dense, kept: 1, removed: 0 },
+    { tensor: left, kept: 0, removed: -1, unscaled: true },
+  ], { mask, columns });
 }
 
 /** L-ADMM, with the whole sparsity from the first step on, as the published code has it by default. */
@@ -70,9 +99,9 @@ export const admm: Method = {
   statistic: "gram",
   supports: ["group"],
   damping: "auto",
-  // The scaled Hessian, and sums and factor, then sums and inverse; the dense weights, Y and the next, and a product's two.
+  // The factor and the sums of the inverse, then these and the inverse; the dense weights, Y, and the next Y or Y's scores.
   effort: {
-    holds: { inputs: 4, weights: 5 },
+    holds: { inputs: 3, weights: 3 },
     begin: inverting,
     prune: (rows, cols) => 2 * STEPS * rows * cols ** 2,
   },
@@ -81,19 +110,19 @@ export const admm: Method = {
     const scale = await equilibrate(backend, input, { damping: 0, clearDead: true });
     if (!scale) return undefined;
     scope.use(scale);
-    const inverse = await resolvent(backend, scale, PENALTY, damping);
+    const inverse = await resolvent(backend, scale, PENALTY, { damping, last: true });
     if (!inverse) return undefined;
     scope.use(inverse);
     const owned = scope.move();
     return {
       damping,
       prune({ weight }, request) {
-        using target = scale.scaled(weight);
-        using y = new Latest(backend.copy(target)), mask = new Latest(select(backend, target, request));
+        using y = new Latest(scale.scaled(weight)), mask = new Latest(select(backend, y.value, request));
         for (let step = 1; step <= STEPS; step++) {
           if (step > 1 && step <= CHOOSING) mask.value = select(backend, y.value, request);
-          using product = pulled(backend, target, y.value, mask.value, inverse);
-          y.value = follow(backend, target, y.value, mask.value, product);
+          using next = new Latest(pull(backend, scale, weight, y.value, mask.value, inverse));
+          follow(backend, scale, weight, y.value, mask.value, next.value);
+          y.value = next.release();
         }
         scale.store(weight, y.value, mask.value);
         return mask.release();

@@ -4,11 +4,11 @@
  */
 import type { Mask, Tensor } from "../backend/backend.ts";
 import { PareError } from "../errors.ts";
-import { follow, inverting, pulled, resolvent, select } from "./admm.ts";
+import { follow, inverting, pull, resolvent, select } from "./admm.ts";
 import { equilibrate } from "./equilibrated.ts";
 import { Latest } from "./latest.ts";
 import type { Method } from "./method.ts";
-import { descend, descent, gapOf, STEPS as DESCENT_STEPS } from "./pcg.ts";
+import { descend, descent, STEPS as DESCENT_STEPS } from "./pcg.ts";
 
 /** The penalty at first and at most, the steps at most, and after how many of them it is reviewed: algorithm 1. */
 const FIRST = 0.1, MOST = 1e6, STEPS = 300, REVIEW = 3;
@@ -56,9 +56,9 @@ export const alps: Method = {
   statistic: "gram",
   supports: ["group"],
   damping: "auto",
-  // An inverse more than ADMM, that of the first penalty; weights as ADMM, and as the descent.
+  // The Hessian and an inverse more than ADMM, that of the first penalty; and what is left of a step's Y until its review.
   effort: {
-    holds: { inputs: 5, weights: 5 },
+    holds: { inputs: 5, weights: 4 },
     begin: (cols) => DESCENT.begin(cols) + inverting(cols),
     prune: (rows, cols) =>
       2 * EARLIEST * rows * cols ** 2 + EARLIEST / REVIEW * inverting(cols) + DESCENT.prune(rows, cols),
@@ -83,43 +83,51 @@ export const alps: Method = {
             `${name}: the Hessian of the inputs cannot be inverted: expected more calibration tokens`,
           );
         };
-        using dense = new Latest(scale.scaled(weight));
-        const target = dense.value;
-        using y = new Latest(backend.copy(target)), mask = new Latest(select(backend, target, request));
+        using y = new Latest(scale.scaled(weight)), mask = new Latest(select(backend, y.value, request));
+        // Of a step that is reviewed: the mask that it began with, and what is left of its y.
+        using gone = new Latest<Mask>(), left = new Latest<Tensor>();
         using later = new Latest<Tensor>();
         const first = await words(mask.value);
         const kept = weight.rows * weight.cols - differing(first, new Uint32Array(first.length));
         let penalty = FIRST, inverse = initial, carry = 0, raised = false, before = first;
         for (let step = 1;; step++) {
-          using product = pulled(backend, target, y.value, mask.value, inverse, carry);
-          y.value = follow(backend, target, y.value, mask.value, product, carry);
+          using next = new Latest(pull(backend, scale, weight, y.value, mask.value, inverse, carry));
+          follow(backend, scale, weight, y.value, mask.value, next.value);
+          const reviewed = step % REVIEW === 0;
+          if (reviewed) [left.value, gone.value] = [y.release(), mask.release()];
+          y.value = next.release();
           mask.value = select(backend, y.value, request);
           carry = 1;
-          if (step % REVIEW) continue;
+          if (!reviewed) continue;
           const now = await words(mask.value), change = differing(now, before) / kept;
-          const next = review(penalty, change, raised);
+          const found = review(penalty, change, raised);
           // The last step is one that is reviewed. Its X is what is looked for.
-          if (next.settled || step > EARLIEST && change < SETTLED || step >= STEPS) {
-            y.value = backend.add(product, target);
+          if (found.settled || step > EARLIEST && change < SETTLED || step >= STEPS) {
+            const [u, b] = [{ tensor: left.value, unscaled: true }, { tensor: weight }];
+            const removed = [u, b].map((term) => ({ ...term, kept: 0, removed: 1 }));
+            const terms = [{ tensor: y.value, kept: 1, unscaled: true }, ...removed];
+            backend.combineInto(terms, { mask: gone.value, columns: scale.columns });
             break;
           }
-          raised ||= next.penalty > penalty;
+          raised ||= found.penalty > penalty;
           before = now;
           // The multiplier is held by the penalty.
-          carry = penalty / next.penalty;
-          if (next.again) {
-            [y.value, mask.value] = [backend.copy(target), select(backend, target, request)];
+          carry = penalty / found.penalty;
+          if (found.again) {
+            y.value = scale.scaled(weight);
+            mask.value = select(backend, y.value, request);
             [before, carry] = [first, 0];
           }
-          penalty = next.penalty;
+          penalty = found.penalty;
+          left[Symbol.dispose]();
           later[Symbol.dispose]();
           inverse = later.value = await inverted(penalty);
         }
+        left[Symbol.dispose]();
         mask.value = select(backend, y.value, request);
         backend.apply(y.value, mask.value);
-        using gap = gapOf(backend, scale, target, y.value, mask.value, input.heldOut);
-        dense[Symbol.dispose]();
-        await descend(backend, scale, gap, y.value, mask.value, { heldOut: input.heldOut });
+        const start = { dense: weight, x: y.value, mask: mask.value };
+        await descend(backend, scale, start, { heldOut: input.heldOut });
         scale.store(weight, y.value, mask.value);
         return mask.release();
       },

@@ -8,13 +8,18 @@ import type { Input } from "./method.ts";
 
 /** See the file's head. A zero on the Hessian's diagonal, a dead input, counts as 1. */
 export interface Equilibrated extends Disposable {
-  /** F32 in x in: `H_jl / (n_j n_l)` with 1 on the diagonal. */
+  /** F32 in x in: `H_jl / (n_j n_l)` with 1 on the diagonal. Who has no more use for it may dispose of it alone. */
   readonly hessian: Tensor;
+  /** F32 1 x in, the n: columns times these are in this scale. */
+  readonly columns: Tensor;
   /** A weight, any dtype, in this scale: F32. */
   scaled(weight: Tensor): Tensor;
   /** Weights of this scale in their own: F32. */
   plain(scaled: Tensor): Tensor;
-  /** Writes what a mask keeps of weights in this scale back into a weight; what it removes becomes zero. */
+  /**
+   * Writes what a mask keeps of weights in this scale back into a weight; what it removes becomes zero. What was scaled is
+   * not any more.
+   */
   store(weight: Tensor, scaled: Tensor, mask: Mask): void;
 }
 
@@ -45,14 +50,14 @@ export async function equilibrate(
   const inverses = row(norms.map((norm) => 1 / norm));
   const scaledHessian = scope.use(backend.equilibrate(hessian!, inverses));
   const owned = scope.move();
-  const plain = (scaled: Tensor) => backend.combine([{ tensor: scaled, kept: 1 }], { columns: inverses });
   return {
     hessian: scaledHessian,
-    plain,
+    columns,
+    plain: (scaled) => backend.combine([{ tensor: scaled, kept: 1 }], { columns: inverses }),
     scaled: (weight) => backend.combine([{ tensor: weight, kept: 1 }], { columns }),
     store(weight, scaled, mask) {
-      using values = plain(scaled);
-      backend.assign(weight, values);
+      backend.combineInto([{ tensor: scaled, kept: 1 }], { columns: inverses });
+      backend.assign(weight, scaled);
       backend.apply(weight, mask);
     },
     [Symbol.dispose]: () => owned.dispose(),

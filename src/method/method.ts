@@ -76,6 +76,8 @@ export interface LinearWeight {
   readonly name: string;
   /** Its weight, out x in; a method changes it in place. */
   readonly weight: Tensor;
+  /** The same as it was before, where the caller keeps it: a method that needs it later makes no copy of its own then. */
+  readonly dense?: Tensor;
 }
 
 /** What calibration has shown of a linear's input. */
@@ -109,7 +111,10 @@ export interface Pruner extends Disposable {
 
 /** What a method that has a Hessian takes for its work. */
 export interface Effort {
-  /** F32 matrices of the Hessian's size that it holds at most beside it, and of a linear's size beside its weight. */
+  /**
+   * F32 matrices of the Hessian's size that it holds at most beside it, and of a linear's size beside its weight, the dense one
+   * that its caller keeps among them.
+   */
   readonly holds: { readonly inputs: number; readonly weights: number };
   /** Floating-point operations to look at an input of so many columns. */
   begin(cols: number): number;

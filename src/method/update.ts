@@ -5,9 +5,8 @@
 import type { EliminationFormula } from "../backend/backend.ts";
 import { PareError } from "../errors.ts";
 import { equilibrate } from "./equilibrated.ts";
-import { Latest } from "./latest.ts";
 import type { Effort, Method } from "./method.ts";
-import { descend, descent, gapOf, UPDATE_STEPS } from "./pcg.ts";
+import { descend, descent, UPDATE_STEPS } from "./pcg.ts";
 import { selectMask } from "./select.ts";
 import { choose, eliminating, ELIMINATION } from "./sparsegpt.ts";
 
@@ -78,12 +77,10 @@ function withDescent(method: Method): Method {
       return {
         damping: inner.damping ?? solve.damping,
         async prune(linear, request) {
-          using target = new Latest(scale.scaled(linear.weight)), made = new DisposableStack();
-          const mask = made.use(await inner.prune(linear, request));
+          using own = linear.dense ? undefined : backend.copy(linear.weight), made = new DisposableStack();
+          const dense = (linear.dense ?? own)!, mask = made.use(await inner.prune(linear, request));
           using x = scale.scaled(linear.weight);
-          using gap = gapOf(backend, scale, target.value, x, mask, input.heldOut);
-          target[Symbol.dispose]();
-          await descend(backend, scale, gap, x, mask, { steps, heldOut: input.heldOut });
+          await descend(backend, scale, { dense, x, mask }, { steps, heldOut: input.heldOut });
           scale.store(linear.weight, x, mask);
           made.move(); // it is the caller's
           return mask;
@@ -94,12 +91,12 @@ function withDescent(method: Method): Method {
   };
 }
 
-/** One work after another, with what both have made of the input; the dense weights are kept for the second meanwhile. */
+/** One work after another, with what both have made of the input. */
 function both(one: Effort, other: Effort): Effort {
   return {
     holds: {
       inputs: one.holds.inputs + other.holds.inputs,
-      weights: Math.max(one.holds.weights + 1, other.holds.weights),
+      weights: Math.max(one.holds.weights, other.holds.weights),
     },
     begin: (cols) => one.begin(cols) + other.begin(cols),
     prune: (rows, cols) => one.prune(rows, cols) + other.prune(rows, cols),

@@ -6,6 +6,7 @@ import { type Backend, BYTES } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { PareError } from "../errors.ts";
 import type { Effort, Method } from "../method/method.ts";
+import { WATCHED_WEIGHTS } from "../method/pcg.ts";
 import { ELIMINATION } from "../method/sparsegpt.ts";
 import { expertsOf, expertTensors, linearsOf, residentTensors, type TensorSpec } from "../model/layers.ts";
 import type { BlockSpec, Linear, ModelSpec } from "../model/spec.ts";
@@ -29,9 +30,6 @@ function weightBytes(group: readonly Linear[]): number {
   return Math.max(...group.map(({ rows, cols }) => rows * cols)) * F32_BYTES;
 }
 
-/** Matrices of a linear's size that looking at tokens that are held out takes: the dense weights, those of before, those of now. */
-const JUDGING = 3;
-
 /** What a method holds, and how many Grams are summed for an input: two where tokens are held out. */
 type Holds = Effort["holds"] & { readonly grams?: number };
 
@@ -48,7 +46,7 @@ export function hessianBytes(
   const { grams = 1 } = holds,
     sums = (of: readonly (readonly Linear[])[]) => grams * of.reduce((sum, group) => sum + sumBytes(group), 0);
   // Another Hessian for each of the others.
-  const inputs = holds.inputs + grams, weights = holds.weights + (grams > 1 ? JUDGING : 0);
+  const inputs = holds.inputs + grams, weights = grams > 1 ? Math.max(holds.weights, WATCHED_WEIGHTS) : holds.weights;
   let most = activations + sums(groups);
   for (let at = -1; at < groups.length; at++) {
     const now = groups[at], next = groups[at + 1];

@@ -112,7 +112,7 @@ export async function solveLinears(
       const { name } = linear, weight = task.drafts ? block.draft(linear) : block.weight(linear);
       using held = new DisposableStack();
       const before = moment || distributions ? held.use(backend.copy(weight)) : undefined;
-      using removed = await pruner.prune({ name, weight }, requestFor(requests, name));
+      using removed = await pruner.prune({ name, weight, dense: before }, requestFor(requests, name));
       const heldOut = input.heldOut && await guard(backend, before!, weight, removed, input.heldOut);
       // Not from the elimination's own loss, Σ err² - λ‖D‖²: that is the loss before the weight is rounded to its dtype. On
       // simulated inputs the rounding changed it by 1e-4 to 2e-2 in BF16, up to 1e-3 in F16, and by 5e-7 at most without.

@@ -80,6 +80,8 @@ Deno.test("every operation has a rule and a cost that is finite and no less than
     eliminate: [x, { upper: square, dead: shape(1, 8), damping: 0 }, { kind: "groups", formula, n: 2, m: 4 }, 4],
     equilibrate: [square, shape(1, 8)],
     combine: [[{ tensor: x, kept: 1 }, { tensor: shape(6, 8, "F16"), kept: 1, removed: 0 }], { mask }],
+    combineInto: [[{ tensor: x, kept: 1 }, { tensor: shape(6, 8), kept: 1, unscaled: true }], { columns: shape(1, 8) }],
+    maskRows: [mask, 2, 3],
     conjugate: [{ x: shape(6, 8), r: shape(6, 8), p: shape(6, 8) }, shape(6, 8), mask],
     assign: [shape(6, 8, "BF16"), x],
     adamw: [x, { first: x, second: x }, x, {

@@ -117,6 +117,10 @@ const OPERATIONS: Record<string, (engine: Engine, put: Put) => Disposable | void
   "inverseFactor of no Hessian": (engine, put) => solve.inverseFactor(engine, put(() => -1), 0.01),
   "equilibrate": (engine, put) => solve.equilibrate(engine, put(diagonal), put(() => 1, 1)),
   "combine": (engine, put) => solve.combine(engine, [{ tensor: put(wave), kept: 1 }]),
+  "maskRows": (engine, put) => {
+    using mask = distribution.zeros(engine, put(wave));
+    return solve.maskRows(engine, mask, 1, 2);
+  },
   "conjugate": (engine, put) => {
     using mask = distribution.zeros(engine, put(wave));
     solve.conjugate(engine, { x: put(wave), r: put(wave), p: put(wave) }, put(wave), mask);

@@ -52,6 +52,62 @@ contract("combine", (claim) => {
   });
 });
 
+contract("combineInto", (claim) => {
+  claim("is combine in place of the first term, to the bit", async ({ backend, hold, keep, long }) => {
+    for (const [rows, cols] of shapes(long)) {
+      const matrices = DTYPES.map((dtype, at) => draw(at + 1, rows, cols, dtype, NORMAL));
+      const mask = keep(backend.zeros(hold(draw(8, rows, cols, "F32", (random) => Number(random() < 0.5)))));
+      const columns = hold(draw(7, 1, cols, "F32", NORMAL));
+      for (const [last, options] of [[0, { columns }], [1, { mask }], [2, { mask, columns }]] as const) {
+        const terms = () =>
+          matrices.slice(0, last + 1).map((one, at) => ({
+            tensor: hold(one),
+            kept: COEFFICIENTS[at][0],
+            removed: COEFFICIENTS[at][1],
+            unscaled: at === 1,
+          }));
+        const into = terms(), expected = keep(backend.combine(terms(), options));
+        backend.combineInto(into, options);
+        const [found, want] = await backend.read(into[0].tensor, expected);
+        assertSameBytes(found, want, `${rows} x ${cols}, ${last + 1} terms`);
+      }
+    }
+  });
+
+  claim("leaves columns out of account where a term is unscaled", async ({ backend, hold, keep }) => {
+    const [one, other] = [draw(1, 5, 37, "F32", NORMAL), draw(2, 5, 37, "F16", NORMAL)];
+    const scale = draw(3, 1, 37, "F32", NORMAL), columns = hold(scale);
+    const expected = [[true, false], [false, true]].map((unscaled) => {
+      const terms = [one, other].map((each, at) => ({ tensor: hold(each), kept: 1, unscaled: unscaled[at] }));
+      const parts = Array.from(
+        one.values,
+        (_, at) => [one, other].map((each, term) => each.values[at] * (unscaled[term] ? 1 : scale.values[at % 37])),
+      );
+      return {
+        what: `${unscaled}`,
+        held: keep(backend.combine(terms, { columns })),
+        values: parts.map(([a, b]) => a + b),
+        // A column's product of each term, and the sum.
+        bounds: parts.map(([a, b]) => gamma(3) * (Math.abs(a) + Math.abs(b)) + 4 * underflow(backend)),
+      };
+    });
+    await assertHeld(backend, expected);
+  });
+});
+
+contract("maskRows", (claim) => {
+  claim("has the bits of its rows, and none besides", async ({ backend, hold, keep, long }) => {
+    for (const cols of [1, 33, 64, long]) {
+      const mask = keep(backend.zeros(hold(draw(cols, 7, cols, "F32", (random) => Number(random() < 0.5)))));
+      const [whole] = await backend.read(mask), rowBytes = whole.length / 7;
+      for (const [first, rows] of [[0, 7], [0, 1], [2, 4], [6, 1]]) {
+        const [part] = await backend.read(keep(backend.maskRows(mask, first, rows)));
+        assertSameBytes(part, whole.subarray(first * rowBytes, (first + rows) * rowBytes), `${first}, ${rows}`);
+      }
+    }
+  });
+});
+
 contract("equilibrate", (claim) => {
   claim("scales rows and columns alike, with ones on the diagonal", async ({ backend, hold, keep, long }) => {
     const expected = [1, 33, 130, Math.min(long, 200)].map((n) => {

@@ -166,6 +166,11 @@ async function everything(backend: Backend, headDim = 40): Promise<Map<string, U
   }
   const unit = keep("equilibrate", backend.equilibrate(hessian, statistic)), mask = keep("mask", backend.zeros(weight));
   const r = keep("combine", backend.combine([{ tensor: weight, kept: 1, removed: -1 }], { mask, columns: statistic }));
+  backend.combineInto([{ tensor: r, kept: 2, unscaled: true }, { tensor: weight, kept: 1, removed: 0 }], {
+    mask,
+    columns: statistic,
+  });
+  keep("maskRows", backend.maskRows(mask, 3, 60));
   backend.apply(r, mask);
   const best = keep("conjugate", backend.allocate(131, width)), p = keep("direction", backend.copy(r));
   for (let step = 0; step < 2; step++) {

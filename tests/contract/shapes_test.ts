@@ -110,6 +110,12 @@ const stepped = ({ r = [6, 8], product = [6, 8], mask = [6, 8] }: {
   backend.conjugate({ x: zeros(6, 8), r: zeros(...r), p: zeros(6, 8) }, zeros(...product), removed);
 };
 
+/** Takes rows of a mask of 6 x 8. */
+const rowsOfMask = (first: number, rows: number) => (backend: Backend, zeros: Zeros): Mask => {
+  using mask = backend.zeros(zeros(6, 8));
+  return backend.maskRows(mask, first, rows);
+};
+
 /** Takes a step of the optimiser on 6 x 8 with what is wrong. */
 const optimised = ({ second = [6, 8], gradient = [6, 8], mask, ...option }: {
   second?: readonly [number, number, Dtype?];
@@ -309,6 +315,15 @@ const WRONG: Readonly<Record<string, (backend: Backend, zeros: Zeros) => Disposa
     using mask = backend.zeros(zeros(6, 7));
     return backend.combine([term(zeros(6, 8))], { mask });
   },
+  "combineInto: dtype of the first": (backend, zeros) => backend.combineInto([term(zeros(6, 8, "F16"))]),
+  "combineInto: the first again": (backend, zeros) => {
+    const first = zeros(6, 8);
+    return backend.combineInto([term(first), term(first)]);
+  },
+  "combineInto: rows": (backend, zeros) => backend.combineInto([term(zeros(6, 8)), term(zeros(5, 8))]),
+  "maskRows: none": rowsOfMask(0, 0),
+  "maskRows: before the first": rowsOfMask(-1, 2),
+  "maskRows: after the last": rowsOfMask(5, 2),
   "conjugate: rows of the residual": stepped({ r: [5, 8] }),
   "conjugate: dtype of the residual": stepped({ r: [6, 8, "F16"] }),
   "conjugate: columns of the product": stepped({ product: [6, 7] }),

@@ -16,7 +16,7 @@ import {
   type Request,
   withUpdate,
 } from "../../src/method/mod.ts";
-import { descend, gapOf, STEPS } from "../../src/method/pcg.ts";
+import { descend, STEPS } from "../../src/method/pcg.ts";
 import { toFloats } from "../reference/floats.ts";
 import { GoldenFile } from "./files.ts";
 
@@ -173,14 +173,13 @@ export async function compareSteps(backend: Backend, linear: Given, pattern: str
   const { weight, input } = held(backend, linear, scope), method = methodOf("wanda");
   const pruner = scope.use((await method.begin(backend, input, DEFAULT_SOLVER_OPTIONS))!);
   const scale = scope.use((await equilibrate(backend, input, { damping: 0.01 }))!),
-    target = scope.use(scale.scaled(weight));
+    dense = scope.use(backend.copy(weight));
   const mask = scope.use(await pruner.prune({ name: linear.name, weight }, requestOf(method, pattern)));
   let last = Infinity;
   for (let step = 1; step <= FIRST_STEPS; step++) {
-    using x = backend.copy(target);
+    using x = scale.scaled(dense);
     backend.apply(x, mask);
-    using gap = gapOf(backend, scale, target, x, mask);
-    await descend(backend, scale, gap, x, mask, { steps: step });
+    await descend(backend, scale, { dense, x, mask }, { steps: step });
     scale.store(weight, x, mask);
     const error = errorOf(linear, new Float32Array((await backend.read(weight))[0].buffer));
     const want = found.error_by_step![step - 1], off = Math.abs(error / want - 1);

@@ -7,7 +7,7 @@ import { fc } from "../fuzz/seed.ts";
 import type { Backend, Mask } from "../../src/backend/backend.ts";
 import { equilibrate } from "../../src/method/equilibrated.ts";
 import { DEFAULT_SOLVER_OPTIONS, findMethod, makeRequest, type Method, withUpdate } from "../../src/method/mod.ts";
-import { descend, gapOf } from "../../src/method/pcg.ts";
+import { descend } from "../../src/method/pcg.ts";
 import { gamma } from "../contract/bounds.ts";
 import { decades, dot, hessian } from "../contract/hessians.ts";
 import { draw, NORMAL } from "../contract/matrices.ts";
@@ -167,12 +167,11 @@ for (const { name, ignore, open } of SUBJECTS) {
         method = findMethod("magnitude"),
         { damping } = DEFAULT_SOLVER_OPTIONS;
       const scale = scope.use((await equilibrate(backend, input, { damping }))!),
-        target = scope.use(scale.scaled(weight));
+        dense = scope.use(backend.copy(weight));
       const pruner = scope.use((await method.begin(backend, input, DEFAULT_SOLVER_OPTIONS))!);
       const mask = scope.use(await pruner.prune({ name: "linear", weight }, makeRequest(method, { sparsity })));
       const better = scope.use(scale.scaled(weight));
-      const gap = scope.use(gapOf(backend, scale, target, better, mask));
-      await descend(backend, scale, gap, better, mask, { steps: 3 * given.cols });
+      await descend(backend, scale, { dense, x: better, mask }, { steps: 3 * given.cols });
       scale.store(weight, better, mask);
       const found = Float64Array.from(new Float32Array((await backend.read(weight))[0].buffer));
       const a = damped(given, damping), gone = await removed(backend, mask), best = exact(given, a, gone);

@@ -688,15 +688,33 @@ export class ReferenceBackend implements Backend {
 
   combine(terms: readonly Term[], options: CombineOptions = {}): Tensor {
     OPERATIONS.combine.check(terms, options);
-    const [{ tensor: { rows, cols } }] = terms, { mask, columns } = options;
+    return this.#sum(terms, options);
+  }
+
+  combineInto(terms: readonly Term[], options: CombineOptions = {}): void {
+    OPERATIONS.combineInto.check(terms, options);
+    using sum = this.#sum(terms, options);
+    values(terms[0].tensor).set(values(sum));
+  }
+
+  #sum(terms: readonly Term[], { mask, columns }: CombineOptions): Tensor {
+    const [{ tensor: { rows, cols } }] = terms;
     return this.#fill(rows, cols, (i, j) => {
-      const gone = mask !== undefined && (mask as Bits).removes(i, j);
-      const sum = terms.reduce(
-        (sum, { tensor, kept, removed = kept }) => sum + (gone ? removed : kept) * values(tensor)[i * cols + j],
-        0,
-      );
-      return sum * (columns ? values(columns)[j] : 1);
+      const gone = mask !== undefined && (mask as Bits).removes(i, j), scale = columns ? values(columns)[j] : 1;
+      return terms.reduce((sum, { tensor, kept, removed = kept, unscaled }) => {
+        const term = (gone ? removed : kept) * values(tensor)[i * cols + j];
+        return sum + (columns && !unscaled ? Math.fround(term * scale) : term);
+      }, 0);
     });
+  }
+
+  maskRows(mask: Mask, first: number, rows: number): Mask {
+    OPERATIONS.maskRows.check(mask, first, rows);
+    const out = new Bits(this, rows, mask.cols);
+    for (let i = 0; i < rows; i++) {
+      for (let j = 0; j < mask.cols; j++) if ((mask as Bits).removes(first + i, j)) out.remove(i, j);
+    }
+    return out;
   }
 
   conjugate({ x, r, p }: Descent, product: Tensor, mask: Mask): void {

@@ -3,7 +3,7 @@
  * conjugate gradients and by ADMM are made beside products.
  */
 import type { Mask, Tensor } from "../tensor.ts";
-import { bytesOf, type Declarations, floats, maskBytes, size } from "./declaration.ts";
+import { bytesOf, type Declarations, floats, maskBytes, type ShapeOf, size } from "./declaration.ts";
 import {
   expectApart,
   expectAtMost,
@@ -48,13 +48,15 @@ export interface Term {
   readonly kept: number;
   /** And where it removes; the same unless given. */
   readonly removed?: number;
+  /** Whether the combination's columns do not count for it. */
+  readonly unscaled?: boolean;
 }
 
 /** How a linear combination is made. */
 export interface CombineOptions {
   /** Which coefficient counts where; without it everything is kept. */
   readonly mask?: Mask;
-  /** F32 1 x cols: what every column is multiplied by, after the sum. */
+  /** F32 1 x cols: what every column of a term is multiplied by, unless it is unscaled. */
   readonly columns?: Tensor;
 }
 
@@ -90,8 +92,13 @@ export interface SolveOperations {
   eliminate(weight: Tensor, factor: InverseFactor, choice: Choice, block: number): Mask;
   /** `s_i a_ij s_j` with 1 on the diagonal, of a symmetric matrix (F32 n x n) and a scale (F32 1 x n). */
   equilibrate(matrix: Tensor, scale: Tensor): Tensor;
-  /** The sum of one to three matrices of one shape, each times its coefficient, as F32: elementwise, in the terms' order. */
+  /**
+   * The sum of one to three matrices of one shape, each times its coefficient, as F32: elementwise, in the terms' order. A term
+   * that is scaled is rounded by itself, where the device lets that be said.
+   */
   combine(terms: readonly Term[], options?: CombineOptions): Tensor;
+  /** The same, in place of the first term's matrix, which is F32 and apart from the others. */
+  combineInto(terms: readonly Term[], options?: CombineOptions): void;
   /**
    * One step of conjugate gradients (Hestenes & Stiefel, 1952) in every row on its own: with q the `product` of p with the
    * system's matrix where the mask keeps and 0 elsewhere, `x += α p`, `r -= α q`, `p = r + β p`; `α = r·r / p·q` and β the new
@@ -101,6 +108,8 @@ export interface SolveOperations {
   conjugate(descent: Descent, product: Tensor, mask: Mask): void;
   /** Writes F32 numbers into a weight of any dtype, rounded to nearest, ties to even. */
   assign(weight: Tensor, values: Tensor): void;
+  /** A mask of its own of `rows` rows of a mask, from `first` on. */
+  maskRows(mask: Mask, first: number, rows: number): Mask;
 }
 
 /** What each takes and costs. */
@@ -140,21 +149,25 @@ export const SOLVE: Declarations<SolveOperations> = {
     cost: (matrix) => ({ flops: 2 * size(matrix), bytes: 2 * bytesOf(matrix) }),
   },
   combine: {
-    check(terms, { mask, columns } = {}) {
-      expectCount("combine: terms", terms.length);
-      expectAtMost("combine: terms", TERMS, terms.length);
-      const [{ tensor: { rows, cols } }, ...others] = terms;
-      for (const { tensor } of others) expectShape("combine: term", rows, cols, tensor);
-      if (mask) expectShape("combine: mask", rows, cols, mask);
-      if (!columns) return;
-      expectFloats("combine: columns", columns);
-      expectShape("combine: columns", 1, cols, columns);
+    check(terms, options) {
+      checkTerms("combine", terms, options);
     },
-    cost: (terms, { mask, columns } = {}) => ({
-      flops: size(terms[0].tensor) * (2 * terms.length - 1 + (columns ? 1 : 0)),
-      bytes: bytesOf(columns, ...terms.map(({ tensor }) => tensor)) + (mask ? maskBytes(mask) : 0) +
-        floats(size(terms[0].tensor)),
-    }),
+    cost: (terms, options) => {
+      const { flops, bytes } = costOfTerms(terms, options);
+      return { flops, bytes: bytes + floats(size(terms[0].tensor)) };
+    },
+  },
+  combineInto: {
+    check(terms, options) {
+      checkTerms("combineInto", terms, options);
+      const [{ tensor }, ...others] = terms;
+      expectFloats("combineInto: first term", tensor);
+      expectApart("combineInto: first term", tensor, ...others.map(({ tensor }) => tensor));
+    },
+    cost: (terms, options) => {
+      const { flops, bytes } = costOfTerms(terms, options);
+      return { flops, bytes: bytes + floats(size(terms[0].tensor)) };
+    },
   },
   conjugate: {
     check({ x, r, p }, product, mask) {
@@ -174,4 +187,37 @@ export const SOLVE: Declarations<SolveOperations> = {
     },
     cost: (weight, values) => ({ flops: 0, bytes: bytesOf(weight, values) }),
   },
+  maskRows: {
+    check(mask, first, rows) {
+      expectCount("maskRows: rows", rows);
+      expectCount("maskRows: first row, counted from 1", first + 1);
+      expectAtMost("maskRows: end of its rows", mask.rows, first + rows);
+    },
+    cost: ({ cols }, _first, rows) => ({ flops: 0, bytes: 2 * maskBytes({ rows, cols }) }),
+  },
 };
+
+/** Throws unless terms are of one shape, with a mask and columns that fit. */
+function checkTerms(
+  operation: string,
+  terms: readonly ShapeOf<Term>[],
+  { mask, columns }: ShapeOf<CombineOptions> = {},
+): void {
+  expectCount(`${operation}: terms`, terms.length);
+  expectAtMost(`${operation}: terms`, TERMS, terms.length);
+  const [{ tensor: { rows, cols } }, ...others] = terms;
+  for (const { tensor } of others) expectShape(`${operation}: term`, rows, cols, tensor);
+  if (mask) expectShape(`${operation}: mask`, rows, cols, mask);
+  if (!columns) return;
+  expectFloats(`${operation}: columns`, columns);
+  expectShape(`${operation}: columns`, 1, cols, columns);
+}
+
+/** What terms cost, without what the sum is written to. */
+function costOfTerms(terms: readonly ShapeOf<Term>[], { mask, columns }: ShapeOf<CombineOptions> = {}) {
+  const scaled = columns ? terms.filter(({ unscaled }) => !unscaled).length : 0;
+  return {
+    flops: size(terms[0].tensor) * (2 * terms.length - 1 + scaled),
+    bytes: bytesOf(columns, ...terms.map(({ tensor }) => tensor)) + (mask ? maskBytes(mask) : 0),
+  };
+}

@@ -196,22 +196,33 @@ export function equilibrate(engine: Engine, matrix: WasmTensor, scale: WasmTenso
 }
 
 /** See `Backend.combine`. */
-export function combine(
-  engine: Engine,
-  terms: readonly Owned<Term>[],
-  { mask, columns }: Owned<CombineOptions> = {},
-): WasmTensor {
+export function combine(engine: Engine, terms: readonly Owned<Term>[], options?: Owned<CombineOptions>): WasmTensor {
   const [{ tensor: { rows, cols } }] = terms, out = engine.tensor(rows, cols);
-  type Kernel = [offset: number, dtype: number, kept: number, removed: number];
+  sum(engine, "combine", terms, out, options);
+  return out;
+}
+
+/** See `Backend.combineInto`. */
+export function combineInto(engine: Engine, terms: readonly Owned<Term>[], options?: Owned<CombineOptions>): void {
+  sum(engine, "combineInto", terms, terms[0].tensor, options);
+}
+
+/** Writes a combination: each number is read, of all terms, before it is written. */
+function sum(
+  engine: Engine,
+  operation: string,
+  terms: readonly Owned<Term>[],
+  out: WasmTensor,
+  { mask, columns }: Owned<CombineOptions> = {},
+): void {
+  type Kernel = [offset: number, dtype: number, kept: number, removed: number, columns: number];
   const term = (at: number): Kernel => {
-    if (at >= terms.length) return [0, 0, 0, 0];
-    const { tensor, kept, removed = kept } = terms[at];
-    return [tensor.offset, tensor.code, kept, removed];
+    if (at >= terms.length) return [0, 0, 0, 0, 0];
+    const { tensor, kept, removed = kept, unscaled } = terms[at];
+    return [tensor.offset, tensor.code, kept, removed, unscaled ? 0 : columns?.offset ?? 0];
   };
   // deno-fmt-ignore
-  engine.run("combine", "combine", rows, cols, ...term(0), ...term(1), ...term(2), mask?.offset ?? 0, columns?.offset ?? 0,
-    out.offset);
-  return out;
+  engine.run(operation, "combine", out.rows, out.cols, ...term(0), ...term(1), ...term(2), mask?.offset ?? 0, out.offset);
 }
 
 /** See `Backend.conjugate`. */
@@ -223,4 +234,11 @@ export function conjugate(engine: Engine, { x, r, p }: Owned<Descent>, product: 
 /** See `Backend.assign`. */
 export function assign(engine: Engine, weight: WasmTensor, values: WasmTensor): void {
   convert(engine, "assign", values, weight);
+}
+
+/** See `Backend.maskRows`. */
+export function maskRows(engine: Engine, mask: WasmMask, first: number, rows: number): WasmMask {
+  const out = engine.mask(rows, mask.cols), rowBytes = mask.bytes / mask.rows;
+  engine.run("maskRows", "copy", mask.offset + first * rowBytes, out.bytes, out.offset);
+  return out;
 }
