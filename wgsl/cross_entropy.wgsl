@@ -4,6 +4,7 @@
 // a token; its threads take every THREADS-th logit, then fold their parts in a fixed order.
 struct Params {
   cols: u32,
+  row: u32, // where these tokens begin in the tile of logits
   target_row: u32, // where these tokens begin in the tile of targets
   state_row: u32, // and in the tile of the state
   first: u32, // the vocabulary row of the first logit
@@ -32,7 +33,7 @@ fn logit(at: u32) -> f32 {
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let begin = group.x * params.cols;
+  let begin = (params.row + group.x) * params.cols;
   var largest = NO_LOGIT;
   for (var j = lane; j < params.cols; j += THREADS) {
     largest = max(largest, logit(begin + j));

@@ -182,6 +182,11 @@ export function cross_entropy(team: number, hidden: number, tokens: number, dept
 export function cross_entropy_backward(team: number, logits: number, tokens: number, outs: number, first: number, targets: number, weights: number, state: number, cap: number, out: number): void;
 
 /**
+ * The same of logits that are there: `outs` of each token, the first of them the vocabulary's row `first`.
+ */
+export function cross_entropy_of_logits(team: number, logits: number, tokens: number, outs: number, first: number, targets: number, state: number, start: boolean, cap: number): void;
+
+/**
  * f32 of scratch for each worker.
  */
 export function cross_entropy_scratch(): number;
@@ -632,6 +637,7 @@ export interface InitOutput {
     readonly count_ties: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly cross_entropy: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number) => void;
     readonly cross_entropy_backward: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;
+    readonly cross_entropy_of_logits: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly cross_entropy_scratch: () => number;
     readonly cumulative_step: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly density: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;

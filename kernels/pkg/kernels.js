@@ -515,6 +515,22 @@ export function cross_entropy_backward(team, logits, tokens, outs, first, target
 }
 
 /**
+ * The same of logits that are there: `outs` of each token, the first of them the vocabulary's row `first`.
+ * @param {number} team
+ * @param {number} logits
+ * @param {number} tokens
+ * @param {number} outs
+ * @param {number} first
+ * @param {number} targets
+ * @param {number} state
+ * @param {boolean} start
+ * @param {number} cap
+ */
+export function cross_entropy_of_logits(team, logits, tokens, outs, first, targets, state, start, cap) {
+    wasm.cross_entropy_of_logits(team, logits, tokens, outs, first, targets, state, start, cap);
+}
+
+/**
  * f32 of scratch for each worker.
  * @returns {number}
  */

@@ -59,6 +59,7 @@ Deno.test("every operation has a rule and a cost that is finite and no less than
     gateBackward: [x, x, x, "silu"],
     sliceBackward: [x, shape(6, 4), 1, 4],
     embedBackward: [shape(9, 8), ids, x, 0],
+    crossEntropyOfLogits: [shape(6, 3), x, 0, ids],
     crossEntropyBackward: [shape(6, 3), x, 0, ids, new Float32Array(6)],
     dotRows: [x, x],
     addSquares: [shape(2, 8), x],

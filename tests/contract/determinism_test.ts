@@ -124,6 +124,9 @@ async function everything(backend: Backend, headDim = 40): Promise<Map<string, U
   backend.embedBackward(keep("embedBackward", held(19, 301, width)), ids, sum, 0);
   const shares = new Float32Array(tokens).fill(1 / tokens), logits = keep("logits", backend.linear(gated, table));
   keep("crossEntropyBackward", backend.crossEntropyBackward(state, logits, 0, ids, shares));
+  backend.crossEntropyOfLogits(keep("crossEntropyOfLogits", backend.allocate(tokens, 3)), logits, 0, ids, {
+    start: true,
+  });
   keep("dotRows", backend.dotRows(sum, mixed));
   const sums = keep("addSquares", backend.allocate(2, width)), other = keep("merge", backend.allocate(2, width));
   for (const each of [sum, mixed, gated]) backend.addSquares(sums, each);

@@ -227,6 +227,10 @@ const WRONG: Readonly<Record<string, (backend: Backend, zeros: Zeros) => Disposa
   "sliceBackward: end": (backend, zeros) => backend.sliceBackward(zeros(6, 8), zeros(6, 4), 3, 4),
   "embedBackward: ids": (backend, zeros) => backend.embedBackward(zeros(9, 8), ids(5), zeros(6, 8), 0),
   "embedBackward: columns": (backend, zeros) => backend.embedBackward(zeros(9, 7), ids(6), zeros(6, 8), 0),
+  "crossEntropyOfLogits: state": (backend, zeros) =>
+    void backend.crossEntropyOfLogits(zeros(6, 2), zeros(6, 9), 0, ids(6), { start: true }),
+  "crossEntropyOfLogits: targets": (backend, zeros) =>
+    void backend.crossEntropyOfLogits(zeros(6, 3), zeros(6, 9), 0, ids(5), { start: true }),
   "crossEntropyBackward: state": (backend, zeros) =>
     backend.crossEntropyBackward(zeros(6, 2), zeros(6, 9), 0, ids(6), new Float32Array(6)),
   "crossEntropyBackward: weights": (backend, zeros) =>

@@ -288,18 +288,29 @@ export class ReferenceBackend implements Backend {
     options: CrossEntropyOptions = {},
   ): void {
     OPERATIONS.crossEntropy.check(state, hidden, head, firstRow, targets, options);
-    const { start, softCap } = options;
     using products = this.linear(hidden, head);
+    this.crossEntropyOfLogits(state, products, firstRow, targets, options);
+  }
+
+  crossEntropyOfLogits(
+    state: Tensor,
+    products: Tensor,
+    firstRow: number,
+    targets: Uint32Array,
+    options: CrossEntropyOptions = {},
+  ): void {
+    OPERATIONS.crossEntropyOfLogits.check(state, products, firstRow, targets, options);
+    const { start, softCap } = options, outputs = products.cols;
     using logits = softCap ? this.map(products, { kind: "soft_cap", cap: softCap }) : this.copy(products);
     const l = values(logits), s = values(state);
-    for (let t = 0; t < hidden.rows; t++) {
-      const row = l.subarray(t * head.rows, (t + 1) * head.rows), at = t * 3;
+    for (let t = 0; t < products.rows; t++) {
+      const row = l.subarray(t * outputs, (t + 1) * outputs), at = t * 3;
       const before = start ? -Infinity : s[at];
       const largest = row.reduce((x, y) => Math.max(x, y), before);
       let sum = start ? 0 : s[at + 1] * Math.exp(before - largest);
       for (const logit of row) sum += Math.exp(logit - largest);
       const target = targets[t] - firstRow;
-      const found = target >= 0 && target < head.rows ? row[target] : start ? 0 : s[at + 2];
+      const found = target >= 0 && target < outputs ? row[target] : start ? 0 : s[at + 2];
       s.set([largest, sum, found], at);
     }
   }

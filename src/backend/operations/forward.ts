@@ -146,6 +146,17 @@ export interface ForwardOperations {
     options?: CrossEntropyOptions,
   ): void;
   /**
+   * The same of logits that are there, tokens x outputs, as `linear` gives them: their first output is the vocabulary's row
+   * `firstRow`. Whoever goes back over them ({@linkcode Backend.crossEntropyBackward}) has them for both.
+   */
+  crossEntropyOfLogits(
+    state: Tensor,
+    logits: Tensor,
+    firstRow: number,
+    targets: Uint32Array,
+    options?: CrossEntropyOptions,
+  ): void;
+  /**
    * `out[rows[i]] += weights[i] * x[i]`, row by row: what an expert gives for the tokens that were routed to it. No row of
    * `out` comes twice. (Gathering rows is {@linkcode Backend.embed} with a table of F32.)
    */
@@ -313,6 +324,15 @@ export const FORWARD: Declarations<ForwardOperations> = {
       flops: (2 * head.cols + 3) * hidden.rows * head.rows,
       bytes: 2 * bytesOf(state) + bytesOf(hidden, head),
     }),
+  },
+  crossEntropyOfLogits: {
+    check(state, logits, _firstRow, targets, { softCap } = {}) {
+      expectFloats("crossEntropyOfLogits", state, logits);
+      expectShape("crossEntropyOfLogits: state", logits.rows, 3, state);
+      expect("crossEntropyOfLogits: targets", logits.rows, targets.length);
+      if (softCap !== undefined) expectPositive("crossEntropyOfLogits: cap", softCap);
+    },
+    cost: (state, logits) => ({ flops: 3 * size(logits), bytes: 2 * bytesOf(state) + bytesOf(logits) }),
   },
   addRows: {
     check(out, x, rows, weights) {

@@ -211,6 +211,22 @@ export function crossEntropy(
   });
 }
 
+/** See `Backend.crossEntropyOfLogits`. */
+export function crossEntropyOfLogits(
+  engine: Engine,
+  state: WasmTensor,
+  logits: WasmTensor,
+  firstRow: number,
+  targets: Uint32Array,
+  { start = false, softCap = 0 }: CrossEntropyOptions = {},
+): void {
+  engine.withNumbers(targets, (numbers) => {
+    // deno-fmt-ignore
+    engine.run("crossEntropyOfLogits", "cross_entropy_of_logits", logits.offset, logits.rows, logits.cols, firstRow, numbers,
+      state.offset, start, softCap);
+  });
+}
+
 /** See `Backend.addRows`. */
 export function addRows(
   engine: Engine,

@@ -189,24 +189,70 @@ export function crossEntropy(
         { weight: head, first: part.first, outputs: part.rows },
         { out: logits, row: 0, cols: part.rows, col: 0 },
       );
-      device.dispatch({
-        shader: "crossEntropy",
-        constants: { CAPPED: softCap ? 1 : 0, THREADS: device.tuning.lanes },
-        params: [
-          part.rows,
-          held.placeOf(run.first),
-          state.placeOf(run.first),
-          firstRow + part.first,
-          start && part.first === 0 ? 1 : 0,
-          { f32: softCap ?? 0 },
-        ],
-        buffers: [logits, held.tileOf(run.first), state.tileOf(run.first)],
-        groups: [run.rows],
-        work: run.rows * part.rows,
+      foldLogits(device, state, held, run, {
+        ...{ logits, row: 0, cols: part.rows, firstRow: firstRow + part.first },
+        ...{ start: start && part.first === 0, softCap },
       });
     }
   }
   device.give(logits);
+}
+
+/** Takes logits of some tokens into their state. */
+function foldLogits(
+  device: Device,
+  state: TiledTensor,
+  targets: TiledTensor,
+  { first, rows }: { readonly first: number; readonly rows: number },
+  { logits, row, cols, firstRow, start, softCap }: CrossEntropyOptions & {
+    readonly logits: GPUBuffer;
+    /** Where their rows begin in the buffer. */
+    readonly row: number;
+    readonly cols: number;
+    readonly firstRow: number;
+  },
+): void {
+  device.dispatch({
+    shader: "crossEntropy",
+    constants: { CAPPED: softCap ? 1 : 0, THREADS: device.tuning.lanes },
+    params: [
+      cols,
+      row,
+      targets.placeOf(first),
+      state.placeOf(first),
+      firstRow,
+      start ? 1 : 0,
+      { f32: softCap ?? 0 },
+    ],
+    buffers: [logits, targets.tileOf(first), state.tileOf(first)],
+    groups: [rows],
+    work: rows * cols,
+  });
+}
+
+/** See {@linkcode Backend.crossEntropyOfLogits}. */
+export function crossEntropyOfLogits(
+  device: Device,
+  state: TiledTensor,
+  logits: TiledTensor,
+  firstRow: number,
+  targets: Uint32Array,
+  { start, softCap }: CrossEntropyOptions = {},
+): void {
+  using held = uploadNumbers(device, targets);
+  // As many groups as a dispatch may have in a line.
+  for (const run of runsOf([logits, state, held], LOGITS_TOKENS)) {
+    foldLogits(device, state, held, run, {
+      ...{
+        logits: logits.tileOf(run.first),
+        row: logits.placeOf(run.first),
+        cols: logits.cols,
+        firstRow,
+        start,
+        softCap,
+      },
+    });
+  }
 }
 
 /** See {@linkcode Backend.addRows}. */
