@@ -150,14 +150,22 @@ export function tensorNames(spec: ModelSpec): ReadonlySet<string> {
   return new Set(modelTensors(spec).map(({ name }) => name));
 }
 
-/** Every tensor of a model, each once. */
-export function modelTensors({ embedding, blocks, head, vocabulary, hidden }: ModelSpec): TensorSpec[] {
+/** Every tensor before the first block. */
+export function embeddingTensors({ embedding, vocabulary, hidden }: ModelSpec): TensorSpec[] {
   const { positions } = embedding;
   return [
     { name: embedding.tensor, shape: [vocabulary, embedding.width] },
-    ...positions ? [{ name: positions.tensor, shape: [positions.rows, hidden] }] : [],
+    ...positions ? [{ name: positions.tensor, shape: [positions.rows, hidden] as const }] : [],
     ...embedding.project ? linearTensors(embedding.project) : [],
     ...embedding.norm ? normTensors(embedding.norm) : [],
+  ];
+}
+
+/** Every tensor of a model, each once. */
+export function modelTensors(spec: ModelSpec): TensorSpec[] {
+  const { blocks, head, vocabulary } = spec;
+  return [
+    ...embeddingTensors(spec),
     ...head.norm ? normTensors(head.norm) : [],
     ...head.project ? linearTensors(head.project) : [],
     ...head.tied ? [] : [{ name: head.tensor, shape: [vocabulary, head.width] }],

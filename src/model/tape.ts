@@ -1,7 +1,8 @@
 /**
  * The backward pass of a block. A tape is what a walk computes with when somebody wants gradients: it runs the block's
- * operations and remembers each with what its derivative needs; then it goes back over them, last to first. Hidden states are
- * kept at block boundaries only, so a block's backward pass is: walk it again with a tape, go back, drop the tape.
+ * operations and remembers each with what its derivative needs; then it goes back over them, last to first. Where there is no
+ * memory for the tapes of all blocks, hidden states are kept at block boundaries only, and a block's backward pass is: walk it
+ * again with a tape, go back, drop the tape.
  *
  * ```text
  * using tape = new Tape(block);
@@ -12,16 +13,18 @@
  *
  * `gradients(name)` gives the tensor that the gradient by a parameter is added to (F32, of the shape that the block holds the
  * parameter in: a weight outputs x inputs, a norm's gain 1 x n), or nothing if nobody wants it; what no gradient passes is not
- * computed. `stream/stream.ts` has `drive`, which answers what a walk asks for: experts come and go in both directions.
+ * computed. A tape that is told before the walk what will be asked of it ({@linkcode TapeOptions}) lets go of what no
+ * derivative needs: of a linear whose weight is not trained its input, of a sum everything. `stream/stream.ts` has `drive`, which answers what a walk asks for: experts come and go in both directions.
  */
-import type {
-  Activation,
-  AttentionOptions,
-  Backend,
-  DropoutOptions,
-  MapFunction,
-  RotateOptions,
-  Tensor,
+import {
+  type Activation,
+  type AttentionOptions,
+  type Backend,
+  BYTES,
+  type DropoutOptions,
+  type MapFunction,
+  type RotateOptions,
+  type Tensor,
 } from "../backend/backend.ts";
 import type { Block } from "./block.ts";
 import { routeGradient } from "./route.ts";
@@ -31,11 +34,22 @@ import { type Mixture, PlainOperations, type WalkAnswer, type WalkOperations, ty
 /** Where gradients by parameters go: the tensor that one is added to, by the parameter's name, if it is wanted. */
 export type ParameterGradients = (name: string) => Tensor | undefined;
 
+/** What a tape asks of a block. */
+export type TapeBlock = Pick<Block, "get" | "backend">;
+
 /** What is asked of a backward pass. */
 export interface BackwardOptions {
   /** Those by the parameters. */
   readonly gradients: ParameterGradients;
   /** Whether the gradient by the walk's input is wanted. */
+  readonly input: boolean;
+}
+
+/** What will be asked of a tape, where that is known before the walk: what nobody will need is not kept. */
+export interface TapeOptions {
+  /** Whether the gradient by a parameter will be wanted. */
+  readonly trains: (name: string) => boolean;
+  /** Whether that by the walk's input will be. */
   readonly input: boolean;
 }
 
@@ -48,6 +62,8 @@ interface Step {
   readonly output: Tensor;
   /** The names of the parameters that it has. */
   readonly parameters: readonly string[];
+  /** What its derivative reads, given that some gradient passes it. */
+  readonly needs: readonly Tensor[];
   /**
    * From the gradient by the output, which the tape disposes of unless it is among what comes back.
    * @param wanted Of each input whether anybody wants its gradient.
@@ -67,32 +83,54 @@ export class Tape implements WalkOperations, Disposable {
   /** Results that the steps need, and nobody else. */
   readonly #kept = new Set<Tensor>();
   readonly #parts: Tape[] = [];
+  /** Results that some gradient will pass, as far as that is known, and what the derivatives will read. */
+  readonly #passed = new Set<Tensor>();
+  readonly #needed = new Set<Tensor>();
+  #block: TapeBlock;
 
-  /** @param block Whose tensors are asked for by name, when the walk goes forward and again when it goes back. */
-  constructor(readonly block: Pick<Block, "get" | "backend">) {
+  /**
+   * @param block Whose tensors are asked for by name, when the walk goes forward and again when it goes back.
+   * @param options What will be asked; everything is kept without them.
+   */
+  constructor(block: TapeBlock, readonly options?: TapeOptions) {
+    this.#block = block;
     this.#backend = block.backend;
     this.#plain = new PlainOperations(block);
   }
 
+  /** Bytes of what it keeps for its own way back, besides the walk's input. */
+  get bytes(): number {
+    const own = [...this.#kept].reduce((sum, { rows, cols }) => sum + rows * cols * BYTES.F32, 0);
+    return this.#parts.reduce((sum, part) => sum + part.bytes, own);
+  }
+
+  /** Goes back with another upload of the same block: the one that it was walked with is gone. */
+  rebind(block: TapeBlock): void {
+    this.#block = block;
+    for (const part of this.#parts) part.rebind(block);
+  }
+
   linear(linear: Linear, x: Tensor): Tensor {
-    const backend = this.#backend, { block } = this, weight = `${linear.name}.weight`, bias = `${linear.name}.bias`;
+    const backend = this.#backend, weight = `${linear.name}.weight`, bias = `${linear.name}.bias`;
     return this.#remember([x], this.#plain.linear(linear, x), linear.bias ? [weight, bias] : [weight], {
-      back(dy, [wanted], gradients) {
+      needs: !this.options || this.options.trains(weight) ? [x] : [],
+      back: (dy, [wanted], gradients) => {
         const byWeight = gradients(weight), byBias = linear.bias ? gradients(bias) : undefined;
         if (byWeight) backend.addWeightGradient(byWeight, dy, x);
         if (byBias) backend.addColumnSums(byBias, dy);
-        return [wanted ? backend.linearBackward(dy, block.get(weight)) : undefined];
+        return [wanted ? backend.linearBackward(dy, this.#block.get(weight)) : undefined];
       },
     });
   }
 
   norm(norm: Norm, x: Tensor): Tensor {
-    const backend = this.#backend, { block } = this, { form: kind, epsilon, unitOffset } = norm;
+    const backend = this.#backend, { form: kind, epsilon, unitOffset } = norm;
     const weight = `${norm.name}.weight`, bias = `${norm.name}.bias`;
     return this.#remember([x], this.#plain.norm(norm, x), norm.bias ? [weight, bias] : [weight], {
-      back(dy, _wanted, gradients) {
+      needs: [x],
+      back: (dy, _wanted, gradients) => {
         const own = { gain: gradients(weight), bias: norm.bias ? gradients(bias) : undefined };
-        return [backend.normBackward(x, block.get(weight), dy, { kind, epsilon, unitOffset }, own)];
+        return [backend.normBackward(x, this.#block.get(weight), dy, { kind, epsilon, unitOffset }, own)];
       },
     });
   }
@@ -100,6 +138,7 @@ export class Tape implements WalkOperations, Disposable {
   rotate(x: Tensor, angles: Tensor, options: RotateOptions): Tensor {
     const backend = this.#backend;
     return this.#remember([x], this.#plain.rotate(x, angles, options), [], {
+      needs: [],
       back(dy) {
         return [backend.rotate(dy, angles, { ...options, inverse: !options.inverse })];
       },
@@ -109,6 +148,7 @@ export class Tape implements WalkOperations, Disposable {
   attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor {
     const backend = this.#backend;
     return this.#remember([q, k, v], this.#plain.attention(q, k, v, options), [], {
+      needs: [q, k, v],
       back(dy) {
         return backend.attentionBackward(q, k, v, dy, options);
       },
@@ -118,6 +158,7 @@ export class Tape implements WalkOperations, Disposable {
   map(x: Tensor, fn: MapFunction): Tensor {
     const backend = this.#backend;
     return this.#remember([x], this.#plain.map(x, fn), [], {
+      needs: [x],
       back(dy) {
         return [backend.mapBackward(x, dy, fn)];
       },
@@ -127,6 +168,7 @@ export class Tape implements WalkOperations, Disposable {
   gate(gate: Tensor, up: Tensor, activation: Activation): Tensor {
     const backend = this.#backend;
     return this.#remember([gate, up], this.#plain.gate(gate, up, activation), [], {
+      needs: [gate, up],
       back(dy) {
         return backend.gateBackward(gate, up, dy, activation);
       },
@@ -134,10 +176,11 @@ export class Tape implements WalkOperations, Disposable {
   }
 
   slice(x: Tensor, first: number, width: number, period: number): Tensor {
-    const backend = this.#backend;
+    const backend = this.#backend, { rows, cols } = x;
     return this.#remember([x], this.#plain.slice(x, first, width, period), [], {
+      needs: [],
       back(dy) {
-        const dx = backend.allocate(x.rows, x.cols);
+        const dx = backend.allocate(rows, cols);
         backend.sliceBackward(dx, dy, first, period);
         return [dx];
       },
@@ -147,6 +190,7 @@ export class Tape implements WalkOperations, Disposable {
   add(x: Tensor, y: Tensor): Tensor {
     const backend = this.#backend;
     return this.#remember([x, y], this.#plain.add(x, y), [], {
+      needs: [],
       back(dy, [first, second]) {
         return [first ? dy : undefined, second ? first ? backend.copy(dy) : dy : undefined];
       },
@@ -156,6 +200,7 @@ export class Tape implements WalkOperations, Disposable {
   dropout(x: Tensor, options: DropoutOptions): Tensor {
     const backend = this.#backend;
     return this.#remember([x], this.#plain.dropout(x, options), [], {
+      needs: [],
       back(dy) {
         return [backend.dropout(dy, options)];
       },
@@ -165,6 +210,7 @@ export class Tape implements WalkOperations, Disposable {
   gathered(table: string, rows: Uint32Array, result: Tensor): void {
     const backend = this.#backend;
     this.#remember([], result, [table], {
+      needs: [],
       back(dy, _wanted, gradients) {
         const byTable = gradients(table);
         if (byTable) backend.embedBackward(byTable, rows, dy, 0);
@@ -174,11 +220,14 @@ export class Tape implements WalkOperations, Disposable {
   }
 
   release(tensor: Tensor): void {
-    this.#kept.add(tensor);
+    // All that it is an input of stands on the tape by now.
+    if (this.options && !this.#needed.has(tensor)) tensor[Symbol.dispose]();
+    else this.#kept.add(tensor);
   }
 
   expert(): WalkOperations {
-    const part = new Tape(this.block);
+    // What it gives is asked for after the walk has let go of it: it keeps everything.
+    const part = new Tape(this.#block);
     this.#parts.push(part);
     return part;
   }
@@ -188,18 +237,20 @@ export class Tape implements WalkOperations, Disposable {
     const parameters = parts.flatMap(({ operations }) =>
       (operations as Tape).#steps.flatMap((step) => step.parameters)
     );
+    const { rows, cols } = x, { rows: routedRows, cols: routedCols } = routed;
     this.#remember([x, routed], sum, parameters, {
+      needs: [],
       *back(dy, [byX, byRouter], gradients) {
         using made = new DisposableStack();
         using held = new DisposableStack();
-        const dx = byX ? made.use(backend.allocate(x.rows, x.cols)) : undefined;
+        const dx = byX ? made.use(backend.allocate(rows, cols)) : undefined;
         const byWeights: Tensor[] = [];
         for (const { expert, route: { tokens, weights }, operations, result } of parts) {
           yield { kind: "expert", layer, expert };
-          using gathered = backend.allocate(tokens.length, x.cols);
+          using gathered = backend.allocate(tokens.length, cols);
           backend.embed(gathered, tokens, dy, 0);
           if (byRouter) byWeights.push(held.use(backend.dotRows(result, gathered)));
-          const own = backend.allocate(tokens.length, x.cols);
+          const own = backend.allocate(tokens.length, cols);
           backend.addRows(own, gathered, Uint32Array.from(tokens, (_, i) => i), weights);
           using back = yield* (operations as Tape).backward(own, { gradients, input: byX });
           if (dx && back) backend.addRows(dx, back, tokens, new Float32Array(tokens.length).fill(1));
@@ -214,7 +265,7 @@ export class Tape implements WalkOperations, Disposable {
         }
         const shares = parts.map(({ expert, route }, i) => ({ expert, tokens: route.tokens, gradient: read[i] }));
         const byLogits = new Uint8Array(routeGradient(logits, layer, shares).buffer);
-        const byRouted = backend.upload(byLogits, routed.rows, routed.cols, "F32");
+        const byRouted = backend.upload(byLogits, routedRows, routedCols, "F32");
         made.move(); // it is the tape's
         return [dx, byRouted];
       },
@@ -225,9 +276,17 @@ export class Tape implements WalkOperations, Disposable {
     inputs: readonly Tensor[],
     output: Tensor,
     parameters: readonly string[],
-    { back }: Pick<Step, "back">,
+    { back, needs }: Pick<Step, "back" | "needs">,
   ): Tensor {
-    this.#steps.push({ inputs, output, parameters, back });
+    this.#steps.push({ inputs, output, parameters, needs, back });
+    const { options } = this;
+    if (!options) return output;
+    // The walk's input is that of its first step.
+    if (options.input && this.#steps.length === 1 && inputs.length) this.#passed.add(inputs[0]);
+    if (inputs.some((one) => this.#passed.has(one)) || parameters.some(options.trains)) {
+      this.#passed.add(output);
+      for (const one of needs) this.#needed.add(one);
+    }
     return output;
   }
 

@@ -1,8 +1,9 @@
 /**
  * The loss of some sequences, and what a model's parameters have to do with it. Forward through all blocks, keeping the hidden
- * states before each; through the head slice by slice, twice: for the loss, and for its gradient; then backward, block after
- * block: each is read again and walked again with a tape (`model/tape.ts`), its gradients leave, the next is read. So besides
- * hidden states one block is in memory at a time.
+ * states before each; through the head and back over it (`head_gradients.ts`); then backward, block after block: each is read
+ * again, its gradients leave, the next is read. What a block's operations need on the way back (its record: a tape,
+ * `model/tape.ts`) is kept from the way forward while all such records fit a limit; the blocks beyond it are walked again. So
+ * besides hidden states and those records one block is in memory at a time.
  *
  * ```text
  * const { loss } = await lossGradients(batch, {
@@ -17,14 +18,16 @@
  */
 import { type Backend, BYTES, type Tensor } from "../backend/backend.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import type { TensorSource } from "../model/block.ts";
+import type { Block, TensorSource } from "../model/block.ts";
+import { blockTensors, embeddingTensors } from "../model/layers.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { type ParameterGradients, Tape } from "../model/tape.ts";
 import { PlainOperations, walk, type WalkOperations } from "../model/walk.ts";
 import { type Batch, countSequences, positionsOf } from "../text/batch.ts";
 import { batches, Pace } from "./batches.ts";
 import { headSlices, openEmbedder, openHeadInput } from "./ends.ts";
-import { openHiddenStates, type SpoolOptions } from "./hidden.ts";
+import { headGradients } from "./head_gradients.ts";
+import { type Lease, openHiddenStates, type SpoolOptions } from "./hidden.ts";
 import { lossOf, nextTokens } from "./losses.ts";
 import { RotaryTables } from "./rotary.ts";
 import { type BlockSchedule, runSchedule } from "./schedule.ts";
@@ -41,6 +44,10 @@ export interface GradientOptions {
   readonly source?: TensorSource;
   /** Where gradients go: {@linkcode ParameterGradients}. Without it the loss alone is computed. */
   readonly gradients?: ParameterGradients;
+  /** Whether a parameter is trained, by its name; those that {@linkcode GradientOptions.gradients} has by default. */
+  readonly trains?: (name: string) => boolean;
+  /** Bytes of records that are kept on the way forward; {@linkcode recordBytes} by default. */
+  readonly records?: number;
   /** How many losses the mean is over: those of this batch by default. */
   readonly losses?: number;
   /** How hidden states are held. */
@@ -53,19 +60,27 @@ export interface GradientOptions {
   readonly onHidden?: (block: number, part: number, gradient: Tensor) => void;
 }
 
-/** Bytes of a slice of the logits, of which there are two while it is gone back over. */
-const LOGITS_BYTES = 16 << 20;
+/** Bytes of records that a backend is given to keep: half of what its hidden states may take. */
+export function recordBytes({ limits }: Pick<Backend, "limits">): number {
+  return limits.spoolAbove / 2;
+}
+
+/** A block's record of a part, and the hidden states that it began with. */
+interface Kept extends Disposable {
+  readonly tape: Tape;
+}
 
 /** See the file's head. */
 export async function lossGradients(batch: Batch, options: GradientOptions): Promise<{ readonly loss: number }> {
   const { checkpoint, backend, spec, gradients, spool, signal } = options, source = options.source ?? checkpoint;
   checkTokens(spec, batch);
   const parts = batches(batch, backend.limits.batchTokens), { blocks } = spec, count = parts.length;
-  const { operations = (own: WalkOperations) => own } = options;
+  const { operations = (own: WalkOperations) => own, records = recordBytes(backend) } = options;
+  const trains = options.trains ?? ((name: string) => gradients?.(name) !== undefined);
   const pace = new Pace(() => backend.read(), signal);
   await using opened = new AsyncDisposableStack();
-  const kept = gradients ? blocks.length + 1 : 1;
-  const states = opened.use(await openHiddenStates(backend, kept * batch.ids.length * spec.hidden * BYTES.F32, spool));
+  const held = gradients ? blocks.length + 1 : 1;
+  const states = opened.use(await openHiddenStates(backend, held * batch.ids.length * spec.hidden * BYTES.F32, spool));
   const tables = opened.use(new RotaryTables(backend)),
     embedder = opened.use(await openEmbedder(backend, checkpoint, spec));
   /** Where the hidden states before a block are. */
@@ -76,22 +91,52 @@ export async function lossGradients(batch: Batch, options: GradientOptions): Pro
   const each = (run: BlockSchedule["steps"][number]["run"]) =>
     blocks.map(({ index }): BlockSchedule => ({ block: index, steps: [{ passes: 1, run }] }));
   const context = { backend, spec, source, signal };
+
+  // Below the lowest block of which something is trained nothing is gone back over; -1 are the tables before it.
+  const isTrained = (tensors: readonly { readonly name: string }[]) => tensors.some(({ name }) => trains(name));
+  const found = blocks.findIndex((block) => isTrained(blockTensors(block)));
+  const lowest = isTrained(embeddingTensors(spec)) ? -1 : found < 0 ? blocks.length : found;
+  /** Walks a part of a block with a tape. */
+  const record = async (block: Block, i: number, lease: Lease): Promise<{ tape: Tape; after: Tensor }> => {
+    using made = new DisposableStack();
+    const tape = made.use(new Tape(block, { trains, input: block.spec.index > lowest }));
+    const after = await drive(block, walk(block, tables.batch(parts[i]), lease.tensor, operations(tape, i)));
+    made.move(); // it is the caller's
+    return { tape, after };
+  };
+  const kept = new Map<number, Kept>();
+  opened.defer(() => kept.forEach((one) => one[Symbol.dispose]()));
+  /** Bytes of the records that are kept, and of the one that was made last. */
+  let bytes = 0, last = 0;
   await runSchedule(
     each(async (block) => {
+      const { index } = block.spec;
       for (const [i, part] of parts.entries()) {
-        using lease = await states.load(place(block.spec.index, i));
-        const after = await drive(
-          block,
-          walk(block, tables.batch(part), lease.tensor, operations(new PlainOperations(block), i)),
-        );
-        await states.store(place(block.spec.index + 1, i), after);
+        using held = new DisposableStack();
+        const lease = held.use(await states.load(place(index, i)));
+        let after: Tensor;
+        if (gradients && index >= lowest && bytes + last <= records) {
+          const made = await record(block, i, lease);
+          const tape = held.use(made.tape);
+          last = tape.bytes;
+          after = made.after;
+          if (bytes + last <= records) {
+            bytes += last;
+            const owned = held.move();
+            kept.set(place(index, i), { tape, [Symbol.dispose]: () => owned.dispose() });
+          }
+        } else {
+          const own = operations(new PlainOperations(block), i);
+          after = await drive(block, walk(block, tables.batch(part), lease.tensor, own));
+        }
+        await states.store(place(index + 1, i), after);
         await pace.step();
       }
     }),
     context,
   );
 
-  const losses = options.losses ?? batch.ids.length - countSequences(batch), { softCap, width, tensor } = spec.head;
+  const losses = options.losses ?? batch.ids.length - countSequences(batch), { softCap, tensor } = spec.head;
   const headInput = opened.use(await openHeadInput(backend, checkpoint, spec));
   let sum = 0;
   for (const [i, part] of parts.entries()) {
@@ -100,50 +145,51 @@ export async function lossGradients(batch: Batch, options: GradientOptions): Pro
     using lease = await states.load(place(blocks.length, i));
     using tape = new Tape(headInput.tensors);
     using x = headInput.apply(lease.tensor, tape);
-    using state = backend.allocate(tokens, 3);
-    for await (const { weight, firstRow } of headSlices(backend, checkpoint, spec)) {
-      backend.crossEntropy(state, x, weight, firstRow, targets, { start: firstRow === 0, softCap });
-      await pace.step();
+    if (!gradients) {
+      using state = backend.allocate(tokens, 3);
+      for await (const { weight, firstRow } of headSlices(backend, checkpoint, spec)) {
+        backend.crossEntropy(state, x, weight, firstRow, targets, { start: firstRow === 0, softCap });
+        await pace.step();
+      }
+      const [read] = await backend.read(state), found = new Float32Array(read.buffer);
+      weights.forEach((weight, t) => sum += weight ? lossOf(found, t) : 0);
+      continue;
     }
-    const [bytes] = await backend.read(state), found = new Float32Array(bytes.buffer);
-    weights.forEach((weight, t) => sum += weight ? lossOf(found, t) : 0);
-    if (!gradients) continue;
-    using held = new DisposableStack();
-    let dx = backend.allocate(tokens, width);
-    held.defer(() => dx[Symbol.dispose]());
-    const byHead = gradients(tensor), most = Math.max(1, Math.floor(LOGITS_BYTES / (tokens * BYTES.F32)));
-    for await (const { weight, firstRow } of headSlices(backend, checkpoint, spec, most)) {
-      using logits = backend.linear(x, weight);
-      using dy = backend.crossEntropyBackward(state, logits, firstRow, targets, weights, softCap);
-      if (byHead) backend.addWeightGradient(byHead, dy, x, firstRow);
-      using before = dx;
-      using own = backend.linearBackward(dy, weight);
-      dx = backend.add(before, own);
-      await pace.step();
-    }
-    const back = driveEnd(tape.backward(backend.copy(dx), { gradients, input: true }));
+    const own = { backend, checkpoint, spec, x, targets, weights, byHead: gradients(tensor), step: () => pace.step() };
+    const found = await headGradients(own);
+    sum += found.sum;
+    const back = driveEnd(tape.backward(found.dx, { gradients, input: true }));
     await states.store(place(blocks.length, i), back!);
   }
   if (gradients) {
     await runSchedule(
       each(async (block) => {
         const { index } = block.spec;
-        for (const [i, part] of parts.entries()) {
+        for (const i of parts.keys()) {
           using after = await states.load(place(index + 1, i));
           options.onHidden?.(index + 1, i, after.tensor);
-          using lease = await states.load(place(index, i));
-          using tape = new Tape(block);
-          using _output = await drive(block, walk(block, tables.batch(part), lease.tensor, operations(tape, i)));
+          using made = new DisposableStack();
+          let tape = kept.get(place(index, i))?.tape;
+          if (tape) {
+            made.use(kept.get(place(index, i)));
+            kept.delete(place(index, i));
+            tape.rebind(block);
+          } else {
+            const again = await record(block, i, made.use(await states.load(place(index, i))));
+            made.use(again.after);
+            tape = made.use(again.tape);
+          }
           const dy = backend.copy(after.tensor);
-          const back = await drive(block, tape.backward(dy, { gradients, input: true }));
-          await states.store(place(index, i), back!);
+          const back = await drive(block, tape.backward(dy, { gradients, input: index > lowest }));
+          if (back) await states.store(place(index, i), back);
           states.drop(place(index + 1, i));
           await pace.step();
         }
-      }).reverse(),
+      }).slice(Math.max(0, lowest)).reverse(),
       context,
     );
     for (const [i, part] of parts.entries()) {
+      if (lowest >= 0) break;
       using lease = await states.load(place(0, i));
       options.onHidden?.(0, i, lease.tensor);
       using tape = new Tape(embedder.tensors);

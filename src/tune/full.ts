@@ -65,6 +65,8 @@ export class WholeModel implements Trainee {
     return new WholeModel(checkpoint, specs, parameters);
   }
 
+  readonly trains = (name: string): boolean => this.#byName.has(name);
+
   readonly gradients = (name: string): Tensor | undefined => this.#byName.get(name)?.gradient;
 
   refresh(): void {}

@@ -143,6 +143,8 @@ export class LoraAdapters implements Trainee {
     });
   };
 
+  readonly trains = (name: string): boolean => this.#byWeight.has(name) || this.#byDelta.has(name);
+
   readonly gradients = (name: string): Tensor | undefined => {
     const adapter = (this.#key === undefined ? this.#byWeight : this.#byDelta).get(name);
     if (!adapter) return undefined;

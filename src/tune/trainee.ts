@@ -13,6 +13,8 @@ export interface Trainee extends Disposable {
   readonly checkpoint: Checkpoint;
   /** The blocks' tensors as they are now. */
   readonly source: TensorSource;
+  /** Whether gradients by one of the model's tensors, or by what is added to it, are ever asked for. */
+  readonly trains: (name: string) => boolean;
   /** Where gradients by the model's tensors go. */
   readonly gradients: ParameterGradients;
   /** What a walk computes with, part after part of a pass. */

@@ -72,6 +72,8 @@ export interface TuneOptions {
   /** Where to go on; the parameters are in that state already. */
   readonly from?: TuneState;
   readonly spool?: SpoolOptions;
+  /** Bytes of what blocks' operations need on the way back that are kept on the way forward, instead of walking again. */
+  readonly records?: number;
   readonly signal?: AbortSignal;
   /** Told of every step, and the seconds of the training until then. */
   readonly onStep?: (record: StepRecord, seconds: number) => void;
@@ -91,8 +93,8 @@ export interface Tuned extends TuneState {
 
 /** The mean loss of windows, as many of them at a time as fit; of those of a step gradients are added up. */
 async function meanLoss(windows: Batch, options: TuneOptions, step?: number): Promise<number> {
-  const { backend, spec, trainee, microBatch, spool, signal } = options, backward = step !== undefined;
-  const { checkpoint, source, gradients, operations } = trainee;
+  const { backend, spec, trainee, microBatch, spool, records, signal } = options, backward = step !== undefined;
+  const { checkpoint, source, trains, gradients, operations } = trainee;
   const count = countSequences(windows), losses = windows.ids.length - count;
   let loss = 0;
   for (let first = 0; first < count; first += microBatch) {
@@ -100,7 +102,7 @@ async function meanLoss(windows: Batch, options: TuneOptions, step?: number): Pr
     trainee.begin(backward ? [step, first] : undefined);
     const found = await lossGradients(part, {
       ...{ checkpoint, backend, spec, source, losses, operations, spool, signal },
-      ...backward && { gradients },
+      ...backward && { gradients, trains, records },
     });
     if (backward) trainee.collect();
     loss += found.loss;
