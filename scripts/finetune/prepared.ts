@@ -1,15 +1,22 @@
 /** What a `finetune` is about to do: all that its flags name, opened, packed and put on the backend, and the manifest of it. */
+import { basename } from "node:path";
 import { completeFlags, type finetuneCommand, type FinetuneValues } from "../../src/cli/finetune_command.ts";
 import type { Values } from "../../src/cli/flags.ts";
 import type { Context } from "../../src/cli/run.ts";
-import { loadTokenizer, type ModelSpec, openBackend, openCheckpoint, readSpec } from "../../src/mod.ts";
+import {
+  loadTokenizer,
+  type ModelSpec,
+  openBackend,
+  openCheckpoint,
+  readSpec,
+  reconstructionRate,
+} from "../../src/mod.ts";
 import { packWindows } from "../../src/text/packed.ts";
-import { WholeModel } from "../../src/tune/full.ts";
-import { LoraAdapters } from "../../src/tune/lora.ts";
 import { readMasks } from "../../src/tune/masks.ts";
 import { tunedLinears } from "../../src/tune/targets.ts";
-import type { Trainee } from "../../src/tune/trainee.ts";
-import { corpusOf, describeRun } from "../../src/run/describe.ts";
+import { CARD_FILE } from "../../src/run/card.ts";
+import { corpusOf, describeRun, modelName } from "../../src/run/describe.ts";
+import { digestFile, digestModel } from "../../src/run/digest.ts";
 import { labelsOf } from "../../src/run/labels.ts";
 import { MANIFEST_FILE } from "../../src/run/manifest.ts";
 import type { Manifest } from "../../src/run/record.ts";
@@ -44,10 +51,12 @@ export async function enter(given: Given, { terminal }: Context) {
     if (lost) replaces.push(lost);
   }
   if (values.mask !== undefined) allowed.read(values.mask);
+  const teacher = values.teacher === undefined ? undefined : await allowed.model(values.teacher, fetches);
   return {
     values: {
       ...given,
       model,
+      teacher,
       calibration: corpus.name,
       calibrationFile: corpus.file,
       spoolFile: allowed.spool(values.spool),
@@ -89,6 +98,7 @@ export async function prepare(given: Given, values: FinetuneValues, { terminal }
   const held = opened.move(); // they are the caller's
   return {
     ...{ checkpoint, spec, backend, linears, text, masks, microBatch, steps },
+    records: values.records === undefined ? undefined : values.records * 2 ** 20,
     spool: { always: values.spool !== undefined, file: given.spoolFile },
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
@@ -97,37 +107,49 @@ export async function prepare(given: Given, values: FinetuneValues, { terminal }
 /** A training that is about to begin. */
 export type Prepared = Awaited<ReturnType<typeof prepare>>;
 
-/** What is trained. */
-export async function openTrainee(task: Prepared, values: FinetuneValues): Promise<Trainee> {
-  const { backend, checkpoint, spec, linears, masks } = task, mask = (linear: string) => masks.get(linear);
-  if (values.mode === "full") return await WholeModel.open(backend, checkpoint, spec, mask);
-  const { rank, alpha, dropout, seed, unmasked } = values;
-  // Kept inside the masks, unless that is not wanted.
-  return new LoraAdapters(backend, checkpoint, linears, {
-    ...{ rank, alpha, dropout, seed },
-    mask: unmasked ? () => undefined : mask,
-  });
+/** How a model is to be reconstructed. */
+export function reconstructionOf({ spec }: Pick<Prepared, "spec">, values: FinetuneValues) {
+  const { epochs = 1, givenRate: rate = reconstructionRate(spec.hidden) } = values;
+  return { epochs, rate };
+}
+
+/** What a teacher is, as a plan has it, and its files as they are hashed. */
+async function digestTeacher(path: string) {
+  await using teacher = await openCheckpoint(path);
+  const files = [];
+  for (const source of teacher.sources) {
+    if (basename(source) !== CARD_FILE && (await Deno.stat(source)).isFile) files.push(await digestFile(source));
+  }
+  return { files, teacher: { name: modelName(path), sha256: digestModel(files) } };
 }
 
 /** The manifest of a training. */
 export async function describe(
-  { checkpoint, backend, text, microBatch, steps, linears }: Prepared,
+  task: Prepared,
   given: Given,
   values: FinetuneValues,
   { args }: Context,
 ): Promise<Manifest> {
+  const { checkpoint, backend, text, microBatch, steps, linears } = task;
   const { mode, batch, rate, warmup, decay, weightDecay, beta1, beta2, epsilon, clip, evalEvery, evalWindows } = values;
-  const { rank, alpha, dropout, unmasked, dense, seed } = values,
+  const { rank, alpha, dropout, unmasked, dense, seed, teacher } = values,
     { description, length, windows: sequences, sha256 } = text;
+  const taught = teacher === undefined ? undefined : await digestTeacher(teacher);
+  const request = taught
+    ? { method: mode, ...reconstructionOf(task, values), teacher: taught.teacher, evalEvery, targets: values.targets }
+    : {
+      ...{ method: mode, batch, microBatch, steps, rate, warmup, decay, weightDecay, beta1, beta2, epsilon, clip },
+      ...{ evalEvery, seed },
+      ...mode === "lora" && { rank, alpha, dropout, unmasked, targets: linears.map(({ name }) => name) },
+    };
   return await describeRun({
     kind: "finetune",
     checkpoint,
     backend,
-    files: [given.calibrationFile, values.mask].filter((path) => path !== undefined),
+    files: [given.calibrationFile, values.mask, ...taught?.files ?? []].filter((path) => path !== undefined),
     request: {
-      ...{ method: mode, batch, microBatch, steps, rate, warmup, decay, weightDecay, beta1, beta2, epsilon, clip },
-      ...{ evalEvery, evalWindows, seed },
-      ...mode === "lora" && { rank, alpha, dropout, unmasked, targets: linears.map(({ name }) => name) },
+      ...request,
+      evalWindows,
       ...dense && { dense },
       ...values.hours < Infinity && { hours: values.hours },
     },

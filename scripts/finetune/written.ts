@@ -7,9 +7,7 @@ import { type CheckpointWriter, linearsOf, reserve } from "../../src/mod.ts";
 import type { LoraAdapters } from "../../src/tune/lora.ts";
 import { MASK_FILE, maskTensors } from "../../src/tune/mask_file.ts";
 import { ADAPTER_CONFIG, ADAPTER_MODEL, peftConfig, peftTensors } from "../../src/tune/peft.ts";
-import type { Trainee } from "../../src/tune/trainee.ts";
-import type { Tuned } from "../../src/tune/tune.ts";
-import { writeTuned } from "../../src/tune/write.ts";
+import type { EvaluationRecord } from "../../src/tune/tune.ts";
 import { CARD_FILE } from "../../src/run/card.ts";
 import { commandLine } from "../../src/run/command.ts";
 import { fenced, inline } from "../../src/run/markdown.ts";
@@ -22,9 +20,14 @@ import type { Prepared } from "./prepared.ts";
 /** How a training went, beside the model that it gave. */
 export const CURVE_FILE = "training.json";
 
-/** The curve as its file has it. */
-export function curveText({ steps, evaluations, bestEvaluation, ended }: Tuned): string {
-  return JSON.stringify({ steps, evaluations, best: bestEvaluation, ...ended && { ended } }) + "\n";
+/** What is told of a training beside the model that it gave. */
+export interface Told {
+  /** What was measured on held-out text before, and of what was written. */
+  readonly before: EvaluationRecord;
+  readonly best: EvaluationRecord;
+  /** How many steps were taken, or blocks were fitted. */
+  readonly steps: number;
+  readonly unit: "steps" | "blocks";
 }
 
 /** Writes the adapters of a training into a directory of their own. */
@@ -61,47 +64,48 @@ function publicOf(manifest: Manifest, { checkpoint }: Prepared): Manifest {
   return publicManifest(manifest, { name: manifest.plan.model.name, path: checkpoint.path });
 }
 
+/** What was done, by the mode. */
+const DONE: Readonly<Record<string, string>> = {
+  lora: "LoRA, merged",
+  full: "all weights that are kept",
+  reconstruct: "kept weights fitted to the dense model's hidden states, block by block",
+};
+
 /** What the base's card does not say yet: that the model was trained, and how to repeat it. */
-function cardOf(base: string, manifest: Manifest, tuned: Tuned): string {
-  const { evaluations: [before], bestEvaluation: best, steps } = tuned, { plan } = manifest;
-  const perplexity = ({ loss }: { readonly loss: number }) => Math.exp(loss).toFixed(3);
+function cardOf(base: string, manifest: Manifest, { before, best, steps, unit }: Told): string {
+  const { plan } = manifest, perplexity = ({ loss }: { readonly loss: number }) => Math.exp(loss).toFixed(3);
   return `${base.trimEnd()}\n\n## Fine-tuned with its mask held\n\nTrained further by Pare ${inline(plan.pare)} (${
-    plan.request.method === "full" ? "all weights that are kept" : "LoRA, merged"
-  }, ${steps.length} steps on ${inline(plan.calibration!.description)}): perplexity on held-out windows of that text ${
+    DONE[String(plan.request.method)]
+  }, ${steps} ${unit} on ${inline(plan.calibration!.description)}): perplexity on held-out windows of that text ${
     perplexity(before)
   } before, ${perplexity(best)} after.\n\n${fenced(commandLine(manifest))}\n`;
 }
 
-/** Writes the tuned model to the end: it stands in its place then. @returns The manifest with what was written. */
+/**
+ * Writes the tuned model to the end, whose tensors the writer has: it stands in its place then.
+ * @param curve How it went: the content of {@linkcode CURVE_FILE}.
+ * @returns The manifest with what was written.
+ */
 export async function writeModel(
   task: Prepared,
-  trainee: Trainee,
   writer: CheckpointWriter,
   manifest: Manifest,
-  tuned: Tuned,
-): Promise<{ readonly manifest: Manifest; readonly zeros: number }> {
-  const { backend, checkpoint, spec, masks } = task;
-  const { zeros } = await writeTuned({
-    backend,
-    checkpoint,
-    spec,
-    trainee,
-    masks,
-    write: (name, bytes) => writer.write(name, bytes),
-  });
+  told: Told,
+  curve: unknown,
+): Promise<Manifest> {
   let complete = manifest;
-  const base = await checkpoint.readText(CARD_FILE);
+  const base = await task.checkpoint.readText(CARD_FILE);
   await writer.finish((written) => {
     complete = {
       ...manifest,
       outputs: written.filter(({ path }) => ![CARD_FILE, MANIFEST_FILE, CURVE_FILE].includes(path)),
     };
-    const told = publicOf(complete, task);
+    const published = publicOf(complete, task);
     return {
-      ...base !== undefined && { [CARD_FILE]: cardOf(base, told, tuned) },
-      [CURVE_FILE]: curveText(tuned),
-      [MANIFEST_FILE]: manifestText(told),
+      ...base !== undefined && { [CARD_FILE]: cardOf(base, published, told) },
+      [CURVE_FILE]: `${JSON.stringify(curve)}\n`,
+      [MANIFEST_FILE]: manifestText(published),
     };
   });
-  return { manifest: complete, zeros };
+  return complete;
 }

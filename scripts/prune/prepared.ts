@@ -170,7 +170,7 @@ export async function describe(
       ...values.holdout && { holdout: true },
       ...values.permute && { permute: true },
       ...values.shards !== undefined && { shards: values.shards },
-      ...reconstruct && { reconstruct: { ...reconstruct } },
+      ...reconstruct && { reconstruct: { epochs: reconstruct.epochs, rate: reconstruct.rate } },
       allocation: values.allocation,
       ...map && { sparsityMap: map },
       seed: values.seed,

@@ -16,6 +16,7 @@ import { exists } from "../shared/common.ts";
 /** The flags that name what is read. */
 export interface Read {
   readonly model: string;
+  readonly teacher?: string;
   readonly calibration?: string;
   readonly corpus?: string;
   readonly tokens?: string;
@@ -43,19 +44,19 @@ export async function relocate<R extends Read>(
     return path;
   };
   const located: Record<string, string> = {};
-  for (const flag of ["model", "calibration", "corpus", "tokens"] as const) {
+  for (const flag of ["model", "teacher", "calibration", "corpus", "tokens"] as const) {
     const value = own[flag];
     if (value === undefined || given[flag] !== undefined) continue;
     if (flag === "calibration" && manifest.plan.calibration === undefined) {
       located.calibration = "sample"; // whatever it named, a method that looks at no input has not read it
       continue;
     }
-    const corpus = flag === "model" ? undefined : parseCorpus(value);
+    const isModel = flag === "model" || flag === "teacher", corpus = isModel ? undefined : parseCorpus(value);
     if (corpus && !("path" in corpus && corpus.path !== undefined)) continue; // a word, and no file
     if (corpus && isStdin(value)) continue; // comes again, and is held against the plan by its hash
     const path = corpus && "path" in corpus ? corpus.path! : value, found = await find(path);
     if (!await exists(found)) {
-      if (flag === "model" && isHubId(found)) continue;
+      if (isModel && isHubId(found)) continue;
       if (manifest.directory !== undefined) continue; // told with all that is missing
       throw new PareError(`${path} is neither here nor beside the model; --${flag} says where it stands`);
     }

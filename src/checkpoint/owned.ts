@@ -15,8 +15,12 @@ const COMPARISON = "compare.json";
 export const OF_MODEL = [
   ...[MANIFEST, "README.md", "model.safetensors", "config.json", "generation_config.json"],
   ...["tokenizer.json", "tokenizer_config.json"],
+  "training.json", // of one that was tuned
 ];
-const OF_COMPARISON = [COMPARISON, "compare.md", "compare.csv", "compare.svg", "samples.svg"];
+const OF_COMPARISON = [
+  ...[COMPARISON, "compare.md", "compare.csv", "compare.svg", "samples.svg"],
+  ...["tasks.csv", "tasks.jsonl", "tasks.svg"],
+];
 
 /** Larger manifests are none. */
 export const LARGEST_MANIFEST = 64 << 20;

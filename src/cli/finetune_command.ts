@@ -17,11 +17,17 @@ const flags = {
     help: "Where LoRA's adapters go, as PEFT loads them, with the masks that they were trained under.",
     otherwise: "--out with -adapter behind it",
   }),
-  mode: choice(["lora", "full"], {
+  mode: choice(["lora", "full", "reconstruct"], {
     help:
-      "lora trains low-rank additions to some linears; full trains every weight that is kept, embeddings and norms.",
+      "lora trains low-rank additions to some linears; full trains every weight that is kept, embeddings and norms; " +
+      "reconstruct fits the kept weights of block after block to the hidden states of --teacher.",
     fallback: "lora",
   }),
+  teacher: text({
+    metavar: "DIR",
+    help: "For reconstruct: the dense model that was pruned.",
+  }),
+  epochs: integer(1, { help: "For reconstruct: how often it goes over the windows.", otherwise: "1" }),
   calibration: text({
     metavar: "c4|wikitext2|ptb|sample|FILE",
     help:
@@ -38,7 +44,7 @@ const flags = {
   }),
   samples: integer(1, {
     help: "Windows to train on, of which an epoch has each once.",
-    otherwise: "30000, or what the steps need, or what the text has",
+    otherwise: "30000, or what the steps need, or what the text has; for reconstruct 128",
     aliases: ["max_train_samples"],
   }),
   evalWindows: integer(1, { help: "Windows that are held out.", otherwise: "32", aliases: ["max_eval_samples"] }),
@@ -50,7 +56,11 @@ const flags = {
   }),
   steps: integer(1, { help: "Steps; the learning rate falls over them.", otherwise: "one epoch" }),
   hours: number({ help: "Begin no step after so many hours; what is best by then is written.", otherwise: "no limit" }),
-  rate: number({ help: "The highest learning rate.", otherwise: "1e-4", aliases: ["learning_rate"] }),
+  rate: number({
+    help: "The highest learning rate.",
+    otherwise: "1e-4; for reconstruct that of prune",
+    aliases: ["learning_rate"],
+  }),
   warmup: integer(0, { help: "Steps on which the rate rises from 0.", otherwise: "5", aliases: ["warmup_steps"] }),
   decay: choice(["linear", "cosine", "constant"], { help: "How the rate falls then.", fallback: "linear" }),
   weightDecay: number({ help: "AdamW's weight decay.", otherwise: "0", aliases: ["weight_decay"] }),
@@ -72,8 +82,8 @@ const flags = {
   targets: repeated(text({
     metavar: "GLOB",
     help:
-      "The linears that LoRA adapts, such as *.mlp.*; a glob that matches nothing is an error. Without it q_proj and v_proj, " +
-      "or the linear that they are rows of.",
+      "The linears that LoRA adapts, or that reconstruct fits, such as *.mlp.*; a glob that matches nothing is an error. Without it q_proj and v_proj, " +
+      "or the linear that they are rows of; for reconstruct all.",
   })),
   unmasked: toggle({
     help: "Let LoRA's additions fill removed weights, as published: the merged model is less sparse then.",
@@ -83,8 +93,19 @@ const flags = {
     help: "The masks of the model's linears (masks.safetensors of another fine-tuning), if its zeros do not tell them.",
   }),
   dense: toggle({ help: "Go on with a model that is not pruned." }),
-  evalEvery: integer(1, { help: "Steps between two evaluations; the best state is what is written.", otherwise: "20" }),
+  evalEvery: integer(1, {
+    help:
+      "Steps between two evaluations; the best state is what is written. Of reconstruct blocks, and what is fitted is written.",
+    otherwise: "20; for reconstruct one before and one after",
+  }),
   seed: integer(0, { help: "Of the order of the windows, and of LoRA's first weights.", fallback: 0 }),
+  records: integer(0, {
+    metavar: "MIB",
+    help:
+      "What blocks' operations need on the way back is kept on the way forward up to so many MiB, and the other blocks are walked " +
+      "again: 0 takes the least memory. The numbers are the same.",
+    otherwise: "half of what the backend gives to hidden states: 512",
+  }),
   backend,
   workers,
   spool,
@@ -102,12 +123,14 @@ const flags = {
 /** What `deno task finetune` understands. */
 export const finetuneCommand = {
   name: "finetune",
-  summary: "train what is left of a pruned model, its mask held: low-rank adapters, or all kept weights.",
+  summary:
+    "train what is left of a pruned model, its mask held: low-rank adapters, all kept weights, or block by block.",
   flags,
   operand: "model",
   examples: [
     "deno task finetune --model pruned --calibration sample --seqlen 256 --batch 4 --steps 40 --rate 1e-3 --out tuned",
     "deno task finetune --model pruned --mode full --hours 2 --out tuned",
+    "deno task finetune --model pruned --mode reconstruct --teacher dense --out fitted",
     "deno task finetune --model pruned --rank 16 --targets q_proj --targets v_proj --targets '*.mlp.*' --out tuned",
   ],
   notes:
@@ -121,14 +144,46 @@ export type FinetuneValues = ReturnType<typeof completeFlags>;
 /** Windows that are trained on unless steps or windows are named: the published code's documents. */
 const SAMPLES = 30_000;
 
+/** Windows that blocks are fitted on unless they are named: as many as prune is calibrated on. */
+const RECONSTRUCTION_SAMPLES = 128;
+
+/** Flags that a mode does not know: those of a loop of steps, and those of adapters. */
+const STEPPING = [
+  "batch",
+  "microBatch",
+  "steps",
+  "warmup",
+  "weightDecay",
+  "beta1",
+  "beta2",
+  "epsilon",
+  "clip",
+  "records",
+];
+const ADAPTING = ["adapter", "rank", "alpha", "dropout", "unmasked"], RECONSTRUCTING = ["teacher", "epochs"];
+const FOREIGN = {
+  lora: RECONSTRUCTING,
+  full: [...ADAPTING, "targets", ...RECONSTRUCTING],
+  reconstruct: [...ADAPTING, ...STEPPING],
+} as const;
+
+/** Whom a flag is for. */
+const MODES_OF = (flag: string) =>
+  Object.entries(FOREIGN).filter(([, flags]) => !(flags as readonly string[]).includes(flag)).map(([mode]) => mode);
+
+/** As it is typed. */
+const typed = (flag: string) => `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
 /**
  * Fills in what is not given.
  * @throws PareError for a number that makes no sense.
  */
 export function completeFlags(given: Values<typeof finetuneCommand.flags>) {
   const { batch = 128, rate = 1e-4, warmup = 5, weightDecay = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = given;
-  const { clip = 1, rank = 8, alpha = 16, dropout = 0.05, evalEvery = 20, evalWindows = 32, hours = Infinity } = given;
-  const samples = given.samples ?? (given.steps === undefined ? SAMPLES : given.steps * batch);
+  const { clip = 1, rank = 8, alpha = 16, dropout = 0.05, evalWindows = 32, hours = Infinity } = given;
+  const reconstructs = given.mode === "reconstruct", { evalEvery = reconstructs ? 0 : 20 } = given;
+  const samples = given.samples ??
+    (reconstructs ? RECONSTRUCTION_SAMPLES : given.steps === undefined ? SAMPLES : given.steps * batch);
   for (const [flag, value] of Object.entries({ rate, epsilon, clip, alpha, hours })) {
     if (!(value > 0)) throw new PareError(`--${flag} ${value}: expected a number above 0`);
   }
@@ -139,20 +194,17 @@ export function completeFlags(given: Values<typeof finetuneCommand.flags>) {
   if (given.out === undefined && !given.dryRun) {
     throw new PareError("--out is missing: name the directory for the tuned model, or ask for --dry-run");
   }
-  const adapter = given.mode === "full"
-    ? undefined
-    : given.adapter ?? (given.out && `${given.out.replace(/[/\\]+$/, "")}-adapter`);
-  if (given.mode === "full") {
-    const [flag] = Object.entries({
-      adapter: given.adapter,
-      rank: given.rank,
-      alpha: given.alpha,
-      dropout: given.dropout,
-      targets: given.targets.length || undefined,
-      unmasked: given.unmasked || undefined,
-    }).find(([, value]) => value !== undefined) ?? [];
-    if (flag) throw new PareError(`--${flag} is for --mode lora; full trains all weights that are kept`);
+  for (const flag of FOREIGN[given.mode]) {
+    const value = given[flag as keyof typeof given];
+    if (value === undefined || value === false || Array.isArray(value) && !value.length) continue;
+    throw new PareError(`${typed(flag)} is for --mode ${MODES_OF(flag).join(" or ")}, not for ${given.mode}`);
   }
+  if (reconstructs && given.teacher === undefined) {
+    throw new PareError("--teacher is missing: name the dense model that was pruned");
+  }
+  const adapter = given.mode === "lora"
+    ? given.adapter ?? (given.out && `${given.out.replace(/[/\\]+$/, "")}-adapter`)
+    : undefined;
   return {
     ...given,
     ...{
@@ -173,5 +225,6 @@ export function completeFlags(given: Values<typeof finetuneCommand.flags>) {
     },
     samples,
     adapter,
+    givenRate: given.rate,
   };
 }

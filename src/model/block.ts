@@ -4,7 +4,7 @@ import type { TensorInfo } from "../checkpoint/checkpoint.ts";
 import { release } from "../checkpoint/release.ts";
 import { transpose } from "../checkpoint/transpose.ts";
 import { toldElsewhere } from "../errors.ts";
-import { expertTensors, residentTensors, type TensorSpec } from "./layers.ts";
+import { expertsOf, expertTensors, residentTensors, type TensorSpec } from "./layers.ts";
 import type { BlockSpec, Experts, Linear } from "./spec.ts";
 
 /** Where a block's tensors are stored: a checkpoint, or one of whose tensors some have been pruned already. */
@@ -117,6 +117,13 @@ export class Block implements Disposable {
     }
     for (const tensor of packed) {
       this.#packed.set(tensor.name, this.backend.uploadPacked(await this.source.packedSource!.read(tensor)));
+    }
+  }
+
+  /** Puts all of its experts on the backend, to stay there as long as the block does. */
+  async holdExperts(): Promise<void> {
+    for (const expert of expertsOf(this.spec)?.experts ?? []) {
+      await this.#upload(beginToRead(this.source, expertTensors(expert)));
     }
   }
 

@@ -131,13 +131,42 @@ export function activationBytes(spec: ModelSpec, { batch, backend }: MemoryOptio
  * Bytes that the reconstruction of a block takes: of every weight that is fitted itself, its gradient and two moments, in F32;
  * and what a tape keeps of a batch: every layer's output, with gradients of the widest.
  */
-export function reconstructionBytes(spec: ModelSpec, block: BlockSpec, options: MemoryOptions): number {
-  if (!options.reconstructs) return 0;
-  const fitted = (options.targets.get(block.index) ?? []).filter(({ role }) => !role.includes("*"));
+function fittingBytes(spec: ModelSpec, block: BlockSpec, options: MemoryOptions, experts: boolean): number {
+  const fitted = (options.targets.get(block.index) ?? []).filter(({ role }) => experts || !role.includes("*"));
   const weights = fitted.reduce((sum, { rows, cols }) => sum + rows * cols, 0);
   const outputs = linearsOf(block).reduce((sum, { rows, cols }) => sum + rows + cols, 0);
   const tokens = tokensAtOnce(options);
   return F32_BYTES * (4 * weights + tokens * outputs) + activationBytes(spec, options);
+}
+
+/** Bytes of a block's experts beside the one that {@linkcode blockBytes} counts. */
+function otherExpertBytes({ tensors }: MemoryOptions["checkpoint"], block: BlockSpec): number {
+  const each = (expertsOf(block)?.experts ?? []).map((expert) =>
+    expertTensors(expert).reduce((sum, { name }) => sum + (tensors.get(name)?.bytes ?? 0), 0)
+  );
+  return each.reduce((sum, bytes) => sum + bytes, 0) - Math.max(0, ...each);
+}
+
+/** What a backend that tells no total is trusted to hold of a block's experts while they are fitted. */
+const UNTOLD_BYTES = 4 * 2 ** 30;
+
+/** Whether all experts of a block can be on the backend with all that their reconstruction takes. */
+export function expertsFit(spec: ModelSpec, block: BlockSpec, options: MemoryOptions): boolean {
+  if (!options.reconstructs || !expertsOf(block)) return false;
+  const { checkpoint, backend } = options, { limits } = backend;
+  const memoryBytes = Math.min(limits.memoryBytes, UNTOLD_BYTES);
+  const { bytes } = roomBeside(spec, block, {
+    ...options,
+    backend: { ...backend, limits: { ...limits, memoryBytes } },
+  });
+  return fittingBytes(spec, block, options, true) + otherExpertBytes(checkpoint, block) <= bytes;
+}
+
+/** Bytes that the reconstruction of a block takes beside it; its experts are fitted where they can be. */
+export function reconstructionBytes(spec: ModelSpec, block: BlockSpec, options: MemoryOptions): number {
+  if (!options.reconstructs) return 0;
+  const experts = expertsFit(spec, block, options);
+  return fittingBytes(spec, block, options, experts) + (experts ? otherExpertBytes(options.checkpoint, block) : 0);
 }
 
 /** What is left of a backend beside a block. */

@@ -9,13 +9,13 @@ import { PareError } from "../errors.ts";
 import type { Method, SolverOptions } from "../method/method.ts";
 import { makeSolverOptions } from "../method/request.ts";
 import type { Block, TensorSource } from "../model/block.ts";
-import { expertsOf, inputGroups } from "../model/layers.ts";
+import { expertsOf, inputGroups, modelTensors } from "../model/layers.ts";
 import { readSpec } from "../model/read.ts";
 import type { Linear, ModelSpec } from "../model/spec.ts";
 import { type Batch, countSequences } from "../text/batch.ts";
 import type { LinearDistribution } from "./distribution.ts";
 import { goesToFile, type SpoolOptions } from "./hidden.ts";
-import { checkMemory, observationSets, roomBeside } from "./memory.ts";
+import { checkMemory, expertsFit, observationSets, roomBeside } from "./memory.ts";
 import { Observation } from "./observation.ts";
 import { checkPermutable, permute, permutedBiases } from "./permute.ts";
 import type { OnProgress } from "./progress.ts";
@@ -84,6 +84,10 @@ export interface PruneOptions {
   readonly finished?: Finished;
   /** Fits the kept weights of every block to what the dense network has after it, before the next is pruned. */
   readonly reconstruct?: ReconstructOptions;
+  /** Whose hidden states blocks are fitted to: the model itself, as it was before it was pruned, unless another is given. */
+  readonly teacher?: Checkpoint;
+  /** Waited for when a block's pruned weights have all been written; with false the blocks after it are left as they are. */
+  readonly afterBlock?: (block: number) => Promise<boolean>;
   /** Told of every block that was reconstructed, before its linears are reported. */
   readonly onReconstruct?: (reconstruction: BlockReconstruction) => void;
   /** How hidden states are held. */
@@ -122,6 +126,8 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
   const { checkpoint, backend, method, request, calibration, finished, signal, trueSequential = false } = options;
   const spec = readSpec(checkpoint), targets = options.targets ?? chooseTargets(spec, request);
   if (options.permute) checkPermutable(spec, targets, request);
+  if (options.teacher) checkTeacher(spec, checkpoint, options.teacher);
+  let enough = false;
   const observes = method.statistic !== "none", grams = method.statistic === "gram", fit = options.reconstruct;
   const streams = fit ? 2 : 1;
   /** Whether tokens go through blocks at all. */
@@ -179,8 +185,10 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     if (!linears.length) return [...towards, ...onwards];
     const solved = new BlockResults(results, index);
     let drafts = false;
-    // An expert's weights come and go, and stay as they are pruned.
-    const fits = ({ role }: Linear) => fit !== undefined && !role.includes("*"), fitted = linears.filter(fits);
+    // Experts that do not all fit beside what fitting takes come and go, and stay as they are pruned.
+    const whole = expertsFit(spec, block, memory);
+    const fits = ({ role }: Linear) => fit !== undefined && (whole || !role.includes("*"));
+    const fitted = linears.filter(fits), hold: Step = { passes: 0, run: (block) => block.holdExperts() };
     const solve = (block: Block, chosen: readonly Linear[], observation?: Observation) =>
       solveLinears(
         { ...task, drafts, heldOut },
@@ -234,7 +242,15 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
         results.show();
       },
     };
-    const save: Step = { passes: 0, run: () => solved.save(cut && linears) };
+    const save: Step = {
+      passes: 0,
+      async run() {
+        await solved.save(cut && linears);
+        if (!options.afterBlock) return;
+        await results.all();
+        enough = !await options.afterBlock(index);
+      },
+    };
     /** The weights that are kept are fitted, and handed on. */
     const reconstruction: Step[] = !fit || !fitted.length ? [] : [{
       passes: BACKWARD_PASSES * fit.epochs,
@@ -271,7 +287,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
       },
     };
     // What the dense network gives, whatever becomes of the block.
-    const before = [...towards, ...options.permute ? [permuted] : []];
+    const before = [...towards, ...whole ? [hold] : [], ...options.permute ? [permuted] : []];
     const after = [adopt, ...reconstruction, ...onwards, save];
     if (!observes) return [...before, { passes: 0, run: (block) => solveAll(block, linears) }, ...after];
     if (serves && index === 0) {
@@ -303,18 +319,29 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
   const schedule = path.flatMap((index): BlockSchedule[] => {
     const steps = stepsOf(index);
     // Of a block that an earlier run has pruned the dense stream sees the weights of before.
-    if (!fit || !steps.length || !finished?.blocks.has(index)) return [{ block: index, steps }];
+    if (!fit || !steps.length || !options.teacher && !finished?.blocks.has(index)) return [{ block: index, steps }];
     const [first, ...rest] = steps;
-    return [{ block: index, steps: [first], source: checkpoint }, { block: index, steps: rest }];
+    return [{ block: index, steps: [first], source: options.teacher ?? checkpoint }, { block: index, steps: rest }];
   });
   if (walks) {
     stream = opened.use(
       await Stream.open(options, spec, calibration!, countPasses(schedule), heldOut, cut?.own, streams),
     );
-    if (fit) dense = await stream.fork();
+    if (fit) dense = await stream.fork(options.teacher);
   }
-  await runSchedule(schedule, { backend, spec, source, signal });
+  await runSchedule(schedule, { backend, spec, source, signal, enough: () => enough });
   return await results.all();
+}
+
+/** @throws PareError if another model's blocks are not of this one's shapes. */
+function checkTeacher(spec: ModelSpec, checkpoint: Checkpoint, teacher: Checkpoint): void {
+  for (const { name } of modelTensors(spec)) {
+    const [own, other] = [checkpoint, teacher].map(({ tensors }) => tensors.get(name)?.shape.join(" x "));
+    if (own === other) continue;
+    throw new PareError(
+      `--teacher ${teacher.path}: expected the model that was pruned, with ${name} of ${own}, found ${other ?? "none"}`,
+    );
+  }
 }
 
 /**

@@ -26,6 +26,8 @@ export interface ReconstructOptions {
   readonly epochs: number;
   /** AdamW's rate at the first step; it falls linearly to 0 over all of them. */
   readonly rate: number;
+  /** What stays removed of a linear, by its name, where its zeros do not tell it. */
+  readonly masks?: (linear: string) => Mask | undefined;
 }
 
 /**
@@ -69,7 +71,7 @@ interface Fitted extends Disposable {
 }
 
 /**
- * Fits the kept weights of some of a block's linears, which are pruned and not of its experts.
+ * Fits the kept weights of some of a block's linears, which are pruned and on the backend.
  * @param stream Whose hidden states are the block's inputs.
  * @param targets A fork of it, whose hidden states are what the block is to give.
  * @param onStep Told of every part of a step, by its tokens.
@@ -80,7 +82,7 @@ export async function reconstruct(
   linears: readonly Linear[],
   stream: Stream,
   targets: Stream,
-  { epochs, rate }: ReconstructOptions,
+  { epochs, rate, masks }: ReconstructOptions,
   onStep: (tokens: number) => void,
 ): Promise<BlockReconstruction> {
   const { backend } = block;
@@ -91,8 +93,8 @@ export async function reconstruct(
   const fitted = new Map<string, Fitted>();
   /** However this ends the block has its own tensors again. */
   held.defer(() => originals.forEach((original, name) => void block.exchange(name, original)));
-  for (const name of weights) {
-    const weight = block.get(name), one = fit(backend, name, weight);
+  for (const [i, name] of weights.entries()) {
+    const weight = block.get(name), one = fit(backend, name, weight, masks?.(linears[i].name));
     held.use(one);
     fitted.set(name, one);
     originals.set(name, block.exchange(name, one.master));
@@ -107,7 +109,7 @@ export async function reconstruct(
     for (const portion of portions) {
       using lease = await stream.portion(portion);
       using target = await targets.portion(portion);
-      using tape = new Tape(block);
+      using tape = new Tape(block, { trains: (name) => fitted.has(name), input: false });
       const context = stream.tables.batch(portion.batch);
       using output = await drive(block, walk(block, context, lease.tensor, tape));
       // The loss is a mean over all numbers of a step.
@@ -125,8 +127,8 @@ export async function reconstruct(
   const found = await errorOf(block, stream, targets, first);
   if (!Number.isFinite(found)) {
     throw new PareError(
-      `--reconstruct: ${block.spec.name}: the error after ${count} steps is ${found}: expected a smaller ` +
-        `--reconstruct-rate than ${rate}`,
+      `reconstruction of ${block.spec.name}: the error after ${count} steps is ${found}: expected a smaller rate than ` +
+        `${rate}`,
     );
   }
   const undone = found >= before;
@@ -136,10 +138,11 @@ export async function reconstruct(
 }
 
 /** Begins to fit a weight. */
-function fit(backend: Backend, name: string, weight: Tensor): Fitted {
+function fit(backend: Backend, name: string, weight: Tensor, known?: Mask): Fitted {
   using made = new DisposableStack();
   const { rows, cols } = weight, zeros = () => made.use(backend.allocate(rows, cols));
-  const master = made.use(backend.combine([{ tensor: weight, kept: 1 }])), mask = made.use(backend.zeros(weight));
+  const master = made.use(backend.combine([{ tensor: weight, kept: 1 }]));
+  const mask = known ?? made.use(backend.zeros(weight));
   const one = { name, master, gradient: zeros(), moments: { first: zeros(), second: zeros() }, mask };
   const owned = made.move();
   return { ...one, [Symbol.dispose]: () => owned.dispose() };

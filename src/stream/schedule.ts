@@ -35,16 +35,22 @@ export interface ScheduleContext {
   readonly source: TensorSource;
   /** Stops it between two blocks. */
   readonly signal?: AbortSignal;
+  /** Asked between two blocks: whether what was done will do. */
+  readonly enough?: () => boolean;
 }
 
 /** Runs a schedule, block after block. */
 export async function runSchedule(schedule: readonly BlockSchedule[], context: ScheduleContext): Promise<void> {
-  const { backend, spec, source, signal } = context;
+  const { backend, spec, source, signal, enough } = context;
   const sourceOf = (at: number) => schedule[at].source ?? source;
   const read = (at: number) => Block.read(sourceOf(at), spec.blocks[schedule[at].block]);
   let next = schedule.length ? read(0) : undefined;
   for (const [at, { steps }] of schedule.entries()) {
     signal?.throwIfAborted();
+    if (enough?.()) {
+      await next!.first; // what is being read comes to its end
+      break;
+    }
     using block = await Block.upload(backend, sourceOf(at), next!);
     if (at + 1 < schedule.length) next = read(at + 1);
     for (const { run } of steps) await run(block);

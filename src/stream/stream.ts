@@ -176,12 +176,17 @@ export class Stream implements AsyncDisposable {
     return new Stream(backend, spec, parts, fittedParts, hidden, new RotaryTables(backend), pace, meter, numbers);
   }
 
-  /** Another stream of the same sequences, whose hidden states are these as they are now. It ends with this one. */
-  async fork(): Promise<Stream> {
+  /**
+   * Another stream of the same sequences, whose hidden states are these as they are now. It ends with this one.
+   * @param embedding Another model, by whose tables they are embedded instead.
+   */
+  async fork(embedding?: Checkpoint): Promise<Stream> {
     const hidden = new Behind(this.hidden, this.parts.length);
-    for (const part of this.parts.keys()) {
-      using lease = await this.hidden.load(part);
-      await hidden.store(part, this.backend.copy(lease.tensor));
+    using embedder = embedding && await openEmbedder(this.backend, embedding, this.spec);
+    for (const [i, part] of this.parts.entries()) {
+      using lease = await this.hidden.load(i);
+      const own = embedder ? await embedder.apply(part.ids, positionsOf(part)) : this.backend.copy(lease.tensor);
+      await hidden.store(i, own);
     }
     const { backend, spec, parts, fitted, tables, pace, meter, shards } = this;
     return new Stream(backend, spec, parts, fitted, hidden, tables, pace, meter, shards);

@@ -1,11 +1,19 @@
 /** `finetune` as a command: what it writes, that the mask holds to the bit, that it is gone on with, and what it refuses. */
-import { assert, assertEquals, assertGreater, assertLess, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertLess,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { openFile } from "../../src/checkpoint/file.ts";
 import { readSafetensors } from "../../src/checkpoint/safetensors.ts";
 import { PareError } from "../../src/errors.ts";
 import { runFacts } from "../../scripts/runs/text.ts";
 import { Registry } from "../../src/run/registry.ts";
-import { names, temporary } from "../checkpoint/folders.ts";
+import { FIXTURES, names, temporary } from "../checkpoint/folders.ts";
 import { AUSTEN, HELD_OUT, start, TOKENS } from "./commands.ts";
 import { IN_PROCESS, runJson } from "./in_process.ts";
 
@@ -28,6 +36,9 @@ const LITTLE = [
   ],
   ...["--warmup", "2", "--rate", "2e-3", ...WASM],
 ];
+
+/** The same of what is fitted block by block. */
+const FITTED = ["--teacher", AUSTEN, "--samples", "16", ...LITTLE.slice(0, 6), ...WASM];
 
 /** A pruned copy of the fixture. */
 async function prunedIn(folder: string, ...flags: string[]): Promise<string> {
@@ -130,14 +141,54 @@ Deno.test("all weights of a 2:4 model: every group of four keeps its zeros, embe
   for (const { name, pattern } of tensors) if (/_proj\.weight$/.test(name)) assertEquals(pattern, "2:4", name);
 });
 
-for (const mode of ["lora", "full"]) {
+Deno.test("a pruned model is fitted to its teacher, block by block: its zeros stay, and what was found is recorded", async () => {
+  using folder = temporary();
+  const model = await prunedIn(folder.path, "--pattern", "2:4"), out = `${folder.path}/fitted`;
+  const registry = `${folder.path}/runs.db`, flags = ["--model", model, "--mode", "reconstruct", ...FITTED];
+  const found = await runJson("finetune", ...flags, "--out", out, "--runs", registry);
+  assertEquals([found.zeros, found.weights], [304128, 608256]);
+  assertEquals(found.evaluations.map(({ step }: { step: number }) => step), [0, 6]);
+  assertGreater(found.evaluations[0].loss - found.best.loss, 0.1);
+  const before = await tensorsOf(model), after = await tensorsOf(out);
+  for (const [name, numbers] of before) {
+    if (/_proj\.weight$/.test(name)) assertEquals(zerosOf(after.get(name)!), zerosOf(numbers), name);
+    else assertEquals(after.get(name), numbers, name);
+  }
+  const { tensors } = await runJson("inspect", out);
+  for (const { name, pattern } of tensors) if (/_proj\.weight$/.test(name)) assertEquals(pattern, "2:4", name);
+  {
+    using runs = Registry.open(registry, { mode: "read" });
+    const [run] = runs.list({ limit: 10 }).runs, points = runs.curvePoints(run.id);
+    assertEquals([run.manifest.plan.request.method, points.length], ["reconstruct", 8]);
+    const blocks = points.flatMap((point) => point.kind === "block" ? [point] : []);
+    assertEquals(blocks.map(({ block }) => block), [0, 1, 2, 3, 4, 5]);
+    for (const { before, after } of blocks) assertLess(after, before);
+    assertStringIncludes(runFacts(run, [], points), "blocks        6 reconstructed, mean error ");
+  }
+  assertEquals(JSON.parse(Deno.readTextFileSync(`${out}/training.json`)).reconstructions, found.reconstructions);
+  assertEquals((await runJson("verify", out, "--runs", registry)).identical, true);
+  // Half of the linears, and no time: one block is fitted, and the rest is as it was.
+  const little = ["--targets", "*.mlp.*", "--hours", "1e-9", ...NO_RUNS, "--force"];
+  const some = await runJson("finetune", ...flags, "--out", out, ...little);
+  assertEquals([some.zeros, some.ended, some.reconstructions.length], [304128, { why: "time" }, 1]);
+  const fitted = [...await tensorsOf(out)].filter(([name, own]) => String(own) !== String(before.get(name)));
+  assertEquals(
+    fitted.map(([name]) => name).sort(),
+    ["down", "gate", "up"].map((of) => `model.layers.0.mlp.${of}_proj.weight`),
+  );
+});
+
+for (const mode of ["lora", "full", "reconstruct"]) {
   Deno.test(`${mode}, killed after an evaluation and gone on with, gives identical bytes`, async () => {
     using folder = temporary();
     const model = await prunedIn(folder.path), whole = `${folder.path}/whole`, out = `${folder.path}/out`;
-    const flags = ["--model", model, "--mode", mode, ...LITTLE, ...NO_RUNS];
+    const own = mode === "reconstruct" ? [...FITTED, "--eval-every", "2"] : LITTLE;
+    const flags = ["--model", model, "--mode", mode, ...own, ...NO_RUNS];
     await runJson("finetune", ...flags, "--out", whole);
     const child = start("finetune", ...flags, "--out", out);
-    for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) if (text.includes("step 5 of 8")) break;
+    for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
+      if (/step 5 of 8|block 4 of 6/.test(text)) break;
+    }
     child.kill("SIGKILL");
     await child.stdout.cancel();
     await child.status;
@@ -146,7 +197,7 @@ for (const mode of ["lora", "full"]) {
     for await (const text of resumed.stderr.pipeThrough(new TextDecoderStream())) said.push(text);
     await resumed.stdout.cancel();
     assertEquals((await resumed.status).code, 0, said.join(""));
-    assertStringIncludes(said.join(""), "going on after step 4");
+    assertMatch(said.join(""), mode === "reconstruct" ? /going on after block [0-4]/ : /going on after step 4/);
     for (const file of ["model.safetensors", "training.json"]) {
       assertEquals(Deno.readFileSync(`${out}/${file}`), Deno.readFileSync(`${whole}/${file}`), file);
     }
@@ -166,7 +217,32 @@ const REFUSED: readonly (readonly [what: string, flags: readonly string[], says:
   ],
   ["a mask of another model", ["--model", "PRUNED", "--mask", TOKENS], "has no mask of model.layers.0"],
   ["targets that are not there", ["--model", "PRUNED", "--targets", "query"], "--targets query: matches no linear"],
-  ["LoRA's flags for all weights", ["--model", "PRUNED", "--mode", "full", "--rank", "4"], "--rank is for --mode lora"],
+  [
+    "LoRA's flags for all weights",
+    ["--model", "PRUNED", "--mode", "full", "--rank", "4"],
+    "--rank is for --mode lora, not for full",
+  ],
+  [
+    "steps for blocks",
+    ["--model", "PRUNED", "--mode", "reconstruct", "--steps", "4"],
+    "--steps is for --mode lora or full, not",
+  ],
+  ["no teacher", ["--model", "PRUNED", "--mode", "reconstruct"], "--teacher is missing: name the dense model"],
+  [
+    "a teacher for steps",
+    ["--model", "PRUNED", "--teacher", AUSTEN],
+    "--teacher is for --mode reconstruct, not for lora",
+  ],
+  [
+    "no epochs",
+    ["--model", "PRUNED", "--mode", "reconstruct", "--teacher", AUSTEN, "--epochs", "0"],
+    "--epochs 0: expected a whole",
+  ],
+  [
+    "a teacher of other shapes",
+    ["--model", "PRUNED", "--mode", "reconstruct", "--teacher", `${FIXTURES}/tiny-llama3`],
+    "tiny-llama3: expected the model that was pruned, with model.embed_tokens.weight of ",
+  ],
 ];
 
 Deno.test("what cannot be trained is refused in a line, and nothing is left behind", async (t) => {

@@ -5,6 +5,7 @@ import { openWasm } from "../../src/backend/wasm/mod.ts";
 import type { Backend } from "../../src/backend/backend.ts";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { PareError } from "../../src/errors.ts";
+import { keep } from "../../src/method/keep.ts";
 import type { BlockReconstruction } from "../../src/stream/reconstruct.ts";
 import { ReferenceBackend } from "../reference/backend.ts";
 import { toFloats } from "../reference/floats.ts";
@@ -64,15 +65,60 @@ Deno.test("with a method that updates weights, in true order, held out and witho
   }
 });
 
-Deno.test("a mixture's experts stay as they are pruned, and attention is fitted to the dense network", async () => {
+Deno.test("a mixture's experts are fitted with the rest, or stay as they are pruned where not all of them can be there", async () => {
   await using checkpoint = await openDirectory(`${MODELS}/tiny-mixtral`);
-  const backend = new ReferenceBackend();
-  const plain = await pruned(checkpoint, backend), { blocks, weights } = await reconstructed(checkpoint, backend);
-  for (const { before, after } of blocks) assertLess(after, before);
-  const [first] = blocks, own = [...weights.keys()].filter((name) => name.includes(`layers.${first.block}.`));
-  const same = (name: string) => String(weights.get(name)) === String(plain.weights.get(name));
-  for (const name of own.filter((name) => name.includes("self_attn"))) assert(!same(name), name);
+  const backend = new ReferenceBackend(), small = new ReferenceBackend();
+  // A block of it takes 2.3 MB with what fitting all of it takes, and 1.9 MB without its experts.
+  Object.assign(small, { limits: { ...small.limits, memoryBytes: 2_100_000, spoolAbove: 1 } });
+  const plain = await pruned(checkpoint, backend);
+  const errors = [];
+  for (const [each, experts] of [[backend, true], [small, false]] as const) {
+    const { blocks, weights } = await reconstructed(checkpoint, each);
+    for (const { before, after } of blocks) assertLess(after, before);
+    errors.push(blocks[0].after);
+    const [first] = blocks, own = [...weights.keys()].filter((name) => name.includes(`layers.${first.block}.`));
+    const same = (name: string) => String(weights.get(name)) === String(plain.weights.get(name));
+    for (const name of own) assertEquals(same(name), name.includes("experts") && !experts, name);
+    assertEquals(each.live, 0);
+  }
+  assertLess(errors[0], errors[1]);
+});
+
+Deno.test("what was pruned before is fitted to its teacher as it would have been when it was pruned", async () => {
+  await using checkpoint = await openDirectory(`${MODELS}/tiny-llama3`);
+  const ask = { sparsity: 0.5 }, asked: Asked = { name: "magnitude", ask };
+  const plain = await pruned(checkpoint, new ReferenceBackend(), asked);
+  const expected = await reconstructed(checkpoint, new ReferenceBackend(), asked);
+  const model: Checkpoint = {
+    ...checkpoint,
+    readRows: (...which) => checkpoint.readRows(...which),
+    async read(names) {
+      const found = await checkpoint.read(names);
+      for (const name of names) if (plain.weights.has(name)) found.set(name, plain.weights.get(name)!.slice());
+      return found;
+    },
+  };
+  const backend = new ReferenceBackend(),
+    again: Asked = { method: keep, request: { sparsity: 0 }, teacher: checkpoint };
+  const found = await reconstructed(model, backend, again);
+  assertEquals(found.blocks, expected.blocks);
+  for (const [name, bytes] of expected.weights) assertEquals(found.weights.get(name), bytes, name);
+  assertEquals(
+    found.reports.map(({ name, zeros }) => [name, zeros]),
+    expected.reports.map(({ name, zeros }) => [name, zeros]),
+  );
   assertEquals(backend.live, 0);
+  // Stopped after a block, the others are as they were; a teacher of other shapes is none.
+  const told: number[] = [];
+  const some = await reconstructed(model, backend, {
+    ...again,
+    afterBlock: (block) => Promise.resolve(!told.push(block)),
+  });
+  assertEquals([told, [...some.weights.keys()].every((name) => name.includes("layers.0."))], [[0], true]);
+  assertEquals(some.blocks, expected.blocks.slice(0, 1));
+  assertEquals(backend.live, 0);
+  await using other = await openDirectory(`${MODELS}/tiny-qwen3`);
+  await assertRejects(() => reconstructed(model, backend, { ...again, teacher: other }), PareError, "--teacher ");
 });
 
 Deno.test("a run that goes on after a block gives the bytes of one that was never interrupted", async () => {
@@ -114,5 +160,5 @@ Deno.test("a rate that makes a block no better leaves it as it was pruned, and o
   assertEquals(found.blocks.map(({ undone }) => undone), [true]);
   for (const [name, bytes] of found.weights) assertEquals(bytes, plain.weights.get(name), name);
   const hopeless = reconstructed(checkpoint, new ReferenceBackend(), { reconstruct: { epochs: 1, rate: 1e30 } });
-  await assertRejects(() => hopeless, PareError, "expected a smaller --reconstruct-rate than 1e+30");
+  await assertRejects(() => hopeless, PareError, "expected a smaller rate than 1e+30");
 });
