@@ -1,6 +1,6 @@
 /** `deno task compare`: several methods on one model, what each costs, as a table and as plots. */
 import { cpuUsage } from "node:process";
-import { compareCommand } from "../src/cli/compare_command.ts";
+import { compareCommand, TUNED_BY, type TunedBy } from "../src/cli/compare_command.ts";
 import type { Position } from "../src/cli/progress.ts";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import {
@@ -11,6 +11,7 @@ import {
   type Calibration,
   calibrationSequences,
   checkPermutable,
+  type Checkpoint,
   chooseTargets,
   createWriter,
   evaluationWindows,
@@ -36,14 +37,28 @@ import { corpusOf, describeRun } from "../src/run/describe.ts";
 import { labelsOf } from "../src/run/labels.ts";
 import { fileName } from "../src/run/manifest.ts";
 import { Recorder } from "../src/run/recorder.ts";
+import { packWindows } from "../src/text/packed.ts";
 import { type Asked, differenceOf, measureAt, type Measured, withMean, type Yardstick } from "./compare/measure.ts";
-import { enter, type Given, isCalibrated, type Job, observes, resolveRequest, solvesOf } from "./compare/request.ts";
+import {
+  budgetOf,
+  enter,
+  type Given,
+  isCalibrated,
+  type Job,
+  observes,
+  resolveRequest,
+  solvesOf,
+} from "./compare/request.ts";
 import { tell, write } from "./compare/text.ts";
+import { describeBudget, train } from "./compare/tuned.ts";
 import { encodeFor, examOf } from "./shared/exam.ts";
 import { blockPosition, defaultSeqlen } from "./shared/common.ts";
 
 /** Where what every model said of every question stands, beside the tables. */
 const SAMPLES_FILE = "tasks.jsonl";
+
+/** Windows of the training text that are held out: what is best on them is measured. */
+const HELD_OUT = 8;
 
 /** What pruning a model took. */
 type Cost = Pick<Row, "metricSeconds" | "seconds" | "cpuSeconds" | "peakBytes">;
@@ -107,10 +122,28 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
       terminal.progress(blockPosition(progress, label));
     },
   });
-  const score = (label: string, path: string, yardstick: Yardstick = { windows, exam }) =>
-    measureAt(path, yardstick, (what) => pass(`${label}, ${what}`));
+  const score = (label: string, model: string | Checkpoint, yardstick: Yardstick = { windows, exam }) =>
+    measureAt(model, yardstick, (what) => pass(`${label}, ${what}`));
   const draw = (samples: number | undefined, seed: number): Promise<Calibration> =>
     calibrationSequences(values.calibration, { ...text, samples, seqlen: values.seqlen, seed });
+
+  /** Trains the pruned model that stands there, and measures what came of it. */
+  const tunedRow = async (by: TunedBy, of: string, { name, asked }: Pick<Job, "name" | "asked">): Promise<Row> => {
+    const label = `${of}, ${by}`;
+    await using pruned = await openCheckpoint(place.passing);
+    const cpu = cpuUsage();
+    peakBytes = 0;
+    const { tuned, seconds } = await train(by, {
+      ...{ backend, dense: checkpoint, pruned, text: trainingText!, budget: budget!, signal, spool: pass(label).spool },
+      onProgress: (done, total) => {
+        peakBytes = Math.max(peakBytes, Deno.memoryUsage().rss);
+        recorder.progress({ phase: label, block: 0, blocks: 0, done, total });
+        terminal.progress({ label, short: by, done, total, unit: "tokens" });
+      },
+    });
+    const cost = { seconds, cpuSeconds: cpuSince(cpu), peakBytes: peakBytes || Deno.memoryUsage().rss };
+    return await rowOf(label, { method: `${name}, ${TUNED_BY[by]}`, asked }, await score(label, tuned), cost);
+  };
 
   /** Prunes, evaluates and removes a model for each job, all on one observation of the first block. */
   const runAll = async (
@@ -160,7 +193,6 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
         const pruningPeak = peakBytes || Deno.memoryUsage().rss;
         await writer.finish();
         const measured = await score(label, place.passing, yardstick);
-        await Deno.remove(place.passing, { recursive: true });
         const metricSeconds = reports.reduce((sum, report) => sum + report.seconds, 0);
         rows.push(
           await rowOf(label, { method: name, asked }, measured, {
@@ -170,11 +202,18 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
             peakBytes: pruningPeak,
           }),
         );
+        for (const by of yardstick ? [] : budget?.by ?? []) rows.push(await tunedRow(by, label, { name, asked }));
+        await Deno.remove(place.passing, { recursive: true });
       }
     }
     return rows;
   };
 
+  const budget = budgetOf(values, spec.maxLength);
+  const trainingText = budget && await packWindows(values.calibration, {
+    ...text,
+    ...{ seqlen: budget.seqlen, windows: budget.steps * budget.batch, heldOut: HELD_OUT },
+  });
   const calibrated = jobs.filter(isCalibrated);
   const numbers: readonly (number | undefined)[] = values.samples ?? [undefined], [seed] = values.seeds;
   const calibration = calibrated.length ? await draw(numbers.at(-1), seed) : undefined;
@@ -190,6 +229,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
       samples: values.samples ?? null,
       seeds,
       ...solvesOf(jobs),
+      ...budget && { finetune: { ...budget, text: trainingText!.sha256 } },
       ...exam && requestOf(exam),
     },
     calibration: calibration && corpusOf(calibration),
@@ -265,6 +305,7 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
       model: manifest.plan.model.name,
       ...evaluation && { evaluation },
       ...calibratedOn && { calibration: calibratedOn },
+      ...budget && { finetune: describeBudget(budget, trainingText!) },
       ...exam && { data: filesOf(exam).map(({ path, sha256 }) => ({ name: fileName(path), sha256 })) },
       rows: [dense, ...rows],
       ...points.length && { samples: { asked: values.sparsities[0], seeds: values.seeds, points } },

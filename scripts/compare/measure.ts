@@ -1,6 +1,7 @@
 /** What `compare` measures of each model: perplexity on windows, answers to benchmarks, or both in one pass. */
 import {
   type Answers,
+  type Checkpoint,
   type Encoded,
   type Exam,
   measure,
@@ -49,13 +50,14 @@ export function differenceOf(
   return pairGroup(tasks.map((name) => pair(scores(first, name), scores(second, name))), by);
 }
 
-/** Measures the model at a path. @param pass How a pass over it is made, by what it is for. */
+/** Measures a model, at a path or as it is open. @param pass How a pass over it is made, by what it is for. */
 export async function measureAt(
-  path: string,
+  model: string | Checkpoint,
   { windows, exam }: Yardstick,
   pass: (what: string) => Omit<StreamOptions, "checkpoint">,
 ): Promise<Measured> {
-  await using checkpoint = await openCheckpoint(path);
+  await using opened = typeof model === "string" ? await openCheckpoint(model) : undefined;
+  const checkpoint = opened ?? model as Checkpoint;
   const what = [windows && "perplexity", exam && "tasks"].filter((each) => each !== undefined).join(" and ");
   const { perplexity, likelihoods, sparsity } = await measure(
     { windows, likelihoods: exam },

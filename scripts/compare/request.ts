@@ -21,6 +21,7 @@ import {
 import { labelsOf } from "../../src/run/labels.ts";
 import { enterExam, type TaskFlags } from "../shared/exam.ts";
 import { PermissionSet } from "../shared/sandbox.ts";
+import type { Budget } from "./tuned.ts";
 import { corpusAsked, fetching } from "../shared/common.ts";
 
 /** The flags as they are given, where hidden states would be spooled to, and what is lost. */
@@ -168,12 +169,35 @@ export function resolveRequest(
   return { jobs, corpus, left };
 }
 
+/** Windows of the published experiments. */
+const TUNE_SEQLEN = 1024;
+
+/** What training is to take, if any is asked for, with windows of a model's length at most. */
+export function budgetOf(values: Given, maxLength: number): Budget & { readonly seqlen: number } | undefined {
+  const { finetune: by, tuneSteps, tuneBatch, tuneSeqlen, tuneRate, tuneMinutes: minutes } = values;
+  if (!by) {
+    const given = { steps: tuneSteps, batch: tuneBatch, seqlen: tuneSeqlen, rate: tuneRate, minutes };
+    const [flag] = Object.entries(given).find(([, value]) => value !== undefined) ?? [];
+    if (flag) throw new PareError(`--tune-${flag}: expected --finetune with it`);
+    return undefined;
+  }
+  const { steps = 100, batch = 4, rate = 1e-4 } = { steps: tuneSteps, batch: tuneBatch, rate: tuneRate };
+  for (const [flag, value] of Object.entries({ rate, minutes })) {
+    if (value !== undefined && !(value > 0)) throw new PareError(`--tune-${flag} ${value}: expected a number above 0`);
+  }
+  const seqlen = tuneSeqlen ?? Math.min(TUNE_SEQLEN, maxLength);
+  return { by, steps, batch, rate, seqlen, ...minutes !== undefined && { minutes } };
+}
+
 /** Fetches what the comparison needs, and says what it may touch. */
 export async function enter(given: Given, { terminal }: Context) {
   labelsOf(given);
   const { jobs, corpus: asked } = resolveRequest(given), allowed = new PermissionSet(), fetches = fetching(terminal);
   const model = await allowed.model(given.model, fetches);
-  const calibration = jobs.some(isCalibrated) ? await allowed.corpus(given.calibration, "train", fetches) : undefined;
+  budgetOf(given, TUNE_SEQLEN);
+  const calibration = jobs.some(isCalibrated) || given.finetune
+    ? await allowed.corpus(given.calibration, "train", fetches)
+    : undefined;
   const corpus = asked === undefined ? undefined : await allowed.corpus(asked, "test", fetches);
   const taskFiles = await enterExam(given, allowed, fetches);
   const replaces = allowed.output(given.out, model, given.force);

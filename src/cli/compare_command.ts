@@ -1,6 +1,6 @@
 /** What `deno task compare` understands. */
 import { PareError } from "../errors.ts";
-import { integer, readPattern, required, shareMeant, text, toggle, value } from "./flags.ts";
+import { integer, number, readPattern, required, shareMeant, text, toggle, value } from "./flags.ts";
 import {
   backend,
   benchmarks,
@@ -41,6 +41,21 @@ const numbers = (least: number) => (text: string, flag: string): readonly number
     if (/^\d{1,9}$/.test(word) && Number(word) >= least) return Number(word);
     throw new PareError(`${flag} ${text}: expected whole numbers of ${least} or more, with a comma between them`);
   });
+
+/** Ways to train a pruned model further, and what a table calls them. */
+export const TUNED_BY = { lora: "LoRA", full: "all weights", reconstruct: "block reconstruction" } as const;
+
+/** See {@linkcode TUNED_BY}. */
+export type TunedBy = keyof typeof TUNED_BY;
+
+/** A list of ways to train. */
+function tunings(text: string, flag: string): readonly TunedBy[] {
+  const list = words(text, flag), wrong = list.find((word) => !(word in TUNED_BY));
+  if (wrong !== undefined) {
+    throw new PareError(`${flag} ${wrong}: not known; known are ${Object.keys(TUNED_BY).join(", ")}`);
+  }
+  return list as readonly TunedBy[];
+}
 
 /** What `deno task compare` understands. */
 export const compareCommand = {
@@ -113,6 +128,25 @@ export const compareCommand = {
     }),
     windows: integer(1, { help: "How many windows, from the first on.", otherwise: "all" }),
     ...benchmarks,
+    finetune: value({
+      metavar: "LIST",
+      help:
+        "Train each pruned model further under its mask, by lora, full and reconstruct (finetune's modes), and measure it " +
+        "again: the paper's Table 6. The text is --calibration's.",
+      bare: Object.keys(TUNED_BY) as readonly TunedBy[],
+      otherwise: "no training; lora,full,reconstruct without a list",
+    }, tunings),
+    tuneSteps: integer(1, {
+      help: "Steps of --finetune; reconstruct has as many windows, up to 128.",
+      otherwise: "100",
+    }),
+    tuneBatch: integer(1, { help: "Windows of a step.", otherwise: "4" }),
+    tuneSeqlen: integer(2, { help: "Tokens of a window.", otherwise: "1024, or the model's limit if that is less" }),
+    tuneRate: number({ help: "The highest learning rate of lora and full.", otherwise: "1e-4" }),
+    tuneMinutes: number({
+      help: "Minutes of each training at most; the bytes depend on the machine then.",
+      otherwise: "no limit",
+    }),
     damping: damping({
       help:
         "For sparsegpt, admm, alps and updates: what is added to a Hessian's diagonal, as a share of its mean. auto: for " +
@@ -145,6 +179,7 @@ export const compareCommand = {
     "deno task compare --model HuggingFaceTB/SmolLM2-135M-Instruct --methods wanda,wanda+permute,admm+permute \\\n" +
     "    --sparsities 2:4 --out compared",
     "deno task compare --model HuggingFaceTB/SmolLM2-135M-Instruct --tasks wanda --limit 200 --out compared",
+    "deno task compare --model HuggingFaceTB/SmolLM2-135M-Instruct --methods wanda --finetune --tasks wanda --out tuned",
   ],
   notes:
     "Each pruned model is written beside --out, evaluated and removed again: one stands there at a time. The dense model " +

@@ -48,6 +48,17 @@ export function differenceTable({ rows }: Comparison): Table | undefined {
   return { heading: ["points against dense", ...sparsities], rows: lines };
 }
 
+/** Perplexities, where they were measured, a row for each method and each way to train what it pruned. */
+export function perplexityTable({ rows }: Comparison): Table | undefined {
+  const [{ perplexity }] = rows;
+  if (perplexity === undefined) return undefined;
+  const { sparsities, lines } = bySparsity(rows, ({ perplexity }) => perplexity?.toFixed(2) ?? "");
+  return {
+    heading: ["perplexity", ...sparsities],
+    rows: [["dense", ...sparsities.map(() => perplexity.toFixed(2))], ...lines],
+  };
+}
+
 /** What is said of each pruned model, by method and sparsity. */
 function bySparsity(rows: readonly Row[], say: (row: Row) => string) {
   const pruned = rows.filter(({ asked }) => asked), sparsities = [...new Set(pruned.map(({ asked }) => asked))];

@@ -45,6 +45,8 @@ export interface Comparison {
   readonly data?: readonly { readonly name: string; readonly sha256: string }[];
   /** What inputs were measured on. */
   readonly calibration?: Protocol;
+  /** What pruned models were trained further within, if they were; rows with another way behind the method's name are those. */
+  readonly finetune?: string;
   readonly rows: readonly Row[];
   /** By number of calibration sequences, if several were asked for. */
   readonly samples?: {

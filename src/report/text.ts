@@ -7,6 +7,7 @@ import {
   figures,
   headline,
   meanTable,
+  perplexityTable,
   show,
   taskTables,
   titleOf,
@@ -48,6 +49,7 @@ export function captions(comparison: Comparison): string[] {
     ...evaluation ? [`Perplexity: ${protocol(evaluation)}.`] : [],
     ...data ? [benchmarkCaption(comparison)] : [],
     ...calibration ? [`Calibration: ${protocol(calibration)}.`] : [],
+    ...comparison.finetune ? [comparison.finetune] : [],
     "Metric: scoring, masking and solving, of all linears. In all: observing and propagating as well. CPU: what all " +
     "threads computed meanwhile, but for an observation that several methods share. Peak memory: the most that was seen in " +
     "use while the model was pruned.",
@@ -70,7 +72,9 @@ export function tableOf({ rows }: Comparison): Table {
 /** The tables of benchmarks, if there were any, each under its title. */
 export function benchmarkTables(comparison: Comparison): { readonly title: string; readonly table: Table }[] {
   const mean = meanTable(comparison), difference = differenceTable(comparison);
+  const perplexities = comparison.finetune && perplexityTable(comparison);
   return [
+    ...perplexities ? [{ title: "Perplexity by method and sparsity", table: perplexities }] : [],
     ...mean ? [{ title: "Accuracy by method and sparsity", table: mean }] : [],
     ...difference ? [{ title: "Against the dense model, paired by question", table: difference }] : [],
     ...taskTables(comparison).map(({ metric, table }) => ({ title: `Every benchmark: ${metric}`, table })),

@@ -259,3 +259,68 @@ Deno.test("a comparison that is interrupted leaves nothing behind", async () => 
   }
   assertEquals([(await child.status).code, await stdout, names(folder.path)], [130, "", []], err);
 });
+
+Deno.test("pruned models are trained further under their masks, in three ways, within one budget: the paper's Table 6", async () => {
+  using folder = temporary();
+  const out = `${folder.path}/tuned`,
+    asked = ["--tasks", CHOICES, "--limit", "12", "--methods", "wanda", "--sparsities", "0.5,2:4"];
+  const budget = ["--finetune", "--tune-steps", "6", "--tune-batch", "4", "--tune-seqlen", "64", "--tune-rate", "2e-3"];
+  const flags = [...FLAGS, "--samples", "4", ...asked, ...budget];
+  const found = await runJson("compare", ...flags, "--out", out, "--runs", `${folder.path}/runs.db`);
+  const ways = ["wanda", "wanda, LoRA", "wanda, all weights", "wanda, block reconstruction"];
+  const rows: { method: string; asked: string; perplexity: number; sparsity: number; results: unknown[] }[] =
+    found.rows;
+  assertEquals(rows.map(({ method, asked }) => [method, asked]), [
+    ["dense", ""],
+    ...["0.5", "2:4"].flatMap((asked) => ways.map((way) => [way, asked])),
+  ]);
+  for (const first of [1, 5]) {
+    const [plain, ...tuned] = rows.slice(first, first + 4);
+    for (const { method, perplexity, sparsity, results } of tuned) {
+      assertLess(perplexity, plain.perplexity, method);
+      assertAlmostEquals(sparsity, plain.sparsity, 1e-4, method);
+      assertEquals(results.length, 1);
+    }
+  }
+  assertStringIncludes(found.finetune, "LoRA and all weights: 6 steps of 4 x 64 tokens of ");
+  assertStringIncludes(found.finetune, "block reconstruction: one epoch over 24 x 64 tokens of it");
+  const text = Deno.readTextFileSync(`${out}/compare.md`), csv = Deno.readTextFileSync(`${out}/compare.csv`);
+  assertStringIncludes(text, `## Perplexity by method and sparsity\n\n| perplexity | 0.5 | 2:4 |`);
+  assertMatch(text, /\| wanda, block reconstruction \| \d+\.\d\d \| \d+\.\d\d \|/);
+  assertMatch(text, /accuracy \(%\) \| 0\.5 \| 2:4 \|/);
+  assertStringIncludes(text, found.finetune);
+  assertEquals(csv.trimEnd().split("\r\n").length, 10);
+  assertEquals(names(folder.path).filter((name) => !name.startsWith("runs.db")), ["tuned"]);
+  const again = await runJson(
+    "compare",
+    ...flags,
+    "--out",
+    out,
+    "--runs",
+    "none",
+    "--force",
+    "--methods",
+    "wanda",
+    "--finetune",
+    "full",
+  );
+  assertEquals(again.rows.map(({ method }: { method: string }) => method), [
+    "dense",
+    "wanda",
+    ways[2],
+    "wanda",
+    ways[2],
+  ]);
+  assertEquals(again.rows[2].perplexity, rows[3].perplexity);
+});
+
+Deno.test("what a training is asked wrongly is refused before anything is begun", async () => {
+  for (
+    const [flags, says] of [
+      [["--tune-steps", "4"], "--tune-steps: expected --finetune with it"],
+      [["--finetune", "lora,qlora"], "--finetune qlora: not known; known are lora, full, reconstruct"],
+      [["--finetune", "--tune-rate", "0"], "--tune-rate 0: expected a number above 0"],
+      [["--finetune", "--tune-minutes", "0"], "--tune-minutes 0: expected a number above 0"],
+    ] as const
+  ) assertStringIncludes(await errorsOf("compare", ...FLAGS, ...flags, "--out", "/tmp/never"), says);
+});

@@ -1,0 +1,40 @@
+/**
+ * A step of LoRA by Pare, in answer to every line, in a process of its own whose memory is nobody else's: its CPU seconds, all
+ * threads together, and its wall time. Arguments: a model's directory, tokens of the one window, workers, MiB of records (or
+ * `default`).
+ */
+import { cpuUsage } from "node:process";
+import { TextLineStream } from "../../src/cli/lines.ts";
+import { openBackend, openCheckpoint, readSpec } from "../../src/mod.ts";
+import { recordBytes } from "../../src/stream/gradients.ts";
+import { rectangle } from "../../src/text/batch.ts";
+import { LoraAdapters } from "../../src/tune/lora.ts";
+import { tunedLinears } from "../../src/tune/targets.ts";
+import { tune } from "../../src/tune/tune.ts";
+
+const [directory, tokens, workers, mib] = Deno.args, length = Number(tokens);
+await using checkpoint = await openCheckpoint(directory);
+const spec = readSpec(checkpoint);
+await using backend = await openBackend("wasm", { workers: Number(workers) });
+using trainee = new LoraAdapters(backend, checkpoint, tunedLinears(spec), {
+  ...{ rank: 8, alpha: 16, seed: 0 },
+  mask: () => undefined,
+});
+const ids = Uint32Array.from({ length }, (_, at) => (at * 7919 + 13) % spec.vocabulary);
+const windows = rectangle(ids, length), heldOut = rectangle(ids.slice(0, 2), 2);
+const records = mib === "default" ? recordBytes(backend) : Number(mib) * 2 ** 20;
+console.log(JSON.stringify({ name: `Pare, ${workers} workers`, threads: Number(workers) }));
+for await (const _ of Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())) {
+  const before = cpuUsage();
+  let begun = performance.now();
+  const { steps: [{ loss }] } = await tune({
+    ...{ backend, spec, trainee, windowsOf: () => windows, heldOut, records, microBatch: 1, evalEvery: 2 },
+    schedule: { peak: 1e-4, warmup: 0, steps: 2, decay: "linear" },
+    optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decay: 0, clip: 1 },
+    mostSteps: 1,
+    // The look at two tokens before and after is not the step's.
+    onEvaluation: ({ step }) => step === 0 && (begun = performance.now()),
+  });
+  const { user, system } = cpuUsage(before);
+  console.log(JSON.stringify({ cpu: (user + system) / 1e6, wall: (performance.now() - begun) / 1000, loss }));
+}
