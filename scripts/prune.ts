@@ -59,14 +59,14 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   } else if (writer.dropped) {
     terminal.note("what a run that ended early had left is dropped; --resume would have gone on with it");
   }
-  using exchange = openExchange(given, values, manifest, signal);
+  await using exchange = await openExchange(given, values, manifest, signal);
   using recorder = Recorder.begin(given.registry, manifest, { out: values.out, resumes: values.resume, labels });
   try {
     const pruned = await runPass(
       { ...task, shards: shardsOf(given, values, exchange), manifest, writer, recorder },
       context,
     );
-    exchange?.finish();
+    await exchange?.finish();
     const { records, resumed, statistics, reconstructions, phases } = pruned;
     const seconds = (performance.now() - start) / 1000, peakBytes = await context.peakMemory();
     recorder.finish(phases, peakBytes, pruned.manifest);

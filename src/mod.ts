@@ -107,6 +107,8 @@ export { type BlockStatisticOptions, blockStatistics } from "./stream/blocks.ts"
 export { checkPermutable } from "./stream/permute.ts";
 export { type Plan, type PlanOptions, planPrune } from "./stream/plan.ts";
 export type { OnProgress, Phase, Progress } from "./stream/progress.ts";
+export type { Bucket } from "./checkpoint/remote/s3.ts";
+export { meetingBucket, meetingFolder, type MeetingPlace } from "./stream/meeting.ts";
 export { DEFAULT_PATIENCE_S, Exchange, type ExchangeOptions, type Ranks } from "./stream/exchange.ts";
 export type { ShardOptions } from "./stream/shards.ts";
 export type { Observation, ObservationOptions } from "./stream/observation.ts";

@@ -2,7 +2,18 @@
 import type { PruneValues } from "../../src/cli/prune_command.ts";
 import type { Context, Outcome } from "../../src/cli/run.ts";
 import { showSeconds } from "../../src/cli/units.ts";
-import { allocate, blockStatistics, Exchange, prune, type Ranks, type ShardOptions, uniform } from "../../src/mod.ts";
+import {
+  allocate,
+  blockStatistics,
+  Exchange,
+  meetingBucket,
+  meetingFolder,
+  type MeetingPlace,
+  prune,
+  type Ranks,
+  type ShardOptions,
+  uniform,
+} from "../../src/mod.ts";
 import type { Manifest } from "../../src/run/record.ts";
 import { blockPosition } from "../shared/common.ts";
 import type { Prepared } from "./prepared.ts";
@@ -12,13 +23,19 @@ import type { Given } from "./request.ts";
  * Takes part in a run of several machines; undefined if it is one of one.
  * @throws PareError if another process has this part, or another machine another plan.
  */
-export function openExchange(
-  { part, exchange }: Given,
+export async function openExchange(
+  given: Given,
   { patience }: PruneValues,
   { planId }: Manifest,
   signal: AbortSignal,
-): Exchange | undefined {
-  return part && Exchange.open({ ...part, directory: exchange!, plan: planId, patience, signal });
+): Promise<Exchange | undefined> {
+  const { part } = given;
+  return part && await Exchange.open({ ...part, place: placeOf(given), plan: planId, patience, signal });
+}
+
+/** Where the ranks meet. */
+function placeOf({ exchange, bucket }: Given): MeetingPlace {
+  return bucket ? meetingBucket(exchange!, bucket) : meetingFolder(exchange!);
 }
 
 /** How the calibration is cut; undefined if it is not. */
@@ -36,11 +53,11 @@ export async function runRank(
 ): Promise<Outcome> {
   const { part: { rank, ranks }, allocation, calibration, targets, request } = task, start = performance.now();
   const json = { ...task.json, run: manifest.planId, rank, ranks };
-  if (!values.force && Exchange.done(given.exchange!) === manifest.planId) {
+  if (!values.force && await Exchange.done(placeOf(given)) === manifest.planId) {
     return { text: `rank ${rank} of ${ranks}: the plan ${manifest.planId} is done`, json: { ...json, done: true } };
   }
   for (const line of task.lines) terminal.note(line);
-  using exchange = openExchange(given, values, manifest, signal);
+  await using exchange = await openExchange(given, values, manifest, signal);
   const pass = {
     ...task,
     signal,

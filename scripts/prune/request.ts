@@ -3,6 +3,7 @@ import type { Context } from "../../src/cli/run.ts";
 import { resolveRanks } from "../../src/cli/rank_flags.ts";
 import { normalizeFlags, type PruneValues } from "../../src/cli/prune_command.ts";
 import {
+  type Bucket,
   findAllocation,
   findMethod,
   isRemote,
@@ -88,6 +89,8 @@ function reconstruction(
 /** The flags as they are given, and what the launcher has found: files by their paths, and what is lost. */
 export type Given = Parameters<typeof normalizeFlags>[0] & {
   readonly remote?: OpenOptions;
+  /** Where the ranks of the run meet, if that is no directory. */
+  readonly bucket?: Bucket;
   /** Which part of the run is this process's, if it is not all of it. */
   readonly part?: Ranks;
   readonly spoolFile?: string;
@@ -131,7 +134,7 @@ export async function enter(asked: Given, { terminal, signal }: Context) {
       calibration: corpus?.name ?? values.calibration,
       calibrationFile: corpus?.file,
       part,
-      exchange: values.exchange === undefined ? undefined : allowed.folder(values.exchange, "--exchange"),
+      ...await allowed.exchange(values.exchange),
       remote: allowed.remote,
       spoolFile: allowed.spool(values.spool),
       registry: values.dryRun || !writes ? undefined : allowed.registry(values.runs, true),

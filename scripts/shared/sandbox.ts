@@ -13,7 +13,9 @@ import type { Permissions } from "../../src/cli/sandbox.ts";
 import { showBytes } from "../../src/cli/units.ts";
 import { listDirectory, refuseForeign } from "../../src/checkpoint/listing.ts";
 import { isReadOrCopied } from "../../src/checkpoint/side_files.ts";
+import { findBucket, listBucket } from "../../src/checkpoint/remote/s3.ts";
 import {
+  type Bucket,
   checkPlace,
   fetchCorpus,
   type FetchOptions,
@@ -201,6 +203,21 @@ export class PermissionSet {
   /** What is to be done when the work has ended. */
   get leave(): (() => Promise<void>) | undefined {
     return this.#leave;
+  }
+
+  /**
+   * Where the ranks of a run meet: a folder, made if it is missing, or a place in a bucket, whose server is opened.
+   * @throws PareError if it cannot be made, or not be looked at.
+   */
+  async exchange(reference: string | undefined): Promise<{ readonly exchange?: string; readonly bucket?: Bucket }> {
+    if (reference === undefined) return {};
+    if (!isRemote(reference)) return { exchange: this.folder(reference, "--exchange") };
+    if (!/^s3:/i.test(reference)) {
+      throw new PareError(`--exchange ${reference}: expected a directory or s3://bucket/prefix`);
+    }
+    const path = reference.replace(/\/+$/, ""), bucket = await findBucket(path);
+    for (const host of (await listBucket(path, bucket)).hosts) this.#net.add(host);
+    return { exchange: path, bucket };
   }
 
   /** A folder to read and write, made if it is missing. @throws PareError if it cannot be. */

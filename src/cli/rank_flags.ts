@@ -22,9 +22,9 @@ export const rankFlags: {
   }),
   ranks: integer(1, { help: "How many machines there are.", otherwise: "SLURM_NTASKS" }),
   exchange: text({
-    metavar: "DIR",
+    metavar: "DIR|s3://BUCKET/PREFIX",
     help:
-      "The directory in which they meet: one that all of them see, for this run alone. One that was killed is started " +
+      "The directory in which they meet, or the place in a bucket: one that all of them see, for this run alone. One that was killed is started " +
       "again by the same command (rank 0 with --resume) and goes on at its block.",
   }),
   patience: integer(1, {

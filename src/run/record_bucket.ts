@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { RangeClient, type RangeOptions } from "../checkpoint/remote/client.ts";
 import { findBucket, listBucket, objectUrl } from "../checkpoint/remote/s3.ts";
+import { objectAt, putObject } from "../checkpoint/remote/s3_put.ts";
 import { PareError } from "../errors.ts";
 import { digest } from "./digest.ts";
 import { isRecord, recordNames } from "./record_file.ts";
@@ -46,10 +47,9 @@ export async function sendRecords(folder: string, reference: string, options: Ra
     recordNames(folder).map(async (name) => {
       const url = objectUrl(bucket, bucket.prefix + name), body = new Uint8Array(await readFile(join(folder, name)));
       const sha256 = digest(body);
-      const { headers } = await client.send(url, { method: "HEAD", permission: "s3:GetObject" });
-      if (headers.get("x-amz-meta-sha256") === sha256) return;
-      const own = { "x-amz-meta-sha256": sha256, "x-amz-content-sha256": sha256 };
-      await client.send(url, { method: "PUT", body, headers: own, permission: "s3:PutObject" });
+      if ((await objectAt(client, url))?.sha256 === sha256) return;
+      const read = (offset: number, length: number) => body.subarray(offset, offset + length);
+      await putObject(client, url, { bytes: body.length, sha256, read });
     }),
   );
 }

@@ -1,24 +1,20 @@
 /**
- * What the ranks of one run give each other: named bytes in a directory that all of them see, which every cluster has. An item
- * comes to its name whole, is what it was ever after, and is waited for; so a rank may die at any moment, be started again, and
+ * What the ranks of one run give each other: named bytes in a directory that all of them see, which every cluster has, or under
+ * a prefix of a bucket (`meeting.ts`). An item comes to its name whole, is what it was ever after, and is waited for; so a rank may die at any moment, be started again, and
  * find what it and the others had done. There is no protocol beside that, and no daemon.
  *
  * ```text
  *   rank-R.json   which plan a rank works on, and a number that grows while it lives
- *   rank-R.lock   held by the rank's process
+ *   rank-R.lock   held by the rank's process, in a directory
  *   done          the plan that was done last
  *   PLAN/…        items
  * ```
  *
  * No clock is compared with another machine's: whether a rank lives is seen by its number growing.
  */
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { ABSENT, insteadOf, isExpected, PareError } from "../errors.ts";
 import { sha256 } from "../checkpoint/sha256.ts";
-
-/** Milliseconds between two signs of life. */
-const BEAT_MS = 5_000;
+import { PareError } from "../errors.ts";
+import { BEAT_MS, type MeetingPlace } from "./meeting.ts";
 
 /** Milliseconds between two looks at what is waited for, from the first on; a network file system is not to be pestered. */
 const FIRST_LOOK_MS = 20, LONGEST_LOOK_MS = 1_000;
@@ -36,8 +32,8 @@ export interface Ranks {
 
 /** How to take part. */
 export interface ExchangeOptions extends Ranks {
-  /** The directory, which must be there. */
-  readonly directory: string;
+  /** Where they meet. */
+  readonly place: MeetingPlace;
   /** The plan's id: all ranks must have the same. */
   readonly plan: string;
   /** Seconds without a sign of life after which another rank is given up. */
@@ -54,68 +50,57 @@ interface Sign {
 }
 
 /** See the file's head. */
-export class Exchange implements Disposable {
+export class Exchange implements AsyncDisposable {
   #beat = 0;
   #heart?: ReturnType<typeof setInterval>;
+  /** A sign of life that is being given. */
+  #giving: Promise<void> = Promise.resolve();
   /** By rank: its last sign, and when it was seen first. */
   readonly #seen = new Map<number, { text: string; since: number }>();
 
-  private constructor(private readonly options: ExchangeOptions, private readonly lock: Deno.FsFile) {}
+  private constructor(private readonly options: ExchangeOptions, private readonly seat: AsyncDisposable) {}
 
   /** Says that this rank takes part, from now on. */
-  #begin(): void {
-    this.#live();
+  async #begin(): Promise<void> {
+    await this.#live();
     this.#heart = setInterval(() => {
-      try {
-        this.#live();
-      } catch (error) {
+      this.#giving = this.#live().catch((error) => {
         if (!(error instanceof PareError)) throw error;
         // What keeps it from this keeps it from the next item, too.
-      }
+      });
     }, BEAT_MS);
     Deno.unrefTimer(this.#heart as unknown as number);
   }
 
   /**
    * Takes part in a run.
-   * @throws PareError if another process is this rank, another rank has another plan, or the directory cannot be written.
+   * @throws PareError if another process is this rank, another rank has another plan, or nothing can be written there.
    */
-  static open(options: ExchangeOptions): Exchange {
-    const { directory, rank, plan } = options;
-    return inWords(directory, () => {
-      const lock = Deno.openSync(join(directory, `rank-${rank}.lock`), { write: true, create: true });
-      try {
-        if (!lock.tryLockSync(true)) throw new PareError(`rank ${rank} is at work in ${directory} already`);
-        const exchange = new Exchange(options, lock);
-        // Whoever does not belong to the others is not to be seen by them.
-        for (let other = 0; other < options.ranks; other++) if (other !== rank) exchange.#look(other);
-        mkdirSync(join(directory, plan), { recursive: true });
-        exchange.#begin();
-        return exchange;
-      } catch (error) {
-        lock.close();
-        throw error;
-      }
-    });
+  static async open(options: ExchangeOptions): Promise<Exchange> {
+    const { place, rank, ranks } = options;
+    await using held = new AsyncDisposableStack();
+    const exchange = new Exchange(options, held.use(await place.take(signName(rank), rank)));
+    // Whoever does not belong to the others is not to be seen by them.
+    for (let other = 0; other < ranks; other++) if (other !== rank) await exchange.#look(other);
+    await exchange.#begin();
+    held.move();
+    return exchange;
   }
 
-  /** The plan that was done last in a directory; undefined if none was. */
-  static done(directory: string): string | undefined {
-    return inWords(directory, () => textOf(read(join(directory, "done"))));
+  /** The plan that was done last at a place; undefined if none was. */
+  static async done(place: MeetingPlace): Promise<string | undefined> {
+    return textOf(await place.read("done"));
   }
 
   /** Whether an item is there. */
-  has(name: string): boolean {
-    return inWords(this.options.directory, () => statSync(this.#path(name), { throwIfNoEntry: false }) !== undefined);
+  has(name: string): Promise<boolean> {
+    return this.options.place.has(this.#path(name));
   }
 
   /** Gives an item to all; one that is there already is replaced by the same. */
-  put(name: string, ...parts: readonly Uint8Array[]): void {
-    const path = this.#path(name), bytes = concatenate(parts);
-    inWords(this.options.directory, () => {
-      mkdirSync(dirname(path), { recursive: true });
-      this.#write(path, concatenate([new TextEncoder().encode(sha256(bytes)), bytes]));
-    });
+  async put(name: string, ...parts: readonly Uint8Array[]): Promise<void> {
+    const bytes = concatenate(parts), { place, rank } = this.options;
+    await place.write(this.#path(name), concatenate([new TextEncoder().encode(sha256(bytes)), bytes]), rank);
   }
 
   /**
@@ -124,16 +109,16 @@ export class Exchange implements Disposable {
    * @throws PareError naming that rank, if it gives no sign of life for too long; or if the item is damaged.
    */
   async get(name: string, from: number): Promise<Uint8Array<ArrayBuffer>> {
-    const path = this.#path(name), { signal, patience = DEFAULT_PATIENCE_S, directory, ranks } = this.options;
+    const path = this.#path(name), { signal, patience = DEFAULT_PATIENCE_S, place, ranks } = this.options;
     for (let wait = FIRST_LOOK_MS, since = performance.now();; wait = Math.min(2 * wait, LONGEST_LOOK_MS)) {
       signal?.throwIfAborted();
-      const found = inWords(directory, () => read(path));
+      const found = await place.read(path);
       if (found) {
         const bytes = new Uint8Array(found.subarray(64));
         if (sha256(bytes) === textOf(found.subarray(0, 64))) return bytes;
-        throw new PareError(`${path} is damaged: remove it, and start rank ${from} again`);
+        throw new PareError(`${place.locate(path)} is damaged: remove it, and start rank ${from} again`);
       }
-      const alive = inWords(directory, () => this.#look(from)) ?? since;
+      const alive = await this.#look(from) ?? since;
       if (performance.now() - Math.max(alive, since) > patience * 1000) {
         const what = this.#seen.has(from) ? "has given no sign of life" : "has not come";
         throw new PareError(
@@ -145,38 +130,26 @@ export class Exchange implements Disposable {
     }
   }
 
-  /** Removes items that nobody will ask for. */
-  drop(name: string): void {
-    rmSync(this.#path(name), { force: true, recursive: true });
+  /** Removes an item that nobody will ask for. */
+  drop(name: string): Promise<void> {
+    return this.options.place.remove(this.#path(name));
   }
 
   /** The run is done: nothing of it stays but that. */
-  finish(): void {
-    const { directory, plan } = this.options;
-    inWords(directory, () => {
-      this.#write(join(directory, "done"), new TextEncoder().encode(plan));
-      rmSync(join(directory, plan), { force: true, recursive: true });
-    });
+  async finish(): Promise<void> {
+    const { place, plan, rank } = this.options;
+    await place.write("done", new TextEncoder().encode(plan), rank);
+    await place.removeAll(plan);
   }
 
   #path(name: string): string {
-    return join(this.options.directory, this.options.plan, name);
+    return `${this.options.plan}/${name}`;
   }
 
-  #write(path: string, bytes: Uint8Array): void {
-    const passing = `${path}.rank-${this.options.rank}`;
-    writeFileSync(passing, bytes);
-    renameSync(passing, path);
-  }
-
-  #sign(rank: number): string {
-    return join(this.options.directory, `rank-${rank}.json`);
-  }
-
-  #live(): void {
-    const { plan, ranks, rank, directory } = this.options;
+  async #live(): Promise<void> {
+    const { plan, ranks, rank, place } = this.options;
     const sign: Sign = { plan, ranks, beat: ++this.#beat };
-    inWords(directory, () => this.#write(this.#sign(rank), new TextEncoder().encode(JSON.stringify(sign))));
+    await place.write(signName(rank), new TextEncoder().encode(JSON.stringify(sign)), rank);
   }
 
   /**
@@ -184,8 +157,8 @@ export class Exchange implements Disposable {
    * @returns When its last sign of life was seen, by this process's own clock.
    * @throws PareError if it is at work on something else.
    */
-  #look(rank: number): number | undefined {
-    const { plan, ranks, directory } = this.options, text = textOf(read(this.#sign(rank)));
+  async #look(rank: number): Promise<number | undefined> {
+    const { plan, ranks, place } = this.options, text = textOf(await place.read(signName(rank)));
     if (text === undefined) return this.#seen.get(rank)?.since;
     const known = this.#seen.get(rank);
     if (known?.text === text) return known.since;
@@ -193,7 +166,7 @@ export class Exchange implements Disposable {
     if (sign && (sign.plan !== plan || sign.ranks !== ranks)) {
       const found = sign.plan === plan ? `${sign.ranks} ranks, here ${ranks}` : `plan ${sign.plan}, here plan ${plan}`;
       throw new PareError(
-        `rank ${rank} in ${directory} has ${found}: expected one command for all ranks; empty the directory if that run is over`,
+        `rank ${rank} in ${place.path} has ${found}: expected one command for all ranks; empty the directory if that run is over`,
       );
     }
     const since = performance.now();
@@ -202,12 +175,15 @@ export class Exchange implements Disposable {
   }
 
   /** The rank takes part no longer. */
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#heart);
-    rmSync(this.#sign(this.options.rank), { force: true });
-    this.lock.close();
+    await this.#giving;
+    await this.options.place.remove(signName(this.options.rank));
+    await this.seat[Symbol.asyncDispose]();
   }
 }
+
+const signName = (rank: number) => `rank-${rank}.json`;
 
 function parseSign(text: string): Sign | undefined {
   try {
@@ -215,15 +191,6 @@ function parseSign(text: string): Sign | undefined {
   } catch (error) {
     if (error instanceof SyntaxError) return undefined; // it is being written, on a file system that shows that
     throw error;
-  }
-}
-
-/** A file's bytes; undefined if it is not there. */
-function read(path: string): Uint8Array | undefined {
-  try {
-    return new Uint8Array(readFileSync(path));
-  } catch (error) {
-    return insteadOf<undefined>(ABSENT, undefined)(error);
   }
 }
 
@@ -241,16 +208,4 @@ function concatenate(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
     at += part.length;
   }
   return all;
-}
-
-/** What the system says, as a user can mend it. */
-function inWords<T>(directory: string, act: () => T): T {
-  try {
-    return act();
-  } catch (error) {
-    if (error instanceof PareError) throw error;
-    const { code } = Object(error) as { code?: string };
-    if (code === undefined && !isExpected(error, [Deno.errors.PermissionDenied, Deno.errors.NotFound])) throw error;
-    throw new PareError(`--exchange ${directory}: ${code ?? (error as Error).message}`, { cause: error });
-  }
 }

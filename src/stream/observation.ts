@@ -103,7 +103,7 @@ export class Observation implements Disposable {
   }
 
   /** Whether a part of the sequences is still to be seen. */
-  wants(_part: number): boolean {
+  wants(_part: number): boolean | Promise<boolean> {
     return true;
   }
 

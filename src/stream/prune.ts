@@ -170,7 +170,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
   /** By the name of each linear: its group, and that one's place among all of its block. */
   const groupOf = new Map<string, { readonly group: readonly Linear[]; readonly at: number }>();
   const onResult = cut?.exchange && ((block: number, result: LinearResult) => {
-    cut.putResult(block, groupOf.get(result.report.name)!.group, result);
+    return cut.putResult(block, groupOf.get(result.report.name)!.group, result);
   });
   const results = opened.use(new Results({ ...options, onResult }));
   const source = new PrunedSource(options, spec, targets, results);
@@ -213,7 +213,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     /** The linears that this process has pruned itself. */
     const here = new Set<string>();
     const observeShards = async (block: Block, groups: readonly (readonly Linear[])[], cut: Shards) => {
-      const missing = cut.missing(index, groups);
+      const missing = await cut.missing(index, groups);
       const mine = missing.filter(([{ name }]) => cut.solves(index, groupOf.get(name)!.at));
       if (missing.length) {
         using observation = new ShardedObservation(backend, missing, observed, cut, index);

@@ -67,7 +67,7 @@ export interface ResultOptions {
    */
   readonly onDistribution?: (linear: string, distribution: LinearDistribution) => void;
   /** Told of every linear that this pass has pruned itself, before its weight is written. */
-  readonly onResult?: (block: number, result: LinearResult) => void;
+  readonly onResult?: (block: number, result: LinearResult) => Promise<void>;
   /** Told of every block whose pruned weights have all been written. */
   readonly onBlock?: (block: number, linears: readonly LinearReport[]) => void;
 }
@@ -258,7 +258,7 @@ export class BlockResults {
       ...tokens !== undefined && { tokens },
     };
     this.#reports.push(report);
-    this.results.options.onResult?.(this.block, { report, distribution, stored, kept });
+    await this.results.options.onResult?.(this.block, { report, distribution, stored, kept });
     await this.results.write(`${name}.weight`, stored, kept, again);
   }
 }

@@ -65,10 +65,20 @@ export class Shards {
   }
 
   /** Those of a block's groups of linears whose results are not there. */
-  missing(block: number, groups: readonly (readonly Linear[])[]): (readonly Linear[])[] {
-    const { exchange } = this;
-    if (!exchange) return [...groups];
-    return groups.filter((group) => !group.every((linear) => exchange.has(resultName(block, linear))));
+  async missing(block: number, groups: readonly (readonly Linear[])[]): Promise<(readonly Linear[])[]> {
+    if (!this.exchange) return [...groups];
+    const there = await Promise.all(groups.map((group) => this.#hasResults(block, group)));
+    return groups.filter((_, at) => !there[at]);
+  }
+
+  /** Whether all of a group is pruned. */
+  #hasResults(block: number, group: readonly Linear[]): Promise<boolean> {
+    return this.#hasAll(group.map((linear) => resultName(block, linear)));
+  }
+
+  async #hasAll(names: readonly string[]): Promise<boolean> {
+    for (const name of names) if (!await this.exchange!.has(name)) return false;
+    return true;
   }
 
   /** Whether this process prunes a group. @param at Its place among all groups of the block. */
@@ -77,15 +87,14 @@ export class Shards {
   }
 
   /** Whether a shard's sums over some inputs are there already: from a process that died. */
-  hasSums(block: number, shard: number, groups: readonly (readonly Linear[])[]): boolean {
-    const { exchange } = this;
-    return exchange !== undefined && groups.every((group) => exchange.has(sumsName(block, group, shard)));
+  async hasSums(block: number, shard: number, groups: readonly (readonly Linear[])[]): Promise<boolean> {
+    return this.exchange !== undefined && await this.#hasAll(groups.map((group) => sumsName(block, group, shard)));
   }
 
   /** Gives a shard's sums to all. */
   async putSums(block: number, shard: number, observation: Observation): Promise<void> {
     for (const group of observation.groups) {
-      this.exchange!.put(sumsName(block, group, shard), await observation.bytes(group));
+      await this.exchange!.put(sumsName(block, group, shard), await observation.bytes(group));
     }
   }
 
@@ -97,7 +106,11 @@ export class Shards {
   }
 
   /** Gives what became of a linear to all; the sums over its group's input are of no use once all of the group is there. */
-  putResult(block: number, group: readonly Linear[], { report, distribution, stored, kept }: LinearResult): void {
+  async putResult(
+    block: number,
+    group: readonly Linear[],
+    { report, distribution, stored, kept }: LinearResult,
+  ): Promise<void> {
     const { exchange } = this;
     if (!exchange) return;
     const text = JSON.stringify(
@@ -108,9 +121,9 @@ export class Shards {
           : value,
     );
     const head = new TextEncoder().encode(text), length = new Uint8Array(Uint32Array.of(head.length).buffer);
-    exchange.put(`block-${block}/${report.name}`, length, head, kept, stored);
-    if (group.every((linear) => exchange.has(resultName(block, linear)))) {
-      for (const { index } of this.all) exchange.drop(sumsName(block, group, index));
+    await exchange.put(`block-${block}/${report.name}`, length, head, kept, stored);
+    if (await this.#hasResults(block, group)) {
+      for (const { index } of this.all) await exchange.drop(sumsName(block, group, index));
     }
   }
 
@@ -151,8 +164,8 @@ export class ShardedObservation extends Observation {
     this.#part.add(...seen);
   }
 
-  override wants(part: number): boolean {
-    return !this.shards.hasSums(this.block, this.shards.own[part].index, this.groups);
+  override async wants(part: number): Promise<boolean> {
+    return !await this.shards.hasSums(this.block, this.shards.own[part].index, this.groups);
   }
 
   override async endPart(part: number): Promise<void> {

@@ -280,7 +280,7 @@ export class Stream implements AsyncDisposable {
   async #run(block: Block, visit: Omit<Visit, "numbers">): Promise<void> {
     const together = this.#together(block.spec);
     for (const [part, all] of this.shards.entries()) {
-      if (visit.parts && !visit.parts.wants(part)) continue;
+      if (visit.parts && !await visit.parts.wants(part)) continue;
       for (let first = 0; first < all.length; first += together) {
         await this.#runTogether(block, { ...visit, numbers: all.slice(first, first + together) });
       }

@@ -1,7 +1,16 @@
 /** The bench's simulation of several machines: its bytes are those that real ranks exchange, its times add up. */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { simulate, workOf } from "../../scripts/bench/simulation.ts";
-import { BYTES, Exchange, findMethod, makeRequest, openBackend, openCheckpoint, prune } from "../../src/mod.ts";
+import {
+  BYTES,
+  Exchange,
+  findMethod,
+  makeRequest,
+  meetingFolder,
+  openBackend,
+  openCheckpoint,
+  prune,
+} from "../../src/mod.ts";
 import { readSpec } from "../../src/mod.ts";
 import { rectangle } from "../../src/text/batch.ts";
 import { AUSTEN } from "./commands.ts";
@@ -24,7 +33,12 @@ async function exchanged(name: string): Promise<{ sums: number; results: number 
       await using checkpoint = await openCheckpoint(AUSTEN);
       await using backend = await openBackend("wasm", { workers: 1 });
       const ranks = { rank, ranks: RANKS }, method = findMethod(name);
-      using exchange = Exchange.open({ ...ranks, directory, plan: "0".repeat(16), patience: 60 });
+      await using exchange = await Exchange.open({
+        ...ranks,
+        place: meetingFolder(directory),
+        plan: "0".repeat(16),
+        patience: 60,
+      });
       await prune({
         checkpoint,
         backend,

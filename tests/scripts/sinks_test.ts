@@ -185,6 +185,30 @@ Deno.test("a run that is killed leaves no model in the bucket, and --resume ends
   assertEquals([odd.code, last(odd.err)], [2, "error: gs://models/x: expected a folder or s3://bucket/prefix"]);
 });
 
+Deno.test("two ranks that meet in a bucket give the bytes of one, and leave there that they are done", async () => {
+  await using bucket = new BucketServer();
+  await using stand = new Stand({
+    ...{ AWS_ENDPOINT_URL_S3: bucket.endpoint, AWS_ACCESS_KEY_ID: "k", AWS_SECRET_ACCESS_KEY: "s" },
+  });
+  const asked = [...ASKED, "--method", "sparsegpt", "--shards", "2", "--runs", "none", "--progress", "none"];
+  const [one, two] = ["one", "two"].map((name) => join(stand.folder, name));
+  const alone = await stand.run("prune", ...asked, "--out", one);
+  assertEquals(alone.code, 0, alone.err);
+  const ranks = ["0", "1"].map((rank) =>
+    stand.run("prune", ...asked, "--out", two, "--exchange", "s3://models/meet", "--ranks", "2", "--rank", rank)
+  );
+  for (const { code, err } of await Promise.all(ranks)) assertEquals(code, 0, err);
+  assertEquals(
+    await Deno.readFile(join(two, "model.safetensors")),
+    await Deno.readFile(join(one, "model.safetensors")),
+  );
+  assertEquals([...bucket.objects.keys()], ["meet/done"]);
+  const meet = ["--out", "x", "--ranks", "2", "--rank", "0", "--exchange"];
+  const refused = async (place: string) => last((await stand.run("prune", ...asked, ...meet, place)).err);
+  assertStringIncludes(await refused("s3://nobody/x"), "there is no such bucket");
+  assertStringIncludes(await refused("gs://models/x"), "expected a directory or s3://bucket/prefix");
+});
+
 Deno.test("a repository on the Hub gets all in one commit, with the card, and the token is written down nowhere", () =>
   withHub(async (hub) => {
     const repository = "models/o/sparse", place = "hf://o/sparse", token = "hf_of_the_test";

@@ -3,50 +3,62 @@ import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows
 import { join } from "node:path";
 import { PareError } from "../../src/errors.ts";
 import { Exchange, type ExchangeOptions } from "../../src/stream/exchange.ts";
+import { BucketServer } from "../checkpoint/bucket_server.ts";
+import type { Bucket } from "../../src/checkpoint/remote/s3.ts";
+import { meetingBucket, meetingFolder } from "../../src/stream/meeting.ts";
 import { packSymmetric, unpackSymmetric } from "../../src/stream/symmetric.ts";
 import { resolveRanks } from "../../src/cli/rank_flags.ts";
 
 async function withFolder(
-  test: (open: (more?: Partial<ExchangeOptions>) => Exchange, folder: string) => void | Promise<void>,
+  test: (
+    open: (more?: Partial<ExchangeOptions> & { readonly directory?: string }) => Promise<Exchange>,
+    folder: string,
+  ) => Promise<void>,
 ) {
   const directory = await Deno.makeTempDir({ prefix: "pare-exchange-" });
   try {
-    await test((more) => Exchange.open({ directory, plan: "a", rank: 0, ranks: 2, patience: 1, ...more }), directory);
+    await test((more) => {
+      const place = meetingFolder(more?.directory ?? directory);
+      return Exchange.open({ place, plan: "a", rank: 0, ranks: 2, patience: 1, ...more });
+    }, directory);
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
 }
-const refused = (act: () => unknown) => assertThrows(act, PareError).message;
+const refused = async (act: () => Promise<unknown>) => (await assertRejects(act, PareError)).message;
 
 Deno.test("an item is waited for, and is what was given, in parts or empty; it may be given twice", () =>
   withFolder(async (open) => {
-    using one = open(), other = open({ rank: 1 });
+    await using one = await open(), other = await open({ rank: 1 });
     const waiting = other.get("b/c", 0);
     await new Promise((resolve) => setTimeout(resolve, 30));
-    assert(!other.has("b/c"));
-    one.put("b/c", Uint8Array.of(1, 2), new Uint8Array(0), Uint8Array.of(3));
-    one.put("b/c", Uint8Array.of(1, 2, 3));
+    assert(!await other.has("b/c"));
+    await one.put("b/c", Uint8Array.of(1, 2), new Uint8Array(0), Uint8Array.of(3));
+    await one.put("b/c", Uint8Array.of(1, 2, 3));
     assertEquals(await waiting, Uint8Array.of(1, 2, 3));
-    other.put("empty");
+    await other.put("empty");
     assertEquals(await one.get("empty", 1), new Uint8Array(0));
-    one.drop("b/c");
-    assert(!other.has("b/c"));
+    await one.drop("b/c");
+    assert(!await other.has("b/c"));
   }));
 
 Deno.test("a rank twice, another plan, another number of ranks: one line each", () =>
-  withFolder((open, folder) => {
-    using _one = open();
-    assertEquals(refused(() => open()), `rank 0 is at work in ${folder} already`);
-    assertStringIncludes(refused(() => open({ rank: 1, plan: "b" })), `rank 0 in ${folder} has plan a, here plan b`);
-    assertStringIncludes(refused(() => open({ rank: 1, ranks: 3 })), "has 2 ranks, here 3");
+  withFolder(async (open, folder) => {
+    await using _one = await open();
+    assertEquals(await refused(() => open()), `rank 0 is at work in ${folder} already`);
+    assertStringIncludes(
+      await refused(() => open({ rank: 1, plan: "b" })),
+      `rank 0 in ${folder} has plan a, here plan b`,
+    );
+    assertStringIncludes(await refused(() => open({ rank: 1, ranks: 3 })), "has 2 ranks, here 3");
     // Whoever was refused has left nothing in the way.
-    using _other = open({ rank: 1 });
-    assertStringIncludes(refused(() => open({ directory: join(folder, "nowhere") })), "--exchange");
+    await using _other = await open({ rank: 1 });
+    assertStringIncludes(await refused(() => open({ directory: join(folder, "nowhere") })), "--exchange");
   }));
 
 Deno.test("a rank that never comes, and one that falls silent, are named after the patience that was asked for", () =>
   withFolder(async (open, folder) => {
-    using one = open();
+    await using one = await open();
     const before = performance.now();
     const { message } = await assertRejects(() => one.get("x", 1), PareError);
     assertStringIncludes(message, "rank 1 of 2 has not come for 1 s, and x is waited for");
@@ -63,7 +75,7 @@ Deno.test("a rank that never comes, and one that falls silent, are named after t
 
 Deno.test("a rank is waited for as long as its number grows, whatever its clock says", () =>
   withFolder(async (open, folder) => {
-    using one = open();
+    await using one = await open();
     let beat = 0;
     const living = setInterval(() => {
       Deno.writeTextFileSync(join(folder, "rank-1.json"), `{"plan":"a","ranks":2,"beat":${++beat}}`);
@@ -71,7 +83,7 @@ Deno.test("a rank is waited for as long as its number grows, whatever its clock 
     }, 100);
     const waiting = one.get("x", 1);
     await new Promise((resolve) => setTimeout(resolve, 2500));
-    one.put("x", Uint8Array.of(5));
+    await one.put("x", Uint8Array.of(5));
     assertEquals(await waiting, Uint8Array.of(5));
     clearInterval(living);
   }));
@@ -79,17 +91,58 @@ Deno.test("a rank is waited for as long as its number grows, whatever its clock 
 Deno.test("a damaged item is refused, and a stopped run waits no longer", () =>
   withFolder(async (open, folder) => {
     const stop = new AbortController();
-    using one = open({ signal: stop.signal, patience: 60 });
-    one.put("x", new Uint8Array(100));
+    await using one = await open({ signal: stop.signal, patience: 60 });
+    await one.put("x", new Uint8Array(100));
     await Deno.truncate(join(folder, "a", "x"), 120);
     assertStringIncludes((await assertRejects(() => one.get("x", 1), PareError)).message, "is damaged: remove it");
     setTimeout(() => stop.abort(new PareError("stopped")), 100);
     await assertRejects(() => one.get("y", 1), PareError, "stopped");
-    assertEquals(Exchange.done(folder), undefined);
-    one.finish();
-    assertEquals(Exchange.done(folder), "a");
+    assertEquals(await Exchange.done(meetingFolder(folder)), undefined);
+    await one.finish();
+    assertEquals(await Exchange.done(meetingFolder(folder)), "a");
     assertThrows(() => Deno.statSync(join(folder, "a")), Deno.errors.NotFound);
   }));
+
+Deno.test("in a bucket it is the same: items whole, a rank twice, another plan, a rank that is silent, nothing left", async () => {
+  await using server = new BucketServer();
+  const bucket: Bucket = { base: `${server.endpoint}/models/`, prefix: "meet/", credentials: { kind: "none" } };
+  const open = (more: Partial<ExchangeOptions> = {}, wait: () => Promise<void> = () => Promise.resolve()) => {
+    const place = meetingBucket("s3://models/meet", bucket, { wait });
+    return Exchange.open({ place, plan: "a", rank: 0, ranks: 2, patience: 1, ...more });
+  };
+  {
+    await using one = await open(), other = await open({ rank: 1 });
+    const waiting = other.get("b/c", 0);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    await one.put("b/c", Uint8Array.of(1, 2), new Uint8Array(0), Uint8Array.of(3));
+    assertEquals(await waiting, Uint8Array.of(1, 2, 3));
+    assert(await other.has("b/c") && !await other.has("b/d"));
+    // Two parts of S3's: it comes to its name when both are there.
+    const large = new Uint8Array(20 << 20).fill(7);
+    await one.put("large", large);
+    assertEquals((await other.get("large", 0)).length, large.length);
+    await one.drop("b/c");
+    assert(!await other.has("b/c"));
+    assertStringIncludes(
+      await refused(() => open({ rank: 1, plan: "b" })),
+      "rank 0 in s3://models/meet has plan a, here plan b",
+    );
+    // It lives if its sign has changed after a while.
+    const beats = async () => {
+      const { bytes } = server.objects.get("meet/rank-0.json")!, sign = JSON.parse(new TextDecoder().decode(bytes));
+      const text = JSON.stringify({ ...sign, beat: sign.beat + 1 });
+      server.objects.set("meet/rank-0.json", { bytes: new TextEncoder().encode(text), sha256: null });
+      await Promise.resolve();
+    };
+    assertEquals(await refused(() => open({}, beats)), "rank 0 is at work in s3://models/meet already");
+    server.objects.set("meet/a/x", { bytes: new Uint8Array(100), sha256: null });
+    assertStringIncludes(await refused(() => one.get("x", 1)), "is damaged: remove it");
+    assertStringIncludes(await refused(() => one.get("y", 1)), "rank 1 of 2 has given no sign of life for 1 s");
+    await one.finish();
+    assertEquals(await Exchange.done(meetingBucket("s3://models/meet", bucket)), "a");
+  }
+  assertEquals([...server.objects.keys()], ["meet/done"]);
+});
 
 Deno.test("sums go as their triangles and come back to the bit; what is not symmetric is a bug", () => {
   const n = 7, all = new Uint32Array(2 * n * n);
@@ -121,5 +174,5 @@ Deno.test("ranks by flags, by srun and by an Indexed Job; what does not go toget
       [{ rank: 2, ranks: 2 }, "--rank 2: expected 0 to 1"],
       [{ rank: 2, ranks: 5 }, "--ranks 5: expected at most one for each of the 4 shards"],
     ] as const
-  ) assertStringIncludes(refused(() => resolveRanks({ ...values, ...more }, none)), says);
+  ) assertStringIncludes(assertThrows(() => resolveRanks({ ...values, ...more }, none), PareError).message, says);
 });

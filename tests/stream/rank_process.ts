@@ -9,6 +9,7 @@ import { sha256 } from "../../src/checkpoint/sha256.ts";
 import { findMethod } from "../../src/method/mod.ts";
 import { makeRequest } from "../../src/method/request.ts";
 import { Exchange } from "../../src/stream/exchange.ts";
+import { meetingFolder } from "../../src/stream/meeting.ts";
 import { rectangle } from "../../src/text/batch.ts";
 
 const [name, shards, rank, ranks, directory, result, trueSequential] = Deno.args;
@@ -21,9 +22,9 @@ await using checkpoint = await openCheckpoint(MODEL);
 await using backend = await openBackend("wasm", { workers: 1 });
 const method = findMethod(name), hashes: Record<string, string> = {};
 const part = { rank: Number(rank), ranks: Number(ranks) };
-using exchange = directory === "none"
+await using exchange = directory === "none"
   ? undefined
-  : Exchange.open({ ...part, directory, plan: "0".repeat(16), patience: 60 });
+  : await Exchange.open({ ...part, place: meetingFolder(directory), plan: "0".repeat(16), patience: 60 });
 const reports = await prune({
   checkpoint,
   backend,

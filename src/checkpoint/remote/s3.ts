@@ -28,6 +28,7 @@ export interface Bucket {
   readonly base: string;
   /** Keys begin with it; empty or with a slash at its end. */
   readonly prefix: string;
+  /** What opens it. */
   readonly credentials: Credentials;
 }
 
@@ -122,13 +123,39 @@ export function objectUrl({ base }: Bucket, key: string): string {
  */
 export async function listBucket(reference: string, bucket: Bucket, options?: RangeOptions): Promise<RemoteModel> {
   const client = new RangeClient(bucket.credentials, options), files: RemoteFile[] = [];
+  for await (const { key, bytes, etag } of listObjects(client, reference, bucket, bucket.prefix, "/")) {
+    const name = key.slice(bucket.prefix.length);
+    if (!name || name.includes("/")) continue;
+    files.push({ name, url: objectUrl(bucket, key), bytes, ...etag !== undefined && { etag } });
+    if (files.length > MOST_FILES) {
+      throw new PareError(`${reference}: more than ${MOST_FILES} files; expected a model's folder`);
+    }
+  }
+  return { path: reference, files, hosts: [...client.answered], credentials: bucket.credentials };
+}
+
+/** An object of a listing. */
+export interface ListedObject {
+  readonly key: string;
+  readonly bytes: number;
+  readonly etag?: string;
+}
+
+/**
+ * All objects whose keys begin so.
+ * @param delimiter Keys that have it later are left out.
+ * @throws PareError if the bucket is not there or may not be listed.
+ */
+export async function* listObjects(
+  client: RangeClient,
+  reference: string,
+  bucket: Bucket,
+  prefix: string,
+  delimiter?: string,
+): AsyncGenerator<ListedObject> {
   for (let token: string | undefined = ""; token !== undefined;) {
-    const query = new URLSearchParams({
-      "list-type": "2",
-      delimiter: "/",
-      "encoding-type": "url",
-      prefix: bucket.prefix,
-    });
+    const query = new URLSearchParams({ "list-type": "2", "encoding-type": "url", prefix });
+    if (delimiter !== undefined) query.set("delimiter", delimiter);
     if (token) query.set("continuation-token", token);
     // As it is signed: a space is %20.
     const text = await client.text(`${bucket.base}?${query.toString().replaceAll("+", "%20")}`, LONGEST_PAGE);
@@ -140,16 +167,12 @@ export async function listBucket(reference: string, bucket: Bucket, options?: Ra
     }
     for (const object of elements(text, "Contents")) {
       const [key = "", size = "", etag] = ["Key", "Size", "ETag"].map((name) => elements(object, name)[0]);
-      const whole = decodeURIComponent(key.replaceAll("+", "%20")), name = whole.slice(bucket.prefix.length);
-      if (!name || name.includes("/") || !/^\d+$/.test(size)) continue;
-      files.push({ name, url: objectUrl(bucket, whole), bytes: Number(size), ...etag !== undefined && { etag } });
-    }
-    if (files.length > MOST_FILES) {
-      throw new PareError(`${reference}: more than ${MOST_FILES} files; expected a model's folder`);
+      if (!/^\d+$/.test(size)) continue;
+      const whole = decodeURIComponent(key.replaceAll("+", "%20"));
+      yield { key: whole, bytes: Number(size), ...etag !== undefined && { etag } };
     }
     token = elements(text, "IsTruncated")[0] === "true" ? elements(text, "NextContinuationToken")[0] : undefined;
   }
-  return { path: reference, files, hosts: [...client.answered], credentials: bucket.credentials };
 }
 
 /** What stands in each element of this name. A listing has no attributes there, and none of them in one of its own name. */
