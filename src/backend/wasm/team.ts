@@ -12,7 +12,7 @@
  */
 import * as kernels from "../../../kernels/pkg/kernels.js";
 import { PareError } from "../../errors.ts";
-import { ASLEEP, AWAITED, COUNTERS, DONE, FAILED, READ, TAIL, WORKER_WORDS, WORKERS } from "./control.ts";
+import { ASLEEP, AWAITED, COUNTERS, DONE, FAILED, GENERATION, READ, TAIL, WORKER_WORDS, WORKERS } from "./control.ts";
 import {
   ALONE,
   COUNTER_SHIFT,
@@ -302,6 +302,9 @@ export class Team implements AsyncDisposable {
   #end(failure: Error): void {
     if (this.#failure) return;
     this.#failure = failure;
+    // A worker never comes back to its event loop by itself, and one that does not is not ended by Deno: the process would stay.
+    Atomics.store(this.#control, FAILED, 1);
+    for (const at of [TAIL, GENERATION]) Atomics.notify(this.#control, at);
     for (const worker of this.#workers) worker.terminate();
     for (const fence of this.#fences.values()) fence.reject(failure);
     this.#fences.clear();
