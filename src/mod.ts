@@ -65,6 +65,7 @@ export {
   workshopOf,
 } from "./checkpoint/place.ts";
 export { release } from "./checkpoint/release.ts";
+export type { MemoryTensor } from "./checkpoint/tensor_file.ts";
 export type { Step } from "./checkpoint/journal.ts";
 export type { Source } from "./checkpoint/source.ts";
 export {
@@ -84,10 +85,13 @@ export { type SelfWrittenOptions, startTokenOf, writeItself } from "./generate/s
 export { TextStream } from "./generate/text_stream.ts";
 export { readTongue, type Tongue } from "./generate/tongue.ts";
 export * from "./method/mod.ts";
-export { linearsOf, tensorNames } from "./model/layers.ts";
+export { linearsOf, tensorNames, type TensorSpec } from "./model/layers.ts";
 export { type Held, parseConfig, readSpec } from "./model/read.ts";
 export type * from "./model/spec.ts";
-export type { Remembered, WalkBatch } from "./model/walk.ts";
+export type { PackedSource, TensorSource } from "./model/block.ts";
+export type { ParameterGradients } from "./model/tape.ts";
+export type { Mixture, Remembered, WalkBatch, WalkOperations } from "./model/walk.ts";
+export type { Route } from "./model/route.ts";
 export type { Rope, RopeScaling } from "./model/rope.ts";
 export { allocate, mapRequests, type SparsityMap } from "./stream/allocation.ts";
 export type { Distribution, LinearDistribution } from "./stream/distribution.ts";
@@ -162,4 +166,26 @@ export { fetchCorpus, type FetchOptions, type LocalCorpus } from "./text/fetch.t
 export type { TokenMatrix } from "./text/token_file.ts";
 export { Continuations, type Continued } from "./text/continuations.ts";
 export { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
+export { WholeModel } from "./tune/full.ts";
+export { type Adapter, LoraAdapters, type LoraOptions } from "./tune/lora.ts";
+export { MASK_FILE, maskTensors } from "./tune/mask_file.ts";
+export { type MaskOptions, type Masks, readMasks } from "./tune/masks.ts";
+export type { OptimizerOptions } from "./tune/optimizer.ts";
+export type { Parameter } from "./tune/parameter.ts";
+export { ADAPTER_CONFIG, ADAPTER_MODEL, type PeftAbout, peftConfig, peftTensors } from "./tune/peft.ts";
+export type { Decay, RateSchedule } from "./tune/rate.ts";
+export { restoreState, stateTensors } from "./tune/state.ts";
+export { tunedLinears } from "./tune/targets.ts";
+export type { Trainee } from "./tune/trainee.ts";
+export {
+  type EvaluationRecord,
+  type Progress as TuneProgress,
+  type StepRecord,
+  tune,
+  type Tuned,
+  type TuneOptions,
+  type TuneState,
+  windowsAt,
+} from "./tune/tune.ts";
+export { type WriteOptions, writeTuned } from "./tune/write.ts";
 export { evaluationWindows, type WindowOptions, type Windows } from "./text/windows.ts";

@@ -5,12 +5,9 @@
  */
 import { cpuUsage } from "node:process";
 import { TextLineStream } from "../../src/cli/lines.ts";
-import { openBackend, openCheckpoint, readSpec } from "../../src/mod.ts";
+import { LoraAdapters, openBackend, openCheckpoint, readSpec, tune, tunedLinears } from "../../src/mod.ts";
 import { recordBytes } from "../../src/stream/gradients.ts";
 import { rectangle } from "../../src/text/batch.ts";
-import { LoraAdapters } from "../../src/tune/lora.ts";
-import { tunedLinears } from "../../src/tune/targets.ts";
-import { tune } from "../../src/tune/tune.ts";
 
 const [directory, tokens, workers, mib] = Deno.args, length = Number(tokens);
 await using checkpoint = await openCheckpoint(directory);

@@ -8,22 +8,24 @@ import {
   type Backend,
   type Checkpoint,
   chooseTargets,
+  LoraAdapters,
+  type Masks,
   type ModelSpec,
   prune,
+  readMasks,
   readSpec,
   reconstructionRate,
   type SpoolOptions,
+  type Trainee,
+  tune,
+  tunedLinears,
+  WholeModel,
+  windowsAt,
+  writeTuned,
 } from "../../src/mod.ts";
 import { keep } from "../../src/method/keep.ts";
 import { type Packed, WindowOrder } from "../../src/text/packed.ts";
 import { sequencesOf } from "../../src/text/batch.ts";
-import { WholeModel } from "../../src/tune/full.ts";
-import { LoraAdapters } from "../../src/tune/lora.ts";
-import { type Masks, readMasks } from "../../src/tune/masks.ts";
-import { tunedLinears } from "../../src/tune/targets.ts";
-import type { Trainee } from "../../src/tune/trainee.ts";
-import { tune, windowsAt } from "../../src/tune/tune.ts";
-import { writeTuned } from "../../src/tune/write.ts";
 
 /** What training may take. */
 export interface Budget {

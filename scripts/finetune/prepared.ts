@@ -8,12 +8,12 @@ import {
   type ModelSpec,
   openBackend,
   openCheckpoint,
+  readMasks,
   readSpec,
   reconstructionRate,
+  tunedLinears,
 } from "../../src/mod.ts";
 import { packWindows } from "../../src/text/packed.ts";
-import { readMasks } from "../../src/tune/masks.ts";
-import { tunedLinears } from "../../src/tune/targets.ts";
 import { CARD_FILE } from "../../src/run/card.ts";
 import { corpusOf, describeRun, modelName } from "../../src/run/describe.ts";
 import { digestFile, digestModel } from "../../src/run/digest.ts";

@@ -4,10 +4,16 @@
  */
 import { overlay } from "../../src/checkpoint/overlay.ts";
 import type { FinetuneValues } from "../../src/cli/finetune_command.ts";
-import { type BlockReconstruction, chooseTargets, linearsOf, openCheckpoint, prune } from "../../src/mod.ts";
+import {
+  type BlockReconstruction,
+  chooseTargets,
+  type EvaluationRecord,
+  linearsOf,
+  openCheckpoint,
+  prune,
+} from "../../src/mod.ts";
 import { keep } from "../../src/method/keep.ts";
 import { lossGradients } from "../../src/stream/gradients.ts";
-import type { EvaluationRecord } from "../../src/tune/tune.ts";
 import { blockPosition } from "../shared/common.ts";
 import { type Prepared, reconstructionOf } from "./prepared.ts";
 import { reconstructionCurve, reconstructionLines, summary } from "./text.ts";

@@ -7,8 +7,7 @@ import { join } from "node:path";
 import { disk } from "../../src/checkpoint/disk.ts";
 import { digestFile } from "../../src/run/digest.ts";
 import { type MemoryTensor, writeTensors } from "../../src/checkpoint/tensor_file.ts";
-import type { CheckpointWriter } from "../../src/mod.ts";
-import type { Progress } from "../../src/tune/tune.ts";
+import type { CheckpointWriter, TuneProgress as Progress } from "../../src/mod.ts";
 import { isFile } from "../shared/common.ts";
 
 /** A line of the journal. */

@@ -2,9 +2,7 @@
 import { table } from "../../src/cli/table.ts";
 import { showCount, showSeconds, showShare } from "../../src/cli/units.ts";
 import type { FinetuneValues } from "../../src/cli/finetune_command.ts";
-import type { Trainee } from "../../src/tune/trainee.ts";
-import type { Tuned } from "../../src/tune/tune.ts";
-import type { BlockReconstruction } from "../../src/mod.ts";
+import type { BlockReconstruction, Trainee, Tuned } from "../../src/mod.ts";
 import type { Prepared } from "./prepared.ts";
 import type { Told } from "./written.ts";
 

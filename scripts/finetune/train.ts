@@ -1,12 +1,16 @@
 /** `finetune --mode lora|full`: steps of AdamW on the language-modelling loss, the best state kept. */
+import {
+  LoraAdapters,
+  restoreState,
+  stateTensors,
+  type Trainee,
+  tune,
+  WholeModel,
+  windowsAt,
+  writeTuned,
+} from "../../src/mod.ts";
 import type { FinetuneValues } from "../../src/cli/finetune_command.ts";
 import { WindowOrder } from "../../src/text/packed.ts";
-import { WholeModel } from "../../src/tune/full.ts";
-import { LoraAdapters } from "../../src/tune/lora.ts";
-import { restoreState, stateTensors } from "../../src/tune/state.ts";
-import type { Trainee } from "../../src/tune/trainee.ts";
-import { tune, windowsAt } from "../../src/tune/tune.ts";
-import { writeTuned } from "../../src/tune/write.ts";
 import type { Prepared } from "./prepared.ts";
 import { States } from "./states.ts";
 import { curve, summary, trainingLines } from "./text.ts";

@@ -1,9 +1,8 @@
 /** What `finetune` is to do by its mode, opened, and what came of it, whichever way it went. */
 import type { Context } from "../../src/cli/run.ts";
-import type { CheckpointWriter } from "../../src/mod.ts";
+import type { CheckpointWriter, EvaluationRecord } from "../../src/mod.ts";
 import type { Manifest } from "../../src/run/record.ts";
 import type { Recorder } from "../../src/run/recorder.ts";
-import type { EvaluationRecord } from "../../src/tune/tune.ts";
 
 /** Who takes what comes of a training, and hears of it. */
 export interface Surroundings {

@@ -3,11 +3,19 @@ import { join } from "node:path";
 import { digestFile } from "../../src/run/digest.ts";
 import type { FinetuneValues } from "../../src/cli/finetune_command.ts";
 import { writeTensors } from "../../src/checkpoint/tensor_file.ts";
-import { type CheckpointWriter, linearsOf, reserve } from "../../src/mod.ts";
-import type { LoraAdapters } from "../../src/tune/lora.ts";
-import { MASK_FILE, maskTensors } from "../../src/tune/mask_file.ts";
-import { ADAPTER_CONFIG, ADAPTER_MODEL, peftConfig, peftTensors } from "../../src/tune/peft.ts";
-import type { EvaluationRecord } from "../../src/tune/tune.ts";
+import {
+  ADAPTER_CONFIG,
+  ADAPTER_MODEL,
+  type CheckpointWriter,
+  type EvaluationRecord,
+  linearsOf,
+  type LoraAdapters,
+  MASK_FILE,
+  maskTensors,
+  peftConfig,
+  peftTensors,
+  reserve,
+} from "../../src/mod.ts";
 import { CARD_FILE } from "../../src/run/card.ts";
 import { commandLine } from "../../src/run/command.ts";
 import { fenced, inline } from "../../src/run/markdown.ts";

@@ -6,10 +6,13 @@ import { systemError } from "./system_error.ts";
 
 /** A tensor in memory. */
 export interface MemoryTensor {
+  /** In the file. */
   readonly name: string;
   /** As safetensors spells it. */
   readonly dtype: string;
+  /** The last dimension lies together. */
   readonly shape: readonly number[];
+  /** Its numbers, little-endian. */
   readonly bytes: Uint8Array;
 }
 

@@ -9,6 +9,7 @@ import type { BlockSpec, Experts, Linear } from "./spec.ts";
 
 /** Where a block's tensors are stored: a checkpoint, or one of whose tensors some have been pruned already. */
 export interface TensorSource {
+  /** What is known of each tensor, by its name. */
   readonly tensors: ReadonlyMap<string, Pick<TensorInfo, "dtype" | "bytes">>;
   /** The bytes of these tensors, by name: the caller's own, though maybe views into one buffer. */
   read(names: readonly string[]): Promise<Map<string, Uint8Array<ArrayBuffer>>>;

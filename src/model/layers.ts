@@ -3,7 +3,9 @@ import type { Attention, BlockSpec, Experts, Layer, Linear, Mlp, ModelSpec, Norm
 
 /** A tensor that a model is made of: its name and its shape in the file. */
 export interface TensorSpec {
+  /** In the file. */
   readonly name: string;
+  /** Outermost first. */
   readonly shape: readonly number[];
   /** A linear's weight that the file holds as inputs x outputs. */
   readonly transposed?: boolean;

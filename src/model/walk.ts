@@ -63,13 +63,19 @@ export type Walk = Generator<WalkRequest, Tensor, WalkAnswer>;
 export interface WalkOperations {
   /** `x Wᵀ (+ b)` */
   linear(linear: Linear, x: Tensor): Tensor;
+  /** Each token by its own size (RMS, or mean and variance), times a gain. */
   norm(norm: Norm, x: Tensor): Tensor;
+  /** Rotary positions: pairs of dimensions turned by the angles of each row. */
   rotate(x: Tensor, angles: Tensor, options: RotateOptions): Tensor;
+  /** Causal attention of queries to keys and values, tokens x (heads · head dimension). */
   attention(q: Tensor, k: Tensor, v: Tensor, options: AttentionOptions): Tensor;
   /** A function of every number. */
   map(x: Tensor, fn: MapFunction): Tensor;
+  /** `activation(gate) · up`, number by number. */
   gate(gate: Tensor, up: Tensor, activation: Activation): Tensor;
+  /** Of every `period` columns `width` from `first` on. */
   slice(x: Tensor, first: number, width: number, period: number): Tensor;
+  /** The sum of two tensors of one shape. */
   add(x: Tensor, y: Tensor): Tensor;
   /** Numbers left out at random; no model does that by itself, but who trains one may. */
   dropout(x: Tensor, options: DropoutOptions): Tensor;
@@ -85,11 +91,13 @@ export interface WalkOperations {
 
 /** A mixture of experts, as it was computed. */
 export interface Mixture {
+  /** The layer. */
   readonly layer: Experts;
   /** tokens x hidden. */
   readonly x: Tensor;
-  /** The router's, tokens x experts: their numbers, and where they are. */
+  /** The router's, tokens x experts. */
   readonly logits: Float32Array;
+  /** The same on the backend. */
   readonly routed: Tensor;
   /** Experts that were run, in their order, and what each computed with. */
   readonly parts: readonly {

@@ -75,6 +75,7 @@ export class WholeModel implements Trainee {
 
   collect(): void {}
 
+  /** Lets go of the parameters. */
   [Symbol.dispose](): void {
     for (const parameter of this.parameters) parameter[Symbol.dispose]();
   }

@@ -34,9 +34,13 @@ export interface LoraOptions {
 
 /** One linear's adapter. */
 export interface Adapter {
+  /** What it adds to. */
   readonly linear: Linear;
+  /** rank x inputs. */
   readonly a: Parameter;
+  /** outputs x rank. */
   readonly b: Parameter;
+  /** What is removed of the linear: there nothing is added. */
   readonly mask?: Mask;
 }
 
@@ -58,9 +62,11 @@ function hash(numbers: readonly number[]): number {
 
 /** See the file's head. */
 export class LoraAdapters implements Trainee {
+  /** One a linear. */
   readonly adapters: readonly Adapter[];
   readonly parameters: readonly Parameter[];
   readonly source: TensorSource;
+  /** `B A` is multiplied by it: alpha over the rank. */
   readonly scale: number;
   readonly #backend: Backend;
   readonly #byWeight: ReadonlyMap<string, Adapter>;
@@ -74,6 +80,7 @@ export class LoraAdapters implements Trainee {
   /** What this pass leaves out follows from; nothing where it leaves out nothing. */
   #key?: number;
 
+  /** Makes an adapter for each of some linears: A is drawn, B is zero. */
   constructor(backend: Backend, readonly checkpoint: Checkpoint, linears: readonly Linear[], options: LoraOptions) {
     const { rank, alpha, seed, mask, dropout = 0 } = options, random = new Random(seed);
     this.#backend = backend;
@@ -168,6 +175,7 @@ export class LoraAdapters implements Trainee {
     this.#incoming.clear();
   }
 
+  /** Lets go of the parameters and of what is under way. */
   [Symbol.dispose](): void {
     for (const tensor of [...this.#held.values(), ...this.#incoming.values()]) tensor[Symbol.dispose]();
     for (const parameter of this.parameters) parameter[Symbol.dispose]();

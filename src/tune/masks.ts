@@ -20,8 +20,9 @@ export interface Masks extends Disposable {
   get(linear: string): Mask | undefined;
   /** How many weights of a linear are removed (of one that is not pruned: zero anyway). */
   count(linear: string): number;
-  /** Weights of all linears, and those of them that are removed. */
+  /** Weights of all linears. */
   readonly weights: number;
+  /** Those of them that are removed. */
   readonly removed: number;
 }
 

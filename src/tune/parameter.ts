@@ -13,6 +13,7 @@ export class Parameter implements Disposable {
   #gradient: Tensor;
 
   /**
+   * Makes one; its gradient and what AdamW remembers begin as zeros.
    * @param name Its name in a file.
    * @param weight Its numbers, rows x cols, from now on the parameter's.
    * @param mask What it removes stays zero; its owner disposes of it.
@@ -52,6 +53,7 @@ export class Parameter implements Disposable {
     this.#gradient = this.backend.allocate(this.rows, this.cols);
   }
 
+  /** Lets go of the gradient. */
   [Symbol.dispose](): void {
     this.#gradient[Symbol.dispose]();
   }

@@ -20,8 +20,11 @@ const PREFIX = "base_model.model.";
 export interface PeftAbout {
   /** The model that they are for: a path, or an id on the Hub. */
   readonly base: string;
+  /** Rows of A. */
   readonly rank: number;
+  /** What their product is multiplied by, times the rank. */
   readonly alpha: number;
+  /** The share of inputs that training left out. */
   readonly dropout: number;
 }
 

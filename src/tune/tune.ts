@@ -39,7 +39,9 @@ export interface Progress {
   readonly step: number;
   /** Seconds that they took, over all runs that were gone on with. */
   readonly seconds: number;
+  /** One a step. */
   readonly steps: readonly StepRecord[];
+  /** One an evaluation. */
   readonly evaluations: readonly EvaluationRecord[];
 }
 
@@ -51,8 +53,11 @@ export interface TuneState extends Progress {
 
 /** What {@linkcode tune} takes. */
 export interface TuneOptions {
+  /** Where it is computed. */
   readonly backend: Backend;
+  /** The model's specification. */
   readonly spec: ModelSpec;
+  /** What of the model is trained. */
   readonly trainee: Trainee;
   /** The windows of each step, one after the other; a step's own depend on its number, from 0 on, alone. */
   readonly windowsOf: (step: number) => Batch;
@@ -60,6 +65,7 @@ export interface TuneOptions {
   readonly heldOut: Batch;
   /** Learning rates; its steps are how many are taken. */
   readonly schedule: RateSchedule;
+  /** AdamW's, and the norm that gradients are clipped to. */
   readonly optimizer: OptimizerOptions;
   /** Sequences that go through the model together: gradients of several such add up to a step's. */
   readonly microBatch: number;
@@ -71,9 +77,11 @@ export interface TuneOptions {
   readonly mostSeconds?: number;
   /** Where to go on; the parameters are in that state already. */
   readonly from?: TuneState;
+  /** How hidden states are held. */
   readonly spool?: SpoolOptions;
   /** Bytes of what blocks' operations need on the way back that are kept on the way forward, instead of walking again. */
   readonly records?: number;
+  /** Stops it between two batches. */
   readonly signal?: AbortSignal;
   /** Told of every step, and the seconds of the training until then. */
   readonly onStep?: (record: StepRecord, seconds: number) => void;

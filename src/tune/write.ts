@@ -14,11 +14,15 @@ import type { Trainee } from "./trainee.ts";
 
 /** What {@linkcode writeTuned} takes. */
 export interface WriteOptions {
+  /** Where it is computed. */
   readonly backend: Backend;
   /** The model that was trained, as it was. */
   readonly checkpoint: Checkpoint;
+  /** Its specification. */
   readonly spec: ModelSpec;
+  /** What was trained. */
   readonly trainee: Trainee;
+  /** What stays zero. */
   readonly masks: Masks;
   /** Takes a tensor's new bytes, in the dtype that it had. */
   readonly write: (name: string, bytes: Uint8Array) => Promise<unknown>;
