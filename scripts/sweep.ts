@@ -13,10 +13,10 @@ import { fileName, MANIFEST_FILE } from "../src/run/manifest.ts";
 import { defaultRegistry } from "../src/run/place.ts";
 import { NO_RUNS } from "../src/run/recorder.ts";
 import { Registry } from "../src/run/registry.ts";
-import { expandGrid, parseGrid, sweepArguments, type SweepLine, sweepText } from "../src/run/sweep.ts";
+import { expandGrid, movePaths, parseGrid, sweepArguments, type SweepLine, sweepText } from "../src/run/sweep.ts";
 import { resolveRequest } from "./prune/request.ts";
 import { isFile } from "./shared/common.ts";
-import { movePaths, readNamed } from "./shared/plans.ts";
+import { readNamed } from "./shared/plans.ts";
 
 /** What a command line of `prune` is refused for is told now, not in the night. */
 function check(line: SweepLine, number: number) {

@@ -1,6 +1,7 @@
 /** What the bench makes up where only shapes matter: a model of random weights, sequences of random tokens. */
 import { join } from "node:path";
 import { parseConfig } from "../../src/mod.ts";
+import { safetensorsHeader } from "../../src/checkpoint/safetensors.ts";
 import { modelTensors } from "../../src/model/layers.ts";
 import { SMOLLM2_CONFIG } from "./shapes.ts";
 
@@ -41,6 +42,7 @@ export function randomFloats(count: number): Float32Array<ArrayBuffer> {
 
 /** A tensor to be written; its numbers are made when it is its turn. */
 interface Content {
+  readonly name: string;
   readonly dtype: "F16" | "I32";
   readonly shape: readonly number[];
   make(): Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
@@ -51,20 +53,17 @@ const WIDTH = { F16: 2, I32: 4 } as const;
 
 const sizeOf = ({ shape }: Pick<Content, "shape">) => shape.reduce((product, size) => product * size);
 
-async function writeSafetensors(path: string, tensors: ReadonlyMap<string, Content>): Promise<void> {
-  let end = 0;
-  const entries = [...tensors].map(([name, { dtype, shape }]) => {
-    const begin = end;
-    end += WIDTH[dtype] * sizeOf({ shape });
-    return [name, { dtype, shape, data_offsets: [begin, end] }];
-  });
-  const header = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)));
+async function writeSafetensors(path: string, tensors: readonly Content[]): Promise<void> {
+  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+  const { header, entries } = safetensorsHeader(
+    tensors.map(({ name, dtype, shape }) => ({ name, dtype, shape, bytes: WIDTH[dtype] * sizeOf({ shape }) })),
+  );
   using file = await Deno.create(path);
   const write = async ({ buffer }: { readonly buffer: ArrayBuffer }) => {
     for (let rest = new Uint8Array(buffer); rest.length;) rest = rest.subarray(await file.write(rest));
   };
-  for (const part of [new BigUint64Array([BigInt(header.length)]), header]) await write(part);
-  for (const { make } of tensors.values()) await write(make());
+  await write(header);
+  for (const { name } of entries) await write(byName.get(name)!.make());
 }
 
 /** 1 in F16: the gain of a norm that changes nothing. */
@@ -77,13 +76,13 @@ export async function writeRandomModel(
   shape: Readonly<Record<string, unknown>> = SMOLLM2_CONFIG,
 ): Promise<void> {
   const config = { ...shape, num_hidden_layers: blocks };
-  const tensors = modelTensors(parseConfig(config, directory)).map(({ name, shape }, at): [string, Content] => {
+  const tensors = modelTensors(parseConfig(config, directory)).map(({ name, shape }, at): Content => {
     const count = sizeOf({ shape });
     const make = () => shape.length === 1 ? new Uint16Array(count).fill(ONE) : randomWeights(count, SEED + at);
-    return [name, { dtype: "F16", shape, make }];
+    return { name, dtype: "F16", shape, make };
   });
   await Deno.writeTextFile(join(directory, "config.json"), JSON.stringify(config));
-  await writeSafetensors(join(directory, "model.safetensors"), new Map(tensors));
+  await writeSafetensors(join(directory, "model.safetensors"), tensors);
 }
 
 /** Random token ids below the vocabulary's size. */
@@ -96,6 +95,6 @@ export function randomTokens(sequences: number, length: number, vocabulary: numb
 export async function writeTokens(path: string, data: Uint32Array<ArrayBuffer>, length: number): Promise<void> {
   await writeSafetensors(
     path,
-    new Map([["calibration", { dtype: "I32", shape: [data.length / length, length], make: () => data }]]),
+    [{ name: "calibration", dtype: "I32", shape: [data.length / length, length], make: () => data }],
   );
 }

@@ -19,10 +19,10 @@ import {
   startTokenOf,
   writeItself,
 } from "../../src/mod.ts";
+import { refuseOtherPlan } from "../../src/run/asked.ts";
 import { corpusOf, describeRun } from "../../src/run/describe.ts";
 import { canonicalJson } from "../../src/run/plan.ts";
 import type { Json, Manifest } from "../../src/run/record.ts";
-import { refuseOtherPlan } from "../shared/planned.ts";
 import { type Given, readMap, resolveRequest } from "./request.ts";
 import { planLines } from "./text.ts";
 import { defaultSeqlen, downloads } from "../shared/common.ts";

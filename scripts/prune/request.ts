@@ -21,10 +21,11 @@ import {
   uniform,
   withUpdate,
 } from "../../src/mod.ts";
+import { readPlan } from "../../src/run/asked.ts";
 import { MANIFEST_FILE } from "../../src/run/manifest.ts";
 import type { Plan } from "../../src/run/record.ts";
 import { labelsOf } from "../../src/run/labels.ts";
-import { planFlags, readPlan } from "../shared/planned.ts";
+import { planFlags } from "../shared/planned.ts";
 import { PermissionSet } from "../shared/sandbox.ts";
 import { fetching, isFile } from "../shared/common.ts";
 

@@ -1,33 +1,8 @@
 /** A plan of a sweep as the command line that it stands for, with paths that hold where the command is given. */
-import { dirname, isAbsolute, relative, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { takePlans } from "../../src/cli/sweep_flags.ts";
-import { isRemote, PareError } from "../../src/mod.ts";
-import { NO_RUNS } from "../../src/run/recorder.ts";
-import { readSweepLine, sweepArguments, type SweepLine } from "../../src/run/sweep.ts";
-import { exists } from "./common.ts";
-
-/** Flags that name what is read, unless they name something else: a Hub id, a data set. */
-const READ = ["model", "calibration", "sparsity-map"];
-
-/** Flags that name what is written. */
-const WRITTEN = ["out", "runs", "spool"];
-
-/**
- * A plan of a grid in one folder as it stands in a file in another: there what is written is relative to that file, and what
- * is read is what the grid names.
- * @param to Undefined: all paths become absolute.
- */
-export async function movePaths(line: SweepLine, from: string, to?: string): Promise<SweepLine> {
-  const moved: Record<string, SweepLine[string]> = { ...line };
-  for (const [name, value] of Object.entries(line)) {
-    if (typeof value !== "string" || isAbsolute(value) || isRemote(value) || value === NO_RUNS) continue;
-    // A slash at the end says that it is a folder.
-    const path = resolve(from, value) + (value.endsWith("/") ? "/" : "");
-    if (to === undefined && WRITTEN.includes(name)) moved[name] = path;
-    if (READ.includes(name) && await exists(path)) moved[name] = to === undefined ? path : relative(to, path) || ".";
-  }
-  return moved as SweepLine;
-}
+import { PareError } from "../../src/mod.ts";
+import { movePaths, readSweepLine, sweepArguments, type SweepLine } from "../../src/run/sweep.ts";
 
 /** Reads a text file that a flag names. @throws PareError if it cannot be. */
 export async function readNamed(path: string, flag: string): Promise<string> {

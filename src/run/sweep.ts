@@ -3,10 +3,14 @@
  * flags of `prune`. Whoever has machines has a scheduler that runs numbered tasks; the file is what it counts by. What a plan
  * is to the last bit (its identity) is known only where it is run: by the model's hash there, and by the backend.
  */
+import { stat } from "node:fs/promises";
+import { isAbsolute, relative, resolve } from "node:path";
 import { z } from "npm:zod@4.6.7";
-import { PareError } from "../errors.ts";
+import { isRemote } from "../checkpoint/remote/locate.ts";
+import { insteadOf, PareError, UNSEEN } from "../errors.ts";
 import { readAs } from "./json.ts";
 import { fileName } from "./manifest.ts";
+import { NO_RUNS } from "./recorder.ts";
 
 const ValueSchema = z.union([z.string(), z.number(), z.boolean(), z.array(z.union([z.string(), z.number()]))]);
 
@@ -121,4 +125,29 @@ export function sweepArguments(flags: SweepFlags): string[] {
   return Object.entries(flags).flatMap(([name, value]) =>
     [value].flat().flatMap((each) => each === false ? [] : each === true ? [`--${name}`] : [`--${name}=${each}`])
   );
+}
+
+/** Flags that name what is read, unless they name something else: a Hub id, a data set. */
+const READ = ["model", "calibration", "sparsity-map"];
+
+/** Flags that name what is written. */
+const WRITTEN = ["out", "runs", "spool"];
+
+/**
+ * A plan of a grid in one folder as it stands in a file in another: there what is written is relative to that file, and what
+ * is read is what the grid names.
+ * @param to Undefined: all paths become absolute.
+ */
+export async function movePaths(line: SweepLine, from: string, to?: string): Promise<SweepLine> {
+  const moved: Record<string, SweepLine[string]> = { ...line };
+  for (const [name, value] of Object.entries(line)) {
+    if (typeof value !== "string" || isAbsolute(value) || isRemote(value) || value === NO_RUNS) continue;
+    // A slash at the end says that it is a folder.
+    const path = resolve(from, value) + (value.endsWith("/") ? "/" : "");
+    if (to === undefined && WRITTEN.includes(name)) moved[name] = path;
+    if (READ.includes(name) && await stat(path).then(() => true, insteadOf(UNSEEN, false))) {
+      moved[name] = to === undefined ? path : relative(to, path) || ".";
+    }
+  }
+  return moved as SweepLine;
 }

@@ -90,9 +90,6 @@ export async function joinSplit(set: DatasetName, split: Split, { path, onProgre
   };
 }
 
-/** The rows of WikiText-2's raw file, as the usual data set gives them. */
-export const rawRows = (text: string): string[] => linesOf(text).map(ROW_SETS.wikitext2.read);
-
 /** Lines with their newlines. */
 const linesOf = (text: string): string[] => text.split(/(?<=\n)/);
 

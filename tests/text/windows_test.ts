@@ -3,7 +3,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { PareError } from "../../src/errors.ts";
 import { parseCorpus } from "../../src/text/corpus.ts";
 import { evaluationWindows } from "../../src/text/windows.ts";
-import { rawRows } from "../../src/text/joined.ts";
+import { joinSplit } from "../../src/text/joined.ts";
 import { SHARED, SMOLLM2, testWith } from "../golden/shared.ts";
 import { AUSTEN, goldenTokens, HELDOUT, smollm2Tokenizer, STORIES, tokenizerOf } from "./models.ts";
 
@@ -57,8 +57,15 @@ Deno.test("JSONL documents are joined by an empty line, and the text's special t
   }
 });
 
-Deno.test("a raw file's rows are those of the usual data set", () => {
-  assertEquals(rawRows(" \n = Title = \n\n text \n"), ["", " = Title = \n", "", " text \n"]);
+Deno.test("a raw file's rows are those of the usual data set", async () => {
+  const path = await Deno.makeTempFile({ suffix: ".raw" });
+  try {
+    await Deno.writeTextFile(path, " \n = Title = \n\n text \n");
+    const { text } = await joinSplit("wikitext2", "test", { path });
+    assertEquals(text, ["", " = Title = \n", "", " text \n"].join("\n\n"));
+  } finally {
+    await Deno.remove(path);
+  }
 });
 
 Deno.test("a split that a data set does not have is refused, and told which it has", async () => {
