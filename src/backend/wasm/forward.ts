@@ -23,7 +23,10 @@ export function usesOf(reads: readonly (Held | undefined)[], out: Held): Uses {
   return { reads: reads.flatMap((held) => held?.offset ?? []), writes: [out.offset] };
 }
 
-/** Queues a kernel that computes each number of its result from those that it reads: of a short one each worker does all. */
+/**
+ * Queues a kernel that computes each number of its result from those that it reads, and writes it once: of a short one each
+ * worker does all.
+ */
 function runShort<K extends Kernel>(
   engine: Engine,
   operation: string,
@@ -135,9 +138,13 @@ export function norm(engine: Engine, x: WasmTensor, gain: WasmTensor, options: O
   const [a, g, b] = [x, gain, options.bias];
   const out = engine.tensor(a.rows, a.cols);
   const perRow = a.cols / g.cols;
-  // deno-fmt-ignore
-  runShort(engine, "norm", [a, g, b], out, "norm", a.offset, a.rows * perRow, g.cols, perRow, g.offset, g.code, g.rows, b?.offset ?? 0, b?.code ?? 0,
-    kind === "layer", unitOffset, epsilon, out.offset);
+  const args = [
+    ...[a.offset, a.rows * perRow, g.cols, perRow, g.offset, g.code, g.rows, b?.offset ?? 0, b?.code ?? 0] as const,
+    ...[kind === "layer", unitOffset, epsilon, out.offset] as const,
+  ] as const;
+  if (kind === "rms" && !b) runShort(engine, "norm", [a, g], out, "norm", ...args);
+  // What is centred is read again where it was written, and so is what takes a bias: workers may not both do that.
+  else engine.runSoon("norm", usesOf([a, g, b], out), "norm", ...args);
   return out;
 }
 
