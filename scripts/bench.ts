@@ -19,6 +19,7 @@ import { benchScale } from "./bench/scale.ts";
 import { benchSolve } from "./bench/solve.ts";
 import { benchTable5 } from "./bench/table5.ts";
 import { benchTasks } from "./bench/tasks.ts";
+import { benchTune } from "./bench/tune.ts";
 import { benchWeights } from "./bench/weights.ts";
 
 /** The first ones start processes, whose peak memory Linux counts from their parent's at that time: it is small yet. */
@@ -30,6 +31,7 @@ const PARTS: Record<typeof BENCH_PARTS[number], (bench: Bench) => Promise<Ratio[
   decode: benchDecode,
   packed: benchPacked,
   draft: benchDraft,
+  tune: benchTune,
   mask: benchMask,
   solve: benchSolve,
   weights: benchWeights,

@@ -97,7 +97,7 @@ export { allocate, mapRequests, type SparsityMap } from "./stream/allocation.ts"
 export type { Distribution, LinearDistribution } from "./stream/distribution.ts";
 export { evaluate, type Evaluation } from "./stream/evaluate.ts";
 export { type BlockReconstruction, reconstructionRate, type ReconstructOptions } from "./stream/reconstruct.ts";
-export type { SpoolOptions } from "./stream/hidden.ts";
+export { goesToFile, type SpoolOptions } from "./stream/hidden.ts";
 export {
   type Likelihood,
   LikelihoodList,
@@ -169,10 +169,11 @@ export { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
 export { WholeModel } from "./tune/full.ts";
 export { type Adapter, LoraAdapters, type LoraOptions } from "./tune/lora.ts";
 export { MASK_FILE, maskTensors } from "./tune/mask_file.ts";
+export { checkWholeModel, type TrainingSize } from "./tune/memory.ts";
 export { type MaskOptions, type Masks, readMasks } from "./tune/masks.ts";
 export type { OptimizerOptions } from "./tune/optimizer.ts";
 export type { Parameter } from "./tune/parameter.ts";
-export { ADAPTER_CONFIG, ADAPTER_MODEL, type PeftAbout, peftConfig, peftTensors } from "./tune/peft.ts";
+export { ADAPTER_CONFIG, ADAPTER_MODEL, type PeftAbout, peftConfig, peftTensors, readPeft } from "./tune/peft.ts";
 export type { Decay, RateSchedule } from "./tune/rate.ts";
 export { restoreState, stateTensors } from "./tune/state.ts";
 export { tunedLinears } from "./tune/targets.ts";

@@ -22,16 +22,22 @@ const windows = rectangle(ids, length), heldOut = rectangle(ids.slice(0, 2), 2);
 const records = mib === "default" ? recordBytes(backend) : Number(mib) * 2 ** 20;
 console.log(JSON.stringify({ name: `Pare, ${workers} workers`, threads: Number(workers) }));
 for await (const _ of Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream())) {
-  const before = cpuUsage();
-  let begun = performance.now();
+  let before = cpuUsage(), begun = 0, after = { cpu: 0, wall: 0 };
   const { steps: [{ loss }] } = await tune({
     ...{ backend, spec, trainee, windowsOf: () => windows, heldOut, records, microBatch: 1, evalEvery: 2 },
     schedule: { peak: 1e-4, warmup: 0, steps: 2, decay: "linear" },
     optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decay: 0, clip: 1 },
     mostSteps: 1,
-    // The look at two tokens before and after is not the step's.
-    onEvaluation: ({ step }) => step === 0 && (begun = performance.now()),
+    // The looks at two tokens before and after are not the step's.
+    onEvaluation: ({ step }) => {
+      if (step > 0) return;
+      before = cpuUsage();
+      begun = performance.now();
+    },
+    onStep: () => {
+      const { user, system } = cpuUsage(before);
+      after = { cpu: (user + system) / 1e6, wall: (performance.now() - begun) / 1000 };
+    },
   });
-  const { user, system } = cpuUsage(before);
-  console.log(JSON.stringify({ cpu: (user + system) / 1e6, wall: (performance.now() - begun) / 1000, loss }));
+  console.log(JSON.stringify({ ...after, loss }));
 }

@@ -1,9 +1,12 @@
 /** What a `finetune` is about to do: all that its flags name, opened, packed and put on the backend, and the manifest of it. */
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { completeFlags, type finetuneCommand, type FinetuneValues } from "../../src/cli/finetune_command.ts";
 import type { Values } from "../../src/cli/flags.ts";
 import type { Context } from "../../src/cli/run.ts";
 import {
+  ADAPTER_MODEL,
+  checkWholeModel,
+  goesToFile,
   loadTokenizer,
   type ModelSpec,
   openBackend,
@@ -31,6 +34,9 @@ export type Given = Values<typeof finetuneCommand.flags> & {
   readonly replaces?: readonly string[];
 };
 
+/** Where adapters that are gone on with have their numbers. */
+const adapterFile = (directory: string) => join(directory, ADAPTER_MODEL);
+
 /** Windows of the published experiments. */
 const SEQLEN = 1024;
 
@@ -51,6 +57,7 @@ export async function enter(given: Given, { terminal }: Context) {
     if (lost) replaces.push(lost);
   }
   if (values.mask !== undefined) allowed.read(values.mask);
+  if (values.start !== undefined) allowed.read(adapterFile(values.start));
   const teacher = values.teacher === undefined ? undefined : await allowed.model(values.teacher, fetches);
   return {
     values: {
@@ -90,16 +97,21 @@ export async function prepare(given: Given, values: FinetuneValues, { terminal }
     onProgress: downloads(terminal),
   });
   const backend = opened.use(await openBackend(values.backend, { workers: values.workers }));
+  const spool = { always: values.spool !== undefined, file: given.spoolFile };
+  const microBatch = microBatchOf(values, spec, text.length);
+  if (values.mode === "full") {
+    const tokens = microBatch * text.length, bytes = tokens * spec.hidden * (spec.blocks.length + 1) * 4;
+    checkWholeModel(spec, { backend, tokens, spooled: goesToFile(backend, bytes, spool) });
+  }
   const masks = opened.use(
     await readMasks(backend, checkpoint, spec, { dense: values.dense, file: values.mask }),
   );
-  const microBatch = microBatchOf(values, spec, text.length);
   const steps = values.steps ?? Math.max(1, Math.floor(text.windows / values.batch));
   const held = opened.move(); // they are the caller's
   return {
     ...{ checkpoint, spec, backend, linears, text, masks, microBatch, steps },
     records: values.records === undefined ? undefined : values.records * 2 ** 20,
-    spool: { always: values.spool !== undefined, file: given.spoolFile },
+    spool,
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }
@@ -134,6 +146,7 @@ export async function describe(
   const { mode, batch, rate, warmup, decay, weightDecay, beta1, beta2, epsilon, clip, evalEvery, evalWindows } = values;
   const { rank, alpha, dropout, unmasked, dense, seed, teacher } = values,
     { description, length, windows: sequences, sha256 } = text;
+  const start = values.start === undefined ? undefined : await digestFile(adapterFile(values.start));
   const taught = teacher === undefined ? undefined : await digestTeacher(teacher);
   const request = taught
     ? { method: mode, ...reconstructionOf(task, values), teacher: taught.teacher, evalEvery, targets: values.targets }
@@ -141,12 +154,13 @@ export async function describe(
       ...{ method: mode, batch, microBatch, steps, rate, warmup, decay, weightDecay, beta1, beta2, epsilon, clip },
       ...{ evalEvery, seed },
       ...mode === "lora" && { rank, alpha, dropout, unmasked, targets: linears.map(({ name }) => name) },
+      ...start && { start: start.sha256 },
     };
   return await describeRun({
     kind: "finetune",
     checkpoint,
     backend,
-    files: [given.calibrationFile, values.mask, ...taught?.files ?? []].filter((path) => path !== undefined),
+    files: [given.calibrationFile, values.mask, start, ...taught?.files ?? []].filter((path) => path !== undefined),
     request: {
       ...request,
       evalWindows,

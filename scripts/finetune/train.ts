@@ -1,6 +1,7 @@
 /** `finetune --mode lora|full`: steps of AdamW on the language-modelling loss, the best state kept. */
 import {
   LoraAdapters,
+  readPeft,
   restoreState,
   stateTensors,
   type Trainee,
@@ -23,10 +24,16 @@ async function openTrainee(task: Prepared, values: FinetuneValues): Promise<Trai
   if (values.mode === "full") return await WholeModel.open(backend, checkpoint, spec, mask);
   const { rank, alpha, dropout, seed, unmasked } = values;
   // Kept inside the masks, unless that is not wanted.
-  return new LoraAdapters(backend, checkpoint, linears, {
-    ...{ rank, alpha, dropout, seed },
-    mask: unmasked ? () => undefined : mask,
-  });
+  using made = new DisposableStack();
+  const adapters = made.use(
+    new LoraAdapters(backend, checkpoint, linears, {
+      ...{ rank, alpha, dropout, seed },
+      mask: unmasked ? () => undefined : mask,
+    }),
+  );
+  if (values.start !== undefined) await readPeft(values.start, adapters);
+  made.move(); // they are the caller's
+  return adapters;
 }
 
 /** Opens what is trained. */

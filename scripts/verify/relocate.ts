@@ -17,6 +17,7 @@ import { exists } from "../shared/common.ts";
 export interface Read {
   readonly model: string;
   readonly teacher?: string;
+  readonly start?: string;
   readonly calibration?: string;
   readonly corpus?: string;
   readonly tokens?: string;
@@ -44,14 +45,15 @@ export async function relocate<R extends Read>(
     return path;
   };
   const located: Record<string, string> = {};
-  for (const flag of ["model", "teacher", "calibration", "corpus", "tokens"] as const) {
+  for (const flag of ["model", "teacher", "start", "calibration", "corpus", "tokens"] as const) {
     const value = own[flag];
     if (value === undefined || given[flag] !== undefined) continue;
     if (flag === "calibration" && manifest.plan.calibration === undefined) {
       located.calibration = "sample"; // whatever it named, a method that looks at no input has not read it
       continue;
     }
-    const isModel = flag === "model" || flag === "teacher", corpus = isModel ? undefined : parseCorpus(value);
+    const isModel = flag === "model" || flag === "teacher" || flag === "start",
+      corpus = isModel ? undefined : parseCorpus(value);
     if (corpus && !("path" in corpus && corpus.path !== undefined)) continue; // a word, and no file
     if (corpus && isStdin(value)) continue; // comes again, and is held against the plan by its hash
     const path = corpus && "path" in corpus ? corpus.path! : value, found = await find(path);

@@ -10,6 +10,7 @@ export const BENCH_PARTS = [
   "decode",
   "packed",
   "draft",
+  "tune",
   "mask",
   "solve",
   "weights",

@@ -17,6 +17,10 @@ const flags = {
     help: "Where LoRA's adapters go, as PEFT loads them, with the masks that they were trained under.",
     otherwise: "--out with -adapter behind it",
   }),
+  start: text({
+    metavar: "DIR",
+    help: "Adapters to go on with, as PEFT keeps them: LoRA's first weights, for the same linears and rank.",
+  }),
   mode: choice(["lora", "full", "reconstruct"], {
     help:
       "lora trains low-rank additions to some linears; full trains every weight that is kept, embeddings and norms; " +
@@ -160,7 +164,7 @@ const STEPPING = [
   "clip",
   "records",
 ];
-const ADAPTING = ["adapter", "rank", "alpha", "dropout", "unmasked"], RECONSTRUCTING = ["teacher", "epochs"];
+const ADAPTING = ["adapter", "start", "rank", "alpha", "dropout", "unmasked"], RECONSTRUCTING = ["teacher", "epochs"];
 const FOREIGN = {
   lora: RECONSTRUCTING,
   full: [...ADAPTING, "targets", ...RECONSTRUCTING],

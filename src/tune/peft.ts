@@ -5,7 +5,11 @@
  * PEFT adds `alpha / rank * B A` to every weight, a removed one too. Adapters that were trained under a mask compute what they
  * were trained to compute only with it: the merged model has it, and `masks.safetensors` beside the adapters.
  */
+import { join } from "node:path";
+import { openFile } from "../checkpoint/file.ts";
+import { readSafetensors } from "../checkpoint/safetensors.ts";
 import type { MemoryTensor } from "../checkpoint/tensor_file.ts";
+import { PareError } from "../errors.ts";
 import type { ModelSpec } from "../model/spec.ts";
 import { linearsOf } from "../model/layers.ts";
 import type { LoraAdapters } from "./lora.ts";
@@ -71,4 +75,29 @@ export function peftTensors(adapters: LoraAdapters): MemoryTensor[] {
     shape: [rows, cols],
     bytes: new Uint8Array(weight.buffer),
   }));
+}
+
+/**
+ * Takes adapters from a directory, to go on with.
+ * @throws PareError if they are of other linears, of another rank, or not F32.
+ */
+export async function readPeft(directory: string, adapters: LoraAdapters): Promise<void> {
+  const path = join(directory, ADAPTER_MODEL);
+  await using file = await openFile(path);
+  const { entries, read } = await readSafetensors(file), left = new Set(entries.keys());
+  for (const { name, rows, cols, weight } of adapters.parameters) {
+    const tensor = `${PREFIX}${name}`, entry = entries.get(tensor);
+    const found = entry && `${entry.dtype} of ${entry.shape.join(" x ")}`;
+    if (found !== `F32 of ${rows} x ${cols}`) {
+      throw new PareError(
+        `${path}: the adapter does not fit the model, --targets and --rank: expected ${tensor}, F32 of ${rows} x ${cols}, ` +
+          `found ${found ?? "none"}`,
+      );
+    }
+    weight.set(new Float32Array((await read(tensor)).buffer));
+    left.delete(tensor);
+  }
+  for (const tensor of left) {
+    throw new PareError(`${path}: the adapter has ${tensor}, which neither q_proj and v_proj nor --targets name`);
+  }
 }

@@ -113,6 +113,27 @@ Deno.test("LoRA inside the mask: the merged model has the zeros of the pruned on
   assertEquals((await runJson("verify", found.run, "--runs", registry)).identical, true);
 });
 
+Deno.test("adapters are gone on with: PEFT's directory gives the first weights, and one of other shapes is refused", async () => {
+  using folder = temporary();
+  const model = await prunedIn(folder.path), out = `${folder.path}/tuned`;
+  const flags = ["--model", model, ...LITTLE, ...NO_RUNS], start = ["--start", `${out}-adapter`];
+  const first = await runJson("finetune", ...flags, "--out", out);
+  const second = await runJson("finetune", ...flags, ...start, "--out", `${folder.path}/next`);
+  assertEquals(second.evaluations[0].loss, first.best.loss);
+  assertLess(second.best.loss, first.best.loss);
+  const refused = async (...more: string[]) => {
+    const asked = [...flags, ...start, ...more, "--out", `${folder.path}/no`];
+    return (await assertRejects(() => IN_PROCESS.finetune(...asked), PareError)).message;
+  };
+  assertMatch(
+    await refused("--rank", "4"),
+    /the adapter does not fit .*: expected .*lora_A\.weight, F32 of 4 x 96, found F32 of 8 x 96/,
+  );
+  assertStringIncludes(await refused("--targets", "*.q_proj"), "the adapter has base_model.model.model.layers.0");
+  assertStringIncludes(await refused("--targets", "*.o_proj"), "found none");
+  assertEquals(names(folder.path).filter((name) => name.startsWith("no")), []);
+});
+
 Deno.test("LoRA as published fills removed weights, and says how many", async () => {
   using folder = temporary();
   const model = await prunedIn(folder.path), out = `${folder.path}/tuned`;
