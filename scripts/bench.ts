@@ -8,6 +8,7 @@ import { benchDecode } from "./bench/decode.ts";
 import { benchDraft } from "./bench/draft.ts";
 import { benchGemm, benchWebgpu } from "./bench/gemm.ts";
 import { benchLarge } from "./bench/large.ts";
+import { benchLink } from "./bench/link.ts";
 import { describeMachine, IDLE_LOAD } from "./bench/machine.ts";
 import { benchMask } from "./bench/mask.ts";
 import type { Bench } from "./bench/part.ts";
@@ -39,6 +40,7 @@ const PARTS: Record<typeof BENCH_PARTS[number], (bench: Bench) => Promise<Ratio[
   gemm: benchGemm,
   webgpu: benchWebgpu,
   scale: benchScale,
+  link: benchLink,
 };
 
 /** `44.1 [43.0, 44.5] GFLOP/s Pare, 1 worker`: the median, and its extremes. */

@@ -18,6 +18,7 @@ export const BENCH_PARTS = [
   "gemm",
   "webgpu",
   "scale",
+  "link",
 ] as const;
 
 /** What `deno task bench` understands. */
