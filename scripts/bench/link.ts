@@ -4,6 +4,7 @@
  * the transfer, and the same run from this disk. Both runs in turns.
  */
 import { join } from "node:path";
+import { insteadOf, UNSEEN } from "../../src/errors.ts";
 import { randomTokens, writeRandomModel, writeTokens } from "./model.ts";
 import type { Bench } from "./part.ts";
 import { pruneHere } from "./prune.ts";
@@ -52,7 +53,7 @@ class SlowServer implements AsyncDisposable {
 
   async #answer(request: Request): Promise<Response> {
     const path = join(this.folder, decodeURIComponent(new URL(request.url).pathname));
-    const found = await Deno.stat(path).catch(() => undefined);
+    const found = await Deno.stat(path).catch(insteadOf(UNSEEN, undefined));
     if (!found?.isFile) return new Response(null, { status: 404 });
     const [, from = "0", to = ""] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.get("Range") ?? "") ?? [];
     const end = Math.min(to === "" ? found.size : Number(to) + 1, found.size);
