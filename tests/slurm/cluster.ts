@@ -11,8 +11,8 @@ export const NODES = ["n1", "n2", "n3"];
 /** Seconds of silence after which a node is down. Slurm asks at a third of that. */
 const NODE_TIMEOUT_S = 3;
 
-/** Seconds until a job whose node died may begin again: its old credential must have run out by then. */
-const CREDENTIAL_S = 3;
+/** Seconds until a job whose node died may begin again: its old credential must have run out by then. Slurm takes no fewer. */
+const CREDENTIAL_S = 5;
 
 const config = (folder: string, ports: readonly number[]) => `
 ClusterName=pare
