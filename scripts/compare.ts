@@ -109,7 +109,19 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
   const spool = { always: values.spool !== undefined, file: values.spoolFile }, yardstick = { windows, exam };
   const training = budget && { budget, text: trainingText! };
   const passes = new ComparePasses(
-    { checkpoint, spec, backend, targets, place, spool, yardstick, evaluation, recorder, training },
+    {
+      checkpoint,
+      spec,
+      backend,
+      targets,
+      place,
+      spool,
+      yardstick,
+      decode: values.decode,
+      evaluation,
+      recorder,
+      training,
+    },
     context,
   );
   try {

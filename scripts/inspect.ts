@@ -5,7 +5,7 @@ import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { table } from "../src/cli/table.ts";
 import { showBytes, showCount, showShare } from "../src/cli/units.ts";
 import { type ModelSummary, summarize } from "../src/model/summary.ts";
-import { findLinears, type Found, lookAtAll, open, parseSpec } from "./inspect/model.ts";
+import { findLinears, type Found, lookAtAll, type Model, open, parseSpec } from "./inspect/model.ts";
 
 /** Damaged tensors that are named; of a file that was cut in half more would be said than is read. */
 const NAMED = 3;
@@ -18,15 +18,16 @@ function describeModel(model: ModelSummary): string {
     }, up to ${maxLength} tokens`;
 }
 
-/** Sizes of these tensors in one row. */
-function sizes(label: string, tensors: readonly Found[]): string[] {
+/** Sizes of these tensors in one row; of a packed file also what they take there. */
+function sizes(label: string, tensors: readonly Found[], packed: Model["packed"]): string[] {
   const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   const dtypes = [...new Set(tensors.map(({ dtype }) => dtype))].join(", ");
-  return [label, `${tensors.length}`, dtypes, showBytes(bytes)];
+  const there = tensors.reduce((sum, { name, bytes }) => sum + (packed?.get(name)?.bytes ?? bytes), 0);
+  return [label, `${tensors.length}`, dtypes, showBytes(bytes), ...packed ? [showBytes(there)] : []];
 }
 
-function linearRow({ name, shape, dtype, bytes, description, damage }: Found): string[] {
-  const { zeros, sparsity, pattern } = description ?? {};
+function linearRow({ name, shape, dtype, bytes, description, damage }: Found, packed: Model["packed"]): string[] {
+  const { zeros, sparsity, pattern } = description ?? {}, held = packed?.get(name);
   return [
     name.replace(/\.weight$/, ""),
     shape.join(" x "),
@@ -35,12 +36,13 @@ function linearRow({ name, shape, dtype, bytes, description, damage }: Found): s
     zeros === undefined ? "-" : showCount(zeros),
     sparsity === undefined ? "-" : showShare(sparsity),
     damage ? "damaged" : pattern ?? "none",
+    ...packed ? [held?.kind ?? "no", showBytes(held?.bytes ?? bytes)] : [],
   ];
 }
 
 async function main(values: Values<typeof inspectCommand.flags>, context: Context): Promise<Outcome> {
   await using remains = await open(values.model, context);
-  const { spec, problem } = parseSpec(remains), found = findLinears(spec, remains.tensors);
+  const { packed } = remains, { spec, problem } = parseSpec(remains), found = findLinears(spec, remains.tensors);
   const shape = spec && summarize(spec);
   const tensors = await lookAtAll(remains, spec, found, context.signal);
   const linears = tensors.filter(({ name }) => found.has(name));
@@ -62,12 +64,24 @@ async function main(values: Values<typeof inspectCommand.flags>, context: Contex
   return {
     text: [
       `${remains.path}: ${shape ? describeModel(shape) : "no usable config.json"}`,
-      table(["", "tensors", "dtype", "size"], [
-        ...[...shards].sort().map(([shard, held]) => sizes(shard, held)),
-        sizes("linears", linears),
-        sizes("all", tensors),
+      table(["", "tensors", "dtype", "size", ...packed ? ["packed size"] : []], [
+        ...[...shards].sort().map(([shard, held]) => sizes(shard, held, packed)),
+        sizes("linears", linears, packed),
+        sizes("all", tensors, packed),
       ]),
-      table(["linear", "shape", "dtype", "size", "zeros", "sparsity", "pattern"], linears.map(linearRow)),
+      table(
+        [
+          "linear",
+          "shape",
+          "dtype",
+          "size",
+          "zeros",
+          "sparsity",
+          "pattern",
+          ...packed ? ["packed", "packed size"] : [],
+        ],
+        linears.map((linear) => linearRow(linear, packed)),
+      ),
       `linears: ${showShare(sparsity)} of ${showCount(weights)} weights are zero; pattern: ${patterns.join(", ")}`,
     ].join("\n\n"),
     json: {
@@ -87,6 +101,7 @@ async function main(values: Values<typeof inspectCommand.flags>, context: Contex
           largestGroup: Object.fromEntries(description.largestGroup),
         },
         ...damage && { damage },
+        ...packed?.has(name) && { packed: packed.get(name) },
       })),
       problems,
     },

@@ -19,14 +19,14 @@ import { PermissionSet } from "./shared/sandbox.ts";
 import { fetching } from "./shared/common.ts";
 import { parseValues } from "./shared/values.ts";
 
-type Given = Values<typeof packCommand.flags>;
+type Given = Values<typeof packCommand.flags> & { readonly replaces?: string };
 
 /** Finds the model, and says what the command may touch. */
 export async function enter(given: Given, { terminal }: Context) {
   if (given.values !== undefined) parseValues(given.values, "--values");
   const allowed = new PermissionSet(), model = await allowed.model(given.model, fetching(terminal));
-  allowed.output(given.out, model, false, false, !given.explainPermissions);
-  return { values: { ...given, model }, permissions: allowed.permissions };
+  const replaces = allowed.output(given.out, model, given.force, false, !given.explainPermissions);
+  return { values: { ...given, model, replaces }, permissions: allowed.permissions };
 }
 
 /** The packing itself, in its sandbox. */
@@ -52,7 +52,11 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     signal,
     onProgress: (label, done, total) => terminal.progress({ label, done, total, unit: "bytes" }),
   });
-  await using writer = await createWriter(plan.checkpoint, given.out, { syncParent: context.syncDirectory });
+  await using writer = await createWriter(plan.checkpoint, given.out, {
+    force: given.force,
+    syncParent: context.syncDirectory,
+  });
+  if (given.replaces) terminal.note(given.replaces);
   signal.addEventListener("abort", () => writer.abort());
   await plan.write(writer);
   await writer.finish();

@@ -7,20 +7,24 @@ import { createWriter, openCheckpoint, PareError } from "../src/mod.ts";
 import { PermissionSet } from "./shared/sandbox.ts";
 import { fetching } from "./shared/common.ts";
 
-type Given = Values<typeof unpackCommand.flags>;
+type Given = Values<typeof unpackCommand.flags> & { readonly replaces?: string };
 
 /** Finds the model, and says what the command may touch. */
 export async function enter(given: Given, { terminal }: Context) {
   const allowed = new PermissionSet(), model = await allowed.model(given.model, fetching(terminal));
-  allowed.output(given.out, model, false, false, !given.explainPermissions);
-  return { values: { ...given, model }, permissions: allowed.permissions };
+  const replaces = allowed.output(given.out, model, given.force, false, !given.explainPermissions);
+  return { values: { ...given, model, replaces }, permissions: allowed.permissions };
 }
 
 /** The unpacking itself, in its sandbox: a copy, since whoever reads a packed model is given it dense. */
 export async function main(given: Given, context: Context): Promise<Outcome> {
   await using checkpoint = await openCheckpoint(given.model);
   if (!checkpoint.packed?.size) throw new PareError(`${given.model} is not packed: nothing to unpack`);
-  await using writer = await createWriter(checkpoint, given.out, { syncParent: context.syncDirectory });
+  await using writer = await createWriter(checkpoint, given.out, {
+    force: given.force,
+    syncParent: context.syncDirectory,
+  });
+  if (given.replaces) context.terminal.note(given.replaces);
   context.signal.addEventListener("abort", () => writer.abort());
   await writer.finish();
   const bytes = [...checkpoint.tensors.values()].reduce((sum, tensor) => sum + tensor.bytes, 0);

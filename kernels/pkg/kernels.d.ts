@@ -387,6 +387,12 @@ export function linear_few(team: number, x: number, tokens: number, depth: numbe
 export function linear_scratch(): number;
 
 /**
+ * Rearranges a weight of 16-bit floats: `to` has room for the values, the columns in the mask's stead, and the ends in the offsets'
+ * stead, which are there already.
+ */
+export function list_columns(team: number, from: number, to: number): void;
+
+/**
  * The mask of the thresholds.
  */
 export function mark_cumulative(team: number, scores: number, rows: number, cols: number, thresholds: number, mask: number): void;
@@ -676,6 +682,7 @@ export interface InitOutput {
     readonly linear: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number, l: number) => void;
     readonly linear_few: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number, k: number) => void;
     readonly linear_scratch: () => number;
+    readonly list_columns: (a: number, b: number, c: number) => void;
     readonly mark_cumulative: (a: number, b: number, c: number, d: number, e: number, f: number) => void;
     readonly mark_long: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;
     readonly merge: (a: number, b: number, c: number, d: number) => void;

@@ -1033,6 +1033,17 @@ export function linear_scratch() {
 }
 
 /**
+ * Rearranges a weight of 16-bit floats: `to` has room for the values, the columns in the mask's stead, and the ends in the offsets'
+ * stead, which are there already.
+ * @param {number} team
+ * @param {number} from
+ * @param {number} to
+ */
+export function list_columns(team, from, to) {
+    wasm.list_columns(team, from, to);
+}
+
+/**
  * The mask of the thresholds.
  * @param {number} team
  * @param {number} scores

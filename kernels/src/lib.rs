@@ -52,6 +52,8 @@ mod oracle;
 mod pack;
 pub mod packed;
 pub mod packed_few;
+mod packed_halves;
+pub mod packed_lists;
 pub mod packed_pairs;
 mod panel;
 mod pivot;

@@ -9,6 +9,7 @@
 //!   scales    of integers: a BF16 for each group of columns of a row
 //! ```
 
+use crate::packed_lists::expand_listed_row;
 use crate::packed_pairs::expand_paired_row;
 use crate::simd::{F32x4, I16x8, U32x4, U8x16};
 use crate::team::Team;
@@ -28,6 +29,13 @@ const SEGMENT: usize = 256;
 /// Rows of a chunk where they are expanded.
 const CHUNK: usize = 8;
 
+/// How a weight lies: as the file has it; in pairs of rows (`packed_pairs.rs`); as the file has it, half of every 16 columns
+/// (`packed_halves.rs`); with the columns of its values (`packed_lists.rs`). The numbers are those of `packed.ts`.
+pub const AS_STORED: usize = 0;
+pub const PAIRED: usize = 1;
+pub const HALVED: usize = 2;
+pub const LISTED: usize = 3;
+
 /// A packed weight: what `src/backend/wasm/packed.ts` writes in front of its parts, as 32-bit numbers.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -46,8 +54,8 @@ pub struct Packed {
     /// Values of a row and of a block of rows, its padding too, where there are no offsets.
     pub row_values: usize,
     pub block_values: usize,
-    /// 1: rearranged by `packed_pairs.rs`, places in the mask's stead.
-    pub paired: usize,
+    /// How it lies, one of the numbers below.
+    pub arrangement: usize,
 }
 
 impl Packed {
@@ -174,8 +182,10 @@ static NOTHING: [u8; 8] = [128; 8];
 /// # Safety
 /// As of all exports; `to` has room for the columns.
 pub unsafe fn expand_row(weight: &Packed, row: usize, to: *mut f32) {
-    if weight.paired == 1 {
-        return expand_paired_row(weight, row, to);
+    match weight.arrangement {
+        PAIRED => return expand_paired_row(weight, row, to),
+        LISTED => return expand_listed_row(weight, row, to),
+        _ => {}
     }
     match weight.value_type {
         F32 => expand::<F32>(weight, row, to),
@@ -312,7 +322,7 @@ pub mod tests {
             group,
             row_values: cols,
             block_values: (BLOCK * cols).next_multiple_of(align),
-            paired: 0,
+            arrangement: AS_STORED,
         };
         Example { weight, dense, _held: (values, mask, offsets, scales) }
     }

@@ -13,7 +13,9 @@
 
 use crate::dtype::{BF16, F16, F32};
 use crate::few::{dots, enlarge, one};
-use crate::packed::{brain, expand_row, half_bits, load_floats, nibbles, Packed, I4, I8};
+use crate::packed::{brain, expand_row, half_bits, load_floats, nibbles, Packed, HALVED, I4, I8, LISTED, PAIRED};
+use crate::packed_halves::{spread, sums_of_halved_floats, sums_of_halved_integers, GATHER_LEFT, SPREAD_LEFT};
+use crate::packed_lists::sums_of_listed;
 use crate::packed_pairs::{sums_of_float_pairs, sums_of_integer_pairs, Constants, PAIRS};
 use crate::simd::{F32x4, I16x8, I32x4, U32x4, U8x16};
 use crate::stored;
@@ -22,31 +24,15 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 /// Rows of W that are multiplied side by side.
 const ROWS: usize = 4;
+/// The same where each has a mask: more than a few addresses do not stay in registers.
+const FLOAT_ROWS: usize = 2;
+const INTEGER_ROWS: usize = 2;
 /// Numbers of a run of rows, at least: some pages (`few.rs`).
 const RUN: usize = 8192;
 /// Columns of a block of four-bit values that are taken at once, where all are stored.
 const NIBBLES: usize = 32;
 /// A group whose largest number is smaller is taken for 0: its scale would be no normal f32.
 const SMALLEST: f32 = 1e-33;
-
-/// For a mask's byte, where the i16 of those columns are among eight; 128 for the rest.
-static GATHER: [[u8; 16]; 256] = {
-    let mut table = [[128; 16]; 256];
-    let mut mask = 0;
-    while mask < 256 {
-        let (mut at, mut rank) = (0, 0);
-        while at < 8 {
-            if (mask >> at) & 1 == 1 {
-                table[mask][2 * rank] = 2 * at as u8;
-                table[mask][2 * rank + 1] = 2 * at as u8 + 1;
-                rank += 1;
-            }
-            at += 1;
-        }
-        mask += 1;
-    }
-    table
-};
 
 /// f32 of scratch for each worker: x of one token as floats or 16 bits, with scales and sums of its groups; or rows of W.
 #[wasm_bindgen]
@@ -79,7 +65,7 @@ pub unsafe fn packed_few(
         return several(team, x, tokens, weight, bias, y, scratch);
     }
     let masked = !weight.mask.is_null();
-    if weight.paired == 1 {
+    if weight.arrangement == PAIRED {
         return match weight.value_type {
             F16 => float_pairs::<F16>(team, x, weight, bias, y, scratch),
             BF16 => float_pairs::<BF16>(team, x, weight, bias, y, scratch),
@@ -90,6 +76,8 @@ pub unsafe fn packed_few(
         F32 => floats::<F32>(team, x, weight, bias, y, scratch),
         F16 => floats::<F16>(team, x, weight, bias, y, scratch),
         BF16 => floats::<BF16>(team, x, weight, bias, y, scratch),
+        I8 if weight.arrangement == HALVED => halved_integers::<I8>(team, x, weight, bias, y, scratch),
+        I4 if weight.arrangement == HALVED => halved_integers::<I4>(team, x, weight, bias, y, scratch),
         I8 if masked => integers::<I8, true, false>(team, x, weight, bias, y, scratch),
         I8 => integers::<I8, false, false>(team, x, weight, bias, y, scratch),
         I4 if masked => integers::<I4, true, false>(team, x, weight, bias, y, scratch),
@@ -220,7 +208,8 @@ unsafe fn integer_pairs(
     });
 }
 
-/// One token, floats by a mask. Sums are added in the order of `few.rs`, so that they are those of the dense weight.
+/// One token, floats that are stored by a mask. Sums are added in the order of `few.rs`, so that they are those of the dense weight,
+/// unless values are listed.
 unsafe fn floats<const TYPE: u32>(
     team: &Team,
     x: *const f32,
@@ -231,26 +220,91 @@ unsafe fn floats<const TYPE: u32>(
 ) {
     let depth = weight.cols;
     let (mut factors, half) = (None, half_bits());
-    runs::<ROWS>(team, weight.rows, depth, |rows, count| {
+    runs::<FLOAT_ROWS>(team, weight.rows, depth, |rows, count| {
         let [first, second] = *factors.get_or_insert_with(|| {
             for i in depth..depth.next_multiple_of(8) {
                 *scratch.add(i) = 0.0;
             }
             enlarge(x, depth, if TYPE == F16 { 112 } else { 0 }, scratch)
         });
-        let store = |row: usize, sum: f32| *y.add(row) = sum * first * second + bias(row);
-        if count == ROWS {
-            let sums = sums_of_floats::<TYPE, ROWS>(weight, rows, scratch, half);
-            rows.into_iter().zip(sums).for_each(|(row, sum)| store(row, sum));
+        let sums = if count == FLOAT_ROWS {
+            sums_of_floats::<TYPE, FLOAT_ROWS>(weight, rows, scratch, half)
         } else {
-            let [sum] = sums_of_floats::<TYPE, 1>(weight, [rows[0]], scratch, half);
-            store(rows[0], sum);
+            [sums_of_floats::<TYPE, 1>(weight, [rows[0]], scratch, half)[0]; FLOAT_ROWS]
+        };
+        for (row, sum) in rows.into_iter().zip(sums).take(count) {
+            *y.add(row) = sum * first * second + bias(row);
+        }
+    });
+}
+
+/// The sums of some rows, however they lie; F16 times 2^-112.
+#[inline(always)]
+unsafe fn sums_of_floats<const TYPE: u32, const R: usize>(
+    weight: &Packed,
+    rows: [usize; R],
+    x: *const f32,
+    half: U32x4,
+) -> [f32; R] {
+    match weight.arrangement {
+        LISTED => rows.map(|row| sums_of_listed::<TYPE>(weight, row, x, half)),
+        HALVED => sums_of_halved_floats::<TYPE, R>(weight, rows, x, half),
+        _ if TYPE != F32 && !weight.mask.is_null() => sums_of_masked_halves::<TYPE, R>(weight, rows, x, half),
+        _ => sums_of_any_floats::<TYPE, R>(weight, rows, x, half),
+    }
+}
+
+/// The same of 16-bit floats by a mask.
+#[inline(always)]
+unsafe fn sums_of_masked_halves<const TYPE: u32, const R: usize>(
+    weight: &Packed,
+    rows: [usize; R],
+    x: *const f32,
+    half: U32x4,
+) -> [f32; R] {
+    let mut values = rows.map(|row| weight.values.add(weight.first(row) * 2));
+    let mut masks = rows.map(|row| weight.mask_row(row));
+    let mut sums = [[F32x4::splat(0.0); 2]; R];
+    let (mut x, end) = (x, x.add(weight.cols));
+    while x < end {
+        let xs = [F32x4::load(x), F32x4::load(x.add(4))];
+        for r in 0..R {
+            let mask = *masks[r];
+            let wide = spread::<TYPE>(U8x16::load(values[r]), SPREAD_LEFT[mask as usize].as_ptr(), half);
+            sums[r] = [wide[0].madd(xs[0], sums[r][0]), wide[1].madd(xs[1], sums[r][1])];
+            values[r] = values[r].add(2 * mask.count_ones() as usize);
+            masks[r] = masks[r].add(1);
+        }
+        x = x.add(8);
+    }
+    sums.map(|[low, high]| low.add(high).sum())
+}
+
+/// One token, integers of which half of every 16 columns are stored.
+unsafe fn halved_integers<const TYPE: u32>(
+    team: &Team,
+    x: *const f32,
+    weight: &Packed,
+    bias: impl Fn(usize) -> f32,
+    y: *mut f32,
+    scratch: *mut f32,
+) {
+    let mut ready = None;
+    runs::<INTEGER_ROWS>(team, weight.rows, weight.cols, |rows, count| {
+        let x = &*ready.get_or_insert_with(|| round(x, weight.cols, weight.group, false, scratch));
+        let sums = if count == INTEGER_ROWS {
+            sums_of_halved_integers::<TYPE, INTEGER_ROWS>(weight, rows, x)
+        } else {
+            [sums_of_halved_integers::<TYPE, 1>(weight, [rows[0]], x)[0]; INTEGER_ROWS]
+        };
+        for (row, sum) in rows.into_iter().zip(sums).take(count) {
+            *y.add(row) = sum + bias(row);
         }
     });
 }
 
 #[inline(always)]
-unsafe fn sums_of_floats<const TYPE: u32, const R: usize>(
+unsafe fn sums_of_any_floats<const TYPE: u32, const R: usize>(
     weight: &Packed,
     rows: [usize; R],
     x: *const f32,
@@ -283,11 +337,11 @@ fn last_mask(columns: usize) -> u8 {
 }
 
 /// x of one token, in 16 bits.
-struct Rounded {
+pub struct Rounded {
     /// Whole blocks of them, zeros behind the last; of each 32 the even ones first, if they are to meet four-bit values.
-    x: *mut i16,
+    pub x: *mut i16,
     /// Of each group, what 1 stands for, and the sum of the integers.
-    scales: *mut f32,
+    pub scales: *mut f32,
     sums: *mut i32,
 }
 
@@ -406,7 +460,7 @@ unsafe fn sums_of_integers<const TYPE: u32, const MASKED: bool, const SPLIT: boo
                         U8x16::nibbles(nibbles(values, at[r])).sub(U8x16::splat(8)).widen_i8()
                     };
                     let taken = if MASKED {
-                        eight.bytes().swizzle(U8x16::load(GATHER[mask as usize].as_ptr())).shorts()
+                        eight.bytes().swizzle(U8x16::load(GATHER_LEFT[mask as usize].as_ptr())).shorts()
                     } else {
                         eight
                     };

@@ -228,8 +228,8 @@ mod tests {
     use super::*;
     use crate::dtype::F32;
     use crate::oracle::numbers;
-    use crate::packed::expand_rows;
     use crate::packed::tests::{pack, KEEPS};
+    use crate::packed::{expand_rows, PAIRED};
     use crate::packed_few::{packed_few, packed_few_scratch};
     use crate::team::alone;
 
@@ -245,7 +245,7 @@ mod tests {
                 let paired = Packed {
                     values: values.as_ptr(),
                     mask: places.as_ptr() as *const u32,
-                    paired: 1,
+                    arrangement: PAIRED,
                     ..example.weight
                 };
                 let mut dense = vec![7f32; rows * cols];

@@ -75,6 +75,15 @@ mod lanes {
         pub unsafe fn load(p: *const f32) -> Self {
             Self(v128_load(p as *const v128))
         }
+        /// Four f32 from where four bytes say.
+        /// # Safety
+        /// Four bytes can be read at `places`, and the numbers of these places at `p`.
+        #[inline(always)]
+        pub unsafe fn gather(p: *const f32, places: *const u8) -> Self {
+            let at = |i: usize| p.add(*places.add(i) as usize) as *const u32;
+            let two = v128_load32_lane::<1>(v128_load32_zero(at(0)), at(1));
+            Self(v128_load32_lane::<3>(v128_load32_lane::<2>(two, at(2)), at(3)))
+        }
         /// # Safety
         /// Four f32 can be written at `p`.
         #[inline(always)]
@@ -180,6 +189,14 @@ mod lanes {
         #[inline(always)]
         pub unsafe fn load_u16(p: *const u16) -> Self {
             Self(u32x4_load_extend_u16x4(p))
+        }
+        /// Four u16, each in the upper half of a u32.
+        /// # Safety
+        /// Four u16 can be read at `p`.
+        #[inline(always)]
+        pub unsafe fn load_upper_four_u16(p: *const u16) -> Self {
+            let (zero, all) = (u16x8_splat(0), v128_load64_zero(p as *const u64));
+            Self(i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(zero, all))
         }
         /// Eight u16, each in the upper half of a u32.
         /// # Safety
@@ -301,6 +318,10 @@ mod lanes {
         #[inline(always)]
         pub fn and(self, y: Self) -> Self {
             Self(v128_and(self.0, y.0))
+        }
+        #[inline(always)]
+        pub fn or(self, y: Self) -> Self {
+            Self(v128_or(self.0, y.0))
         }
         #[inline(always)]
         pub fn sub(self, y: Self) -> Self {
@@ -460,6 +481,9 @@ mod lanes {
     /// As the operation of the same name above, one and all.
     #[allow(clippy::missing_safety_doc)]
     impl F32x4 {
+        pub unsafe fn gather(p: *const f32, places: *const u8) -> Self {
+            Self(from_fn(|i| *p.add(*places.add(i) as usize)))
+        }
         pub fn of(x: [f32; 4]) -> Self {
             Self(x)
         }
@@ -526,6 +550,9 @@ mod lanes {
         }
         pub unsafe fn load_u16(p: *const u16) -> Self {
             Self((p as *const [u16; 4]).read_unaligned().map(u32::from))
+        }
+        pub unsafe fn load_upper_four_u16(p: *const u16) -> Self {
+            Self(from_fn(|i| (p.add(i).read_unaligned() as u32) << 16))
         }
         pub unsafe fn load_upper_u16(p: *const u16) -> [Self; 2] {
             let all = (p as *const [u16; 8]).read_unaligned();
@@ -601,6 +628,9 @@ mod lanes {
         }
         pub fn and(self, y: Self) -> Self {
             Self(from_fn(|i| self.0[i] & y.0[i]))
+        }
+        pub fn or(self, y: Self) -> Self {
+            Self(from_fn(|i| self.0[i] | y.0[i]))
         }
         pub fn sub(self, y: Self) -> Self {
             Self(from_fn(|i| self.0[i].wrapping_sub(y.0[i])))

@@ -32,6 +32,7 @@ import type { Corpus } from "../../src/run/record.ts";
 import type { Recorder } from "../../src/run/recorder.ts";
 import type { Packed } from "../../src/text/packed.ts";
 import { blockPosition } from "../shared/common.ts";
+import { decodeAt } from "./decode.ts";
 import { differenceOf, measureAt, type Measured, type Yardstick } from "./measure.ts";
 import { type Job, observes } from "./request.ts";
 import { type Budget, train } from "./tuned.ts";
@@ -59,6 +60,8 @@ export interface ComparePass {
   readonly spool: SpoolOptions;
   /** What each model is measured by. */
   readonly yardstick: Yardstick;
+  /** Whether each also writes text, packed. */
+  readonly decode?: boolean;
   /** What a perplexity is of, as it is recorded. */
   readonly evaluation?: Corpus;
   readonly recorder: Recorder;
@@ -84,7 +87,8 @@ export class ComparePasses {
 
   /** Measures the dense model. */
   async dense(path: string): Promise<Row> {
-    return await this.#row("dense", { method: "dense", asked: "" }, await this.#score("dense", path));
+    const measured = { ...await this.#score("dense", path), ...await this.#decode(path) };
+    return await this.#row("dense", { method: "dense", asked: "" }, measured);
   }
 
   /** Prunes, evaluates and removes a model for each job, all on one observation of the first block. */
@@ -151,7 +155,8 @@ export class ComparePasses {
       peakBytes: this.#peakBytes || Deno.memoryUsage().rss,
     };
     await writer.finish();
-    const measured = await this.#score(label, place.passing, yardstick);
+    const scored = await this.#score(label, place.passing, yardstick);
+    const measured = { ...scored, ...yardstick ? {} : await this.#decode(place.passing) };
     const rows = [await this.#row(label, { method: name, asked }, measured, cost)];
     for (const by of yardstick ? [] : training?.budget.by ?? []) rows.push(await this.#tuned(by, label, job));
     await Deno.remove(place.passing, { recursive: true });
@@ -226,6 +231,12 @@ export class ComparePasses {
     return measureAt(model, yardstick, (what) => this.#pass(`${label}, ${what}`));
   }
 
+  /** Text from the model at a path, if that is asked for. */
+  async #decode(path: string): Promise<Pick<Row, "decode">> {
+    const { backend, place, decode } = this.all, { signal } = this.context;
+    return decode ? { decode: await decodeAt(path, `${place.partial}/packed`, { backend, signal }) } : {};
+  }
+
   /** What a model differs by from the dense one. */
   #toDense(documents: Answers["documents"], results: readonly Result[]): Row["toDense"] {
     const first = this.#ofDense, found = first && differenceOf(results, first, documents);
@@ -237,7 +248,7 @@ export class ComparePasses {
   async #row(
     label: string,
     which: Pick<Row, "method" | "asked">,
-    { documents, ...found }: Measured,
+    { documents, ...found }: Measured & Pick<Row, "decode">,
     cost?: Cost,
   ): Promise<Row> {
     const { recorder, evaluation, place, yardstick: { exam } } = this.all;
@@ -247,6 +258,7 @@ export class ComparePasses {
     const said = [
       ...perplexity === undefined ? [] : [`perplexity ${perplexity.toFixed(2)}`],
       ...benchmark ? [`${titleOf(benchmark)} accuracy ${show("acc", benchmark.figures.acc)} %`] : [],
+      ...row.decode ? [`${row.decode.tokensPerSecond.toFixed(1)} tokens/s`] : [],
     ];
     this.context.terminal.note(`${label}: ${said.join(", ")}`);
     if (perplexity !== undefined) {

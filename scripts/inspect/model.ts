@@ -1,4 +1,5 @@
 /** What can be read of a model that `inspect` is asked about, whole or damaged. */
+import { patternName } from "../../src/backend/packed.ts";
 import type { Checkpoint, StoredTensor, TensorInfo } from "../../src/checkpoint/checkpoint.ts";
 import { describeLinear, type LinearDescription } from "../../src/checkpoint/describe.ts";
 import { openCheckpoint } from "../../src/checkpoint/open.ts";
@@ -19,8 +20,17 @@ export interface Found extends StoredTensor {
   readonly damage?: string;
 }
 
+/** How a matrix lies in a packed file. */
+export interface Packed {
+  /** `I8 2:4`. */
+  readonly kind: string;
+  readonly bytes: number;
+}
+
 /** A model, and if it is whole, its tensors together. */
 export interface Model extends Remains {
+  /** Of matrices that the file holds packed: how, and how many bytes they take there. */
+  readonly packed?: ReadonlyMap<string, Packed>;
   readonly readTensors?: Checkpoint["read"];
 }
 
@@ -37,6 +47,7 @@ export async function open(model: string, { terminal }: Context): Promise<Model>
       tensors: checkpoint.tensors,
       others: checkpoint.others,
       problems: [],
+      packed: packedIn(checkpoint),
       readTensors: (names) => checkpoint.read(names),
       readTensor: async (name) => (await checkpoint.read([name])).get(name)!,
       [Symbol.asyncDispose]: () => checkpoint[Symbol.asyncDispose](),
@@ -47,6 +58,16 @@ export async function open(model: string, { terminal }: Context): Promise<Model>
     if (!remains?.config && !remains?.tensors.size && !remains?.others.size) throw error;
     return { ...remains, problems: [...new Set([error.message, ...remains.problems])] };
   }
+}
+
+/** The matrices that are packed. */
+function packedIn({ packed }: Checkpoint): Model["packed"] {
+  return packed && new Map(
+    [...packed].map(([name, { packed: { valueType, pattern }, packedBytes }]) => [name, {
+      kind: `${valueType} ${patternName(pattern)}`,
+      bytes: packedBytes,
+    }]),
+  );
 }
 
 /** What the config says, and whether the tensors are those of such a model. */

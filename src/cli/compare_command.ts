@@ -127,6 +127,11 @@ export const compareCommand = {
       otherwise: "2048, or the model's limit if that is less; with --tasks that limit",
     }),
     windows: integer(1, { help: "How many windows, from the first on.", otherwise: "all" }),
+    decode: toggle({
+      help:
+        "Also write text with each model, its zeros not stored (as pack does): tokens a second, and bytes of weights that a " +
+        "token reads and that stay in memory.",
+    }),
     ...benchmarks,
     finetune: value({
       metavar: "LIST",

@@ -1,13 +1,17 @@
 /** What `deno task pack` and `deno task unpack` understand. */
-import { required, text } from "./flags.ts";
+import { required, text, toggle } from "./flags.ts";
 import { explainPermissions, model } from "./shared_flags.ts";
 
 const out = required(text({
   metavar: "DIR",
-  help: "The directory that the model is written to; it must not be there yet, or be empty.",
+  help: "The directory that the model is written to; without --force it must not be there yet, or be empty.",
   short: "o",
   once: true,
 }));
+const force = toggle({
+  short: "f",
+  help: "Replace the directory --out if it holds what Pare wrote there, and nothing else.",
+});
 
 /** What `deno task pack` understands. */
 export const packCommand = {
@@ -23,6 +27,7 @@ export const packCommand = {
         "integers, rounded, that share a scale for GROUP columns (128 and 32), the head's too.",
       otherwise: "as they are",
     }),
+    force,
     explainPermissions,
   },
   operand: "model",
@@ -41,7 +46,7 @@ export const packCommand = {
 export const unpackCommand = {
   name: "unpack",
   summary: "write a packed model dense again, as other software reads it.",
-  flags: { model, out, explainPermissions },
+  flags: { model, out, force, explainPermissions },
   operand: "model",
   examples: ["deno task unpack packed --out dense"],
   notes: "What was packed with the values as they are comes back byte for byte; integers become F32, exactly.",

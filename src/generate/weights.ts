@@ -3,12 +3,21 @@
  * is rounded is packed too: zeros of a pruned model are not kept.
  */
 import type { PackedData } from "../backend/backend.ts";
+import { partBytes } from "../backend/packed.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { packMatrix, type QuantizedValues } from "../checkpoint/packed/pack.ts";
+import { type DenseMatrix, packMatrix, type QuantizedValues } from "../checkpoint/packed/pack.ts";
 import { transpose } from "../checkpoint/transpose.ts";
 import type { PackedSource } from "../model/block.ts";
 import { linearsOf, type TensorSpec } from "../model/layers.ts";
 import type { ModelSpec } from "../model/spec.ts";
+
+/** A matrix all of whose numbers are stored, as they are. */
+function asStored({ bytes, rows, cols, dtype }: DenseMatrix): PackedData {
+  const shape = { rows, cols, valueType: dtype, pattern: "dense" } as const,
+    values = new Uint8Array(partBytes(shape).values!);
+  values.set(bytes);
+  return { ...shape, values };
+}
 
 /** See the file's head. */
 export class ResidentWeights implements PackedSource {
@@ -21,7 +30,10 @@ export class ResidentWeights implements PackedSource {
 
   /** Whether a tensor is to be packed. */
   has({ name, transposed }: TensorSpec): boolean {
-    return this.#names.has(name) && (this.quantize !== undefined || !transposed && this.#held(name) !== undefined);
+    if (!this.#names.has(name)) return false;
+    const held = this.#held(name);
+    // Integers have their scales along the rows as they are stored: the other way round they would be rounded twice.
+    return this.quantize !== undefined || held !== undefined && !(transposed && held.packed.group !== undefined);
   }
 
   /** A weight that is. */
@@ -34,7 +46,7 @@ export class ResidentWeights implements PackedSource {
     const matrix = transposed
       ? { bytes: transpose(bytes, rows, cols, dtype), rows: cols, cols: rows, dtype }
       : { bytes, rows, cols, dtype };
-    return packMatrix(matrix, quantize!)!;
+    return packMatrix(matrix, quantize ?? "kept") ?? asStored(matrix);
   }
 
   #held(name: string) {

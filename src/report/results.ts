@@ -15,6 +15,8 @@ export interface Row {
   readonly results?: readonly Result[];
   /** By how much the accuracy that methods are compared by differs from the dense model's, paired by question. */
   readonly toDense?: Figure;
+  /** Where text was asked for. */
+  readonly decode?: Decoding;
   /** Seconds of scoring, masking and solving. */
   readonly metricSeconds?: number;
   /** Seconds of the whole pruning: observing and propagating as well. */
@@ -23,6 +25,18 @@ export interface Row {
   readonly cpuSeconds?: number;
   /** The most memory that was seen in use meanwhile, bytes. */
   readonly peakBytes?: number;
+}
+
+/** What text token by token takes, of a model whose zeros are not stored. */
+export interface Decoding {
+  /** The median of several texts, tokens a second. */
+  readonly tokensPerSecond: number;
+  /** Bytes of weights that a token reads. */
+  readonly bytesPerToken: number;
+  /** Bytes that all tensors take in the packed file. */
+  readonly packedBytes: number;
+  /** How the weights of linears lie, by kind: `F16 2:4`. */
+  readonly kinds: readonly string[];
 }
 
 /** Perplexities of one method by one number of calibration sequences. */

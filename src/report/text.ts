@@ -14,8 +14,9 @@ import {
 } from "./benchmarks.ts";
 import type { Comparison, Protocol, Row, Table } from "./results.ts";
 
-function cells(row: Row): string[] {
-  const { method, asked, sparsity, perplexity, metricSeconds, seconds, cpuSeconds, peakBytes } = row,
+/** @param decodes Whether text was asked for: of some rows it is not written. */
+function cells(row: Row, decodes: boolean): string[] {
+  const { method, asked, sparsity, perplexity, decode, metricSeconds, seconds, cpuSeconds, peakBytes } = row,
     benchmark = headline(row);
   const fixed = (number: number | undefined, digits: number) => number === undefined ? "" : number.toFixed(digits);
   return [
@@ -24,6 +25,13 @@ function cells(row: Row): string[] {
     showShare(sparsity),
     ...perplexity === undefined ? [] : [fixed(perplexity, 2)],
     ...benchmark ? [show("acc", benchmark.figures.acc)] : [],
+    ...decodes
+      ? [
+        decode?.kinds.join(", ") ?? "",
+        fixed(decode?.tokensPerSecond, 1),
+        ...[decode?.bytesPerToken, decode?.packedBytes].map((bytes) => bytes === undefined ? "" : showBytes(bytes)),
+      ]
+      : [],
     fixed(metricSeconds, 2),
     fixed(seconds, 1),
     fixed(cpuSeconds, 1),
@@ -50,6 +58,12 @@ export function captions(comparison: Comparison): string[] {
     ...data ? [benchmarkCaption(comparison)] : [],
     ...calibration ? [`Calibration: ${protocol(calibration)}.`] : [],
     ...comparison.finetune ? [comparison.finetune] : [],
+    ...comparison.rows[0].decode
+      ? [
+        "Text: token by token, greedy, the median of some texts; zeros are not stored where that takes fewer bytes. Read a " +
+        "token: weights. Packed: all tensors, in Pare's packed file.",
+      ]
+      : [],
     "Metric: scoring, masking and solving, of all linears. In all: observing and propagating as well. CPU: what all " +
     "threads computed meanwhile, but for an observation that several methods share. Peak memory: the most that was seen in " +
     "use while the model was pruned.",
@@ -58,14 +72,15 @@ export function captions(comparison: Comparison): string[] {
 
 /** The table of all models. */
 export function tableOf({ rows }: Comparison): Table {
-  const [{ perplexity }] = rows, benchmark = headline(rows[0]);
+  const [{ perplexity, decode }] = rows, benchmark = headline(rows[0]);
   const measured = [
     ...perplexity === undefined ? [] : ["perplexity"],
     ...benchmark ? [`${titleOf(benchmark)} acc (%)`] : [],
+    ...decode ? ["weights", "tokens/s", "read a token", "packed"] : [],
   ];
   return {
     heading: ["method", "sparsity", "zeros", ...measured, "metric (s)", "in all (s)", "CPU (s)", "peak memory"],
-    rows: rows.map(cells),
+    rows: rows.map((row) => cells(row, decode !== undefined)),
   };
 }
 
@@ -134,12 +149,16 @@ export function toCsv({ rows, evaluation }: Comparison): string {
     "cpu_seconds",
     "peak_bytes",
   ];
+  const text = rows[0].decode ? ["tokens_per_second", "bytes_per_token", "packed_bytes"] : [];
   const context = ["windows", "seqlen", "corpus", "corpus_sha256"];
-  const lines = rows.map(({ method, asked, sparsity, perplexity, metricSeconds, seconds, cpuSeconds, peakBytes }) => [
+  const lines = rows.map((
+    { method, asked, sparsity, perplexity, decode, metricSeconds, seconds, cpuSeconds, peakBytes },
+  ) => [
     ...[method, asked, sparsity, perplexity, metricSeconds, seconds, cpuSeconds, peakBytes],
+    ...rows[0].decode ? [decode?.tokensPerSecond, decode?.bytesPerToken, decode?.packedBytes] : [],
     ...[evaluation?.sequences, evaluation?.seqlen, evaluation?.description, evaluation?.sha256],
   ]);
-  return csv([[...heading, ...context], ...lines]);
+  return csv([[...heading, ...text, ...context], ...lines]);
 }
 
 /** The figures of benchmarks as CSV, one a line. */

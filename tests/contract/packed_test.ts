@@ -8,7 +8,7 @@ import { draw, generator, INTEGERS, type Matrix, matrix, NORMAL } from "./matric
 import { remembered } from "./remembered.ts";
 
 const FLOATS = ["F32", "F16", "BF16"] as const, INTEGER_TYPES = ["I8", "I4"] as const;
-const PATTERNS = ["dense", "bitmask", { n: 2, m: 4 }, { n: 4, m: 8 }, { n: 3, m: 32 }] as const;
+const PATTERNS = ["dense", "bitmask", { n: 2, m: 4 }, { n: 4, m: 8 }, { n: 8, m: 16 }, { n: 3, m: 32 }] as const;
 
 /** Columns that share a scale: one word of a mask, and several. */
 const GROUPS = { I8: 128, I4: 32 } as const;

@@ -36,6 +36,24 @@ Deno.test("methods and sparsities on one model: a row for each, written in four 
   assertStringIncludes(Deno.readTextFileSync(`${out}/compare.md`), "| sparsegpt | 2:4 | 50.0");
 });
 
+Deno.test("--decode writes text with every model, packed: the fewer weights are stored, the fewer bytes a token reads", async () => {
+  using folder = temporary();
+  const out = `${folder.path}/compared`;
+  const flags = [...FLAGS, "--methods", "magnitude", "--sparsities", "0.5,0.8,2:4", "--decode"];
+  const { rows: [dense, half, few, pattern] } = await runJson("compare", ...flags, "--out", out);
+  for (const [row, kind] of [[dense, "F16 dense"], [half, "F16 bitmask"], [few, "F16 bitmask"], [pattern, "F16 2:4"]]) {
+    assertEquals(row.decode.kinds, [kind]);
+    assert(row.decode.tokensPerSecond > 0);
+  }
+  assertLess(half.decode.bytesPerToken, dense.decode.bytesPerToken);
+  assertLess(few.decode.packedBytes, half.decode.packedBytes);
+  assertLess(pattern.decode.packedBytes, half.decode.packedBytes);
+  assertEquals(names(out), ["compare.csv", "compare.json", "compare.md", "compare.svg"]);
+  const [heading, first] = Deno.readTextFileSync(`${out}/compare.csv`).split("\r\n").map((line) => line.split(","));
+  assertEquals(Number(first[heading.indexOf("bytes_per_token")]), dense.decode.bytesPerToken);
+  assertMatch(Deno.readTextFileSync(`${out}/compare.md`), /\| weights \| tokens\/s \| read a token \| packed \|/);
+});
+
 Deno.test("a row is what prune and eval give for the same flags", async () => {
   using folder = temporary();
   const { rows } = await runJson(

@@ -1,7 +1,9 @@
 /** `pack` and `unpack`: a pruned model in fewer bytes, which is evaluated, written with, pruned and unpacked as the dense one is. */
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { PareError } from "../../src/errors.ts";
+import { Context, openBackend, openCheckpoint, ResidentModel } from "../../src/mod.ts";
 import { snapshot, temporary } from "../checkpoint/folders.ts";
+import { MODELS } from "../stream/checkpoints.ts";
 import { AUSTEN, HELD_OUT, run } from "./commands.ts";
 import { IN_PROCESS, runJson } from "./in_process.ts";
 
@@ -118,4 +120,55 @@ Deno.test("what makes no sense is refused in one line, and a damaged file with e
   const { code, out: text, err } = await run("unpack", "--model", packed, "--out", out);
   assertEquals([code, text], [2, ""]);
   assert(/^error: .*model\.safetensors: .*\n$/.test(err), err);
+});
+
+Deno.test("--force replaces what pack and unpack wrote, and nothing else; inspect says what a packed matrix takes", async () => {
+  using folder = temporary();
+  const [pruned, out, back] = ["pruned", "out", "back"].map((name) => `${folder.path}/${name}`);
+  const magnitude = ["--method", "magnitude", "--pattern", "2:4", ...BACKEND, ...NO_RUNS];
+  await runJson("prune", "--model", AUSTEN, "--out", pruned, ...magnitude);
+  await runJson("pack", "--model", pruned, "--out", out, "--values", "int8");
+  await assertRejects(() => IN_PROCESS.pack("--model", pruned, "--out", out), PareError, out);
+  const { linears } = await runJson("pack", "--model", pruned, "--out", out, "--force");
+  await runJson("unpack", "--model", out, "--out", back);
+  await assertRejects(() => IN_PROCESS.unpack("--model", out, "--out", back), PareError, back);
+  await runJson("unpack", "--model", out, "--out", back, "-f");
+  assertEquals(snapshot(back), snapshot(pruned));
+  Deno.mkdirSync(`${folder.path}/mine`);
+  Deno.writeTextFileSync(`${folder.path}/mine/notes.txt`, "mine");
+  await assertRejects(() => IN_PROCESS.pack("--model", pruned, "--out", `${folder.path}/mine`, "--force"), PareError);
+
+  type Packed = { name: string; values: string; pattern: string; packedBytes: number };
+  const { tensors } = await runJson("inspect", "--model", out);
+  for (const { name, values, pattern, packedBytes } of linears as Packed[]) {
+    const found = tensors.find((tensor: { name: string }) => tensor.name === name);
+    assertEquals(found.packed, { kind: `${values} ${pattern}`, bytes: packedBytes });
+  }
+  assertEquals(
+    (await runJson("inspect", "--model", pruned)).tensors.some(({ packed }: { packed?: unknown }) => packed),
+    false,
+  );
+});
+
+Deno.test("weights that are stored the other way round (GPT-2) stay packed while text is written, by the pattern of their rows", async () => {
+  using folder = temporary();
+  const [pruned, packed] = ["pruned", "packed"].map((name) => `${folder.path}/${name}`);
+  const magnitude = ["--method", "magnitude", "--pattern", "2:4", ...BACKEND, ...NO_RUNS];
+  await runJson("prune", "--model", `${MODELS}/tiny-gpt2`, "--out", pruned, ...magnitude);
+  await runJson("pack", "--model", pruned, "--out", packed);
+  await using backend = await openBackend("wasm", { workers: 2 });
+  const read = async (path: string) => {
+    await using checkpoint = await openCheckpoint(path);
+    using model = await ResidentModel.open({ checkpoint, backend });
+    using context = new Context(model, { sequences: 1, length: 8 });
+    const [logits] = await context.read([{ sequence: 0, ids: [1, 2, 3, 5, 8, 13] }]);
+    return { logits, kinds: [...model.packed.keys()], bytes: model.bytesPerToken };
+  };
+  const whole = await read(pruned), small = await read(packed);
+  assertEquals([whole.kinds, small.kinds.map((kind) => kind.split(" ")[1])], [[], ["2:4"]]);
+  assert(small.bytes < 0.8 * whole.bytes, `${small.bytes} of ${whole.bytes}`);
+  const largest = whole.logits.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  // Sums of f32 in two orders.
+  small.logits.forEach((logit, i) => assertAlmostEquals(logit, whole.logits[i], 1e-5 * largest));
+  assertEquals(backend.live, 0);
 });
