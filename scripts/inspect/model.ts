@@ -60,14 +60,16 @@ export async function open(model: string, { terminal }: Context): Promise<Model>
   }
 }
 
-/** The matrices that are packed. */
+/** The matrices that are packed, if any is. */
 function packedIn({ packed }: Checkpoint): Model["packed"] {
-  return packed && new Map(
-    [...packed].map(([name, { packed: { valueType, pattern }, packedBytes }]) => [name, {
-      kind: `${valueType} ${patternName(pattern)}`,
-      bytes: packedBytes,
-    }]),
-  );
+  return packed?.size
+    ? new Map(
+      [...packed].map(([name, { packed: { valueType, pattern }, packedBytes }]) => [name, {
+        kind: `${valueType} ${patternName(pattern)}`,
+        bytes: packedBytes,
+      }]),
+    )
+    : undefined;
 }
 
 /** What the config says, and whether the tensors are those of such a model. */
