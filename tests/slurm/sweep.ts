@@ -9,6 +9,8 @@ import { join } from "node:path";
 import { AUSTEN, ROOT, TOKENS } from "../scripts/commands.ts";
 import { Cluster, NODES, until } from "./cluster.ts";
 
+// npx sets it, and `deno task` leaves it as it is: the jobs would look for their plans where npx was called.
+Deno.env.delete("INIT_CWD");
 const folder = await Deno.makeTempDir({ prefix: "pare-slurm-" }), begun = performance.now();
 
 /** Runs a command of Pare that must succeed. */
