@@ -1,7 +1,8 @@
 /**
- * A model that is pruned where it lies, over a link of 1 Gbit/s, and over one so slow that the transfer is the longer: what a server on this machine sends is held to that rate, all of
- * its connections together. Reading goes on while blocks compute, so a run is to take little more than the longer of the two:
- * the transfer, and the same run from this disk. Both runs in turns.
+ * A model that is pruned where it lies, over a link of 1 Gbit/s, and over one so slow that the transfer is the longer: what
+ * a server on this machine sends is held to that rate, all of its connections together. Reading goes on while blocks
+ * compute, so a run is to take little more than the longer of the two: the transfer, and the same run from this disk. Both
+ * runs in turns.
  */
 import { join } from "node:path";
 import { insteadOf, UNSEEN } from "../../src/errors.ts";

@@ -14,7 +14,8 @@
  * `gradients(name)` gives the tensor that the gradient by a parameter is added to (F32, of the shape that the block holds the
  * parameter in: a weight outputs x inputs, a norm's gain 1 x n), or nothing if nobody wants it; what no gradient passes is not
  * computed. A tape that is told before the walk what will be asked of it ({@linkcode TapeOptions}) lets go of what no
- * derivative needs: of a linear whose weight is not trained its input, of a sum everything. `stream/stream.ts` has `drive`, which answers what a walk asks for: experts come and go in both directions.
+ * derivative needs: of a linear whose weight is not trained its input, of a sum everything. `stream/stream.ts` has `drive`,
+ * which answers what a walk asks for: experts come and go in both directions.
  */
 import {
   type Activation,

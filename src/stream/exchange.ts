@@ -1,7 +1,8 @@
 /**
  * What the ranks of one run give each other: named bytes in a directory that all of them see, which every cluster has, or under
- * a prefix of a bucket (`meeting.ts`). An item comes to its name whole, is what it was ever after, and is waited for; so a rank may die at any moment, be started again, and
- * find what it and the others had done. There is no protocol beside that, and no daemon.
+ * a prefix of a bucket (`meeting.ts`). An item comes to its name whole, is what it was ever after, and is waited for; so a
+ * rank may die at any moment, be started again, and find what it and the others had done. There is no protocol beside that,
+ * and no daemon.
  *
  * ```text
  *   rank-R.json   which plan a rank works on, and a number that grows while it lives
