@@ -27,6 +27,9 @@ export const OWN_FILE = constants.O_RDWR | constants.O_CREAT | NO_LINK;
 /** Opens a file to add to, there or not, but no link. */
 export const GROWING_FILE = OWN_FILE | constants.O_APPEND;
 
+/** How often a directory is removed that is no more empty when it should go: more than a process has threads. */
+const REMOVALS = 1000;
+
 /** The calls whose order counts. They are an object's so that a test can write them down. */
 export const disk = {
   /** Forces a file's data, or a directory's entries, to the disk. */
@@ -40,9 +43,19 @@ export const disk = {
   rename(from: string, to: string): void {
     renameSync(from, to);
   },
-  /** Removes a file or a directory with all that is in it; links are removed, not followed. */
+  /**
+   * Removes a file or a directory with all that is in it; links are removed, not followed. A file that another thread of
+   * this process was about to make there (an interrupt waits for none of them) comes between the last look and the
+   * removal of the directory: it is looked at again.
+   */
   remove(path: string): void {
-    rmSync(path, { recursive: true, force: true });
+    for (let left = REMOVALS;; left--) {
+      try {
+        return rmSync(path, { recursive: true, force: true });
+      } catch (error) {
+        if (systemCode(error) !== "ENOTEMPTY" || left === 0) throw error;
+      }
+    }
   },
 };
 
