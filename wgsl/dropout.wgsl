@@ -1,4 +1,5 @@
-// out = scale * x where the hash of a number's place and the key is at least the limit, else 0: MurmurHash3's finaliser twice.
+// out = scale * x where the hash of a number's place and the key is at least the limit, else 0: mix.wgsl, which stands
+// before it, twice.
 // Bindings: 0 parameters; 1 x; 2 out, both F32 of `count` numbers. One thread a number, as in add.wgsl.
 struct Params {
   count: u32,
@@ -12,14 +13,6 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 
 override THREADS: u32 = 64u;
-
-fn mix32(h0: u32) -> u32 {
-  var h = h0 ^ (h0 >> 16u);
-  h *= 0x85ebca6bu;
-  h ^= h >> 13u;
-  h *= 0xc2b2ae35u;
-  return h ^ (h >> 16u);
-}
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {

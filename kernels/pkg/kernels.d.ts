@@ -531,6 +531,11 @@ export function residual_signs(team: number, n: number, vectors: number): void;
 export function rotate(team: number, x: number, tokens: number, heads: number, dim: number, angles: number, turned: number, neighbours: boolean, inverse: boolean, out: number): void;
 
 /**
+ * `n` F32 numbers at `from`, each rounded to one of the two BF16 beside it, to either as likely as it is near.
+ */
+export function round_stochastic(team: number, from: number, n: number, key: number, to: number): void;
+
+/**
  * Scores of a weight (rows x cols); `statistic` (1 x cols) is null for the magnitude alone.
  */
 export function score(team: number, weight: number, dtype: number, rows: number, cols: number, statistic: number, out: number): void;
@@ -710,6 +715,7 @@ export interface InitOutput {
     readonly residual_scratch: (a: number) => number;
     readonly residual_signs: (a: number, b: number, c: number) => void;
     readonly rotate: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number, j: number) => void;
+    readonly round_stochastic: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly score: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => void;
     readonly score_block: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => void;
     readonly select_columns: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => void;

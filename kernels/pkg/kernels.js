@@ -1408,6 +1408,18 @@ export function rotate(team, x, tokens, heads, dim, angles, turned, neighbours, 
 }
 
 /**
+ * `n` F32 numbers at `from`, each rounded to one of the two BF16 beside it, to either as likely as it is near.
+ * @param {number} team
+ * @param {number} from
+ * @param {number} n
+ * @param {number} key
+ * @param {number} to
+ */
+export function round_stochastic(team, from, n, key, to) {
+    wasm.round_stochastic(team, from, n, key, to);
+}
+
+/**
  * Scores of a weight (rows x cols); `statistic` (1 x cols) is null for the magnitude alone.
  * @param {number} team
  * @param {number} weight

@@ -1,5 +1,7 @@
-//! The same numbers in another dtype, rounded to nearest, ties to even.
+//! The same numbers in another dtype, rounded to nearest, ties to even; or to BF16 stochastically (Gupta et al., 2015), by a
+//! hash of a key and a number's place, as in `dropout.rs`.
 
+use crate::dropout::mix;
 use crate::dtype::{widen, Stored, BF16, F16, F32};
 use crate::stored;
 use crate::team::Team;
@@ -25,6 +27,23 @@ unsafe fn convert_run<T: Stored>(from: *const u8, first: usize, n: usize, to: *m
         widen::<T>(from.add(at * T::BYTES), some, wide.as_mut_ptr());
         store(&wide[..some], to, dtype, at);
     }
+}
+
+/// `n` F32 numbers at `from`, each rounded to one of the two BF16 beside it, to either as likely as it is near.
+#[wasm_bindgen]
+pub unsafe fn round_stochastic(team: *const Team, from: *const f32, n: usize, key: u32, to: *mut u16) {
+    for i in (*team).runs(n, CHUNK).flatten() {
+        *to.add(i) = stochastic(*from.add(i), mix(mix(i as u32) ^ key));
+    }
+}
+
+/// The BF16 towards zero from `x`, or the one after it where what is cut off and 16 random bits make one more.
+#[inline(always)]
+fn stochastic(x: f32, random: u32) -> u16 {
+    if x.is_nan() {
+        return 0x7fc0;
+    }
+    ((x.to_bits() + (random & 0xffff)) >> 16) as u16
 }
 
 /// Numbers written from place `at` on of an array of a dtype.
@@ -135,6 +154,25 @@ mod tests {
     fn the_nearest_brain_float_is_found_and_the_even_one_of_two() {
         check::<Brain>(BF16, 0x7f7f);
         assert_eq!(both(&[f32::MAX, f32::NEG_INFINITY, -0.0], BF16).0, [0x7f80, 0xff80, 0x8000]);
+    }
+
+    #[test]
+    fn a_number_is_rounded_up_as_often_as_it_is_near() {
+        let n = 40_000;
+        for (x, below, share) in
+            [(1.0f32, 0x3f80, 0.0), (1.0 + 1.0 / 512.0, 0x3f80, 0.25), (-1.0 - 3.0 / 512.0, 0xbf80, 0.75)]
+        {
+            let from = vec![x; n];
+            let mut to = vec![0u16; n];
+            unsafe { alone(|team| round_stochastic(team, from.as_ptr(), n, 7, to.as_mut_ptr())) }
+            let up = to.iter().filter(|&&bits| bits == below + 1).count();
+            assert_eq!(up + to.iter().filter(|&&bits| bits == below).count(), n);
+            // Five standard deviations of as many independent draws.
+            let (mean, spread) = (n as f64 * share, (n as f64 * share * (1.0 - share)).sqrt());
+            assert!((up as f64 - mean).abs() <= 5.0 * spread, "{x}: {up}");
+        }
+        let special = [0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::from_bits(0x7fff_ffff)];
+        assert_eq!(special.map(|x| stochastic(x, u32::MAX)), [0, 0x8000, 0x7f80, 0xff80, 0x7fc0]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ const CHUNK: usize = 16384;
 
 /// MurmurHash3's finaliser (Appleby, 2011): every bit of its argument changes half of the bits of the result.
 #[inline(always)]
-fn mix(mut h: u32) -> u32 {
+pub fn mix(mut h: u32) -> u32 {
     h ^= h >> 16;
     h = h.wrapping_mul(0x85eb_ca6b);
     h ^= h >> 13;

@@ -37,6 +37,7 @@ export type { ObserveOperations } from "./operations/observe.ts";
 export type { PackedOperations } from "./operations/packed.ts";
 export type { Formula, PruneOperations, Selection } from "./operations/prune.ts";
 export type {
+  AssignOptions,
   Choice,
   CombineOptions,
   Descent,

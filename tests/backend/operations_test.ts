@@ -84,7 +84,7 @@ Deno.test("every operation has a rule and a cost that is finite and no less than
     combineInto: [[{ tensor: x, kept: 1 }, { tensor: shape(6, 8), kept: 1, unscaled: true }], { columns: shape(1, 8) }],
     maskRows: [mask, 2, 3],
     conjugate: [{ x: shape(6, 8), r: shape(6, 8), p: shape(6, 8) }, shape(6, 8), mask],
-    assign: [shape(6, 8, "BF16"), x],
+    assign: [shape(6, 8, "BF16"), x, { key: 7 }],
     adamw: [x, { first: x, second: x }, x, {
       rate: 1e-3,
       beta1: 0.9,

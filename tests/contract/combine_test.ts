@@ -1,8 +1,10 @@
 /** Claims about `combine`, and about `equilibrate` and `assign`, which go before and after it. */
+import { assertEquals, assertLess } from "@std/assert";
 import { BYTES } from "../../src/backend/backend.ts";
 import { gamma, underflow } from "./bounds.ts";
 import { assertHeld, assertSameBytes, contract } from "./contract.ts";
-import { draw, DTYPES, edge, encode, matrix, NORMAL, SPREAD, UNIFORM } from "./matrices.ts";
+import { decode, draw, DTYPES, edge, encode, matrix, NORMAL, SPREAD, UNIFORM } from "./matrices.ts";
+import { mix } from "./mix.ts";
 
 const shapes = (long: number) => [[1, 1], [3, 33], [33, 65], [2, long]] as const;
 /** For kept and removed: what solvers ask for, and numbers that no other term has. */
@@ -159,5 +161,33 @@ contract("assign", (claim) => {
     backend.assign(weight, hold(numbers));
     const bounds = numbers.values.map((value) => 2 ** -8 * Math.abs(value)); // 8 significant bits
     await assertHeld(backend, [{ what: "BF16", held: weight, values: numbers.values, bounds }]);
+  });
+
+  claim("rounds to BF16 by a key as the hash of key and place says, to the bit", async ({ backend, hold, long }) => {
+    for (const [rows, cols] of shapes(long)) {
+      for (const key of [0, 12345, 2 ** 32 - 1]) {
+        const numbers = draw(rows, rows, cols, "F32", SPREAD), weight = hold(draw(1, rows, cols, "BF16", UNIFORM));
+        backend.assign(weight, hold(numbers), { key });
+        const bits = new Uint32Array(Float32Array.from(numbers.values).buffer);
+        const rounded = Uint16Array.from(bits, (of, at) => (of + mix((mix(at) ^ key) >>> 0) % 2 ** 16) / 2 ** 16);
+        assertSameBytes((await backend.read(weight))[0], new Uint8Array(rounded.buffer), `${rows} x ${cols} by ${key}`);
+      }
+    }
+  });
+
+  claim("rounds up by a key as often as a number is near, and keeps what BF16 has", async ({ backend, hold }) => {
+    // An eighth, three eighths and no part of the way from one number of BF16 to the next, and one that is no number.
+    const values = [1 + 2 ** -10, -(1 + 3 * 2 ** -10), 1.5, Infinity, 0, NaN], rows = 4096, cols = values.length;
+    const numbers = matrix(rows, cols, "F32", Float64Array.from({ length: rows * cols }, (_, at) => values[at % cols]));
+    const weight = hold(matrix(rows, cols, "BF16", new Float64Array(rows * cols)));
+    backend.assign(weight, hold(numbers), { key: 3 });
+    const found = decode((await backend.read(weight))[0], "BF16");
+    for (const [col, [share, low, high]] of [[0, [1 / 8, 1, 1 + 2 ** -7]], [1, [3 / 8, -1, -(1 + 2 ** -7)]]] as const) {
+      const own = found.filter((_, at) => at % cols === col), up = own.filter((value) => value === high).length;
+      assertEquals(own.filter((value) => value === low).length, rows - up);
+      // Five standard deviations of independent draws.
+      assertLess(Math.abs(up - rows * share), 5 * Math.sqrt(rows * share * (1 - share)));
+    }
+    for (let at = 0; at < found.length; at++) if (at % cols > 1) assertEquals(found[at], values[at % cols]);
   });
 });

@@ -180,6 +180,7 @@ async function everything(backend: Backend, headDim = 40): Promise<Map<string, U
     backend.conjugate({ x: best, r, p }, keep(`product ${step}`, backend.linear(p, unit)), mask);
   }
   backend.assign(keep("assign", backend.copy(weight)), best);
+  backend.assign(keep("assign, stochastically", backend.allocate(131, width, "BF16")), best, { key: 2 ** 31 + 7 });
   const moments = {
     first: keep("first moment", backend.allocate(131, width)),
     second: keep("second moment", backend.allocate(131, width)),

@@ -3,18 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { gamma } from "./bounds.ts";
 import { assertHeld, contract } from "./contract.ts";
 import { decode, draw, matrix, NORMAL } from "./matrices.ts";
-
-/** The finaliser of MurmurHash3 in whole numbers without a limit, modulo 2^32. */
-function mix(word: number): number {
-  const M = 2n ** 32n;
-  let h = BigInt(word);
-  h ^= h >> 16n;
-  h = h * 0x85ebca6bn % M;
-  h ^= h >> 13n;
-  h = h * 0xc2b2ae35n % M;
-  h ^= h >> 16n;
-  return Number(h);
-}
+import { mix } from "./mix.ts";
 
 contract("dropout", (claim) => {
   claim("drops what the hash of key and place says, and scales the others", async ({ backend, hold, keep, long }) => {

@@ -367,6 +367,8 @@ const WRONG: Readonly<Record<string, (backend: Backend, zeros: Zeros) => Disposa
     backend.conjugate({ x, r, p }, p, mask);
   },
   "assign: dtype of the numbers": (backend, zeros) => backend.assign(zeros(6, 8), zeros(6, 8, "F16")),
+  "assign: a key below 0": (backend, zeros) => backend.assign(zeros(6, 8, "BF16"), zeros(6, 8), { key: -1 }),
+  "assign: F16 by a key": (backend, zeros) => backend.assign(zeros(6, 8, "F16"), zeros(6, 8), { key: 1 }),
   "apply: columns": applied(6, 7),
   "apply: rows": applied(5, 8),
 };

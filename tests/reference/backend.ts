@@ -6,6 +6,7 @@
 import type {
   Activation,
   AdamWOptions,
+  AssignOptions,
   AttentionOptions,
   Backend,
   Choice,
@@ -742,9 +743,19 @@ export class ReferenceBackend implements Backend {
     }
   }
 
-  assign(weight: Tensor, numbers: Tensor): void {
-    OPERATIONS.assign.check(weight, numbers);
-    this.#round(weight, values(numbers));
+  assign(weight: Tensor, numbers: Tensor, options: AssignOptions = {}): void {
+    OPERATIONS.assign.check(weight, numbers, options);
+    const { key } = options, given = values(numbers);
+    if (key === undefined) return this.#round(weight, given);
+    // A number of BF16 has seven bits behind the point of its power of two; those below 2^-126 share that power.
+    this.#round(
+      weight,
+      given.map((value, at) => {
+        const unit = 2 ** (Math.max(-126, Math.floor(Math.log2(Math.abs(value)))) - 7);
+        const size = Math.abs(value) / unit, up = (size % 1) * 2 ** 16 + murmur(murmur(at) ^ key) % 2 ** 16 >= 2 ** 16;
+        return value && Number.isFinite(value) ? Math.sign(value) * (Math.floor(size) + Number(up)) * unit : value;
+      }),
+    );
   }
 
   adamw(weight: Tensor, { first, second }: Moments, gradient: Tensor, options: AdamWOptions): void {

@@ -30,6 +30,13 @@ export function expectCount(what: string, found: number): void {
   }
 }
 
+/** Throws unless a number is one of the keys that hashes take. */
+export function expectKey(what: string, found: number): void {
+  if (!(Number.isInteger(found) && found >= 0 && found < 2 ** 32)) {
+    throw new RangeError(`${what}: expected a whole number below 2^32, found ${found}`);
+  }
+}
+
 /** Throws unless a matrix has these rows and columns. */
 export function expectShape(what: string, rows: number, cols: number, found: { rows: number; cols: number }): void {
   expect(what, `${rows} x ${cols}`, `${found.rows} x ${found.cols}`);

@@ -5,11 +5,13 @@
 import type { Mask, Tensor } from "../tensor.ts";
 import { bytesOf, type Declarations, floats, maskBytes, type ShapeOf, size } from "./declaration.ts";
 import {
+  expect,
   expectApart,
   expectAtMost,
   expectCount,
   expectFloats,
   expectGroups,
+  expectKey,
   expectShape,
   expectSparsity,
 } from "./expect.ts";
@@ -70,6 +72,12 @@ export interface Descent {
   readonly p: Tensor;
 }
 
+/** How {@linkcode Backend.assign} rounds. */
+export interface AssignOptions {
+  /** Chooses how each number is rounded: a whole number below 2^32. To nearest without it. */
+  readonly key?: number;
+}
+
 /** The most terms of a {@linkcode Backend.combine}: as many as a device binds beside a mask, columns and the result. */
 const TERMS = 3;
 
@@ -106,8 +114,13 @@ export interface SolveOperations {
    * has f64.
    */
   conjugate(descent: Descent, product: Tensor, mask: Mask): void;
-  /** Writes F32 numbers into a weight of any dtype, rounded to nearest, ties to even. */
-  assign(weight: Tensor, values: Tensor): void;
+  /**
+   * Writes F32 numbers into a weight of any dtype, rounded to nearest, ties to even. With a key the weight is BF16, and a number
+   * is rounded up in size by as much chance as it is near there (stochastic rounding; Gupta et al., 2015): number `i`, counted
+   * row by row, if the 16 bits that are cut off and the lower 16 of `mix(mix(i) ^ key)` carry, with MurmurHash3's 32-bit
+   * finaliser. A number that BF16 has stays as it is.
+   */
+  assign(weight: Tensor, values: Tensor, options?: AssignOptions): void;
   /** A mask of its own of `rows` rows of a mask, from `first` on. */
   maskRows(mask: Mask, first: number, rows: number): Mask;
 }
@@ -180,8 +193,12 @@ export const SOLVE: Declarations<SolveOperations> = {
     cost: ({ x }, _product, mask) => ({ flops: 12 * size(x), bytes: 7 * bytesOf(x) + maskBytes(mask) }),
   },
   assign: {
-    check(weight, values) {
+    check(weight, values, { key } = {}) {
       expectFloats("assign: values", values);
+      if (key !== undefined) {
+        expectKey("assign: key", key);
+        expect("assign: dtype of what is rounded by a key", "BF16", weight.dtype);
+      }
       expectApart("assign: weight", weight, values);
       expectShape("assign: values", weight.rows, weight.cols, values);
     },

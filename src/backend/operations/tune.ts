@@ -1,7 +1,7 @@
 /** What training changes: a step of the optimiser on a weight, and numbers that are left out at random. */
 import type { Mask, Tensor } from "../tensor.ts";
 import { bytesOf, type Declarations, maskBytes, size } from "./declaration.ts";
-import { expectCount, expectFloats, expectPositive, expectShape } from "./expect.ts";
+import { expectCount, expectFloats, expectKey, expectPositive, expectShape } from "./expect.ts";
 
 /** What AdamW remembers of a weight, of its shape, F32, zeros before the first step. */
 export interface Moments {
@@ -102,9 +102,7 @@ export const TUNE: Declarations<TuneOperations> = {
     check(x, { rate, key }) {
       expectFloats("dropout: x", x);
       expectShare("dropout: rate", rate);
-      if (!(Number.isInteger(key) && key >= 0 && key < 2 ** 32)) {
-        throw new RangeError(`dropout: key: expected a whole number below 2^32, found ${key}`);
-      }
+      expectKey("dropout: key", key);
     },
     cost: (x) => ({ flops: size(x), bytes: 2 * bytesOf(x) }),
   },

@@ -4,7 +4,15 @@
  * fails depends on the numbers.
  */
 import * as kernels from "../../../kernels/pkg/kernels.js";
-import type { Choice, CombineOptions, Descent, EliminationFormula, InverseFactor, Term } from "../backend.ts";
+import type {
+  AssignOptions,
+  Choice,
+  CombineOptions,
+  Descent,
+  EliminationFormula,
+  InverseFactor,
+  Term,
+} from "../backend.ts";
 import { FORMULA_CODES } from "../codes.ts";
 import type { Engine } from "./engine.ts";
 import { OutOfMemory } from "./heap.ts";
@@ -232,8 +240,9 @@ export function conjugate(engine: Engine, { x, r, p }: Owned<Descent>, product: 
 }
 
 /** See `Backend.assign`. */
-export function assign(engine: Engine, weight: WasmTensor, values: WasmTensor): void {
-  convert(engine, "assign", values, weight);
+export function assign(engine: Engine, weight: WasmTensor, values: WasmTensor, { key }: AssignOptions = {}): void {
+  if (key === undefined) convert(engine, "assign", values, weight);
+  else engine.run("assign", "round_stochastic", values.offset, values.rows * values.cols, key, weight.offset);
 }
 
 /** See `Backend.maskRows`. */

@@ -45,6 +45,7 @@ import linear from "../../../wgsl/linear.wgsl" with { type: "text" };
 import linearPacked from "../../../wgsl/linear_packed.wgsl" with { type: "text" };
 import magnitudeSums from "../../../wgsl/magnitude_sums.wgsl" with { type: "text" };
 import merge from "../../../wgsl/merge.wgsl" with { type: "text" };
+import mix from "../../../wgsl/mix.wgsl" with { type: "text" };
 import narrow from "../../../wgsl/narrow.wgsl" with { type: "text" };
 import norm from "../../../wgsl/norm.wgsl" with { type: "text" };
 import normBackward from "../../../wgsl/norm_backward.wgsl" with { type: "text" };
@@ -103,7 +104,7 @@ export const SHADERS = {
   diagonal,
   difference: numbers + difference,
   dotRows: pairs + dotRows,
-  dropout,
+  dropout: mix + dropout,
   eliminate: worth + eliminate,
   eliminateGather,
   eliminateScatter,
@@ -120,7 +121,7 @@ export const SHADERS = {
   linearPacked: numbers + packed + workgroupSum + linearPacked,
   magnitudeSums: numbers + pairs + magnitudeSums,
   merge: pairs + merge,
-  narrow: numbers + rounding + narrow,
+  narrow: numbers + rounding + mix + narrow,
   norm: numbers + workgroupSum + norm,
   normBackward: workgroupSum + numbers + normBackward,
   normGradients: pairs + normGradients,

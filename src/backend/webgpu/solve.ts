@@ -2,7 +2,7 @@
  * The parts of the iterative solvers on the WebGPU backend: an elementwise combination, a step of conjugate gradients with a
  * workgroup for each row, a scaled matrix, and the rounding into a weight.
  */
-import type { CombineOptions, Descent, Term } from "../backend.ts";
+import type { AssignOptions, CombineOptions, Descent, Term } from "../backend.ts";
 import { DTYPE_CODES, NO_DTYPE } from "../codes.ts";
 import { type Device, line, rowsWithin, THREADS } from "./device.ts";
 import { type Owned, runsOf, TiledMask, TiledTensor } from "./tensor.ts";
@@ -118,13 +118,13 @@ export function equilibrate(device: Device, matrix: TiledTensor, scale: TiledTen
 }
 
 /** See {@linkcode Backend.assign}. */
-export function assign(device: Device, weight: TiledTensor, values: TiledTensor): void {
+export function assign(device: Device, weight: TiledTensor, values: TiledTensor, { key }: AssignOptions = {}): void {
   for (const { first, rows } of runsOf([values, weight])) {
     const work = rows * weight.cols;
     device.dispatch({
       shader: "narrow",
-      constants: { WEIGHT: DTYPE_CODES[weight.dtype] },
-      params: [rows, weight.cols, values.placeOf(first), weight.placeOf(first)],
+      constants: { WEIGHT: DTYPE_CODES[weight.dtype], STOCHASTIC: key === undefined ? 0 : 1 },
+      params: [rows, weight.cols, values.placeOf(first), weight.placeOf(first), first * weight.cols, key ?? 0],
       buffers: [values.tileOf(first), weight.tileOf(first)],
       groups: line(work, THREADS), // see apply
       work,
