@@ -166,13 +166,13 @@ export { fetchCorpus, type FetchOptions, type LocalCorpus } from "./text/fetch.t
 export type { TokenMatrix } from "./text/token_file.ts";
 export { Continuations, type Continued } from "./text/continuations.ts";
 export { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
-export { WholeModel } from "./tune/full.ts";
+export { WholeModel, type WholeModelOptions } from "./tune/full.ts";
 export { type Adapter, LoraAdapters, type LoraOptions } from "./tune/lora.ts";
 export { MASK_FILE, maskTensors } from "./tune/mask_file.ts";
-export { checkWholeModel, type TrainingSize } from "./tune/memory.ts";
+export { type Precision, precisionFor, type TrainingSize } from "./tune/memory.ts";
 export { type MaskOptions, type Masks, readMasks } from "./tune/masks.ts";
 export type { OptimizerOptions } from "./tune/optimizer.ts";
-export type { Parameter } from "./tune/parameter.ts";
+export type { Numbers, Parameter, ParameterDtype } from "./tune/parameter.ts";
 export { ADAPTER_CONFIG, ADAPTER_MODEL, type PeftAbout, peftConfig, peftTensors, readPeft } from "./tune/peft.ts";
 export type { Decay, RateSchedule } from "./tune/rate.ts";
 export { restoreState, stateTensors } from "./tune/state.ts";

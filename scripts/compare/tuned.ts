@@ -7,11 +7,11 @@ import { TUNED_BY, type TunedBy } from "../../src/cli/compare_command.ts";
 import {
   type Backend,
   type Checkpoint,
-  checkWholeModel,
   chooseTargets,
   LoraAdapters,
   type Masks,
   type ModelSpec,
+  precisionFor,
   prune,
   readMasks,
   readSpec,
@@ -113,7 +113,7 @@ async function trainSteps(
   masks: Masks,
   made: Map<string, Uint8Array<ArrayBuffer>>,
 ): Promise<void> {
-  if (by === "full") checkWholeModel(spec, { backend, tokens: text.length, spooled: spool.always === true });
+  if (by === "full") precisionFor(spec, { backend, tokens: text.length, spooled: spool.always === true }, "f32");
   const { steps, batch, rate: peak, minutes = Infinity } = budget, mask = (linear: string) => masks.get(linear);
   using trainee: Trainee = by === "full"
     ? await WholeModel.open(backend, pruned, spec, mask)

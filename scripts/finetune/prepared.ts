@@ -5,12 +5,12 @@ import type { Values } from "../../src/cli/flags.ts";
 import type { Context } from "../../src/cli/run.ts";
 import {
   ADAPTER_MODEL,
-  checkWholeModel,
   goesToFile,
   loadTokenizer,
   type ModelSpec,
   openBackend,
   openCheckpoint,
+  precisionFor,
   readMasks,
   readSpec,
   reconstructionRate,
@@ -99,17 +99,17 @@ export async function prepare(given: Given, values: FinetuneValues, { terminal }
   const backend = opened.use(await openBackend(values.backend, { workers: values.workers }));
   const spool = { always: values.spool !== undefined, file: given.spoolFile };
   const microBatch = microBatchOf(values, spec, text.length);
-  if (values.mode === "full") {
-    const tokens = microBatch * text.length, bytes = tokens * spec.hidden * (spec.blocks.length + 1) * 4;
-    checkWholeModel(spec, { backend, tokens, spooled: goesToFile(backend, bytes, spool) });
-  }
+  const tokens = microBatch * text.length, bytes = tokens * spec.hidden * (spec.blocks.length + 1) * 4;
+  const dtype = values.mode === "full"
+    ? precisionFor(spec, { backend, tokens, spooled: goesToFile(backend, bytes, spool) }, values.precision ?? "auto")
+    : undefined;
   const masks = opened.use(
     await readMasks(backend, checkpoint, spec, { dense: values.dense, file: values.mask }),
   );
   const steps = values.steps ?? Math.max(1, Math.floor(text.windows / values.batch));
   const held = opened.move(); // they are the caller's
   return {
-    ...{ checkpoint, spec, backend, linears, text, masks, microBatch, steps },
+    ...{ checkpoint, spec, backend, linears, text, masks, microBatch, steps, dtype },
     records: values.records === undefined ? undefined : values.records * 2 ** 20,
     spool,
     [Symbol.asyncDispose]: () => held.disposeAsync(),
@@ -153,6 +153,7 @@ export async function describe(
     : {
       ...{ method: mode, batch, microBatch, steps, rate, warmup, decay, weightDecay, beta1, beta2, epsilon, clip },
       ...{ evalEvery, seed },
+      ...task.dtype === "BF16" && { precision: "bf16" },
       ...mode === "lora" && { rank, alpha, dropout, unmasked, targets: linears.map(({ name }) => name) },
       ...start && { start: start.sha256 },
     };

@@ -21,7 +21,10 @@ const aboutMasks = ({ masks }: Prepared) =>
 export function trainingLines(task: Prepared, trainee: Trainee, values: FinetuneValues): string[] {
   const { masks, linears, steps, microBatch } = task, { mode, rank, batch, unmasked } = values;
   const weights = trainee.parameters.reduce((sum, { rows, cols }) => sum + rows * cols, 0);
-  const what = mode === "full" ? "all of the model" : `adapters of rank ${rank} on ${linears.length} linears`;
+  const { dtype } = task, rounding = dtype === "BF16" ? ", rounded stochastically" : "";
+  const what = mode === "full"
+    ? `all of the model in ${dtype}${rounding}`
+    : `adapters of rank ${rank} on ${linears.length} linears`;
   const how = !masks.removed
     ? ""
     : mode === "lora" && unmasked

@@ -21,8 +21,10 @@ import { writeAdapter, writeModel } from "./written.ts";
 /** What is trained. */
 async function openTrainee(task: Prepared, values: FinetuneValues): Promise<Trainee> {
   const { backend, checkpoint, spec, linears, masks } = task, mask = (linear: string) => masks.get(linear);
-  if (values.mode === "full") return await WholeModel.open(backend, checkpoint, spec, mask);
   const { rank, alpha, dropout, seed, unmasked } = values;
+  if (values.mode === "full") {
+    return await WholeModel.open(backend, checkpoint, spec, mask, { dtype: task.dtype, seed });
+  }
   // Kept inside the masks, unless that is not wanted.
   using made = new DisposableStack();
   const adapters = made.use(

@@ -103,6 +103,11 @@ const flags = {
     otherwise: "20; for reconstruct one before and one after",
   }),
   seed: integer(0, { help: "Of the order of the windows, and of LoRA's first weights.", fallback: 0 }),
+  precision: choice(["auto", "f32", "bf16"], {
+    help:
+      "How full keeps weights and AdamW's moments: f32, or bf16 with stochastic rounding, which takes half of the memory.",
+    otherwise: "auto: f32 where the backend has room for the gradients, else bf16",
+  }),
   records: integer(0, {
     metavar: "MIB",
     help:
@@ -166,9 +171,9 @@ const STEPPING = [
 ];
 const ADAPTING = ["adapter", "start", "rank", "alpha", "dropout", "unmasked"], RECONSTRUCTING = ["teacher", "epochs"];
 const FOREIGN = {
-  lora: RECONSTRUCTING,
+  lora: ["precision", ...RECONSTRUCTING],
   full: [...ADAPTING, "targets", ...RECONSTRUCTING],
-  reconstruct: [...ADAPTING, ...STEPPING],
+  reconstruct: ["precision", ...ADAPTING, ...STEPPING],
 } as const;
 
 /** Whom a flag is for. */

@@ -15,6 +15,7 @@ import type { Linear } from "../model/spec.ts";
 import type { WalkOperations } from "../model/walk.ts";
 import { Random } from "../text/random.ts";
 import { Additions, deltaOf } from "./additions.ts";
+import { hash } from "./hash.ts";
 import { Parameter } from "./parameter.ts";
 import type { Trainee } from "./trainee.ts";
 
@@ -48,16 +49,6 @@ export interface Adapter {
 function drawA(random: Random, rank: number, cols: number): Float32Array<ArrayBuffer> {
   const most = 1 / Math.sqrt(cols);
   return Float32Array.from({ length: rank * cols }, () => (random.getrandbits(32) / 2 ** 31 - 1) * most);
-}
-
-/** A whole number below 2^32 for some numbers: each stirred in by MurmurHash3's finaliser. */
-function hash(numbers: readonly number[]): number {
-  return numbers.reduce((hash, number) => {
-    let h = (hash ^ number) + 0x9e3779b9 | 0; // the golden ratio, as hashes are combined
-    h = Math.imul(h ^ h >>> 16, 0x85ebca6b);
-    h = Math.imul(h ^ h >>> 13, 0xc2b2ae35);
-    return (h ^ h >>> 16) >>> 0;
-  }, 0);
 }
 
 /** See the file's head. */

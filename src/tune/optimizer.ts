@@ -14,10 +14,11 @@ const CLIP_EPSILON = 1e-6;
 /** The norm of all gradients together, after those by removed weights are made zero; the sums are wider than f32. */
 export async function gradientNorm(backend: Backend, parameters: readonly Parameter[]): Promise<number> {
   using sums = new DisposableStack();
-  const all = parameters.map(({ gradient, mask, cols }) => {
+  const all = parameters.map((parameter) => {
+    const { gradient, mask, cols } = parameter, own = sums.use(backend.allocate(2, cols));
     if (mask) backend.apply(gradient, mask);
-    const own = sums.use(backend.allocate(2, cols));
     backend.addSquares(own, gradient);
+    parameter.rest(); // as it was, but for what is zero now
     return own;
   });
   let total = 0;
@@ -40,11 +41,9 @@ export async function takeStep(
 ): Promise<void> {
   const scale = Math.min(1, clip / (norm + CLIP_EPSILON));
   for (const parameter of parameters) {
-    const { gradient, mask, weight, first, second } = parameter;
-    using w = parameter.upload(), m = parameter.upload(first), v = parameter.upload(second);
-    backend.adamw(w, { first: m, second: v }, gradient, { ...adamw, rate, step, scale, mask });
-    const read = await backend.read(w, m, v);
-    [weight, first, second].forEach((numbers, at) => numbers.set(new Float32Array(read[at].buffer)));
-    parameter.clear();
+    const { mask } = parameter;
+    await parameter.move((weight, moments) => {
+      backend.adamw(weight, moments, parameter.gradient, { ...adamw, rate, step, scale, mask });
+    }, step);
   }
 }

@@ -3,7 +3,7 @@ import { openFile } from "../checkpoint/file.ts";
 import { readSafetensors } from "../checkpoint/safetensors.ts";
 import type { MemoryTensor } from "../checkpoint/tensor_file.ts";
 import { PareError } from "../errors.ts";
-import type { Parameter } from "./parameter.ts";
+import { type Numbers, numbersIn, type Parameter } from "./parameter.ts";
 
 /** What of a parameter is kept, by what stands before its name. */
 const PARTS = ["weight", "first", "second", "best"] as const;
@@ -11,13 +11,13 @@ const PARTS = ["weight", "first", "second", "best"] as const;
 /** Training's state as tensors of a file. @param best The best weights so far, in the order of the parameters. */
 export function stateTensors(
   parameters: readonly Parameter[],
-  best: readonly Float32Array<ArrayBuffer>[],
+  best: readonly Numbers[],
 ): MemoryTensor[] {
   return parameters.flatMap((parameter, at) =>
     PARTS.map((part) => {
       const numbers = part === "best" ? best[at] : parameter[part];
-      const bytes = new Uint8Array(numbers.buffer);
-      return { name: `${part}.${parameter.name}`, dtype: "F32", shape: [parameter.rows, parameter.cols], bytes };
+      const { name, dtype, rows, cols } = parameter, bytes = new Uint8Array(numbers.buffer);
+      return { name: `${part}.${name}`, dtype, shape: [rows, cols], bytes };
     })
   );
 }
@@ -30,9 +30,9 @@ export function stateTensors(
 export async function restoreState(
   path: string,
   parameters: readonly Parameter[],
-): Promise<Float32Array<ArrayBuffer>[]> {
+): Promise<Numbers[]> {
   await using file = await openFile(path);
-  const { entries, read } = await readSafetensors(file), best: Float32Array<ArrayBuffer>[] = [];
+  const { entries, read } = await readSafetensors(file), best: Numbers[] = [];
   for (const parameter of parameters) {
     for (const part of PARTS) {
       const name = `${part}.${parameter.name}`, entry = entries.get(name);
@@ -41,7 +41,7 @@ export async function restoreState(
           `${path}: expected ${name} of ${parameter.rows} x ${parameter.cols}, found another or none`,
         );
       }
-      const numbers = new Float32Array((await read(name)).buffer);
+      const numbers = numbersIn(parameter.dtype, await read(name));
       if (part === "best") best.push(numbers);
       else parameter[part].set(numbers);
     }

@@ -10,6 +10,7 @@ import { lossGradients } from "../stream/gradients.ts";
 import type { SpoolOptions } from "../stream/hidden.ts";
 import { type Batch, countSequences, rectangle, sequencesOf } from "../text/batch.ts";
 import { gradientNorm, type OptimizerOptions, takeStep } from "./optimizer.ts";
+import type { Numbers } from "./parameter.ts";
 import { rateAt, type RateSchedule } from "./rate.ts";
 import type { Trainee } from "./trainee.ts";
 
@@ -48,7 +49,7 @@ export interface Progress {
 /** All that the next step depends on. */
 export interface TuneState extends Progress {
   /** The parameters' weights after the best evaluation so far, in their order. */
-  readonly best: readonly Float32Array<ArrayBuffer>[];
+  readonly best: readonly Numbers[];
 }
 
 /** What {@linkcode tune} takes. */

@@ -41,6 +41,8 @@ const BOUNDS = {
   lora: { loss: 2e-6, norm: 4e-6, tensor: [2e-4, 3e-5] },
   full: { loss: 2e-6, norm: 5e-6, tensor: [3e-6, 2e-6] },
   perplexity: 1e-5,
+  // In BF16: two seeds differed from F32 by 2e-3 in a loss and 1.3e-3 in the perplexity after. To nearest instead it is 1.2e-2 and 1.7e-2.
+  rounded: { loss: 6e-3, norm: 6e-2, perplexity: 5e-3 },
 } as const;
 
 /** The curves of a run. */
@@ -75,7 +77,7 @@ async function follow(
   backend: Backend,
   trainee: Trainee,
   golden: Curves,
-  bounds: { readonly loss: number; readonly norm: number },
+  bounds: { readonly loss: number; readonly norm: number; readonly perplexity?: number },
   rate: number,
   { steps, evaluated }: Extent,
 ): Promise<void> {
@@ -113,14 +115,20 @@ async function follow(
     assertAlmostEquals(rate, golden.rate[step - 1], 1e-15);
   }
   if (!evaluated) return;
-  near("perplexity before", Math.exp(found.evaluations[0].loss), golden.before.ppl, BOUNDS.perplexity);
+  const { perplexity = BOUNDS.perplexity } = bounds;
+  near("perplexity before", Math.exp(found.evaluations[0].loss), golden.before.ppl, perplexity);
   if (steps === all) {
-    near("perplexity after", Math.exp(found.evaluations.at(-1)!.loss), golden.after.ppl, BOUNDS.perplexity);
+    near("perplexity after", Math.exp(found.evaluations.at(-1)!.loss), golden.after.ppl, perplexity);
   }
 }
 
 /** Holds a tensor against a golden one: by its largest difference to the largest number, and in norm. */
-function assertNear(what: string, found: Float32Array, want: Float32Array, [most, inNorm]: readonly number[]): void {
+function assertNear(
+  what: string,
+  found: ArrayLike<number>,
+  want: Float32Array,
+  [most, inNorm]: readonly number[],
+): void {
   assertEquals(found.length, want.length, what);
   let largest = 0, difference = 0, size = 0, squares = 0;
   want.forEach((value, at) => {
@@ -189,7 +197,8 @@ for (const { name, ignore, open } of BACKENDS) {
           const golden = new GoldenFile(`${GOLDEN}full.safetensors`);
           for (const { name, weight } of whole.parameters) {
             if (golden.has(name)) assertNear(name, weight, golden.floats(name), BOUNDS.full.tensor);
-            const norm = Math.sqrt(weight.reduce((sum, w) => sum + w * w, 0)), want = results.results.full.norms[name];
+            const norm = Math.sqrt(Array.from(weight, (w) => w * w).reduce((sum, square) => sum + square)),
+              want = results.results.full.norms[name];
             assertAlmostEquals(norm, want.weight, 3e-6 * want.weight, name);
           }
           // What the golden masks remove is what the trained weights have as zeros.
@@ -202,6 +211,19 @@ for (const { name, ignore, open } of BACKENDS) {
         }
       }
       assertEquals(backend.live, before, "live tensors");
+    },
+  });
+
+  Deno.test({
+    name: `forty steps of all weights in BF16, rounded stochastically, beside PyTorch's in F32 on ${name}`,
+    ignore: ignore || !wasm || !SHARED,
+    async fn() {
+      await using backend = await open();
+      await using dense = await openCheckpoint(AUSTEN);
+      const checkpoint = await pruned(dense), spec = readSpec(checkpoint), { full } = results.results;
+      using masks = await readMasks(backend, checkpoint, spec);
+      using whole = await WholeModel.open(backend, checkpoint, spec, (linear) => masks.get(linear), { dtype: "BF16" });
+      await follow(backend, whole, full, BOUNDS.rounded, profile.full_rate, extent);
     },
   });
 }

@@ -162,6 +162,36 @@ Deno.test("all weights of a 2:4 model: every group of four keeps its zeros, embe
   for (const { name, pattern } of tensors) if (/_proj\.weight$/.test(name)) assertEquals(pattern, "2:4", name);
 });
 
+Deno.test("all weights in BF16: the same bytes with any number of workers, the mask held, and most of what F32 wins", async () => {
+  using folder = temporary();
+  const model = await prunedIn(folder.path), flags = ["--model", model, "--mode", "full", ...LITTLE, ...NO_RUNS];
+  const [wide, ...narrow] = await Promise.all([
+    runJson("finetune", ...flags, "--out", `${folder.path}/f32`),
+    ...["1", "2"].map((workers) =>
+      runJson(
+        "finetune",
+        ...flags,
+        "--out",
+        `${folder.path}/bf16-${workers}`,
+        "--precision",
+        "bf16",
+        "--workers",
+        workers,
+      )
+    ),
+  ]);
+  const [one, two] = ["1", "2"].map((workers) => Deno.readFileSync(`${folder.path}/bf16-${workers}/model.safetensors`));
+  assertEquals(one, two);
+  const before = await tensorsOf(model), after = await tensorsOf(`${folder.path}/bf16-1`);
+  for (const [name, numbers] of before) {
+    if (/_proj\.weight$/.test(name)) {
+      assert(zerosOf(numbers).every((zero, at) => !zero || (after.get(name)![at] & 0x7fff) === 0), name);
+    }
+  }
+  const won = ({ evaluations, best }: typeof wide) => evaluations[0].loss - best.loss;
+  for (const found of narrow) assertGreater(won(found), won(wide) / 2);
+});
+
 Deno.test("a pruned model is fitted to its teacher, block by block: its zeros stay, and what was found is recorded", async () => {
   using folder = temporary();
   const model = await prunedIn(folder.path, "--pattern", "2:4"), out = `${folder.path}/fitted`;
@@ -199,12 +229,12 @@ Deno.test("a pruned model is fitted to its teacher, block by block: its zeros st
   );
 });
 
-for (const mode of ["lora", "full", "reconstruct"]) {
-  Deno.test(`${mode}, killed after an evaluation and gone on with, gives identical bytes`, async () => {
+for (const [mode, ...how] of [["lora"], ["full"], ["full", "--precision", "bf16"], ["reconstruct"]]) {
+  Deno.test(`${[mode, ...how].join(" ")}, killed after an evaluation and gone on with, gives identical bytes`, async () => {
     using folder = temporary();
     const model = await prunedIn(folder.path), whole = `${folder.path}/whole`, out = `${folder.path}/out`;
     const own = mode === "reconstruct" ? [...FITTED, "--eval-every", "2"] : LITTLE;
-    const flags = ["--model", model, "--mode", mode, ...own, ...NO_RUNS];
+    const flags = ["--model", model, "--mode", mode, ...how, ...own, ...NO_RUNS];
     await runJson("finetune", ...flags, "--out", whole);
     const child = start("finetune", ...flags, "--out", out);
     for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
@@ -242,6 +272,11 @@ const REFUSED: readonly (readonly [what: string, flags: readonly string[], says:
     "LoRA's flags for all weights",
     ["--model", "PRUNED", "--mode", "full", "--rank", "4"],
     "--rank is for --mode lora, not for full",
+  ],
+  [
+    "BF16 for adapters",
+    ["--model", "PRUNED", "--precision", "bf16"],
+    "--precision is for --mode full, not for lora",
   ],
   [
     "steps for blocks",

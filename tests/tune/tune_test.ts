@@ -8,7 +8,7 @@ import { readSpec } from "../../src/model/read.ts";
 import { rectangle } from "../../src/text/batch.ts";
 import { WholeModel } from "../../src/tune/full.ts";
 import { LoraAdapters } from "../../src/tune/lora.ts";
-import type { Parameter } from "../../src/tune/parameter.ts";
+import type { Numbers, Parameter } from "../../src/tune/parameter.ts";
 import { tunedLinears } from "../../src/tune/targets.ts";
 import { type StepRecord, tune, type TuneOptions, type TuneState } from "../../src/tune/tune.ts";
 import { FIXTURES } from "../checkpoint/folders.ts";
@@ -52,32 +52,36 @@ const adapters = (dropout = 0.1) =>
 
 const numbersOf = (parameters: readonly Parameter[]) => parameters.map(({ weight }) => [...weight]);
 
-Deno.test("a run that is gone on with from any of its states ends with the same numbers", async () => {
-  using whole = adapters();
-  const states: { state: TuneState; numbers: Float32Array[][] }[] = [];
-  const found = await tune({
-    ...OPTIONS,
-    trainee: whole,
-    onState: (state) => {
-      const numbers = whole.parameters.map(({ weight, first, second }) =>
-        [weight, first, second].map((one) => one.slice())
+const inBF16 = () => WholeModel.open(backend, checkpoint, spec, () => undefined, { dtype: "BF16", seed: 5 });
+
+for (const [what, open] of [["of adapters", adapters], ["of all weights in BF16", inBF16]] as const) {
+  Deno.test(`a run ${what} that is gone on with from any of its states ends with the same numbers`, async () => {
+    using whole = await open();
+    const states: { state: TuneState; numbers: Numbers[][] }[] = [];
+    const found = await tune({
+      ...OPTIONS,
+      trainee: whole,
+      onState: (state) => {
+        const numbers = whole.parameters.map(({ weight, first, second }) =>
+          [weight, first, second].map((one) => one.slice())
+        );
+        states.push({ state, numbers });
+        return Promise.resolve();
+      },
+    });
+    assertEquals(found.evaluations.map(({ step }) => step), [0, 2, 4, 5]);
+    assertLess(found.evaluations[3].loss, found.evaluations[0].loss);
+    for (const { state, numbers } of states) {
+      using again = await open();
+      again.parameters.forEach(({ weight, first, second }, at) =>
+        [weight, first, second].forEach((one, part) => one.set(numbers[at][part]))
       );
-      states.push({ state, numbers });
-      return Promise.resolve();
-    },
+      const resumed = await tune({ ...OPTIONS, trainee: again, from: state });
+      assertEquals(numbersOf(again.parameters), numbersOf(whole.parameters));
+      assertEquals([resumed.steps, resumed.evaluations, resumed.best], [found.steps, found.evaluations, found.best]);
+    }
   });
-  assertEquals(found.evaluations.map(({ step }) => step), [0, 2, 4, 5]);
-  assertLess(found.evaluations[3].loss, found.evaluations[0].loss);
-  for (const { state, numbers } of states) {
-    using again = adapters();
-    again.parameters.forEach(({ weight, first, second }, at) =>
-      [weight, first, second].forEach((one, part) => one.set(numbers[at][part]))
-    );
-    const resumed = await tune({ ...OPTIONS, trainee: again, from: state });
-    assertEquals(numbersOf(again.parameters), numbersOf(whole.parameters));
-    assertEquals([resumed.steps, resumed.evaluations, resumed.best], [found.steps, found.evaluations, found.best]);
-  }
-});
+}
 
 Deno.test("a run that a signal stopped goes on to the same numbers, wherever it was", async () => {
   using whole = adapters();
