@@ -99,7 +99,8 @@ export async function benchTune({ quick, model, note }: Bench): Promise<Ratio[]>
         await writeRandomModel(directory, blocks, SMOLLM2_CONFIG);
         peaks.push(await peakOf(directory, records, `${blocks} blocks`, note));
       }
-      const [few, many] = peaks, kept = records === "0" ? "no records kept" : "512 MiB of records";
+      const [few, many] = peaks,
+        kept = records === "0" ? "no records kept, hidden states in a file" : "512 MiB of records";
       if (few && many) {
         const name = `LoRA's memory, 1 x ${TOKENS} tokens, blocks of SmolLM2-135M, ${kept}`;
         ratios.push(over(name, many, few, records === "0" ? { most: DEPTH } : undefined));

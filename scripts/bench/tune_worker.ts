@@ -25,6 +25,7 @@ for await (const _ of Deno.stdin.readable.pipeThrough(new TextDecoderStream()).p
   let before = cpuUsage(), begun = 0, after = { cpu: 0, wall: 0 };
   const { steps: [{ loss }] } = await tune({
     ...{ backend, spec, trainee, windowsOf: () => windows, heldOut, records, microBatch: 1, evalEvery: 2 },
+    spool: { always: records === 0 }, // as finetune has it
     schedule: { peak: 1e-4, warmup: 0, steps: 2, decay: "linear" },
     optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decay: 0, clip: 1 },
     mostSteps: 1,

@@ -97,7 +97,8 @@ export async function prepare(given: Given, values: FinetuneValues, { terminal }
     onProgress: downloads(terminal),
   });
   const backend = opened.use(await openBackend(values.backend, { workers: values.workers }));
-  const spool = { always: values.spool !== undefined, file: given.spoolFile };
+  // Without records the states at blocks' bounds are what grows with their number.
+  const spool = { always: values.spool !== undefined || values.records === 0, file: given.spoolFile };
   const microBatch = microBatchOf(values, spec, text.length);
   const tokens = microBatch * text.length, bytes = tokens * spec.hidden * (spec.blocks.length + 1) * 4;
   const dtype = values.mode === "full"

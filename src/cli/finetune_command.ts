@@ -112,7 +112,7 @@ const flags = {
     metavar: "MIB",
     help:
       "What blocks' operations need on the way back is kept on the way forward up to so many MiB, and the other blocks are walked " +
-      "again: 0 takes the least memory. The numbers are the same.",
+      "again: 0 takes the least memory, with hidden states in a file as --spool has them. The numbers are the same.",
     otherwise: "half of what the backend gives to hidden states: 512",
   }),
   backend,
