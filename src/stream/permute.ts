@@ -92,6 +92,9 @@ export interface Permuted {
   >;
 }
 
+/** The orders of the runs of linears' inputs, by the linear's name: what all else about a permuted block follows from. */
+export type RunOrders = ReadonlyMap<string, readonly Uint32Array[]>;
+
 /** What a block's inputs are permuted by. */
 export interface PermuteOptions {
   readonly backend: Backend;
@@ -105,11 +108,23 @@ export interface PermuteOptions {
 }
 
 /**
- * Permutes the weights of a block that is on a backend, before any of it is pruned. An order is one in which the scores that
- * n:m keeps sum to more: the method's own scores, where they are its masks, else Wanda's.
+ * Chooses orders for a block that is on a backend, before any of it is pruned: those in which the scores that n:m keeps sum to
+ * more, the method's own scores, where they are its masks, else Wanda's.
  */
-export async function permute(block: Block, options: PermuteOptions): Promise<Permuted> {
-  const { backend, requests, linears } = options;
+export async function chooseOrders(block: Block, options: PermuteOptions): Promise<RunOrders> {
+  const orders = new Map<string, readonly Uint32Array[]>();
+  for (const { channels, pattern } of asked(block.spec, options.linears, options.requests)) {
+    orders.set(channels.to.name, await ordersOf(block, channels, pattern, options));
+  }
+  return orders;
+}
+
+/** Permutes the weights of a block that is on a backend, before any of it is pruned, by orders that were chosen for it. */
+export async function permute(
+  block: Block,
+  chosen: RunOrders,
+  { backend, requests, linears }: Pick<PermuteOptions, "backend" | "requests" | "linears">,
+): Promise<Permuted> {
   const orders = new Map<string, Uint32Array<ArrayBuffer>>(),
     others: Map<string, { bytes: Uint8Array<ArrayBuffer>; kept: Uint8Array<ArrayBuffer> }> = new Map();
   const move = async (name: string, order: MatrixOrder): Promise<Uint8Array<ArrayBuffer>> => {
@@ -118,8 +133,8 @@ export async function permute(block: Block, options: PermuteOptions): Promise<Pe
     block.replace(name, backend.upload(moved, rows, cols, dtype));
     return moved;
   };
-  for (const { channels, pattern } of asked(block.spec, linears, requests)) {
-    const { to, from } = channels, own = await chooseOrders(block, channels, pattern, options);
+  for (const { channels } of asked(block.spec, linears, requests)) {
+    const { to, from } = channels, own = chosen.get(to.name)!;
     const columns = columnsOf(channels, own);
     await move(`${to.name}.weight`, { cols: columns });
     for (const linear of from) {
@@ -135,7 +150,7 @@ export async function permute(block: Block, options: PermuteOptions): Promise<Pe
 }
 
 /** The order of each run of a linear's inputs; as they are, if no other keeps more. */
-async function chooseOrders(
+async function ordersOf(
   block: Block,
   channels: Channels,
   pattern: Pattern,

@@ -17,7 +17,7 @@ import type { LinearDistribution } from "./distribution.ts";
 import { goesToFile, type SpoolOptions } from "./hidden.ts";
 import { checkMemory, expertsFit, observationSets, roomBeside } from "./memory.ts";
 import { Observation } from "./observation.ts";
-import { checkPermutable, permute, permutedBiases } from "./permute.ts";
+import { checkPermutable, chooseOrders, permute, permutedBiases, type RunOrders } from "./permute.ts";
 import type { OnProgress } from "./progress.ts";
 import { type BlockReconstruction, reconstruct, type ReconstructOptions } from "./reconstruct.ts";
 import { BlockResults, type LinearReport, type LinearResult, Results } from "./results.ts";
@@ -143,7 +143,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
   const all = calibration ? countSequences(calibration) : 0, heldOut = options.holdout ? heldOutOf(all) : 0;
   const sequences = all - heldOut, observed = { grams, heldOut: heldOut > 0 };
 
-  const cut = options.shards && new Shards(options.shards, refuseShards(options, spec));
+  const cut = options.shards && new Shards(options.shards, refuseShards(options, spec), heldOut);
 
   const hiddenBytes = streams * (calibration?.ids.length ?? 0) * spec.hidden * BYTES.F32;
   const memory = {
@@ -216,7 +216,10 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
       const missing = await cut.missing(index, groups);
       const mine = missing.filter(([{ name }]) => cut.solves(index, groupOf.get(name)!.at));
       if (missing.length) {
-        using observation = new ShardedObservation(backend, missing, observed, cut, index);
+        using observation = new ShardedObservation(backend, missing, observed, cut, {
+          block: index,
+          before: "pruning",
+        });
         await stream!.observe(block, observation);
         await observation.complete(mine);
         for (const { name } of mine.flat()) here.add(name);
@@ -263,15 +266,9 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     }];
     const groups = chooseGroups({ spec: block }, linears);
     for (const [at, group] of groups.entries()) for (const { name } of group) groupOf.set(name, { group, at });
-    const reorder = async (block: Block, observation?: Observation) => {
-      const { orders, others } = await permute(block, {
-        backend,
-        method,
-        requests: request,
-        linears,
-        observation,
-        sequences,
-      });
+    const permuting = { backend, method, requests: request, linears, sequences };
+    const reorder = async (block: Block, chosen: RunOrders) => {
+      const { orders, others } = await permute(block, chosen, permuting);
       for (const [linear, order] of orders) options.onPermutation?.(linear, order);
       for (const [name, { bytes, kept }] of others) {
         results.enqueue(bytes.length, () => results.write(name, bytes, kept, false));
@@ -280,11 +277,26 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     const permuted: Step = {
       passes: observes ? 1 : 0,
       async run(block) {
-        if (!observes) return await reorder(block);
-        using observation = new Observation(backend, groups, { grams: false, heldOut: heldOut > 0 });
-        await stream!.observe(block, observation);
-        await reorder(block, observation);
+        if (!observes) return await reorder(block, await chooseOrders(block, permuting));
+        await reorder(block, await (cut ? chooseTogether(block, cut) : chooseHere(block)));
       },
+    };
+    const squares = { grams: false, heldOut: heldOut > 0 };
+    const chooseHere = async (block: Block) => {
+      using observation = new Observation(backend, groups, squares);
+      await stream!.observe(block, observation);
+      return await chooseOrders(block, { ...permuting, observation });
+    };
+    /** The orders that one rank chooses by the sums of all. */
+    const chooseTogether = async (block: Block, cut: Shards) => {
+      if (await cut.hasOrders(index)) return await cut.getOrders(index);
+      using observation = new ShardedObservation(backend, groups, squares, cut, { block: index, before: "permuting" });
+      await stream!.observe(block, observation);
+      if (!cut.choosesOrders(index)) return await cut.getOrders(index);
+      await observation.complete(groups);
+      const orders = await chooseOrders(block, { ...permuting, observation });
+      await cut.putOrders(index, orders, groups);
+      return orders;
     };
     // What the dense network gives, whatever becomes of the block.
     const before = [...towards, ...whole ? [hold] : [], ...options.permute ? [permuted] : []];
@@ -349,13 +361,11 @@ function checkTeacher(spec: ModelSpec, checkpoint: Checkpoint, teacher: Checkpoi
  * @throws PareError for what cannot be cut so.
  */
 function refuseShards(
-  { method, calibration, holdout, permute, reconstruct, first }: PruneOptions,
+  { method, calibration, reconstruct, first }: PruneOptions,
   spec: ModelSpec,
 ): Batch {
   if (first) throw new TypeError("prune: observed by one process, and cut into shards");
   if (method.statistic === "none") throw new PareError(`--shards: ${method.name} looks at no calibration sequences`);
-  if (permute) throw new PareError("--shards and --permute exclude each other");
-  if (holdout) throw new PareError("--shards and --holdout exclude each other");
   if (reconstruct) throw new PareError("--shards and --reconstruct exclude each other");
   if (spec.blocks.some(expertsOf)) throw new PareError("--shards: a model with experts cannot be cut yet");
   return calibration!;

@@ -8,6 +8,7 @@ import type { Linear } from "../model/spec.ts";
 import { type Batch, countSequences } from "../text/batch.ts";
 import type { Exchange, Ranks } from "./exchange.ts";
 import { Observation } from "./observation.ts";
+import type { RunOrders } from "./permute.ts";
 import type { LinearResult } from "./results.ts";
 
 /** How a run is cut. */
@@ -27,18 +28,29 @@ export interface Shard {
   readonly end: number;
 }
 
+/** Which of a block's sums: inputs are seen once before it is pruned, and before that once to be permuted, if they are. */
+export interface SumsOf {
+  readonly block: number;
+  readonly before: "permuting" | "pruning";
+}
+
 /** The cut of a run, and this process's part of it. */
 export class Shards {
   /** All of them. */
   readonly all: readonly Shard[];
+  /** The sequences that are held out: as many as there are, they are one shard more, the last rank's. */
+  readonly apart?: Shard;
   /** Those whose hidden states are here. */
   readonly own: readonly Shard[];
   readonly #ranks: Ranks;
   readonly exchange?: Exchange;
 
-  /** @throws PareError if there are more shards than sequences, or more ranks than shards. */
-  constructor({ shards, exchange, ranks = { rank: 0, ranks: 1 } }: ShardOptions, batch: Batch) {
-    const sequences = countSequences(batch);
+  /**
+   * @param heldOut How many of the sequences, the last ones, are observed by themselves.
+   * @throws PareError if there are more shards than other sequences, or more ranks than shards.
+   */
+  constructor({ shards, exchange, ranks = { rank: 0, ranks: 1 } }: ShardOptions, batch: Batch, heldOut = 0) {
+    const all = countSequences(batch), sequences = all - heldOut;
     if (shards > sequences) {
       throw new PareError(
         `--shards ${shards}: expected at most one for each of the ${sequences} calibration sequences`,
@@ -51,12 +63,18 @@ export class Shards {
     this.#ranks = ranks;
     const bound = (index: number) => Math.floor(index * sequences / shards);
     this.all = Array.from({ length: shards }, (_, index) => ({ index, first: bound(index), end: bound(index + 1) }));
-    this.own = this.all.filter(({ index }) => this.#ownerOf(index) === ranks.rank);
+    if (heldOut > 0) this.apart = { index: shards, first: sequences, end: all };
+    this.own = this.#each.filter(({ index }) => this.#ownerOf(index) === ranks.rank);
+  }
+
+  /** All shards, and what is held out. */
+  get #each(): readonly Shard[] {
+    return this.apart ? [...this.all, this.apart] : this.all;
   }
 
   /** The rank that has a shard. */
   #ownerOf(shard: number): number {
-    return Math.floor(shard * this.#ranks.ranks / this.all.length);
+    return Math.floor(Math.min(shard, this.all.length - 1) * this.#ranks.ranks / this.all.length);
   }
 
   /** The rank that prunes the linears of a group: in turns, so that all have something to do. */
@@ -87,22 +105,58 @@ export class Shards {
   }
 
   /** Whether a shard's sums over some inputs are there already: from a process that died. */
-  async hasSums(block: number, shard: number, groups: readonly (readonly Linear[])[]): Promise<boolean> {
-    return this.exchange !== undefined && await this.#hasAll(groups.map((group) => sumsName(block, group, shard)));
+  async hasSums(of: SumsOf, shard: number, groups: readonly (readonly Linear[])[]): Promise<boolean> {
+    return this.exchange !== undefined && await this.#hasAll(groups.map((group) => sumsName(of, group, shard)));
   }
 
   /** Gives a shard's sums to all. */
-  async putSums(block: number, shard: number, observation: Observation): Promise<void> {
+  async putSums(of: SumsOf, shard: number, observation: Observation): Promise<void> {
     for (const group of observation.groups) {
-      await this.exchange!.put(sumsName(block, group, shard), await observation.bytes(group));
+      await this.exchange!.put(sumsName(of, group, shard), await observation.bytes(group));
     }
   }
 
-  /** Adds the sums of all shards over a group's input to an observation, in their order. */
-  async gatherSums(block: number, group: readonly Linear[], observation: Observation): Promise<void> {
-    for (const { index } of this.all) {
-      observation.absorbBytes(group, await this.exchange!.get(sumsName(block, group, index), this.#ownerOf(index)));
+  /** Adds the sums of all shards over a group's input to an observation, in their order, and what is held out to its own. */
+  async gatherSums(of: SumsOf, group: readonly Linear[], observation: Observation): Promise<void> {
+    for (const shard of this.#each) {
+      const bytes = await this.exchange!.get(sumsName(of, group, shard.index), this.#ownerOf(shard.index));
+      this.sumsOf(shard, observation).absorbBytes(group, bytes);
     }
+  }
+
+  /** Removes the sums of all shards over a group's input, which nobody will ask for. */
+  async #dropSums(of: SumsOf, group: readonly Linear[]): Promise<void> {
+    for (const { index } of this.#each) await this.exchange!.drop(sumsName(of, group, index));
+  }
+
+  /** Where a shard's sums belong. */
+  sumsOf(shard: Shard, observation: Observation): Observation {
+    return shard === this.apart ? observation.heldOut! : observation;
+  }
+
+  /** Whether this process chooses the order of a block's inputs: the ranks in turns. */
+  choosesOrders(block: number): boolean {
+    return this.#solverOf(block, 0) === this.#ranks.rank;
+  }
+
+  /** Whether the orders of a block's inputs are there already. */
+  async hasOrders(block: number): Promise<boolean> {
+    return this.exchange !== undefined && await this.exchange.has(ordersName(block));
+  }
+
+  /** Gives the orders of a block's inputs to all; the sums that they were chosen by are of no use then. */
+  async putOrders(block: number, orders: RunOrders, groups: readonly (readonly Linear[])[]): Promise<void> {
+    if (!this.exchange) return;
+    const lists = [...orders].map(([linear, runs]) => [linear, runs.map((order) => [...order])]);
+    await this.exchange.put(ordersName(block), new TextEncoder().encode(JSON.stringify(lists)));
+    for (const group of groups) await this.#dropSums({ block, before: "permuting" }, group);
+  }
+
+  /** The orders of a block's inputs, waited for. */
+  async getOrders(block: number): Promise<RunOrders> {
+    const bytes = await this.exchange!.get(ordersName(block), this.#solverOf(block, 0));
+    const lists: [string, number[][]][] = JSON.parse(new TextDecoder().decode(bytes));
+    return new Map(lists.map(([linear, runs]) => [linear, runs.map((order) => Uint32Array.from(order))]));
   }
 
   /** Gives what became of a linear to all; the sums over its group's input are of no use once all of the group is there. */
@@ -122,9 +176,7 @@ export class Shards {
     );
     const head = new TextEncoder().encode(text), length = new Uint8Array(Uint32Array.of(head.length).buffer);
     await exchange.put(`block-${block}/${report.name}`, length, head, kept, stored);
-    if (await this.#hasResults(block, group)) {
-      for (const { index } of this.all) await exchange.drop(sumsName(block, group, index));
-    }
+    if (await this.#hasResults(block, group)) await this.#dropSums({ block, before: "pruning" }, group);
   }
 
   /** What became of a linear, waited for. @param at The place of its group among all groups of the block. */
@@ -140,9 +192,10 @@ export class Shards {
   }
 }
 
+const ordersName = (block: number) => `block-${block}/orders`;
 const resultName = (block: number, { name }: Pick<Linear, "name">) => `block-${block}/${name}`;
-const sumsName = (block: number, [{ name }]: readonly Linear[], shard: number) =>
-  `block-${block}/${name}.sums-${shard}`;
+const sumsName = ({ block, before }: SumsOf, [{ name }]: readonly Linear[], shard: number) =>
+  `block-${block}/${name}.${before === "permuting" ? "order-" : ""}sums-${shard}`;
 
 /** Sums over inputs, shard by shard: those of one at a time, and of those that are through all together. */
 export class ShardedObservation extends Observation {
@@ -154,31 +207,37 @@ export class ShardedObservation extends Observation {
     groups: readonly (readonly Linear[])[],
     options: ConstructorParameters<typeof Observation>[2],
     private readonly shards: Shards,
-    private readonly block: number,
+    private readonly of: SumsOf,
   ) {
     super(backend, groups, options);
   }
 
   override add(...seen: Parameters<Observation["add"]>): void {
-    this.#part ??= new Observation(this.backend, this.groups, this.options);
+    this.#part ??= this.#begin();
     this.#part.add(...seen);
   }
 
+  /** Nothing seen of a shard. */
+  #begin(): Observation {
+    return new Observation(this.backend, this.groups, { ...this.options, heldOut: false });
+  }
+
   override async wants(part: number): Promise<boolean> {
-    return !await this.shards.hasSums(this.block, this.shards.own[part].index, this.groups);
+    return !await this.shards.hasSums(this.of, this.shards.own[part].index, this.groups);
   }
 
   override async endPart(part: number): Promise<void> {
-    using seen = this.#part ?? new Observation(this.backend, this.groups, this.options);
+    using seen = this.#part ?? this.#begin();
     this.#part = undefined;
-    if (this.shards.exchange) await this.shards.putSums(this.block, this.shards.own[part].index, seen);
-    else this.absorb(seen);
+    const shard = this.shards.own[part];
+    if (this.shards.exchange) await this.shards.putSums(this.of, shard.index, seen);
+    else this.shards.sumsOf(shard, this).absorb(seen);
   }
 
   /** Has the sums of all shards over the inputs of these groups. */
   async complete(groups: readonly (readonly Linear[])[]): Promise<void> {
     if (!this.shards.exchange) return;
-    for (const group of groups) await this.shards.gatherSums(this.block, group, this);
+    for (const group of groups) await this.shards.gatherSums(this.of, group, this);
   }
 
   override [Symbol.dispose](): void {

@@ -1,6 +1,7 @@
 /**
  * A rank of a pruning run, for tests that start several and kill some. Arguments: the method, shards, rank, ranks, the
- * exchange's directory, and where rank 0 writes the SHA-256 of every pruned weight when all are there.
+ * exchange's directory, where rank 0 writes the SHA-256 of every pruned weight when all are there, and how: any of "true order",
+ * "holdout", "permute".
  */
 import { prune } from "../../src/stream/prune.ts";
 import { openBackend } from "../../src/backend/open.ts";
@@ -12,11 +13,13 @@ import { Exchange } from "../../src/stream/exchange.ts";
 import { meetingFolder } from "../../src/stream/meeting.ts";
 import { rectangle } from "../../src/text/batch.ts";
 
-const [name, shards, rank, ranks, directory, result, trueSequential] = Deno.args;
-const MODEL = new URL("../fixtures/models/Austen-700K", import.meta.url).pathname;
-const LENGTH = 64, SEQUENCES = 10;
+const [name, shards, rank, ranks, directory, result, ways] = Deno.args, how = ways.split(",");
+/** Values have biases in the other, which are permuted with them. */
+const permute = how.includes("permute"), model = permute ? "tiny-qwen2" : "Austen-700K";
+const MODEL = new URL(`../fixtures/models/${model}`, import.meta.url).pathname;
+const LENGTH = 64, SEQUENCES = 10, IDS = permute ? 125 : 500;
 /** Any text will do: it is the same for all. */
-const ids = Uint32Array.from({ length: SEQUENCES * LENGTH }, (_, i) => 3 + (i * i * 7 + i * 13) % 500);
+const ids = Uint32Array.from({ length: SEQUENCES * LENGTH }, (_, i) => 3 + (i * i * 7 + i * 13) % IDS);
 
 await using checkpoint = await openCheckpoint(MODEL);
 await using backend = await openBackend("wasm", { workers: 1 });
@@ -29,10 +32,13 @@ const reports = await prune({
   checkpoint,
   backend,
   method,
-  request: makeRequest(method, { sparsity: 0.5 }),
+  request: makeRequest(method, permute ? { pattern: { n: 2, m: 4 } } : { sparsity: 0.5 }),
   calibration: rectangle(ids, LENGTH),
   shards: { shards: Number(shards), exchange, ranks: exchange && part },
-  trueSequential: trueSequential === "true",
+  trueSequential: how.includes("true order"),
+  holdout: how.includes("holdout"),
+  permute,
+  onPermutation: (linear, order) => hashes[`${linear} order`] = order.join(" "),
   onDistribution: (linear, { rows, cols, magnitudes: { counts, extremes } }) => {
     hashes[`${linear} looks`] = JSON.stringify([rows, cols, counts, [...extremes]]);
   },
@@ -42,7 +48,7 @@ const reports = await prune({
   },
 });
 if (part.rank === 0) {
-  const errors = reports.map(({ name, zeros, outputError }) => [name, zeros, outputError]);
+  const errors = reports.map((report) => [report.name, report.zeros, report.outputError, report.heldOutError]);
   const sorted = Object.fromEntries(Object.entries(hashes).sort(([a], [b]) => a < b ? -1 : 1));
   await Deno.writeTextFile(result, JSON.stringify({ sorted, errors }));
 }
