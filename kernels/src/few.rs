@@ -8,12 +8,13 @@
 //! The four rows lie apart, each at the beginning of a run of rows that follow it: so W is read in four streams as long as
 //! pages. A processor fetches ahead for one stream in a page; of 576 inputs four neighbouring rows are several in one.
 //!
-//! F16 is widened by three instructions for four numbers: its bits move to their places in an f32, whose exponent is then 112
+//! F16 is widened by five instructions for eight numbers: its bits move to their places in an f32, whose exponent is then 112
 //! too small. So x is taken as many times as large as it can be, and the sums are given what is missing of 2^112: powers of 2,
 //! which round nothing.
 
 use crate::dtype::{Brain, Half, Single, Stored};
-use crate::simd::{F32x4, U32x4};
+use crate::packed::{self, upper_bits, BF16, F16};
+use crate::simd::{F32x4, U8x16};
 use crate::stored;
 use crate::team::Team;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -29,14 +30,14 @@ const RUN: usize = 8192;
 pub trait Wide: Stored {
     /// [`Self::load_wide`] gives numbers times 2^-MISSING.
     const MISSING: i32;
-    /// Numbers `i..i + 8` of the array at `p`.
-    unsafe fn load_wide(p: *const u8, i: usize) -> [F32x4; 2];
+    /// Numbers `i..i + 8` of the array at `p`. `upper`: `packed::upper_bits`.
+    unsafe fn load_wide(p: *const u8, i: usize, upper: U8x16) -> [F32x4; 2];
 }
 
 impl Wide for Single {
     const MISSING: i32 = 0;
     #[inline(always)]
-    unsafe fn load_wide(p: *const u8, i: usize) -> [F32x4; 2] {
+    unsafe fn load_wide(p: *const u8, i: usize, _: U8x16) -> [F32x4; 2] {
         [Self::load(p, i), Self::load(p, i + 4)]
     }
 }
@@ -44,18 +45,16 @@ impl Wide for Single {
 impl Wide for Brain {
     const MISSING: i32 = 0;
     #[inline(always)]
-    unsafe fn load_wide(p: *const u8, i: usize) -> [F32x4; 2] {
-        U32x4::load_upper_u16((p as *const u16).add(i)).map(U32x4::floats)
+    unsafe fn load_wide(p: *const u8, i: usize, upper: U8x16) -> [F32x4; 2] {
+        packed::widen::<BF16>(U8x16::load(p.add(2 * i)), upper)
     }
 }
 
 impl Wide for Half {
     const MISSING: i32 = 112;
     #[inline(always)]
-    unsafe fn load_wide(p: *const u8, i: usize) -> [F32x4; 2] {
-        // The sign is spread over the three bits that the exponent moves away from.
-        let places = U32x4::splat(0x8fff_ffff);
-        U32x4::load_upper_u16((p as *const u16).add(i)).map(|bits| bits.shr_signed(3).and(places).floats())
+    unsafe fn load_wide(p: *const u8, i: usize, upper: U8x16) -> [F32x4; 2] {
+        packed::widen::<F16>(U8x16::load(p.add(2 * i)), upper)
     }
 }
 
@@ -182,7 +181,7 @@ pub unsafe fn dots<S: Wide, const R: usize, const T: usize, const H: usize>(
     x: *const f32,
     depth: usize,
 ) -> [[f32; T]; R] {
-    let mut sums = [[[F32x4::splat(0.0); H]; T]; R];
+    let (mut sums, upper) = ([[[F32x4::splat(0.0); H]; T]; R], upper_bits());
     let whole = depth - depth % WIDE;
     for k in (0..whole).step_by(WIDE) {
         let mut xs = [[F32x4::splat(0.0); 2]; T];
@@ -190,7 +189,7 @@ pub unsafe fn dots<S: Wide, const R: usize, const T: usize, const H: usize>(
             *own = [F32x4::load(x.add(t * depth + k)), F32x4::load(x.add(t * depth + k + 4))];
         }
         for (r, row) in sums.iter_mut().enumerate() {
-            add(S::load_wide(w, r * apart + k), &xs, row);
+            add(S::load_wide(w, r * apart + k, upper), &xs, row);
         }
     }
     if whole < depth {
@@ -205,7 +204,7 @@ pub unsafe fn dots<S: Wide, const R: usize, const T: usize, const H: usize>(
             let mut padded = [0f32; WIDE];
             let bytes = padded.as_mut_ptr() as *mut u8;
             bytes.copy_from_nonoverlapping(w.add((r * apart + whole) * S::BYTES), rest * S::BYTES);
-            add(S::load_wide(bytes, 0), &xs, row);
+            add(S::load_wide(bytes, 0, upper), &xs, row);
         }
     }
     sums.map(|row| row.map(|parts| parts.into_iter().reduce(F32x4::add).unwrap_or(F32x4::splat(0.0)).sum()))
@@ -223,7 +222,7 @@ fn add<const T: usize, const H: usize>(wide: [F32x4; 2], xs: &[[F32x4; 2]; T], r
 mod tests {
     use super::*;
     use crate::convert::convert;
-    use crate::dtype::{widen, BF16, F16, F32};
+    use crate::dtype::{widen, F32};
     use crate::oracle::{close_product, numbers};
     use crate::team::alone;
     use core::ptr::null;

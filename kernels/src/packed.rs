@@ -124,24 +124,31 @@ pub unsafe fn nibbles(values: *const u8, at: usize) -> u32 {
     ((values.add(at / 2) as *const u64).read_unaligned() >> (at % 2 * 4)) as u32
 }
 
-static HALF: [u32; 4] = [0x8fff_ffff; 4];
+static UPPER: [u16; 8] = [0x8fff; 8];
 
-/// The bits of an F16 that are in their places in an f32, in four lanes. No compiler is to know them: V8 makes a constant that it
+/// The bits of an F16 that are in the upper half of an f32, in eight lanes. No compiler is to know them: V8 makes a constant that it
 /// knows anew wherever it stands, and keeps what it has read in a register.
 #[inline(always)]
-pub fn half_bits() -> U32x4 {
+pub fn upper_bits() -> U8x16 {
     // SAFETY: it is 16 bytes.
-    unsafe { U32x4::load(core::hint::black_box(HALF.as_ptr())) }
+    unsafe { U8x16::load(core::hint::black_box(UPPER.as_ptr() as *const u8)) }
 }
 
-/// Eight neighbouring numbers of a row by their mask, widened; of F16 times 2^-112 if `RAW`. `at` is the first value, `half`
-/// [`half_bits`].
+/// Eight 16-bit floats, widened; F16 times 2^-112. `upper`: [`upper_bits`].
+#[inline(always)]
+pub fn widen<const TYPE: u32>(eight: U8x16, upper: U8x16) -> [F32x4; 2] {
+    let wide = if TYPE == BF16 { eight.upper_u16() } else { eight.widen_f16(upper) };
+    wide.map(U32x4::floats)
+}
+
+/// Eight neighbouring numbers of a row by their mask, widened; of F16 times 2^-112 if `RAW`. `at` is the first value, `upper`
+/// [`upper_bits`].
 #[inline(always)]
 pub unsafe fn load_floats<const TYPE: u32, const RAW: bool>(
     values: *const u8,
     at: usize,
     mask: u8,
-    half: U32x4,
+    upper: U8x16,
 ) -> [F32x4; 2] {
     if TYPE == F32 {
         let stored = values.add(at * 4);
@@ -151,13 +158,8 @@ pub unsafe fn load_floats<const TYPE: u32, const RAW: bool>(
         return [low, high].map(|bytes| bytes.words().floats());
     }
     let stored = U8x16::load(values.add(at * 2)).swizzle(U8x16::load(PLACE_2[mask as usize].as_ptr()));
-    let upper = stored.upper_u16();
-    if TYPE == BF16 {
-        return upper.map(U32x4::floats);
-    }
-    // As `few.rs` says; the multiplication mends the exponent.
-    let wide = upper.map(|bits| bits.shr_signed(3).and(half).floats());
-    if RAW {
+    let wide = widen::<TYPE>(stored, upper);
+    if TYPE == BF16 || RAW {
         wide
     } else {
         wide.map(|x| x.mul(F32x4::splat(5.192_297e33))) // 2^112
@@ -199,7 +201,7 @@ pub unsafe fn expand_row(weight: &Packed, row: usize, to: *mut f32) {
 
 unsafe fn expand<const TYPE: u32>(weight: &Packed, row: usize, to: *mut f32) {
     let &Packed { values, cols, .. } = weight;
-    let (mut at, half) = (weight.first(row), half_bits());
+    let (mut at, upper) = (weight.first(row), upper_bits());
     let masked = !weight.mask.is_null();
     for col in (0..cols).step_by(8) {
         let mask = if masked { *weight.mask_row(row).add(col / 8) } else { 255 };
@@ -207,7 +209,7 @@ unsafe fn expand<const TYPE: u32>(weight: &Packed, row: usize, to: *mut f32) {
             let scale = F32x4::splat(brain(*weight.scale_row(row).add(col / weight.group)));
             load_integers::<TYPE>(values, at, mask).widen().map(|x| x.floats().mul(scale))
         } else {
-            load_floats::<TYPE, false>(values, at, mask, half)
+            load_floats::<TYPE, false>(values, at, mask, upper)
         };
         at += mask.count_ones() as usize;
         if col + 8 <= cols {

@@ -13,10 +13,12 @@
 
 use crate::dtype::{BF16, F16, F32};
 use crate::few::{dots, enlarge, one};
-use crate::packed::{brain, expand_row, half_bits, load_floats, nibbles, Packed, HALVED, I4, I8, LISTED, PAIRED};
-use crate::packed_halves::{spread, sums_of_halved_floats, sums_of_halved_integers, GATHER_LEFT, SPREAD_LEFT};
+use crate::packed::{
+    brain, expand_row, load_floats, nibbles, upper_bits, widen, Packed, HALVED, I4, I8, LISTED, PAIRED, PLACE_2,
+};
+use crate::packed_halves::{sums_of_halved_floats, sums_of_halved_integers, GATHER_LEFT};
 use crate::packed_lists::sums_of_listed;
-use crate::packed_pairs::{sums_of_float_pairs, sums_of_integer_pairs, Constants, PAIRS};
+use crate::packed_pairs::{sums_of_float_pairs, sums_of_integer_pairs, Constants, FLOAT_PAIRS, INTEGER_PAIRS};
 use crate::simd::{F32x4, I16x8, I32x4, U32x4, U8x16};
 use crate::stored;
 use crate::team::Team;
@@ -167,14 +169,14 @@ unsafe fn float_pairs<const TYPE: u32>(
     scratch: *mut f32,
 ) {
     let (mut factors, constants) = (None, Constants::read());
-    runs::<PAIRS>(team, weight.rows.div_ceil(2), 2 * weight.cols, |pairs, count| {
+    runs::<FLOAT_PAIRS>(team, weight.rows.div_ceil(2), 2 * weight.cols, |pairs, count| {
         let missing = if TYPE == F16 { 112 } else { 0 };
         let [first, second] = *factors.get_or_insert_with(|| enlarge(x, weight.cols, missing, scratch));
         let store = |row: usize, sum: f32| *y.add(row) = sum * first * second + bias(row);
-        if count == PAIRS {
+        if count == FLOAT_PAIRS {
             store_pairs(
                 &pairs,
-                sums_of_float_pairs::<TYPE, PAIRS>(weight, pairs, scratch, &constants),
+                sums_of_float_pairs::<TYPE, FLOAT_PAIRS>(weight, pairs, scratch, &constants),
                 weight.rows,
                 store,
             );
@@ -195,11 +197,11 @@ unsafe fn integer_pairs(
     scratch: *mut f32,
 ) {
     let (mut ready, constants) = (None, Constants::read());
-    runs::<PAIRS>(team, weight.rows.div_ceil(2), 2 * weight.cols, |pairs, count| {
+    runs::<INTEGER_PAIRS>(team, weight.rows.div_ceil(2), 2 * weight.cols, |pairs, count| {
         let rounded = &*ready.get_or_insert_with(|| round(x, weight.cols, weight.group, false, scratch));
         let store = |row: usize, sum: f32| *y.add(row) = sum + bias(row);
-        if count == PAIRS {
-            let sums = sums_of_integer_pairs::<PAIRS>(weight, pairs, rounded.x, rounded.scales, &constants);
+        if count == INTEGER_PAIRS {
+            let sums = sums_of_integer_pairs::<INTEGER_PAIRS>(weight, pairs, rounded.x, rounded.scales, &constants);
             store_pairs(&pairs, sums, weight.rows, store);
         } else {
             let sums = sums_of_integer_pairs::<1>(weight, [pairs[0]], rounded.x, rounded.scales, &constants);
@@ -219,7 +221,7 @@ unsafe fn floats<const TYPE: u32>(
     scratch: *mut f32,
 ) {
     let depth = weight.cols;
-    let (mut factors, half) = (None, half_bits());
+    let (mut factors, upper) = (None, upper_bits());
     runs::<FLOAT_ROWS>(team, weight.rows, depth, |rows, count| {
         let [first, second] = *factors.get_or_insert_with(|| {
             for i in depth..depth.next_multiple_of(8) {
@@ -228,9 +230,9 @@ unsafe fn floats<const TYPE: u32>(
             enlarge(x, depth, if TYPE == F16 { 112 } else { 0 }, scratch)
         });
         let sums = if count == FLOAT_ROWS {
-            sums_of_floats::<TYPE, FLOAT_ROWS>(weight, rows, scratch, half)
+            sums_of_floats::<TYPE, FLOAT_ROWS>(weight, rows, scratch, upper)
         } else {
-            [sums_of_floats::<TYPE, 1>(weight, [rows[0]], scratch, half)[0]; FLOAT_ROWS]
+            [sums_of_floats::<TYPE, 1>(weight, [rows[0]], scratch, upper)[0]; FLOAT_ROWS]
         };
         for (row, sum) in rows.into_iter().zip(sums).take(count) {
             *y.add(row) = sum * first * second + bias(row);
@@ -244,13 +246,13 @@ unsafe fn sums_of_floats<const TYPE: u32, const R: usize>(
     weight: &Packed,
     rows: [usize; R],
     x: *const f32,
-    half: U32x4,
+    upper: U8x16,
 ) -> [f32; R] {
     match weight.arrangement {
-        LISTED => rows.map(|row| sums_of_listed::<TYPE>(weight, row, x, half)),
-        HALVED => sums_of_halved_floats::<TYPE, R>(weight, rows, x, half),
-        _ if TYPE != F32 && !weight.mask.is_null() => sums_of_masked_halves::<TYPE, R>(weight, rows, x, half),
-        _ => sums_of_any_floats::<TYPE, R>(weight, rows, x, half),
+        LISTED => rows.map(|row| sums_of_listed::<TYPE>(weight, row, x, upper)),
+        HALVED => sums_of_halved_floats::<TYPE, R>(weight, rows, x, upper),
+        _ if TYPE != F32 && !weight.mask.is_null() => sums_of_masked_halves::<TYPE, R>(weight, rows, x, upper),
+        _ => sums_of_any_floats::<TYPE, R>(weight, rows, x, upper),
     }
 }
 
@@ -260,7 +262,7 @@ unsafe fn sums_of_masked_halves<const TYPE: u32, const R: usize>(
     weight: &Packed,
     rows: [usize; R],
     x: *const f32,
-    half: U32x4,
+    upper: U8x16,
 ) -> [f32; R] {
     let mut values = rows.map(|row| weight.values.add(weight.first(row) * 2));
     let mut masks = rows.map(|row| weight.mask_row(row));
@@ -270,7 +272,8 @@ unsafe fn sums_of_masked_halves<const TYPE: u32, const R: usize>(
         let xs = [F32x4::load(x), F32x4::load(x.add(4))];
         for r in 0..R {
             let mask = *masks[r];
-            let wide = spread::<TYPE>(U8x16::load(values[r]), SPREAD_LEFT[mask as usize].as_ptr(), half);
+            let places = U8x16::load(PLACE_2[mask as usize].as_ptr());
+            let wide = widen::<TYPE>(U8x16::load(values[r]).swizzle(places), upper);
             sums[r] = [wide[0].madd(xs[0], sums[r][0]), wide[1].madd(xs[1], sums[r][1])];
             values[r] = values[r].add(2 * mask.count_ones() as usize);
             masks[r] = masks[r].add(1);
@@ -308,7 +311,7 @@ unsafe fn sums_of_any_floats<const TYPE: u32, const R: usize>(
     weight: &Packed,
     rows: [usize; R],
     x: *const f32,
-    half: U32x4,
+    upper: U8x16,
 ) -> [f32; R] {
     let depth = weight.cols;
     let mut at = rows.map(|row| weight.first(row));
@@ -318,7 +321,7 @@ unsafe fn sums_of_any_floats<const TYPE: u32, const R: usize>(
         let xs = [F32x4::load(x.add(k)), F32x4::load(x.add(k + 4))];
         for r in 0..R {
             let mask = if masks[r].is_null() { last_mask(depth - k) } else { *masks[r].add(k / 8) };
-            let wide = load_floats::<TYPE, true>(weight.values, at[r], mask, half);
+            let wide = load_floats::<TYPE, true>(weight.values, at[r], mask, upper);
             at[r] += mask.count_ones() as usize;
             sums[r] = [wide[0].madd(xs[0], sums[r][0]), wide[1].madd(xs[1], sums[r][1])];
         }
@@ -424,6 +427,16 @@ unsafe fn integers<const TYPE: u32, const MASKED: bool, const SPLIT: bool>(
     });
 }
 
+/// Eight integers from the one numbered `at` on.
+#[inline(always)]
+unsafe fn eight_integers<const TYPE: u32>(values: *const u8, at: usize) -> I16x8 {
+    if TYPE == I8 {
+        I16x8::load_i8(values.add(at))
+    } else {
+        U8x16::nibbles(nibbles(values, at)).sub(U8x16::splat(8)).widen_i8()
+    }
+}
+
 #[inline(always)]
 unsafe fn sums_of_integers<const TYPE: u32, const MASKED: bool, const SPLIT: bool, const R: usize>(
     weight: &Packed,
@@ -449,23 +462,22 @@ unsafe fn sums_of_integers<const TYPE: u32, const MASKED: bool, const SPLIT: boo
                     own[r] = own[r].add(a.dot(xs[0])).add(b.dot(xs[1])).add(c.dot(xs[2]).add(d.dot(xs[3])));
                 }
             }
+        } else if MASKED {
+            for k in (first..end).step_by(8) {
+                let eight = I16x8::load(x.x.add(k)).bytes();
+                for r in 0..R {
+                    let mask = *masks[r].add(k / 8);
+                    let taken = eight.swizzle(U8x16::load(GATHER_LEFT[mask as usize].as_ptr())).shorts();
+                    own[r] = own[r].add(eight_integers::<TYPE>(values, at[r]).dot(taken));
+                    at[r] += mask.count_ones() as usize;
+                }
+            }
         } else {
             for k in (first..end).step_by(8) {
                 let eight = I16x8::load(x.x.add(k));
                 for r in 0..R {
-                    let mask = if MASKED { *masks[r].add(k / 8) } else { 255 };
-                    let integers = if TYPE == I8 {
-                        I16x8::load_i8(values.add(at[r]))
-                    } else {
-                        U8x16::nibbles(nibbles(values, at[r])).sub(U8x16::splat(8)).widen_i8()
-                    };
-                    let taken = if MASKED {
-                        eight.bytes().swizzle(U8x16::load(GATHER_LEFT[mask as usize].as_ptr())).shorts()
-                    } else {
-                        eight
-                    };
-                    own[r] = own[r].add(integers.dot(taken));
-                    at[r] += if MASKED { mask.count_ones() as usize } else { 8 };
+                    own[r] = own[r].add(eight_integers::<TYPE>(values, at[r]).dot(eight));
+                    at[r] += 8;
                 }
             }
         }

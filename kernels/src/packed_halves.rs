@@ -6,25 +6,25 @@
 //!   integers   16 of x ──the same tables the other way round──▶ the 8 that meet the 8 values
 //! ```
 
-use crate::packed::{brain, Packed, BF16, I8};
+use crate::packed::{brain, widen, Packed, I8, PLACE_2};
 use crate::packed_few::Rounded;
-use crate::simd::{F32x4, I16x8, I32x4, U32x4, U8x16};
+use crate::simd::{F32x4, I16x8, I32x4, U8x16};
 
 /// Columns of a group, and values.
 pub const COLUMNS: usize = 16;
 const VALUES: usize = 8;
 
-/// For a mask's byte, where the numbers of 16 bits of eight columns come from, if the values are the first ones of eight (`RIGHT`:
-/// the last ones): each in the upper half of an f32, 128 where none is stored. Two registers.
-const fn upper_halves<const RIGHT: bool>() -> [[u8; 32]; 256] {
-    let mut table = [[128; 32]; 256];
+/// For a mask's byte, where the 16-bit numbers of its eight columns come from, if the values are the last ones of eight (the first
+/// ones: `packed::PLACE_2`); 128 where none is stored.
+static PLACE_LAST: [[u8; 16]; 256] = {
+    let mut table = [[128; 16]; 256];
     let mut mask = 0usize;
     while mask < 256 {
-        let (mut at, mut rank) = (0, if RIGHT { 8 - mask.count_ones() as usize } else { 0 });
+        let (mut at, mut rank) = (0, 8 - mask.count_ones() as usize);
         while at < 8 {
             if (mask >> at) & 1 == 1 {
-                table[mask][4 * at + 2] = 2 * rank as u8;
-                table[mask][4 * at + 3] = 2 * rank as u8 + 1;
+                table[mask][2 * at] = 2 * rank as u8;
+                table[mask][2 * at + 1] = 2 * rank as u8 + 1;
                 rank += 1;
             }
             at += 1;
@@ -32,7 +32,7 @@ const fn upper_halves<const RIGHT: bool>() -> [[u8; 32]; 256] {
         mask += 1;
     }
     table
-}
+};
 
 /// For a mask's byte, where the 16-bit numbers of its columns are among eight, the first ones of the register (`RIGHT`: the last
 /// ones); 128 for the rest.
@@ -54,32 +54,17 @@ const fn gathered<const RIGHT: bool>() -> [[u8; 16]; 256] {
     table
 }
 
-/// Values to columns, and columns to values.
-pub static SPREAD_LEFT: [[u8; 32]; 256] = upper_halves::<false>();
-static SPREAD_RIGHT: [[u8; 32]; 256] = upper_halves::<true>();
+/// Columns to values.
 pub static GATHER_LEFT: [[u8; 16]; 256] = gathered::<false>();
 static GATHER_RIGHT: [[u8; 16]; 256] = gathered::<true>();
 
-/// Eight columns of 16-bit floats, widened: some of the values in a register, put to their places. F16 is 2^-112 times what it is.
-#[inline(always)]
-pub unsafe fn spread<const TYPE: u32>(values: U8x16, places: *const u8, half: U32x4) -> [F32x4; 2] {
-    [0, 16].map(|at| {
-        let placed = values.swizzle(U8x16::load(places.add(at))).words();
-        if TYPE == BF16 {
-            placed.floats()
-        } else {
-            placed.shr_signed(3).and(half).floats()
-        }
-    })
-}
-
-/// The sums of some rows with x, in the order of `few.rs`; F16 times 2^-112. `half`: `packed::half_bits`.
+/// The sums of some rows with x, in the order of `few.rs`; F16 times 2^-112. `upper`: `packed::upper_bits`.
 #[inline(always)]
 pub unsafe fn sums_of_halved_floats<const TYPE: u32, const R: usize>(
     weight: &Packed,
     rows: [usize; R],
     x: *const f32,
-    half: U32x4,
+    upper: U8x16,
 ) -> [f32; R] {
     let mut values = rows.map(|row| weight.values.add(weight.first(row) * 2));
     let mut masks = rows.map(|row| weight.mask_row(row));
@@ -89,8 +74,10 @@ pub unsafe fn sums_of_halved_floats<const TYPE: u32, const R: usize>(
         let xs: [F32x4; 4] = core::array::from_fn(|i| F32x4::load(x.add(4 * i)));
         for r in 0..R {
             let stored = U8x16::load(values[r]);
-            let first = spread::<TYPE>(stored, SPREAD_LEFT[*masks[r] as usize].as_ptr(), half);
-            let second = spread::<TYPE>(stored, SPREAD_RIGHT[*masks[r].add(1) as usize].as_ptr(), half);
+            let mask = (masks[r] as *const u16).read_unaligned() as usize;
+            let [left, right] = [&PLACE_2[mask & 255], &PLACE_LAST[mask >> 8]].map(|to| U8x16::load(to.as_ptr()));
+            let first = widen::<TYPE>(stored.swizzle(left), upper);
+            let second = widen::<TYPE>(stored.swizzle(right), upper);
             for i in 0..2 {
                 sums[r][i] = second[i].madd(xs[2 + i], first[i].madd(xs[i], sums[r][i]));
             }
@@ -122,8 +109,9 @@ pub unsafe fn sums_of_halved_integers<const TYPE: u32, const R: usize>(
         while at < end {
             let xs = [I16x8::load(at).bytes(), I16x8::load(at.add(8)).bytes()];
             for r in 0..R {
-                let left = xs[0].swizzle(U8x16::load(GATHER_LEFT[*masks[r] as usize].as_ptr()));
-                let right = xs[1].swizzle(U8x16::load(GATHER_RIGHT[*masks[r].add(1) as usize].as_ptr()));
+                let mask = (masks[r] as *const u16).read_unaligned() as usize;
+                let left = xs[0].swizzle(U8x16::load(GATHER_LEFT[mask & 255].as_ptr()));
+                let right = xs[1].swizzle(U8x16::load(GATHER_RIGHT[mask >> 8].as_ptr()));
                 let integers = if TYPE == I8 {
                     I16x8::load_i8(values[r])
                 } else {
@@ -150,8 +138,7 @@ mod tests {
     use crate::dtype::F32;
     use crate::oracle::numbers;
     use crate::packed::tests::{pack, Keep};
-    use crate::packed::F16;
-    use crate::packed::{BLOCK, HALVED, I4};
+    use crate::packed::{BF16, BLOCK, F16, HALVED, I4};
     use crate::packed_few::{packed_few, packed_few_scratch};
     use crate::team::alone;
     use core::ptr::null;

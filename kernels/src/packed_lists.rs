@@ -7,8 +7,8 @@
 //!   ends      how many fours there are up to the end of each 256 columns of each row, in their order
 //! ```
 
-use crate::packed::{Packed, BF16};
-use crate::simd::{F32x4, U32x4};
+use crate::packed::{upper_bits, widen, Packed, BF16, F16};
+use crate::simd::{F32x4, U8x16};
 use crate::team::Team;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -85,27 +85,14 @@ fn exact(weight: &Packed) -> f32 {
 }
 
 unsafe fn four_values(weight: &Packed, p: *const u16) -> F32x4 {
-    if weight.value_type == BF16 {
-        widen::<BF16>(p, U32x4::splat(0))
-    } else {
-        widen::<{ crate::packed::F16 }>(p, U32x4::splat(0x8fff_ffff))
-    }
+    let (four, upper) = (U8x16::load_half(p as *const u8), upper_bits());
+    let wide = if weight.value_type == BF16 { widen::<BF16>(four, upper) } else { widen::<F16>(four, upper) };
+    wide[0]
 }
 
-/// Four values, widened; of F16 times 2^-112, as `few.rs` says.
+/// The sums of some rows with x; F16 times 2^-112. `upper`: `packed::upper_bits`.
 #[inline(always)]
-unsafe fn widen<const TYPE: u32>(p: *const u16, half: U32x4) -> F32x4 {
-    let bits = U32x4::load_upper_four_u16(p);
-    if TYPE == BF16 {
-        bits.floats()
-    } else {
-        bits.shr_signed(3).and(half).floats()
-    }
-}
-
-/// The sums of some rows with x; F16 times 2^-112. `half`: `packed::half_bits`.
-#[inline(always)]
-pub unsafe fn sums_of_listed<const TYPE: u32>(weight: &Packed, row: usize, x: *const f32, half: U32x4) -> f32 {
+pub unsafe fn sums_of_listed<const TYPE: u32>(weight: &Packed, row: usize, x: *const f32, upper: U8x16) -> f32 {
     let segments = weight.cols.div_ceil(SEGMENT);
     let mut sums = [F32x4::splat(0.0); 2];
     let (begin, _) = ends(weight, row * segments);
@@ -117,12 +104,14 @@ pub unsafe fn sums_of_listed<const TYPE: u32>(weight: &Packed, row: usize, x: *c
         let fours = end - begin;
         let pairs = column.add(fours / 2 * 2 * FOUR);
         while column < pairs {
-            sums[0] = widen::<TYPE>(value, half).madd(F32x4::gather(x, column), sums[0]);
-            sums[1] = widen::<TYPE>(value.add(FOUR), half).madd(F32x4::gather(x, column.add(FOUR)), sums[1]);
+            let wide = widen::<TYPE>(U8x16::load(value as *const u8), upper);
+            sums[0] = wide[0].madd(F32x4::gather(x, column), sums[0]);
+            sums[1] = wide[1].madd(F32x4::gather(x, column.add(FOUR)), sums[1]);
             (value, column) = (value.add(2 * FOUR), column.add(2 * FOUR));
         }
         if fours % 2 == 1 {
-            sums[0] = widen::<TYPE>(value, half).madd(F32x4::gather(x, column), sums[0]);
+            let four = U8x16::load_half(value as *const u8);
+            sums[0] = widen::<TYPE>(four, upper)[0].madd(F32x4::gather(x, column), sums[0]);
             (value, column) = (value.add(FOUR), column.add(FOUR));
         }
     }
@@ -135,7 +124,7 @@ mod tests {
     use crate::dtype::F32;
     use crate::oracle::{close_product, numbers};
     use crate::packed::tests::{pack, KEEPS};
-    use crate::packed::{expand_rows, F16, LISTED};
+    use crate::packed::{expand_rows, LISTED};
     use crate::packed_few::{packed_few, packed_few_scratch};
     use crate::team::alone;
 

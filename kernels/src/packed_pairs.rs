@@ -10,7 +10,7 @@
 //! register's control of it. Of integers 16 bytes are the places of 64 columns: bits 2k and 2k + 1 of 16-bit lane i are the place
 //! of lane i for the columns from 8k on.
 
-use crate::packed::{brain, Packed, BF16, F16, I8};
+use crate::packed::{brain, upper_bits, widen, Packed, BF16, F16, I8};
 use crate::simd::{F32x4, I16x8, I32x4, U8x16};
 use crate::team::Team;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -18,8 +18,11 @@ use wasm_bindgen::prelude::wasm_bindgen;
 /// Columns of a register of places, of integers; of floats as many values as are widened together.
 const INTEGER_COLUMNS: usize = 64;
 const FLOAT_COLUMNS: usize = 8;
-/// Pairs of rows that are multiplied side by side.
-pub const PAIRS: usize = 2;
+/// Pairs of rows that are multiplied side by side: as many as V8 keeps in registers. Each step of a loop looks for an interrupt and
+/// reads anew how large memory is, and every address is held against that (Deno has no trap handler), so that few steps that read
+/// little are what counts.
+pub const FLOAT_PAIRS: usize = 2;
+pub const INTEGER_PAIRS: usize = 4;
 
 /// Whether a weight can be rearranged: its rows are whole registers, and none has two scales.
 #[wasm_bindgen]
@@ -28,6 +31,18 @@ pub fn can_pair(value_type: u32, cols: usize, group: usize) -> bool {
         F16 | BF16 => cols.is_multiple_of(FLOAT_COLUMNS),
         I8 => cols.is_multiple_of(INTEGER_COLUMNS) && group.is_multiple_of(INTEGER_COLUMNS),
         _ => false,
+    }
+}
+
+/// Value `i` of the four columns `group` of a row, the first or second `half` of its pair: which of the pair's values it is, and
+/// the first bit of its place.
+fn position(value_type: u32, group: usize, half: usize, i: usize) -> (usize, usize) {
+    if value_type == I8 {
+        let lane = half * 4 + group % 2 * 2 + i;
+        (group / 2 * 8 + lane, group / 16 * 128 + lane * 16 + group / 2 % 8 * 2)
+    } else {
+        let lane = half * 2 + i;
+        (group * 4 + lane, group * 8 + lane * 2)
     }
 }
 
@@ -53,15 +68,8 @@ pub unsafe fn pair_rows(team: *const Team, from: *const Packed, to: *const Packe
             for group in 0..from.cols / 4 {
                 let mask = if there { *from.mask_row(row).add(group / 2) >> (group % 2 * 4) & 15 } else { 3 };
                 for (i, place) in places(mask).into_iter().enumerate() {
-                    let lane = if width == 1 { half * 4 + group % 2 * 2 + i } else { half * 2 + i };
-                    let (at, byte, bits) = if width == 1 {
-                        let (block, step) = (group / 16, group / 2 % 8);
-                        let bit = lane * 16 + 2 * step;
-                        (group / 2 * 8 + lane, block * 16 + bit / 8, bit % 8)
-                    } else {
-                        (group * 4 + lane, group, lane * 2)
-                    };
-                    *codes.add(byte) |= place << bits;
+                    let (at, bit) = position(from.value_type, group, half, i);
+                    *codes.add(bit / 8) |= place << (bit % 8);
                     for b in 0..width {
                         let stored = if there { *source.add((group * 2 + i) * width + b) } else { 0 };
                         *values.add(at * width + b) = stored;
@@ -82,18 +90,18 @@ pub unsafe fn expand_paired_row(weight: &Packed, row: usize, to: *mut f32) {
     to.write_bytes(0, cols);
     for group in 0..cols / 4 {
         for i in 0..2 {
-            let (place, number) = if value_type == I8 {
-                let lane = half * 4 + group % 2 * 2 + i;
-                let bit = lane * 16 + 2 * (group / 2 % 8);
-                let place = *codes.add(group / 16 * 16 + bit / 8) >> (bit % 8) & 3;
-                let integer = *weight.values.add(pair * cols + group / 2 * 8 + lane) as i8;
+            let (at, bit) = position(value_type, group, half, i);
+            let place = *codes.add(bit / 8) >> (bit % 8) & 3;
+            let number = if value_type == I8 {
                 let scale = brain(*weight.scale_row(row).add(group * 4 / weight.group));
-                (place, integer as f32 * scale)
+                *weight.values.add(pair * cols + at) as i8 as f32 * scale
             } else {
-                let lane = half * 2 + i;
-                let bits = *(weight.values as *const u16).add(pair * cols + group * 4 + lane);
-                let number = if value_type == BF16 { brain(bits) } else { half_to_float(bits) };
-                (*codes.add(group) >> (lane * 2) & 3, number)
+                let bits = *(weight.values as *const u16).add(pair * cols + at);
+                if value_type == BF16 {
+                    brain(bits)
+                } else {
+                    half_to_float(bits)
+                }
             };
             *to.add(group * 4 + place as usize) = number;
         }
@@ -135,11 +143,10 @@ pub unsafe fn sums_of_float_pairs<const TYPE: u32, const P: usize>(
     while x < end {
         let xs = [U8x16::load(x as *const u8), U8x16::load(x.add(4) as *const u8)];
         for p in 0..P {
-            let upper = U8x16::load(values[p]).upper_u16();
+            let wide = widen::<TYPE>(U8x16::load(values[p]), constants.upper);
             for s in 0..2 {
                 let taken = xs[s].swizzle(U8x16::load(PLACES[*codes[p].add(s) as usize].as_ptr()));
-                let wide = if TYPE == BF16 { upper[s] } else { upper[s].shr_signed(3).and(constants.half.words()) };
-                sums[p][s] = wide.floats().madd(taken.words().floats(), sums[p][s]);
+                sums[p][s] = wide[s].madd(taken.words().floats(), sums[p][s]);
             }
             values[p] = values[p].add(16);
             codes[p] = codes[p].add(2);
@@ -154,14 +161,16 @@ pub unsafe fn sums_of_float_pairs<const TYPE: u32, const P: usize>(
 
 /// Constants that a compiler is not to know, so that it keeps them in registers: V8 makes one anew wherever it stands.
 pub struct Constants {
-    half: U8x16,
+    upper: U8x16,
     three: U8x16,
     twice: U8x16,
     base: U8x16,
+    /// Steps of a register of places: LLVM would write out as many as it knows, in an order that fits no number of registers.
+    steps: usize,
 }
 
-static HALF: [u32; 4] = [0x8fff_ffff; 4];
 static THREE: [u16; 8] = [3; 8];
+static STEPS: usize = INTEGER_COLUMNS / 8;
 static TWICE: [u16; 8] = [0x0202; 8];
 static BASE: [u16; 8] = [0x0100, 0x0100, 0x0908, 0x0908, 0x0100, 0x0100, 0x0908, 0x0908];
 
@@ -171,10 +180,11 @@ impl Constants {
         unsafe {
             let opaque = |p: *const u8| U8x16::load(core::hint::black_box(p));
             Self {
-                half: opaque(HALF.as_ptr() as *const u8),
+                upper: upper_bits(),
                 three: opaque(THREE.as_ptr() as *const u8),
                 twice: opaque(TWICE.as_ptr() as *const u8),
                 base: opaque(BASE.as_ptr() as *const u8),
+                steps: *core::hint::black_box(&STEPS),
             }
         }
     }
@@ -190,26 +200,24 @@ pub unsafe fn sums_of_integer_pairs<const P: usize>(
     constants: &Constants,
 ) -> [[f32; 2]; P] {
     let &Packed { cols, group, rows, .. } = weight;
-    let mut values = pairs.map(|pair| weight.values.add(pair * cols));
-    let mut codes = pairs.map(|pair| (weight.mask as *const u8).add(pair * cols / 4));
+    let values = pairs.map(|pair| weight.values.add(pair * cols));
+    let codes = pairs.map(|pair| (weight.mask as *const u8).add(pair * cols / 4));
     let scales = pairs.map(|pair| [weight.scale_row(2 * pair), weight.scale_row((2 * pair + 1).min(rows - 1))]);
     let mut sums = [F32x4::splat(0.0); P];
     for (g, first) in (0..cols).step_by(group).enumerate() {
         let mut own = [I32x4::splat(0); P];
         for block in (first..cols.min(first + group)).step_by(INTEGER_COLUMNS) {
-            let mut places = codes.map(|p| I16x8::load(p as *const i16));
-            for step in 0..INTEGER_COLUMNS / 8 {
+            let mut places = codes.map(|p| I16x8::load(p.add(block / 4) as *const i16));
+            for step in 0..constants.steps {
                 let eight = I16x8::load(x.add(block + 8 * step)).bytes();
                 for p in 0..P {
                     let place = places[p].bytes().and(constants.three).shorts();
                     let control = place.mul(constants.twice.shorts()).add(constants.base.shorts()).bytes();
                     let taken = eight.swizzle(control).shorts();
-                    own[p] = own[p].add(I16x8::load_i8(values[p].add(8 * step)).dot(taken));
+                    own[p] = own[p].add(I16x8::load_i8(values[p].add(block + 8 * step)).dot(taken));
                     places[p] = places[p].shift_right_2();
                 }
             }
-            values = values.map(|p| p.add(INTEGER_COLUMNS));
-            codes = codes.map(|p| p.add(16));
         }
         let unit = *units.add(g);
         for p in 0..P {

@@ -190,25 +190,6 @@ mod lanes {
         pub unsafe fn load_u16(p: *const u16) -> Self {
             Self(u32x4_load_extend_u16x4(p))
         }
-        /// Four u16, each in the upper half of a u32.
-        /// # Safety
-        /// Four u16 can be read at `p`.
-        #[inline(always)]
-        pub unsafe fn load_upper_four_u16(p: *const u16) -> Self {
-            let (zero, all) = (u16x8_splat(0), v128_load64_zero(p as *const u64));
-            Self(i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(zero, all))
-        }
-        /// Eight u16, each in the upper half of a u32.
-        /// # Safety
-        /// Eight u16 can be read at `p`.
-        #[inline(always)]
-        pub unsafe fn load_upper_u16(p: *const u16) -> [Self; 2] {
-            let (zero, all) = (u16x8_splat(0), v128_load(p as *const v128));
-            [
-                Self(i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(zero, all)),
-                Self(i16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(zero, all)),
-            ]
-        }
         #[inline(always)]
         pub fn add(self, y: Self) -> Self {
             Self(i32x4_add(self.0, y.0))
@@ -233,11 +214,6 @@ mod lanes {
         #[inline(always)]
         pub fn shl(self, bits: u32) -> Self {
             Self(u32x4_shl(self.0, bits))
-        }
-        /// The sign bit comes from the left.
-        #[inline(always)]
-        pub fn shr_signed(self, bits: u32) -> Self {
-            Self(i32x4_shr(self.0, bits))
         }
         /// All ones where `self < y`, else 0; both below 2^31.
         #[inline(always)]
@@ -331,6 +307,16 @@ mod lanes {
         #[inline(always)]
         pub fn upper(self) -> Self {
             Self(v128_and(u16x8_shr(self.0, 4), u8x16_splat(15)))
+        }
+        /// Eight F16 as f32 of 2^-112 times their size: what lies above the exponent's three new bits and below them is shifted in
+        /// lanes of 16 bits, eight at a time. `upper` is 0x8fff in each.
+        #[inline(always)]
+        pub fn widen_f16(self, upper: Self) -> [U32x4; 2] {
+            let (high, low) = (v128_and(i16x8_shr(self.0, 3), upper.0), i16x8_shl(self.0, 13));
+            [
+                U32x4(i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(low, high)),
+                U32x4(i16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(low, high)),
+            ]
         }
         /// Eight u16, each in the upper half of a u32.
         #[inline(always)]
@@ -551,13 +537,6 @@ mod lanes {
         pub unsafe fn load_u16(p: *const u16) -> Self {
             Self((p as *const [u16; 4]).read_unaligned().map(u32::from))
         }
-        pub unsafe fn load_upper_four_u16(p: *const u16) -> Self {
-            Self(from_fn(|i| (p.add(i).read_unaligned() as u32) << 16))
-        }
-        pub unsafe fn load_upper_u16(p: *const u16) -> [Self; 2] {
-            let all = (p as *const [u16; 8]).read_unaligned();
-            [0, 4].map(|first| Self(from_fn(|i| u32::from(all[first + i]) << 16)))
-        }
         pub fn add(self, y: Self) -> Self {
             Self(from_fn(|i| self.0[i].wrapping_add(y.0[i])))
         }
@@ -575,9 +554,6 @@ mod lanes {
         }
         pub fn shl(self, bits: u32) -> Self {
             Self(self.0.map(|x| x << bits))
-        }
-        pub fn shr_signed(self, bits: u32) -> Self {
-            Self(self.0.map(|x| (x as i32 >> bits) as u32))
         }
         pub fn less(self, y: Self) -> Self {
             Self(from_fn(|i| if (self.0[i] as i32) < y.0[i] as i32 { u32::MAX } else { 0 }))
@@ -637,6 +613,12 @@ mod lanes {
         }
         pub fn upper(self) -> Self {
             Self(self.0.map(|x| x >> 4))
+        }
+        pub fn widen_f16(self, upper: Self) -> [U32x4; 2] {
+            let (all, upper) = (self.shorts().0, upper.shorts().0);
+            let wide =
+                |i: usize| ((all[i] >> 3 & upper[i]) as u16 as u32) << 16 | (all[i] as u16 as u32) << 13 & 0xffff;
+            [0, 4].map(|first| U32x4(from_fn(|i| wide(first + i))))
         }
         pub fn upper_u16(self) -> [U32x4; 2] {
             let all = self.shorts().0;
