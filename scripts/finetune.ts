@@ -51,7 +51,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
       { label: "tuned", ...measured(best, zeros) },
     ];
     for (const record of perplexities) recorder.perplexity(record);
-    recorder.finish({ train: seconds }, peakBytes, trained.manifest);
+    recorder.finish({ train: seconds }, peakBytes, { manifest: trained.manifest });
     return {
       text: [
         trained.lines.join("\n"),

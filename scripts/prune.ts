@@ -69,7 +69,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     await exchange?.finish();
     const { records, resumed, statistics, reconstructions, phases } = pruned;
     const seconds = (performance.now() - start) / 1000, peakBytes = await context.peakMemory();
-    recorder.finish(phases, peakBytes, pruned.manifest);
+    recorder.finish(phases, peakBytes, { manifest: pruned.manifest });
     const said = [
       ...aboutErrors(records),
       ...aboutHoldout(records),

@@ -3,29 +3,13 @@
  * both. A figure is a median beside its extremes and its count; a ratio is one of two medians.
  */
 
+import type { Measured, RatioRecord } from "../../src/run/record.ts";
+
 /** One side of a ratio. */
-export interface Figure {
-  /** Who: `Pare, 1 worker`. */
-  readonly label: string;
-  /** What it counts: `GFLOP/s`, `s`, `MB`. */
-  readonly unit: string;
-  readonly median: number;
-  readonly min: number;
-  readonly max: number;
-  /** Repetitions. */
-  readonly n: number;
-}
+export type Figure = Measured;
 
 /** Ours over theirs, or whichever way round says how much better ours is. */
-export interface Ratio {
-  /** What was measured: `SmolLM2-135M gate/up, 1024 tokens`. */
-  readonly name: string;
-  readonly ours: Figure;
-  readonly theirs: Figure;
-  readonly ratio: number;
-  /** What the project asks of it. */
-  readonly target?: { readonly least: number } | { readonly most: number };
-}
+export type Ratio = RatioRecord;
 
 /** The figure of these values. */
 export function figure(label: string, unit: string, values: readonly number[]): Figure {
@@ -42,11 +26,6 @@ export function over(name: string, ours: Figure, theirs: Figure, target?: Ratio[
 /** How many times shorter ours took: `theirs / ours` of two times. */
 export function faster(name: string, ours: Figure, theirs: Figure, target?: Ratio["target"]): Ratio {
   return { name, ours, theirs, ratio: theirs.median / ours.median, target };
-}
-
-/** Whether a ratio is what was asked; undefined where nothing was. */
-export function met({ ratio, target }: Ratio): boolean | undefined {
-  return target && ("least" in target ? ratio >= target.least : ratio <= target.most);
 }
 
 /** Someone who can be measured. */

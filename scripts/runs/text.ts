@@ -1,9 +1,10 @@
 /** Runs as `pare runs` prints them. */
 import { table } from "../../src/cli/table.ts";
 import { showBytes, showSeconds, showShare } from "../../src/cli/units.ts";
-import type { CurvePoint, RunRecord } from "../../src/run/record.ts";
+import type { CurvePoint, Measured, RatioRecord, RunRecord } from "../../src/run/record.ts";
 import type { LinearSummary } from "../../src/run/registry.ts";
 import { headline } from "../../src/task/results.ts";
+import { ratioTable } from "../shared/ratios.ts";
 import { tableOf } from "../shared/tasks.ts";
 
 /** What anybody may have written, on one line that moves no cursor. */
@@ -92,6 +93,12 @@ function aboutCurve(curve: readonly CurvePoint[]): (readonly [string, string])[]
   ];
 }
 
+/** A ratio whose words are on one line. */
+function plainRatio({ name, ours, theirs, ...rest }: RatioRecord): RatioRecord {
+  const side = (figure: Measured) => ({ ...figure, label: plain(figure.label), unit: plain(figure.unit) });
+  return { ...rest, name: plain(name), ours: side(ours), theirs: side(theirs) };
+}
+
 /** All that is known of a run but for its linears one by one. */
 export function runFacts(
   run: RunRecord,
@@ -151,5 +158,6 @@ ${shown}`
       ? [table(["of", "perplexity", "seqlen", "windows", "corpus", "protocol"], perplexities)]
       : [],
     ...tasks,
+    ...run.ratios?.length ? [ratioTable(run.ratios.map(plainRatio))] : [],
   ].join("\n\n");
 }

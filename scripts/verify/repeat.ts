@@ -96,5 +96,9 @@ export async function repeat(
       const own = { ...await prepare({ ...flagsOf(compareCommand, args), ...alone }), ...common, ...out };
       return { module: "./compare.ts", ...await enterCompare(own, context) };
     }
+    case "bench":
+      throw new PareError(
+        "a bench measures how fast this machine is, which no repetition gives again: expected another run",
+      );
   }
 }

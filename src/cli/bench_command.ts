@@ -1,5 +1,6 @@
 /** What `deno task bench` understands. */
 import { choice, number, repeated, text, toggle } from "./flags.ts";
+import { labels, runs } from "./shared_flags.ts";
 
 /** The parts of the bench, in the order in which they run. */
 export const BENCH_PARTS = [
@@ -47,8 +48,11 @@ export const benchCommand = {
       metavar: "TFLOPS",
       help: "The adapter's peak in f32, which no adapter tells: the share of it that the linear reaches is shown.",
     }),
+    runs,
+    ...labels,
   },
   examples: ["deno task bench", "deno task bench --part gemm --quick", "deno task bench --json > bench.json"],
   notes: "The other software is npm packages, fetched at their first use, and PyTorch with transformers and " +
-    "lm-evaluation-harness for the Python of PARE_PYTHON (default python3). What is not there is named and left out. Measure on an idle machine.",
+    "lm-evaluation-harness for the Python of PARE_PYTHON (default python3). What is not there is named and left out. Measure on an idle machine. " +
+    "What was measured is recorded as a run, with the machine: pare runs show ID has the table again.",
 } as const;

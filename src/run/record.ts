@@ -14,7 +14,7 @@ export { type Metric, METRICS } from "../task/task.ts";
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 /** The commands that leave a run. */
-export type RunKind = "prune" | "finetune" | "eval" | "compare";
+export type RunKind = "prune" | "finetune" | "eval" | "compare" | "bench";
 
 /** Token ids by what they are and the SHA-256 of their bytes (little-endian 32-bit). */
 export interface Corpus {
@@ -260,6 +260,31 @@ export interface PruningCost {
   readonly peakBytes?: number;
 }
 
+/** One side of what a bench measured. */
+export interface Measured {
+  /** Who: `Pare, 1 worker`. */
+  readonly label: string;
+  /** What it counts: `GFLOP/s`, `s`, `MB`. */
+  readonly unit: string;
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+  /** Repetitions. */
+  readonly n: number;
+}
+
+/** What a bench measured, both sides in turn. */
+export interface RatioRecord {
+  /** What was measured: `SmolLM2-135M gate/up, 1024 tokens`. */
+  readonly name: string;
+  readonly ours: Measured;
+  readonly theirs: Measured;
+  /** Ours over theirs, or whichever way round says how much better ours is. */
+  readonly ratio: number;
+  /** What the project asks of it. */
+  readonly target?: { readonly least: number } | { readonly most: number };
+}
+
 /** Where a run stands. */
 export type RunStatus = "running" | "finished" | "failed" | "interrupted";
 
@@ -299,6 +324,8 @@ export interface RunRecord extends RunLabels {
   readonly perplexities: readonly PerplexityRecord[];
   /** In the order in which they were asked, groups last; their documents are asked for one by one. */
   readonly tasks: readonly TaskRecord[];
+  /** Of a bench, once it has ended: what it measured, in that order. */
+  readonly ratios?: readonly RatioRecord[];
   /** Seconds of each phase by name. */
   readonly phases: { readonly [phase: string]: number };
   /** Of the process, at its largest. */

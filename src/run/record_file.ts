@@ -97,6 +97,7 @@ const EntrySchema = z.discriminatedUnion("kind", [
       phases: z.record(z.string(), z.number()),
       peakBytes: z.number().optional(),
       manifest: ManifestSchema.optional(),
+      ratios: z.array(z.looseObject({ name: z.string(), ratio: z.number() })).optional(),
     }),
   }),
   z.strictObject({

@@ -17,7 +17,7 @@ import type {
 } from "./record.ts";
 import { isRecordFolder, RecordFile } from "./record_file.ts";
 import { Registry } from "./registry.ts";
-import type { RunSink } from "./sink.ts";
+import type { RunEnd, RunSink } from "./sink.ts";
 import { Throughput } from "./throughput.ts";
 
 /** What `--runs` says for no registry. */
@@ -178,9 +178,16 @@ export class Recorder implements Disposable {
     return run && new Recorder(sink, run.id);
   }
 
-  /** The run has come to its end; its manifest names what it wrote, if it did. */
-  finish(phases: Record<string, number>, peakBytes: number, manifest?: Manifest): void {
-    this.sink?.finish(this.id, { phases, peakBytes, manifest });
+  /** The run has come to its end; its manifest names what it wrote, if it did. What JSON cannot say of a ratio is left out. */
+  finish(
+    phases: Record<string, number>,
+    peakBytes: number,
+    { manifest, ratios }: Pick<RunEnd, "manifest" | "ratios"> = {},
+  ): void {
+    const sayable = ratios?.filter(({ ratio, ours, theirs }) =>
+      [ratio, ...[ours, theirs].flatMap(({ median, min, max }) => [median, min, max])].every(Number.isFinite)
+    );
+    this.sink?.finish(this.id, { phases, peakBytes, manifest, ratios: sayable });
     this.#ended = true;
   }
 

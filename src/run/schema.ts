@@ -191,4 +191,7 @@ export const MIGRATIONS: readonly string[] = [
       UNIQUE (run, kind, place)
     ) STRICT;
   ` + renewEvents("curve_events", ["status", "progress", "linear", "perplexity", "labels", "task", "curve"]),
+
+  // What a bench measured.
+  /* sql */ `ALTER TABLE runs ADD COLUMN ratios TEXT;`,
 ];

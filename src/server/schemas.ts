@@ -13,10 +13,12 @@ import {
   type InputFile,
   type LinearRecord,
   type Manifest,
+  type Measured,
   type Metric,
   METRICS,
   type PerplexityRecord,
   type Plan,
+  type RatioRecord,
   type RunProgress,
   type RunRecord,
   type RunStatus,
@@ -55,7 +57,7 @@ const BENCHMARK = {
 };
 
 const PlanSchema: z.ZodType<Plan> = z.object({
-  kind: z.enum(["prune", "finetune", "eval", "compare"]),
+  kind: z.enum(["prune", "finetune", "eval", "compare", "bench"]),
   pare: z.string(),
   model: z.object({ name: z.string(), sha256: Sha256 }),
   backend: z.enum(["webgpu", "wasm"]),
@@ -128,6 +130,23 @@ const ProgressSchema: z.ZodType<RunProgress> = z.object({
   memoryBytes: z.number().optional(),
 }).openapi("Progress");
 
+const MeasuredSchema: z.ZodType<Measured> = z.object({
+  label: z.string(),
+  unit: z.string(),
+  median: z.number(),
+  min: z.number(),
+  max: z.number(),
+  n: z.int(),
+}).openapi("Measured");
+
+const RatioSchema: z.ZodType<RatioRecord> = z.object({
+  name: z.string(),
+  ours: MeasuredSchema,
+  theirs: MeasuredSchema,
+  ratio: z.number(),
+  target: z.union([z.object({ least: z.number() }), z.object({ most: z.number() })]).optional(),
+}).openapi("Ratio", { description: "What a bench measured, both sides in turn, and what is asked of it." });
+
 /** A run without its linears. */
 export const RunSchema: z.ZodType<RunRecord> = z.object({
   id: z.string(),
@@ -138,6 +157,7 @@ export const RunSchema: z.ZodType<RunRecord> = z.object({
   out: z.string().optional(),
   perplexities: z.array(PerplexitySchema),
   tasks: z.array(TaskSchema),
+  ratios: z.array(RatioSchema).optional(),
   phases: z.record(z.string(), z.number()),
   peakBytes: z.number().optional(),
   error: z.string().optional(),

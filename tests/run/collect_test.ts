@@ -91,7 +91,7 @@ Deno.test("a run that was recorded in a file is the run that a registry would ha
         for (const point of curve(2)) recorder.curve(point);
         recorder.curve({ kind: "step", step: 3, loss: NaN, rate: 0, norm: 0, seconds: 1 });
         recorder.progress({ phase: "prune", block: 1, blocks: 2, done: 1, total: 2 });
-        recorder.finish({ prune: 2.5 }, 77, { ...own, outputs: [] });
+        recorder.finish({ prune: 2.5 }, 77, { manifest: { ...own, outputs: [] } });
       }
       using evaluating = Recorder.begin(path, manifest({ planId: "e".repeat(16) }), {});
       for (const each of [evaluating, evaluating.of(own.planId)!]) {

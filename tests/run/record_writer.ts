@@ -14,6 +14,6 @@ for (let number = Number(first); number < Number(first) + Number(count); number+
     labels: { tags: ["sweep-all"] },
   });
   for (let index = 0; index < Number(linears); index++) recorder.linear(linear(`linear.${index}`, index));
-  recorder.finish({ prune: number }, 1000 + number, own);
+  recorder.finish({ prune: number }, 1000 + number, { manifest: own });
   Deno.stdout.writeSync(new TextEncoder().encode(`${number}\n`));
 }

@@ -127,6 +127,24 @@ testPage("a run stands beside the dense model and other methods, by the evals of
   ]);
 });
 
+testPage("a bench shows what it measured, both sides of each ratio", async (page, { registry }) => {
+  const { plan, ...rest } = manifest({ planId: "00000000000000be" });
+  const id = registry.begin({
+    ...rest,
+    plan: { ...plan, kind: "bench", request: { parts: ["weights"], quick: false } },
+  });
+  const side = (label: string, median: number) => ({ label, unit: "GB/s", median, min: 1, max: 9, n: 3 });
+  const ratio = { name: "dense / stream", ours: side("dense", 6), theirs: side("memory", 8), ratio: 0.75 };
+  registry.finish(id, { phases: { bench: 2 }, ratios: [{ ...ratio, target: { least: 0.75 } }] });
+  await page.reload();
+  await page.getByRole("link", { name: id }).click();
+  const table = page.getByRole("table", { name: "Ratios" });
+  await table.waitFor();
+  assertEquals((await table.locator("tbody tr").allInnerTexts()).map((row) => row.trim().split(/\s*\t\s*/)), [
+    ["dense / stream", "0.75", "≥ 0.75", "6 GB/s dense", "8 GB/s memory", "3"],
+  ]);
+});
+
 testPage("two chosen runs are compared", async (page, { ids }) => {
   for (const id of ids.slice(0, 2)) await page.getByLabel(`choose ${id}`).check();
   await page.getByRole("button", { name: "Compare two chosen runs" }).click();

@@ -88,6 +88,23 @@ const makeLinears = (layers) =>
     ]),
   );
 
+/** What a bench measured, both sides of every ratio. */
+const makeRatios = (ratios) => {
+  const side = ({ median, unit, label }) => `${digits(median)} ${unit} ${label}`;
+  return makeTable(
+    "Ratios",
+    ["what", "ratio", "asked", "ours", "against", "repetitions"],
+    ratios.map(({ name, ratio, target, ours, theirs }) => [
+      name,
+      { number: ratio.toFixed(2), value: ratio },
+      target && ("least" in target ? `≥ ${target.least}` : `≤ ${target.most}`),
+      side(ours),
+      side(theirs),
+      { number: String(ours.n), value: ours.n },
+    ]),
+  );
+};
+
 /** Shows a run. */
 export async function showRun(here, signal, id) {
   let run = await get(runPath(id), signal);
@@ -95,8 +112,13 @@ export async function showRun(here, signal, id) {
   // A run of long ago is not among the newest.
   if (!runs.some((one) => one.id === id)) runs.push(run);
   const isComparison = run.manifest.plan.kind === "compare", isPrune = run.manifest.plan.kind === "prune";
+  const isBench = run.manifest.plan.kind === "bench";
   const layers = new Map(), heading = make("h1"), status = make("p"), facts = make("div"), layer = make("div");
-  const perplexities = make("div"), benchmarks = make("div"), linears = make("div"), training = make("div");
+  const perplexities = make("div"),
+    benchmarks = make("div"),
+    linears = make("div"),
+    training = make("div"),
+    ratios = make("div");
   const curve = new Map();
   const heat = new HeatMap((name) => showLayer(layer, id, layers.get(name), signal));
   const numbers = make(
@@ -122,6 +144,7 @@ export async function showRun(here, signal, id) {
       const each = AbortSignal.any([signal, drawing.signal]);
       perplexities.replaceChildren(...isComparison ? showResults(run, each) : showPerplexities(run, runs, each));
     },
+    ratios: () => ratios.replaceChildren(...run.ratios?.length ? [makeRatios(run.ratios)] : []),
     benchmarks: () => {
       benchmarks.hidden = !run.tasks.length && !run.manifest.plan.tasks;
       benchmarks.replaceChildren(make("h2", {}, "Benchmarks"), ...showBenchmarks(run));
@@ -155,8 +178,8 @@ export async function showRun(here, signal, id) {
     facts,
     make("h2", {}, "Command that reproduces it"),
     makeCommand(run),
-    make("h2", {}, isComparison ? "What it found" : "Perplexity"),
-    perplexities,
+    make("h2", {}, isBench ? "What it measured" : isComparison ? "What it found" : "Perplexity"),
+    isBench ? ratios : perplexities,
     training,
     benchmarks,
     // Evaluations and comparisons leave no linears.
