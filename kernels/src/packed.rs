@@ -113,15 +113,56 @@ const fn places<const W: usize, const BYTES: usize>() -> [[u8; BYTES]; 256] {
     table
 }
 
-/// Of numbers of one byte, two, and four (of those four, by the lower half of a mask's byte).
-pub static PLACE_1: [[u8; 8]; 256] = places::<1, 8>();
+/// Of numbers of two bytes, and four (of those four, by the lower half of a mask's byte).
 pub static PLACE_2: [[u8; 16]; 256] = places::<2, 16>();
 pub static PLACE_4: [[u8; 16]; 256] = places::<4, 16>();
 
-/// The eight four-bit values from value `at` on, each 8 more than it stands for.
+/// What four-bit values are taken apart by, as opaque as [`upper_bits`].
+#[derive(Clone, Copy)]
+pub struct Nibbles {
+    /// The lower four bits of every byte.
+    pub low: U8x16,
+    bytes: U8x16,
+    factors: U8x16,
+    sign: U8x16,
+}
+
+static LOW: [u8; 16] = [15; 16];
+static NIBBLE_BYTES: [u8; 16] = [0, 128, 0, 128, 1, 128, 1, 128, 2, 128, 2, 128, 3, 128, 3, 128];
+static FACTORS: [u16; 8] = [1 << 12, 1 << 8, 1 << 12, 1 << 8, 1 << 12, 1 << 8, 1 << 12, 1 << 8];
+static SIGN: [u16; 8] = [1 << 15; 8];
+
+impl Nibbles {
+    pub fn read() -> Self {
+        // SAFETY: each is 16 bytes.
+        unsafe {
+            let opaque = |p: *const u8| U8x16::load(core::hint::black_box(p));
+            Self {
+                low: opaque(LOW.as_ptr()),
+                bytes: opaque(NIBBLE_BYTES.as_ptr()),
+                factors: opaque(FACTORS.as_ptr() as *const u8),
+                sign: opaque(SIGN.as_ptr() as *const u8),
+            }
+        }
+    }
+
+    /// The eight integers of a word, the first one in its lowest bits. Each comes to the upper end of a lane of 16 bits; there 8
+    /// more than it stands for is the same with another sign.
+    #[inline(always)]
+    pub fn split(&self, word: u32) -> I16x8 {
+        let bytes = U8x16::word(word).swizzle(self.bytes).shorts();
+        bytes.mul(self.factors.shorts()).bytes().xor(self.sign).shorts().upper_i4()
+    }
+}
+
+/// Eight integers from the one numbered `at` on.
 #[inline(always)]
-pub unsafe fn nibbles(values: *const u8, at: usize) -> u32 {
-    ((values.add(at / 2) as *const u64).read_unaligned() >> (at % 2 * 4)) as u32
+pub unsafe fn integers<const TYPE: u32>(values: *const u8, at: usize, nibbles: &Nibbles) -> I16x8 {
+    if TYPE == I8 {
+        I16x8::load_i8(values.add(at))
+    } else {
+        nibbles.split(((values.add(at / 2) as *const u64).read_unaligned() >> (at % 2 * 4)) as u32)
+    }
 }
 
 static UPPER: [u16; 8] = [0x8fff; 8];
@@ -166,20 +207,6 @@ pub unsafe fn load_floats<const TYPE: u32, const RAW: bool>(
     }
 }
 
-/// Eight neighbouring integers of a row by their mask.
-#[inline(always)]
-pub unsafe fn load_integers<const TYPE: u32>(values: *const u8, at: usize, mask: u8) -> I16x8 {
-    let stored = if TYPE == I8 {
-        U8x16::load_half(values.add(at))
-    } else {
-        U8x16::nibbles(nibbles(values, at)).sub(U8x16::splat(8))
-    };
-    stored.swizzle(U8x16::load_halves(PLACE_1[mask as usize].as_ptr(), NOTHING.as_ptr())).widen_i8()
-}
-
-/// Controls that give zeros.
-static NOTHING: [u8; 8] = [128; 8];
-
 /// Writes a row as f32.
 /// # Safety
 /// As of all exports; `to` has room for the columns.
@@ -201,13 +228,15 @@ pub unsafe fn expand_row(weight: &Packed, row: usize, to: *mut f32) {
 
 unsafe fn expand<const TYPE: u32>(weight: &Packed, row: usize, to: *mut f32) {
     let &Packed { values, cols, .. } = weight;
-    let (mut at, upper) = (weight.first(row), upper_bits());
+    let (mut at, upper, nibbles) = (weight.first(row), upper_bits(), Nibbles::read());
     let masked = !weight.mask.is_null();
     for col in (0..cols).step_by(8) {
         let mask = if masked { *weight.mask_row(row).add(col / 8) } else { 255 };
         let eight = if TYPE >= I8 {
             let scale = F32x4::splat(brain(*weight.scale_row(row).add(col / weight.group)));
-            load_integers::<TYPE>(values, at, mask).widen().map(|x| x.floats().mul(scale))
+            let stored = integers::<TYPE>(values, at, &nibbles).bytes();
+            let placed = stored.swizzle(U8x16::load(PLACE_2[mask as usize].as_ptr())).shorts();
+            placed.widen().map(|x| x.floats().mul(scale))
         } else {
             load_floats::<TYPE, false>(values, at, mask, upper)
         };

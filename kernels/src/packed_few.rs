@@ -14,7 +14,8 @@
 use crate::dtype::{BF16, F16, F32};
 use crate::few::{dots, enlarge, one};
 use crate::packed::{
-    brain, expand_row, load_floats, nibbles, upper_bits, widen, Packed, HALVED, I4, I8, LISTED, PAIRED, PLACE_2,
+    brain, expand_row, integers, load_floats, upper_bits, widen, Nibbles, Packed, HALVED, I4, I8, LISTED, PAIRED,
+    PLACE_2,
 };
 use crate::packed_halves::{sums_of_halved_floats, sums_of_halved_integers, GATHER_LEFT};
 use crate::packed_lists::sums_of_listed;
@@ -26,9 +27,10 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 /// Rows of W that are multiplied side by side.
 const ROWS: usize = 4;
-/// The same where each has a mask: more than a few addresses do not stay in registers.
+/// The same of floats with a mask, and of integers of which half of every 16 columns are stored: more addresses do not stay in
+/// registers.
 const FLOAT_ROWS: usize = 2;
-const INTEGER_ROWS: usize = 2;
+const HALVED_ROWS: usize = 2;
 /// Numbers of a run of rows, at least: some pages (`few.rs`).
 const RUN: usize = 8192;
 /// Columns of a block of four-bit values that are taken at once, where all are stored.
@@ -78,14 +80,18 @@ pub unsafe fn packed_few(
         F32 => floats::<F32>(team, x, weight, bias, y, scratch),
         F16 => floats::<F16>(team, x, weight, bias, y, scratch),
         BF16 => floats::<BF16>(team, x, weight, bias, y, scratch),
-        I8 if weight.arrangement == HALVED => halved_integers::<I8>(team, x, weight, bias, y, scratch),
-        I4 if weight.arrangement == HALVED => halved_integers::<I4>(team, x, weight, bias, y, scratch),
-        I8 if masked => integers::<I8, true, false>(team, x, weight, bias, y, scratch),
-        I8 => integers::<I8, false, false>(team, x, weight, bias, y, scratch),
-        I4 if masked => integers::<I4, true, false>(team, x, weight, bias, y, scratch),
+        I8 if weight.arrangement == HALVED => {
+            some_integers::<I8, true, false, HALVED_ROWS>(team, x, weight, bias, y, scratch)
+        }
+        I8 if masked => some_integers::<I8, true, false, ROWS>(team, x, weight, bias, y, scratch),
+        I8 => some_integers::<I8, false, false, ROWS>(team, x, weight, bias, y, scratch),
+        I4 if weight.arrangement == HALVED => {
+            some_integers::<I4, true, false, HALVED_ROWS>(team, x, weight, bias, y, scratch)
+        }
+        I4 if masked => some_integers::<I4, true, false, ROWS>(team, x, weight, bias, y, scratch),
         // Rows begin with whole bytes, and groups are whole blocks.
-        I4 if weight.cols % NIBBLES == 0 => integers::<I4, false, true>(team, x, weight, bias, y, scratch),
-        I4 => integers::<I4, false, false>(team, x, weight, bias, y, scratch),
+        I4 if weight.cols % NIBBLES == 0 => some_integers::<I4, false, true, ROWS>(team, x, weight, bias, y, scratch),
+        I4 => some_integers::<I4, false, false, ROWS>(team, x, weight, bias, y, scratch),
         other => unreachable!("value type {other}"),
     }
 }
@@ -283,29 +289,6 @@ unsafe fn sums_of_masked_halves<const TYPE: u32, const R: usize>(
     sums.map(|[low, high]| low.add(high).sum())
 }
 
-/// One token, integers of which half of every 16 columns are stored.
-unsafe fn halved_integers<const TYPE: u32>(
-    team: &Team,
-    x: *const f32,
-    weight: &Packed,
-    bias: impl Fn(usize) -> f32,
-    y: *mut f32,
-    scratch: *mut f32,
-) {
-    let mut ready = None;
-    runs::<INTEGER_ROWS>(team, weight.rows, weight.cols, |rows, count| {
-        let x = &*ready.get_or_insert_with(|| round(x, weight.cols, weight.group, false, scratch));
-        let sums = if count == INTEGER_ROWS {
-            sums_of_halved_integers::<TYPE, INTEGER_ROWS>(weight, rows, x)
-        } else {
-            [sums_of_halved_integers::<TYPE, 1>(weight, [rows[0]], x)[0]; INTEGER_ROWS]
-        };
-        for (row, sum) in rows.into_iter().zip(sums).take(count) {
-            *y.add(row) = sum + bias(row);
-        }
-    });
-}
-
 #[inline(always)]
 unsafe fn sums_of_any_floats<const TYPE: u32, const R: usize>(
     weight: &Packed,
@@ -406,7 +389,7 @@ fn nearest(x: F32x4, factor: f32) -> I32x4 {
 }
 
 /// One token, integers. `SPLIT`: four-bit values that are all stored, 32 at a time.
-unsafe fn integers<const TYPE: u32, const MASKED: bool, const SPLIT: bool>(
+unsafe fn some_integers<const TYPE: u32, const MASKED: bool, const SPLIT: bool, const R: usize>(
     team: &Team,
     x: *const f32,
     weight: &Packed,
@@ -414,35 +397,31 @@ unsafe fn integers<const TYPE: u32, const MASKED: bool, const SPLIT: bool>(
     y: *mut f32,
     scratch: *mut f32,
 ) {
-    let mut ready = None;
-    runs::<ROWS>(team, weight.rows, weight.cols, |rows, count| {
+    let (mut ready, nibbles) = (None, Nibbles::read());
+    runs::<R>(team, weight.rows, weight.cols, |rows, count| {
         let x = &*ready.get_or_insert_with(|| round(x, weight.cols, weight.group, SPLIT, scratch));
-        if count == ROWS {
-            let sums = sums_of_integers::<TYPE, MASKED, SPLIT, ROWS>(weight, rows, x);
-            rows.into_iter().zip(sums).for_each(|(row, sum)| *y.add(row) = sum + bias(row));
+        let sums = if count == R {
+            sums_of_integers::<TYPE, MASKED, SPLIT, R>(weight, rows, x, &nibbles)
         } else {
-            let [sum] = sums_of_integers::<TYPE, MASKED, SPLIT, 1>(weight, [rows[0]], x);
-            *y.add(rows[0]) = sum + bias(rows[0]);
+            [sums_of_integers::<TYPE, MASKED, SPLIT, 1>(weight, [rows[0]], x, &nibbles)[0]; R]
+        };
+        for (row, sum) in rows.into_iter().zip(sums).take(count) {
+            *y.add(row) = sum + bias(row);
         }
     });
 }
 
-/// Eight integers from the one numbered `at` on.
-#[inline(always)]
-unsafe fn eight_integers<const TYPE: u32>(values: *const u8, at: usize) -> I16x8 {
-    if TYPE == I8 {
-        I16x8::load_i8(values.add(at))
-    } else {
-        U8x16::nibbles(nibbles(values, at)).sub(U8x16::splat(8)).widen_i8()
-    }
-}
-
+/// The sums of some rows with x in 16 bits, however they lie.
 #[inline(always)]
 unsafe fn sums_of_integers<const TYPE: u32, const MASKED: bool, const SPLIT: bool, const R: usize>(
     weight: &Packed,
     rows: [usize; R],
     x: &Rounded,
+    nibbles: &Nibbles,
 ) -> [f32; R] {
+    if MASKED && weight.arrangement == HALVED {
+        return sums_of_halved_integers::<TYPE, R>(weight, rows, x, nibbles);
+    }
     let &Packed { values, cols, group, .. } = weight;
     let mut at = rows.map(|row| weight.first(row));
     let masks = if MASKED { rows.map(|row| weight.mask_row(row)) } else { [core::ptr::null(); R] };
@@ -457,27 +436,23 @@ unsafe fn sums_of_integers<const TYPE: u32, const MASKED: bool, const SPLIT: boo
                 let xs: [I16x8; 4] = core::array::from_fn(|i| I16x8::load(x.x.add(k + 8 * i)));
                 for r in 0..R {
                     let stored = U8x16::load(values.add((at[r] + k) / 2));
-                    let [a, b] = stored.and(U8x16::splat(15)).widen_u8();
-                    let [c, d] = stored.upper().widen_u8();
+                    let [a, b] = stored.and(nibbles.low).widen_u8();
+                    let [c, d] = stored.upper(nibbles.low).widen_u8();
                     own[r] = own[r].add(a.dot(xs[0])).add(b.dot(xs[1])).add(c.dot(xs[2]).add(d.dot(xs[3])));
-                }
-            }
-        } else if MASKED {
-            for k in (first..end).step_by(8) {
-                let eight = I16x8::load(x.x.add(k)).bytes();
-                for r in 0..R {
-                    let mask = *masks[r].add(k / 8);
-                    let taken = eight.swizzle(U8x16::load(GATHER_LEFT[mask as usize].as_ptr())).shorts();
-                    own[r] = own[r].add(eight_integers::<TYPE>(values, at[r]).dot(taken));
-                    at[r] += mask.count_ones() as usize;
                 }
             }
         } else {
             for k in (first..end).step_by(8) {
                 let eight = I16x8::load(x.x.add(k));
                 for r in 0..R {
-                    own[r] = own[r].add(eight_integers::<TYPE>(values, at[r]).dot(eight));
-                    at[r] += 8;
+                    let mask = if MASKED { *masks[r].add(k / 8) } else { 255 };
+                    let taken = if MASKED {
+                        eight.bytes().swizzle(U8x16::load(GATHER_LEFT[mask as usize].as_ptr())).shorts()
+                    } else {
+                        eight
+                    };
+                    own[r] = own[r].add(integers::<TYPE>(values, at[r], nibbles).dot(taken));
+                    at[r] += mask.count_ones() as usize;
                 }
             }
         }

@@ -6,7 +6,7 @@
 //!   integers   16 of x ──the same tables the other way round──▶ the 8 that meet the 8 values
 //! ```
 
-use crate::packed::{brain, widen, Packed, I8, PLACE_2};
+use crate::packed::{brain, integers, widen, Nibbles, Packed, I8, PLACE_2};
 use crate::packed_few::Rounded;
 use crate::simd::{F32x4, I16x8, I32x4, U8x16};
 
@@ -95,6 +95,7 @@ pub unsafe fn sums_of_halved_integers<const TYPE: u32, const R: usize>(
     weight: &Packed,
     rows: [usize; R],
     x: &Rounded,
+    nibbles: &Nibbles,
 ) -> [f32; R] {
     let &Packed { cols, group, .. } = weight;
     let step = if TYPE == I8 { VALUES } else { VALUES / 2 };
@@ -112,12 +113,7 @@ pub unsafe fn sums_of_halved_integers<const TYPE: u32, const R: usize>(
                 let mask = (masks[r] as *const u16).read_unaligned() as usize;
                 let left = xs[0].swizzle(U8x16::load(GATHER_LEFT[mask & 255].as_ptr()));
                 let right = xs[1].swizzle(U8x16::load(GATHER_RIGHT[mask >> 8].as_ptr()));
-                let integers = if TYPE == I8 {
-                    I16x8::load_i8(values[r])
-                } else {
-                    U8x16::nibbles((values[r] as *const u32).read_unaligned()).sub(U8x16::splat(8)).widen_i8()
-                };
-                own[r] = own[r].add(integers.dot(left.or(right).shorts()));
+                own[r] = own[r].add(integers::<TYPE>(values[r], 0, nibbles).dot(left.or(right).shorts()));
                 values[r] = values[r].add(step);
                 masks[r] = masks[r].add(2);
             }

@@ -269,19 +269,10 @@ mod lanes {
         pub unsafe fn load_half(p: *const u8) -> Self {
             Self(v128_load64_zero(p as *const u64))
         }
-        /// The eight bytes at `p`, then the eight at `q`.
-        /// # Safety
-        /// Eight bytes can be read at each.
+        /// A word, four times.
         #[inline(always)]
-        pub unsafe fn load_halves(p: *const u8, q: *const u8) -> Self {
-            Self(v128_load64_lane::<1>(v128_load64_zero(p as *const u64), q as *const u64))
-        }
-        /// The eight numbers of four bits of a word, the lowest first, and zeros.
-        #[inline(always)]
-        pub fn nibbles(word: u32) -> Self {
-            let (all, low) = (u32x4(word, 0, 0, 0), u8x16_splat(15));
-            let (even, odd) = (v128_and(all, low), v128_and(u32x4_shr(all, 4), low));
-            Self(i8x16_shuffle::<0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(even, odd))
+        pub fn word(word: u32) -> Self {
+            Self(u32x4_splat(word))
         }
         /// Byte `i` is that of lane `control[i]`, or 0 where the control is 128; no control is anything else.
         #[inline(always)]
@@ -300,13 +291,13 @@ mod lanes {
             Self(v128_or(self.0, y.0))
         }
         #[inline(always)]
-        pub fn sub(self, y: Self) -> Self {
-            Self(i8x16_sub(self.0, y.0))
+        pub fn xor(self, y: Self) -> Self {
+            Self(v128_xor(self.0, y.0))
         }
-        /// The upper four bits of every byte.
+        /// The upper four bits of every byte; `low` are the lower four of each.
         #[inline(always)]
-        pub fn upper(self) -> Self {
-            Self(v128_and(u16x8_shr(self.0, 4), u8x16_splat(15)))
+        pub fn upper(self, low: Self) -> Self {
+            Self(v128_and(u16x8_shr(self.0, 4), low.0))
         }
         /// Eight F16 as f32 of 2^-112 times their size: what lies above the exponent's three new bits and below them is shifted in
         /// lanes of 16 bits, eight at a time. `upper` is 0x8fff in each.
@@ -336,11 +327,6 @@ mod lanes {
         #[inline(always)]
         pub fn shorts(self) -> I16x8 {
             I16x8(self.0)
-        }
-        /// The first eight bytes, as i8.
-        #[inline(always)]
-        pub fn widen_i8(self) -> I16x8 {
-            I16x8(i16x8_extend_low_i8x16(self.0))
         }
         /// All bytes, as u8.
         #[inline(always)]
@@ -390,6 +376,11 @@ mod lanes {
         #[inline(always)]
         pub fn shift_right_2(self) -> Self {
             Self(u16x8_shr(self.0, 2))
+        }
+        /// The upper four bits of each lane, as i4.
+        #[inline(always)]
+        pub fn upper_i4(self) -> Self {
+            Self(i16x8_shr(self.0, 12))
         }
         /// Products of neighbouring lanes, added in pairs.
         #[inline(always)]
@@ -593,11 +584,8 @@ mod lanes {
         pub unsafe fn load_half(p: *const u8) -> Self {
             Self(from_fn(|i| if i < 8 { *p.add(i) } else { 0 }))
         }
-        pub unsafe fn load_halves(p: *const u8, q: *const u8) -> Self {
-            Self(from_fn(|i| if i < 8 { *p.add(i) } else { *q.add(i - 8) }))
-        }
-        pub fn nibbles(word: u32) -> Self {
-            Self(from_fn(|i| if i < 8 { (word >> (4 * i)) as u8 & 15 } else { 0 }))
+        pub fn word(word: u32) -> Self {
+            Self(from_fn(|i| word.to_le_bytes()[i % 4]))
         }
         pub fn swizzle(self, control: Self) -> Self {
             Self(control.0.map(|lane| if lane == 128 { 0 } else { self.0[lane as usize] }))
@@ -608,11 +596,11 @@ mod lanes {
         pub fn or(self, y: Self) -> Self {
             Self(from_fn(|i| self.0[i] | y.0[i]))
         }
-        pub fn sub(self, y: Self) -> Self {
-            Self(from_fn(|i| self.0[i].wrapping_sub(y.0[i])))
+        pub fn xor(self, y: Self) -> Self {
+            Self(from_fn(|i| self.0[i] ^ y.0[i]))
         }
-        pub fn upper(self) -> Self {
-            Self(self.0.map(|x| x >> 4))
+        pub fn upper(self, low: Self) -> Self {
+            Self(from_fn(|i| self.0[i] >> 4 & low.0[i]))
         }
         pub fn widen_f16(self, upper: Self) -> [U32x4; 2] {
             let (all, upper) = (self.shorts().0, upper.shorts().0);
@@ -630,9 +618,6 @@ mod lanes {
         pub fn shorts(self) -> I16x8 {
             I16x8(from_fn(|i| i16::from_le_bytes([self.0[2 * i], self.0[2 * i + 1]])))
         }
-        pub fn widen_i8(self) -> I16x8 {
-            I16x8(from_fn(|i| self.0[i] as i8 as i16))
-        }
         pub fn widen_u8(self) -> [I16x8; 2] {
             [0, 8].map(|first| I16x8(from_fn(|i| self.0[first + i] as i16)))
         }
@@ -644,7 +629,7 @@ mod lanes {
             Self((p as *const [i16; 8]).read_unaligned())
         }
         pub unsafe fn load_i8(p: *const u8) -> Self {
-            U8x16::load_half(p).widen_i8()
+            Self((p as *const [i8; 8]).read_unaligned().map(i16::from))
         }
         pub unsafe fn store(self, p: *mut i16) {
             (p as *mut [i16; 8]).write_unaligned(self.0)
@@ -663,6 +648,9 @@ mod lanes {
         }
         pub fn shift_right_2(self) -> Self {
             Self(self.0.map(|x| (x as u16 >> 2) as i16))
+        }
+        pub fn upper_i4(self) -> Self {
+            Self(self.0.map(|x| x >> 12))
         }
         pub fn dot(self, y: Self) -> I32x4 {
             let product = |i: usize| self.0[i] as i32 * y.0[i] as i32;
