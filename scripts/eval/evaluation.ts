@@ -62,7 +62,7 @@ export async function work(
     const start = performance.now();
     const spool = { always: values.spool !== undefined, file: values.spoolFile };
     const { sparsity, ...found } = await measure(
-      { windows, likelihoods: encoded },
+      { windows, likelihoods: encoded && { ...encoded, once: true } },
       { checkpoint, backend, signal, spool, onProgress },
     );
     const phases = { eval: (performance.now() - start) / 1000 };

@@ -73,6 +73,8 @@ export interface LikelihoodRequests {
   readonly requests: Continuations | readonly Continued[];
   /** Tokens that the model can take: of a longer request the front is left out. */
   readonly longest: number;
+  /** Whether nobody asks them again: they are let go of as soon as their tokens are in order. */
+  readonly once?: boolean;
 }
 
 /**
@@ -80,23 +82,24 @@ export interface LikelihoodRequests {
  * @throws PareError if a continuation alone is longer than the model takes; later, if activations overflow.
  */
 export function likelihoodInquiry(
-  { requests, longest }: LikelihoodRequests,
+  { requests, longest, once }: LikelihoodRequests,
   options: Pick<StreamOptions, "checkpoint" | "backend">,
 ): Inquiry<Likelihoods> {
   const all = requests instanceof Continuations ? requests : Continuations.of(requests);
-  const { batch, ends, asked, sequences, first, requestTokens } = arrange(all, longest, options);
-  const starts = startsOf(batch), { offsets } = batch, answers = new LikelihoodList(all.length);
+  const { batch, ends, asked, sequences, counts, last, first, requestTokens } = arrange(all, longest, options);
+  if (once) all.release();
+  const starts = startsOf(batch), { ids, offsets } = batch, answers = new LikelihoodList(first.length);
   let start = 0, said = 0, taken = 0;
   return {
     batch,
     ask({ ids: { length } }) {
       const rows: number[] = [], targets: number[] = [];
       for (; said < asked.length && offsets[ends[sequences[said]]] < start + length; said++) {
-        const request = all.at(asked[said]), { continuation } = request, end = ends[sequences[said]];
-        const before = lengthOf(request, longest) - continuation.length;
-        for (const [t, target] of continuation.entries()) {
-          rows.push(rowOf(batch, starts, end, before + t) - start);
-          targets.push(target);
+        const end = ends[sequences[said]], behind = starts[end] + offsets[end + 1] - offsets[end];
+        // What a continuation's tokens but the last predict goes through the model itself.
+        for (let position = behind - counts[said]; position < behind; position++) {
+          rows.push(rowOf(batch, starts, end, position) - start);
+          targets.push(position + 1 < behind ? ids[rowOf(batch, starts, end, position + 1)] : last[said]);
         }
       }
       start += length;
@@ -105,7 +108,7 @@ export function likelihoodInquiry(
     take(states) {
       for (let row = 0; STATE * row < states.length; taken++) {
         let logLikelihood = 0, greedy = true;
-        for (const end = row + all.at(asked[taken]).continuation.length; row < end; row++) {
+        for (const end = row + counts[taken]; row < end; row++) {
           logLikelihood -= lossOf(states, row);
           greedy &&= isGreedy(states, row);
         }
@@ -145,6 +148,9 @@ interface Arranged {
   /** Requests in the order of the batch, of equal ones the first, and the sequence of each. */
   readonly asked: Uint32Array;
   readonly sequences: Uint32Array;
+  /** Tokens of the continuation of each of these, and its last one, which is in no sequence. */
+  readonly counts: Uint32Array;
+  readonly last: Uint32Array;
   /** Of each request the first that is equal. */
   readonly first: Uint32Array;
   /** Tokens of the requests if each were a sequence of its own. */
@@ -176,6 +182,7 @@ function arrange(
   const each = { count: heads.length, ids: (sequence: number) => idsOf(order[heads[sequence]]) };
   const { batch, ends } = sharePrefixes(each, backend.limits.batchTokens, shareable);
   const asked = new Growing(), sequences = new Growing(), first = new Uint32Array(requests.length);
+  const counts = new Growing(), last = new Growing();
   for (const sequence of Uint32Array.from(heads.keys()).sort((a, b) => ends[a] - ends[b])) {
     const end = heads[sequence + 1] ?? order.length;
     let before: number | undefined;
@@ -185,11 +192,14 @@ function arrange(
         before = request;
         asked.push(request);
         sequences.push(sequence);
+        counts.push(continuation(request).length);
+        last.push(continuation(request).at(-1)!);
       }
       first[request] = before;
     }
   }
-  return { batch, ends, asked: asked.all, sequences: sequences.all, first, requestTokens };
+  const [all, own, tokens, ids] = [asked, sequences, counts, last].map((numbers) => numbers.fitted());
+  return { batch, ends, asked: all, sequences: own, counts: tokens, last: ids, first, requestTokens };
 }
 
 /** Tokens that go through the model for a request: all but the last, which predicts nothing that is asked. */

@@ -18,7 +18,8 @@ const PATHS = 2;
  * The pieces of sequences, a row each: a piece is the tokens of one or more sequences from a position on. What is below a piece
  * follows it. There are as many as requests and more, so they are numbers in typed arrays.
  */
-class Forest {
+class Forest implements Disposable {
+  readonly #numbers: Uint32Array<ArrayBuffer>;
   /** How many there are. */
   count = 0;
   /** One of the sequences that have it. */
@@ -40,9 +41,15 @@ class Forest {
 
   /** @param sequences A tree of so many has fewer inner pieces than that. */
   constructor(sequences: number) {
-    const column = () => new Uint32Array(2 * sequences);
-    [this.of, this.start, this.stop, this.parent] = [column(), column(), column(), column()];
-    [this.sequence, this.next, this.tokens, this.end] = [column(), column(), column(), column()];
+    const most = 2 * sequences, numbers = this.#numbers = new Uint32Array(8 * most);
+    const column = (i: number) => numbers.subarray(i * most, (i + 1) * most);
+    [this.of, this.start, this.stop, this.parent] = [column(0), column(1), column(2), column(3)];
+    [this.sequence, this.next, this.tokens, this.end] = [column(4), column(5), column(6), column(7)];
+  }
+
+  /** Once the batch is there it is of no use, and as large. */
+  [Symbol.dispose](): void {
+    this.#numbers.buffer.transfer(0);
   }
 
   /** The pieces that go on from one. */
@@ -90,7 +97,7 @@ export function sharePrefixes(sequences: Sequences, most: number, longest = Infi
     before = ids;
     short.push(i);
   }
-  const forest = new Forest(sequences.count);
+  using forest = new Forest(sequences.count);
   grow(forest, short.all, { lengths, alike });
   for (const i of long) grow(forest, Uint32Array.of(i), { lengths, alike });
   const roots = new Growing(), layout = new Layout(forest, most, sequences.count);

@@ -136,6 +136,7 @@ export async function encodeExam({ questions }: Exam, options: EncodeOptions): P
       shown = performance.now();
     }
   }
+  requests.fit();
   return { requests, longest, cut };
 }
 

@@ -45,6 +45,18 @@ export class Continuations {
     this.#places.push(begin, end, own, this.#ids.length);
   }
 
+  /** Gives back the room for more. */
+  fit(): void {
+    this.#ids.fitted();
+    this.#places.fitted();
+  }
+
+  /** Lets go of all of them. */
+  release(): void {
+    this.#ids.release();
+    this.#places.release();
+  }
+
   /** One of them, as views that hold until the next is added. */
   at(request: number): Continued {
     const ids = this.#ids.all;

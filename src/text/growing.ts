@@ -28,6 +28,18 @@ export class Growing {
     this.#length += numbers.length;
   }
 
+  /** Those that there are, without room for more. */
+  fitted(): Uint32Array<ArrayBuffer> {
+    const bytes = this.#length * Uint32Array.BYTES_PER_ELEMENT;
+    return this.#numbers = new Uint32Array(this.#numbers.buffer.transfer(bytes));
+  }
+
+  /** Lets go of them. */
+  release(): void {
+    this.#length = 0;
+    this.fitted();
+  }
+
   #reserve(more: number): void {
     const end = this.#length + more;
     if (end <= this.#numbers.length) return;

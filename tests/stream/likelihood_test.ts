@@ -1,9 +1,11 @@
 /** Continuations after contexts: what a model's logits say of them, in one pass and no sequence twice. */
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { PareError } from "../../src/errors.ts";
-import { logLikelihoods } from "../../src/stream/likelihood.ts";
+import { likelihoodInquiry, logLikelihoods } from "../../src/stream/likelihood.ts";
+import { inquire } from "../../src/stream/losses.ts";
 import { logits } from "../../src/stream/logits.ts";
 import { rectangle } from "../../src/text/batch.ts";
+import { Continuations } from "../../src/text/continuations.ts";
 import { ReferenceBackend } from "../reference/backend.ts";
 import { watch } from "./checkpoints.ts";
 import { randomTokens } from "./random_model.ts";
@@ -61,6 +63,16 @@ Deno.test("a sequence goes through the model once, however many requests end in 
   // 5 + 3 - 1, once for two of the requests; 5 for two of one token; 17 + 3 - 1; 1.
   assertEquals([tokens, requestTokens], [7 + 5 + 19 + 1, 7 + 5 + 5 + 19 + 7 + 1]);
   assertEquals(answers.at(0), answers.at(4));
+});
+
+Deno.test("requests that nobody asks again are let go of before the model is read, and answered all the same", async () => {
+  const { watched, options } = await opened();
+  await using _ = watched;
+  const requests = Continuations.of(REQUESTS);
+  const inquiry = likelihoodInquiry({ requests, longest: 64, once: true }, options);
+  assertEquals(requests.length, 0);
+  const { answers } = await inquire(inquiry, options);
+  assertEquals([...answers], [...(await logLikelihoods(REQUESTS, { ...options, longest: 64 })).answers]);
 });
 
 // LongRoPE's angles are others beyond 32 tokens: what begins alike there is no more the same.

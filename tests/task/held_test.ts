@@ -2,8 +2,8 @@
 import { assertEquals, assertLess } from "@std/assert";
 import { MODELS } from "../stream/checkpoints.ts";
 
-/** Bytes of an id, half as much again where its array has room to grow. */
-const ID_BYTES = 1.5 * Uint32Array.BYTES_PER_ELEMENT;
+/** Bytes of an id. */
+const ID_BYTES = Uint32Array.BYTES_PER_ELEMENT;
 /**
  * Bytes of a document beside its ids: where four requests begin and end, its key, and what a collector leaves. Its text alone,
  * with the objects around it, would be 900.
