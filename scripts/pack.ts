@@ -19,14 +19,16 @@ import { PermissionSet } from "./shared/sandbox.ts";
 import { fetching } from "./shared/common.ts";
 import { parseValues } from "./shared/values.ts";
 
-type Given = Values<typeof packCommand.flags> & { readonly replaces?: string };
+type Given = Values<typeof packCommand.flags> & { readonly replaces?: string; readonly staging?: string };
 
 /** Finds the model, and says what the command may touch. */
-export async function enter(given: Given, { terminal }: Context) {
+export async function enter(given: Given, context: Context) {
   if (given.values !== undefined) parseValues(given.values, "--values");
-  const allowed = new PermissionSet(), model = await allowed.model(given.model, fetching(terminal));
-  const replaces = allowed.output(given.out, model, given.force, false, !given.explainPermissions);
-  return { values: { ...given, model, replaces }, permissions: allowed.permissions };
+  const allowed = new PermissionSet(), fetches = fetching(context.terminal);
+  const model = await allowed.model(given.model, fetches);
+  const asked = { out: given.out, model, force: given.force, made: !given.explainPermissions };
+  const { sink, ...where } = await allowed.outputAnywhere(asked, fetches, context);
+  return { values: { ...given, model, ...where }, permissions: allowed.permissions, ...sink && { sink } };
 }
 
 /** The packing itself, in its sandbox. */
@@ -52,8 +54,9 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     signal,
     onProgress: (label, done, total) => terminal.progress({ label, done, total, unit: "bytes" }),
   });
-  await using writer = await createWriter(plan.checkpoint, given.out, {
+  await using writer = await createWriter(plan.checkpoint, given.staging ?? given.out, {
     force: given.force,
+    sink: context.sink,
     syncParent: context.syncDirectory,
   });
   if (given.replaces) terminal.note(given.replaces);

@@ -7,21 +7,24 @@ import { createWriter, openCheckpoint, PareError } from "../src/mod.ts";
 import { PermissionSet } from "./shared/sandbox.ts";
 import { fetching } from "./shared/common.ts";
 
-type Given = Values<typeof unpackCommand.flags> & { readonly replaces?: string };
+type Given = Values<typeof unpackCommand.flags> & { readonly replaces?: string; readonly staging?: string };
 
 /** Finds the model, and says what the command may touch. */
-export async function enter(given: Given, { terminal }: Context) {
-  const allowed = new PermissionSet(), model = await allowed.model(given.model, fetching(terminal));
-  const replaces = allowed.output(given.out, model, given.force, false, !given.explainPermissions);
-  return { values: { ...given, model, replaces }, permissions: allowed.permissions };
+export async function enter(given: Given, context: Context) {
+  const allowed = new PermissionSet(), fetches = fetching(context.terminal);
+  const model = await allowed.model(given.model, fetches);
+  const asked = { out: given.out, model, force: given.force, made: !given.explainPermissions };
+  const { sink, ...where } = await allowed.outputAnywhere(asked, fetches, context);
+  return { values: { ...given, model, ...where }, permissions: allowed.permissions, ...sink && { sink } };
 }
 
 /** The unpacking itself, in its sandbox: a copy, since whoever reads a packed model is given it dense. */
 export async function main(given: Given, context: Context): Promise<Outcome> {
   await using checkpoint = await openCheckpoint(given.model);
   if (!checkpoint.packed?.size) throw new PareError(`${given.model} is not packed: nothing to unpack`);
-  await using writer = await createWriter(checkpoint, given.out, {
+  await using writer = await createWriter(checkpoint, given.staging ?? given.out, {
     force: given.force,
+    sink: context.sink,
     syncParent: context.syncDirectory,
   });
   if (given.replaces) context.terminal.note(given.replaces);

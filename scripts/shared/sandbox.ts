@@ -9,7 +9,9 @@ import { refuseLinksBeside } from "../../src/run/database.ts";
 import { isRecordBucket, sendRecords } from "../../src/run/record_bucket.ts";
 import { isRecordFolder } from "../../src/run/record_file.ts";
 import { defaultRegistry } from "../../src/run/place.ts";
+import type { Context } from "../../src/cli/run.ts";
 import type { Permissions } from "../../src/cli/sandbox.ts";
+import type { Sink } from "../../src/checkpoint/remote/sink.ts";
 import { showBytes } from "../../src/cli/units.ts";
 import { listDirectory, refuseForeign } from "../../src/checkpoint/listing.ts";
 import { isReadOrCopied } from "../../src/checkpoint/side_files.ts";
@@ -150,13 +152,30 @@ export class PermissionSet {
    * @throws PareError if the output cannot be there.
    */
   output(out: string, model: string, force: boolean, there = false, made = true): string | undefined {
-    if (isRemote(out)) throw new PareError(`--out ${out}: prune alone writes there; expected a directory`);
+    if (isRemote(out)) {
+      throw new PareError(`--out ${out}: prune, pack and unpack alone write there; expected a directory`);
+    }
     const room = force ? "owned" : there ? "any" : "empty";
     const inputs = this.#remote ? [] : [model];
     if (made) this.#make(out, inputs, room);
     else checkPlace(out, inputs, room);
     const lost = force ? replacedBy(out) : undefined;
     return lost && `replaces: ${out}, which Pare wrote: ${lost.files} files, ${showBytes(lost.bytes)}`;
+  }
+
+  /**
+   * The output of a command that computes it at once: a directory as {@linkcode output}, or elsewhere as {@linkcode target}.
+   */
+  async outputAnywhere(
+    { out, model, force, made }: Record<"out" | "model", string> & Record<"force" | "made", boolean>,
+    options: FetchOptions,
+    { terminal, signal }: Context,
+  ): Promise<{ readonly replaces?: string; readonly staging?: string; readonly sink?: Sink }> {
+    if (!isRemote(out)) return { replaces: this.output(out, model, force, false, made) };
+    const onSent = (name: string, was: "sent" | "there") =>
+      terminal.note(was === "sent" ? `sent: ${name}` : `there already: ${name}`);
+    const { staging, sink } = await this.target(out, undefined, { ...options, force, signal, onSent }, made);
+    return { staging, sink };
   }
 
   #make(out: string, inputs: readonly string[], room: Room): void {

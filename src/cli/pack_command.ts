@@ -4,7 +4,8 @@ import { explainPermissions, model } from "./shared_flags.ts";
 
 const out = required(text({
   metavar: "DIR",
-  help: "The directory that the model is written to; without --force it must not be there yet, or be empty.",
+  help: "The directory that the model is written to; without --force it must not be there yet, or be empty. " +
+    "s3://bucket/prefix and hf://owner/name[@revision] take it too; it is made in the user's cache then, and sent.",
   short: "o",
   once: true,
 }));

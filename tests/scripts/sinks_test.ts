@@ -121,6 +121,27 @@ Deno.test("a bucket of an S3 server gets what a directory gets, verify knows it,
     assertStringIncludes(shown.out, "no network");
     assertStringIncludes(shown.out, `what it writes goes to ${place}`);
 
+    // What is packed to a bucket is what is packed to a directory, and what is unpacked there is what was packed.
+    const [dense, packed, away] = [join(stand.folder, "dense"), join(stand.folder, "packed"), "s3://models/packed"];
+    assertEquals((await stand.prune(dense)).code, 0);
+    for (const out of [packed, away]) {
+      const ended = await stand.run("pack", dense, "--out", out);
+      assertEquals(ended.code, 0, ended.err);
+    }
+    const back = await stand.run("unpack", packed, "--out", "s3://models/unpacked");
+    assertEquals(back.code, 0, back.err);
+    for (const [from, to] of [[packed, "packed"], [dense, "unpacked"]]) {
+      const { length } = [...Deno.readDirSync(`${directory}/models/${to}`)]
+        .filter(({ name }) => name.endsWith("._S3rver_object"));
+      const names = [...Deno.readDirSync(from)].map(({ name }) => name);
+      assertEquals(length, names.length);
+      for (const name of names) {
+        const sent = Deno.readFileSync(`${directory}/models/${to}/${name}._S3rver_object`);
+        assertEquals(sent, Deno.readFileSync(join(from, name)), name);
+      }
+    }
+    assertEquals(stand.staged(), []);
+
     // Another program changes a byte: the object is another, and tells no hash.
     const path = `${directory}/models/by hand/austen/model.safetensors._S3rver_object`,
       bytes = await Deno.readFile(path);
