@@ -29,7 +29,7 @@ for (const [shots, acc, accNorm] of [[0, 0.5125, 0.5625], [2, 0.475, 0.55]]) {
   });
 
   for (const { name, ignore, open } of BACKENDS) {
-    const first = name === "webgpu" ? ON_WEBGPU : undefined;
+    const shortest = name === "webgpu" ? ON_WEBGPU : undefined;
     Deno.test({
       name: `austen-choices with ${shots} examples on ${name}: the harness's likelihoods`,
       ignore,
@@ -37,7 +37,7 @@ for (const [shots, acc, accNorm] of [[0, 0.5125, 0.5625], [2, 0.475, 0.55]]) {
         await using backend = await open();
         const { questions, golden } = await asked(shots);
         const { austen_choices: expected } = golden.tasks;
-        await assertSameAnswers(`${MODELS}/Austen-700K`, backend, golden, [{ questions, golden: expected, first }]);
+        await assertSameAnswers(`${MODELS}/Austen-700K`, backend, golden, [{ questions, golden: expected, shortest }]);
       },
     });
   }

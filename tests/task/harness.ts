@@ -50,22 +50,24 @@ export async function assertSameRequests(asked: Questions, { docs }: HarnessTask
 /** What two float32 runs may differ by: the project's own target. */
 export const ABSOLUTE = 1e-4, RELATIVE = 1e-5;
 
-/** A model's answers to the golden documents of several tasks, in one pass, are the harness's. */
+/** A model's answers to the golden documents of several tasks (or so many of the shortest), in one pass, are the harness's. */
 export async function assertSameAnswers(
   model: string,
   backend: Backend,
   { prefix_token_id, max_length }: Harness,
-  tasks: readonly { readonly questions: Questions; readonly golden: HarnessTask; readonly first?: number }[],
+  tasks: readonly { readonly questions: Questions; readonly golden: HarnessTask; readonly shortest?: number }[],
 ): Promise<void> {
   await using checkpoint = await openDirectory(model);
   const tokenizer = await loadTokenizer((file) => checkpoint.readText(file), model);
   const prefix = await readPrefix(checkpoint, tokenizer);
   assertEquals(prefix?.id, prefix_token_id);
-  const docs = tasks.map(({ golden, first }) => golden.docs.slice(0, first));
-  const asked: Question[][] = [];
-  for (const [i, { questions }] of tasks.entries()) {
+  const docs: HarnessTask["docs"][] = [], asked: Question[][] = [];
+  for (const { questions, golden, shortest } of tasks) {
     const all = await Array.fromAsync(questions.read());
-    asked.push(docs[i].map(({ id }) => all[id]));
+    const characters = ({ id }: { readonly id: number }) => JSON.stringify(all[id].requests).length;
+    const chosen = golden.docs.toSorted((a, b) => characters(a) - characters(b)).slice(0, shortest);
+    docs.push(chosen);
+    asked.push(chosen.map(({ id }) => all[id]));
   }
   const pairs = encodeRequests(asked.flat().flatMap(({ requests }) => requests), tokenizer, prefix);
   const { answers } = await logLikelihoods(pairs, { checkpoint, backend, longest: max_length });
