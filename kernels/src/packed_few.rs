@@ -19,7 +19,7 @@ use crate::packed::{
 };
 use crate::packed_halves::{sums_of_halved_floats, sums_of_halved_integers, GATHER_LEFT};
 use crate::packed_lists::sums_of_listed;
-use crate::packed_pairs::{sums_of_float_pairs, sums_of_integer_pairs, Constants, FLOAT_PAIRS, INTEGER_PAIRS};
+use crate::packed_pairs::{sums_of_float_pairs, sums_of_integer_pairs, Constants, PAIRS};
 use crate::simd::{F32x4, I16x8, I32x4, U32x4, U8x16};
 use crate::stored;
 use crate::team::Team;
@@ -175,14 +175,14 @@ unsafe fn float_pairs<const TYPE: u32>(
     scratch: *mut f32,
 ) {
     let (mut factors, constants) = (None, Constants::read());
-    runs::<FLOAT_PAIRS>(team, weight.rows.div_ceil(2), 2 * weight.cols, |pairs, count| {
+    runs::<PAIRS>(team, weight.rows.div_ceil(2), 2 * weight.cols, |pairs, count| {
         let missing = if TYPE == F16 { 112 } else { 0 };
         let [first, second] = *factors.get_or_insert_with(|| enlarge(x, weight.cols, missing, scratch));
         let store = |row: usize, sum: f32| *y.add(row) = sum * first * second + bias(row);
-        if count == FLOAT_PAIRS {
+        if count == PAIRS {
             store_pairs(
                 &pairs,
-                sums_of_float_pairs::<TYPE, FLOAT_PAIRS>(weight, pairs, scratch, &constants),
+                sums_of_float_pairs::<TYPE, PAIRS>(weight, pairs, scratch, &constants),
                 weight.rows,
                 store,
             );
@@ -203,11 +203,11 @@ unsafe fn integer_pairs(
     scratch: *mut f32,
 ) {
     let (mut ready, constants) = (None, Constants::read());
-    runs::<INTEGER_PAIRS>(team, weight.rows.div_ceil(2), 2 * weight.cols, |pairs, count| {
+    runs::<PAIRS>(team, weight.rows.div_ceil(2), 2 * weight.cols, |pairs, count| {
         let rounded = &*ready.get_or_insert_with(|| round(x, weight.cols, weight.group, false, scratch));
         let store = |row: usize, sum: f32| *y.add(row) = sum + bias(row);
-        if count == INTEGER_PAIRS {
-            let sums = sums_of_integer_pairs::<INTEGER_PAIRS>(weight, pairs, rounded.x, rounded.scales, &constants);
+        if count == PAIRS {
+            let sums = sums_of_integer_pairs::<PAIRS>(weight, pairs, rounded.x, rounded.scales, &constants);
             store_pairs(&pairs, sums, weight.rows, store);
         } else {
             let sums = sums_of_integer_pairs::<1>(weight, [pairs[0]], rounded.x, rounded.scales, &constants);

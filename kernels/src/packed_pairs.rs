@@ -21,8 +21,7 @@ const FLOAT_COLUMNS: usize = 8;
 /// Pairs of rows that are multiplied side by side: as many as V8 keeps in registers. Each step of a loop looks for an interrupt and
 /// reads anew how large memory is, and every address is held against that (Deno has no trap handler), so that few steps that read
 /// little are what counts.
-pub const FLOAT_PAIRS: usize = 2;
-pub const INTEGER_PAIRS: usize = 4;
+pub const PAIRS: usize = 4;
 
 /// Whether a weight can be rearranged: its rows are whole registers, and none has two scales.
 #[wasm_bindgen]
