@@ -73,10 +73,9 @@ async function exists(path: string): Promise<boolean> {
 
 const args = await userArgs();
 const named = (await Promise.all(args.map(exists))).some((isPath) => isPath);
+const driver = { ...GRAPHICS_ENVIRONMENT, ...named ? {} : ONE_THREAD };
 const graphics = Object.fromEntries(
-  Object.entries({ ...GRAPHICS_ENVIRONMENT, ...named ? {} : ONE_THREAD }).map((
-    [name, value],
-  ) => [name, Deno.env.get(name) ?? value]),
+  Object.entries(driver).map(([name, value]) => [name, Deno.env.get(name) ?? value]),
 );
 let adapter = await hasAdapter(graphics);
 if (!adapter) {

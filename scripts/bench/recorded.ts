@@ -15,7 +15,7 @@ import type { Bench } from "./part.ts";
 import type { Ratio } from "./ratio.ts";
 
 /** A bench on its way. */
-interface Record {
+interface BenchRecord {
   /** The run's id. */
   readonly id: string;
   /** It has measured all. */
@@ -31,7 +31,7 @@ export async function beginRecord(
     & Pick<Bench, "model" | "data" | "corpus" | "quick" | "peak">
     & { readonly parts: readonly string[]; readonly machine: Machine },
   { args }: Context,
-): Promise<Record> {
+): Promise<BenchRecord> {
   const places = new PermissionSet(), registry = places.registry(values.runs, true);
   const { cpu, cores, memoryBytes, system, deno, v8 } = machine;
   // What measures no model has none.

@@ -41,8 +41,9 @@ const BOUNDS = {
   lora: { loss: 2e-6, norm: 4e-6, tensor: [2e-4, 3e-5] },
   full: { loss: 2e-6, norm: 5e-6, tensor: [3e-6, 2e-6] },
   perplexity: 1e-5,
-  // In BF16: two seeds differed from F32 by 2e-3 in a loss and 1.3e-3 in the perplexity after. To nearest instead it is 1.2e-2 and 1.7e-2.
-  rounded: { loss: 6e-3, norm: 6e-2, perplexity: 5e-3 },
+  // In BF16: three times what two seeds differed from F32 by, 2e-3 in a loss, 7e-3 in a norm and 1.3e-3 in the perplexity after.
+  // To nearest instead it is 1.2e-2 in a loss and 1.7e-2 in the perplexity.
+  rounded: { loss: 6e-3, norm: 2e-2, perplexity: 5e-3 },
 } as const;
 
 /** The curves of a run. */
