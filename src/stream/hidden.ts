@@ -64,16 +64,22 @@ class Spooled implements HiddenStates {
   #work: Promise<unknown> = Promise.resolve();
   /** The writing of the batch that was stored last. */
   #storing: Promise<void> = Promise.resolve();
+  /** The batch that was asked for last. */
+  #last = -1;
   /** The batch that is likely to be asked for next. */
   #ahead?: { readonly batch: number; readonly bytes: Promise<Uint8Array<ArrayBuffer>> };
 
   constructor(readonly backend: Backend, readonly path: string, readonly file: Deno.FsFile) {}
 
   async load(batch: number): Promise<Lease> {
-    const ahead = this.#ahead?.batch === batch ? this.#ahead.bytes : this.#read(batch);
-    this.#ahead = undefined;
-    const bytes = await ahead, { rows, cols } = this.#places[batch];
-    if (this.#places[batch + 1]) this.#ahead = { batch: batch + 1, bytes: this.#read(batch + 1) };
+    const ahead = this.#ahead?.batch === batch ? this.#ahead.bytes : undefined;
+    if (ahead) this.#ahead = undefined;
+    else this.#forgetAhead();
+    const bytes = await (ahead ?? this.#read(batch)), { rows, cols } = this.#places[batch];
+    // One follows the other, block after block; the way back asks for what is before, down to the first.
+    const follows = batch === this.#last + 1 || batch === 0 && this.#last > 1;
+    if (follows && this.#places[batch + 1]) this.#ahead = { batch: batch + 1, bytes: this.#read(batch + 1) };
+    this.#last = batch;
     const tensor = this.backend.upload(bytes, rows, cols, "F32");
     release(bytes);
     return { tensor, [Symbol.dispose]: () => tensor[Symbol.dispose]() };
@@ -86,10 +92,17 @@ class Spooled implements HiddenStates {
       this.#places[batch] = { offset: this.#end, rows, cols };
       this.#end += rows * cols * Float32Array.BYTES_PER_ELEMENT;
     }
-    if (this.#ahead?.batch === batch) this.#ahead = undefined;
+    if (this.#ahead?.batch === batch) this.#forgetAhead();
     const before = this.#storing;
     this.#storing = this.#ask(async () => this.#write((await reading)[0], this.#places[batch].offset));
     await before;
+  }
+
+  /** Lets go of what was read ahead and is not asked for. */
+  #forgetAhead(): void {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    if (ahead) void toldElsewhere(ahead.bytes.then((bytes) => release(bytes)));
   }
 
   /** Does something to the file after all that was asked before; what fails fails all that comes after, too. */

@@ -87,3 +87,28 @@ Deno.test("the next batch is read while this one is in use, and one that is stor
   assertEquals(await bytesOf(1), other.bytes);
   assertEquals(await bytesOf(2), states[2].bytes);
 });
+
+Deno.test("forwards and on the way back no batch is read that is not asked for", async () => {
+  using folder = temporary();
+  const backend = new ReferenceBackend(), { read } = Deno.FsFile.prototype;
+  let bytes = 0;
+  Deno.FsFile.prototype.read = async function (into) {
+    const count = await read.call(this, into);
+    bytes += count ?? 0;
+    return count;
+  };
+  try {
+    await using hidden = await openHiddenStates(backend, 1000, { always: true, directory: folder.path });
+    for (const i of [0, 1, 2, 3]) await hidden.store(i, tensorOf(backend, 2, i).tensor);
+    for (const order of [[0, 1, 2, 3], [3, 2, 1, 0]]) {
+      bytes = 0;
+      for (const i of order) (await hidden.load(i))[Symbol.dispose]();
+      // What was read ahead of the last one, if anything, has been read when the next is written.
+      await hidden.store(4, tensorOf(backend, 2, 4).tensor);
+      await hidden.store(4, tensorOf(backend, 2, 4).tensor);
+      assertEquals(bytes, 4 * 2 * 3 * Float32Array.BYTES_PER_ELEMENT, `${order}`);
+    }
+  } finally {
+    Deno.FsFile.prototype.read = read;
+  }
+});
