@@ -39,7 +39,7 @@ export async function beginRecord(
   const manifest = await describeRun({
     kind: "bench",
     checkpoint: checkpoint ?? { path: "none", sources: [], fingerprints: () => Promise.resolve([]) },
-    backend: { name: "wasm", description: `${cpu}, ${cores} cores`, arithmetic: `V8 ${v8}` },
+    backend: `${cpu}, ${cores} cores`,
     files: corpus === undefined ? [] : [corpus],
     request: {
       parts,

@@ -135,7 +135,7 @@ export function runFacts(
     ["ended", run.finishedAt],
     ["took", Object.entries(run.phases).map(([phase, seconds]) => `${phase} ${showSeconds(seconds)}`).join(", ")],
     ["peak memory", run.peakBytes && showBytes(run.peakBytes)],
-    ["backend", backend],
+    [plan.backend ? "backend" : "machine", backend],
     ["output", run.out],
     ["given in", directory],
   ];

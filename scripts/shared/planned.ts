@@ -11,7 +11,7 @@ export function planFlags(given: Flags, { request, backend, calibration }: Plan)
   const asked = request as any, { group, targets } = asked;
   return {
     ...given,
-    backend,
+    backend: backend ?? given.backend,
     method: asked.method,
     update: asked.update,
     sparsity: asked.pattern === undefined ? asked.sparsity : undefined,

@@ -52,7 +52,7 @@ export async function repeat(
   context: Context,
 ): Promise<Again> {
   const { args, plan } = manifest,
-    { model, calibration, corpus, tokens, taskData, backend = plan.backend, workers, spool } = given;
+    { model, calibration, corpus, tokens, taskData, backend = plan.backend ?? "auto", workers, spool } = given;
   const reads = instead({ model, calibration, corpus, tokens, taskData });
   /** A run's own flags, with paths that hold here. */
   const prepare = async <R extends Read>(flags: R): Promise<R> => {

@@ -12,7 +12,8 @@ import type { Corpus, InputFile, Manifest, Plan } from "./record.ts";
 /** What is known of a run before it begins. */
 export interface Subject extends Pick<Plan, "kind" | "request" | "calibration" | "evaluation" | "tasks"> {
   readonly checkpoint: Pick<Checkpoint, "path" | "sources" | "fingerprints">;
-  readonly backend: Pick<Backend, "name" | "description" | "arithmetic">;
+  /** What computes; where that is nothing of its own, what the machine is called. */
+  readonly backend: Pick<Backend, "name" | "description" | "arithmetic"> | string;
   /** Files that were read beside the model's, those whose content is known by then with it. */
   readonly files: readonly (string | InputFile)[];
 }
@@ -53,13 +54,15 @@ export async function describeRun(subject: Subject, args: readonly string[]): Pr
   const model = await checkpoint.fingerprints?.() ?? await hash(sources),
     others = await hash(files),
     kernels = await digestKernels();
-  const name = backend.name === "webgpu" ? "webgpu" : "wasm";
+  const computed = (own: Exclude<Subject["backend"], string>) => {
+    const name = own.name === "webgpu" ? "webgpu" : "wasm";
+    return { backend: name, numerics: makeNumerics(name, own.arithmetic, kernels) } as const;
+  };
   const plan: Plan = {
     kind,
     pare: project.version,
     model: { name: modelName(checkpoint.path), sha256: digestModel(model) },
-    backend: name,
-    numerics: makeNumerics(name, backend.arithmetic, kernels),
+    ...typeof backend === "object" && computed(backend),
     request,
     ...calibration && { calibration: named(calibration) },
     ...evaluation && { evaluation: named(evaluation) },
@@ -71,7 +74,7 @@ export async function describeRun(subject: Subject, args: readonly string[]): Pr
     directory: Deno.cwd(),
     inputs: [...model, ...others],
     kernels,
-    backend: backend.description,
+    backend: typeof backend === "object" ? backend.description : backend,
   });
 }
 

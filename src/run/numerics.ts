@@ -11,7 +11,7 @@ const ENDINGS = { wasm: [".wasm"], webgpu: [".wasm", ".wgsl"] } as const;
 
 /** The numerics of a backend with these kernels (SHA-256 by file name). */
 export function makeNumerics(
-  backend: Plan["backend"],
+  backend: NonNullable<Plan["backend"]>,
   arithmetic: string,
   kernels: Readonly<Record<string, string>>,
 ): Numerics {
@@ -42,7 +42,7 @@ export function numericDifferences(run: Subject, here: Subject): string[] {
   ];
 }
 
-/** The numerics as a manifest tells them whose plan does not: the workers do not count. */
+/** The numerics as a manifest tells them whose plan does not, but names a backend: the workers do not count. */
 function olderNumerics({ plan, kernels, backend }: Subject): Numerics {
-  return makeNumerics(plan.backend, backend.replace(/^\d+ x /, ""), kernels);
+  return makeNumerics(plan.backend!, backend.replace(/^\d+ x /, ""), kernels);
 }

@@ -38,7 +38,7 @@ export const PlanSchema: z.ZodType<Plan> = z.strictObject({
   kind: z.enum(["prune", "finetune", "eval", "compare", "bench"]),
   pare: z.string(),
   model: z.strictObject({ name: z.string(), sha256: Sha256Schema }),
-  backend: z.enum(["webgpu", "wasm"]),
+  backend: z.enum(["webgpu", "wasm"]).optional(),
   numerics: z.strictObject({ kernels: Sha256Schema, arithmetic: z.string() }).optional(),
   request: z.record(z.string(), z.json()),
   calibration: CorpusSchema.optional(),

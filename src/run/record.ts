@@ -62,8 +62,8 @@ export interface Plan {
   readonly pare: string;
   /** Its name, and the SHA-256 over those of its files. */
   readonly model: { readonly name: string; readonly sha256: string };
-  /** What computes. */
-  readonly backend: "webgpu" | "wasm";
+  /** What computes. A bench names none: each of its parts opens what it measures, Pare's or not. */
+  readonly backend?: "webgpu" | "wasm";
   /** What its bytes depend on besides. Plans of Pares before they were known to have none. */
   readonly numerics?: Numerics;
   /** Everything that was asked, defaults resolved: method, sparsity, pattern, seed and so on. */
@@ -111,7 +111,7 @@ export interface Manifest {
   readonly kernels: { readonly [name: string]: string };
   /** Deno's, V8's and the system's versions. */
   readonly environment: { readonly deno: string; readonly v8: string; readonly os: string; readonly arch: string };
-  /** What the backend says of itself: adapter and driver, or workers and SIMD level. */
+  /** What the backend says of itself: adapter and driver, or workers and SIMD level; of a plan that names none, the machine. */
   readonly backend: string;
 }
 

@@ -60,7 +60,7 @@ const PlanSchema: z.ZodType<Plan> = z.object({
   kind: z.enum(["prune", "finetune", "eval", "compare", "bench"]),
   pare: z.string(),
   model: z.object({ name: z.string(), sha256: Sha256 }),
-  backend: z.enum(["webgpu", "wasm"]),
+  backend: z.enum(["webgpu", "wasm"]).optional(),
   numerics: z.object({ kernels: Sha256, arithmetic: z.string() }).optional(),
   request: z.record(z.string(), z.any()),
   calibration: CorpusSchema.optional(),

@@ -14,7 +14,7 @@ function computed(
     & Partial<Pick<Plan, "backend" | "pare">> = {},
 ): Subject {
   const { numerics: _, ...plan } = { ...manifest().plan, ...changes },
-    own = makeNumerics(plan.backend, arithmetic, kernels);
+    own = makeNumerics(plan.backend!, arithmetic, kernels);
   const backend = plan.backend === "wasm" ? `${workers} x ${arithmetic}` : arithmetic;
   return { plan: older ? plan : { ...plan, numerics: own }, kernels, backend };
 }

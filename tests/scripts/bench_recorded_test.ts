@@ -1,5 +1,5 @@
 /** A bench is recorded as other runs are: with its machine and options, and every ratio; where it is stopped, as interrupted. */
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { main as bench } from "../../scripts/bench.ts";
 import { runFacts } from "../../scripts/runs/text.ts";
@@ -11,10 +11,17 @@ import type { RatioRecord, RunRecord } from "../../src/run/record.ts";
 import { Recorder } from "../../src/run/recorder.ts";
 import { Registry } from "../../src/run/registry.ts";
 import { manifest } from "../run/runs.ts";
-import { CONTEXT } from "./in_process.ts";
+import { CONTEXT, errorsOf } from "./in_process.ts";
 
-/** Runs the part that needs no other software and no model, and gives what it printed and the runs of the registry. */
-async function measured(...more: string[]): Promise<{ json: Record<string, unknown>; runs: readonly RunRecord[] }> {
+/** What a bench printed, the runs of the registry, and what `verify` says of its own. */
+interface Recorded {
+  readonly json: Record<string, unknown>;
+  readonly runs: readonly RunRecord[];
+  readonly verified: readonly string[];
+}
+
+/** Runs the part that needs no other software and no model. */
+async function measured(...more: string[]): Promise<Recorded> {
   const folder = await Deno.makeTempDir({ prefix: "pare-bench-" }), path = join(folder, "runs.db");
   const model = Deno.env.get("PARE_SMOLLM2");
   Deno.env.delete("PARE_SMOLLM2");
@@ -22,20 +29,25 @@ async function measured(...more: string[]): Promise<{ json: Record<string, unkno
     const args = ["--part", "scale", "--quick", "--runs", path, ...more], values = parse(benchCommand, args);
     assert(values !== "help");
     const { json } = await bench(values, { ...CONTEXT, args });
+    const id = json.run as string;
+    const verified = [
+      await errorsOf("verify", id, "--runs", path),
+      await errorsOf("verify", id, "--fast", "--runs", path),
+    ];
     using registry = Registry.open(path, { mode: "read" });
-    return { json, runs: registry.list().runs };
+    return { json, runs: registry.list().runs, verified };
   } finally {
     if (model !== undefined) Deno.env.set("PARE_SMOLLM2", model);
     await Deno.remove(folder, { recursive: true });
   }
 }
 
-Deno.test("a bench leaves a run with its machine, its options and every ratio that it printed", async () => {
-  const { json, runs: [run, ...others] } = await measured("--name", "idle", "--tag", "night");
+Deno.test("a bench leaves a run with its machine, its options and every ratio that it printed; verify refuses it", async () => {
+  const { json, runs: [run, ...others], verified } = await measured("--name", "idle", "--tag", "night");
   assertEquals(others, []);
   assertEquals([run.id, run.status, run.name, run.tags], [json.run as string, "finished", "idle", ["night"]]);
   const { plan } = run.manifest, { machine, ...asked } = plan.request;
-  assertEquals([plan.kind, plan.model.name], ["bench", "none"]);
+  assertEquals([plan.kind, plan.model.name, plan.backend, plan.numerics], ["bench", "none", undefined, undefined]);
   assertEquals(asked, { parts: ["scale"], quick: true, data: false, peak: null });
   assertEquals((machine as { cores: number }).cores, navigator.hardwareConcurrency);
   const printed = (json.ratios as (RatioRecord & { met?: boolean })[]).map(({ met: _met, ...ratio }) => ratio);
@@ -43,6 +55,11 @@ Deno.test("a bench leaves a run with its machine, its options and every ratio th
   assertEquals(run.ratios, JSON.parse(JSON.stringify(printed)));
   assertStringIncludes(commandLine(run.manifest), "deno task bench --part scale --quick --runs");
   assertStringIncludes(runFacts(run, []), printed[0].name);
+  assertMatch(runFacts(run, []), /^machine +.+, \d+ cores$/m);
+  assertEquals(verified, [
+    "error: a bench measures how fast this machine is, which no repetition gives again: expected another run\n",
+    `error: ${run.manifest.planId}: --fast is for models that a run wrote, and this run wrote none\n`,
+  ]);
 });
 
 Deno.test("what JSON cannot say is left out of a bench's record, and a record file has its ratios as a registry has", async () => {

@@ -82,7 +82,7 @@ function resultRows(runs, layers, entries) {
 const flatten = ({ manifest: { plan, kernels, environment, backend } }) =>
   new Map([
     ...askedFlat(plan).filter(([key]) => key !== "backend"),
-    ["backend", backend],
+    [plan.backend ? "backend" : "machine", backend],
     ...askedFlat({ kernels, environment }),
   ]);
 

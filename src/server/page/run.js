@@ -33,7 +33,7 @@ function showFacts(run) {
     seed: seed === undefined ? undefined : String(seed),
     calibration: plan.calibration &&
       `${plan.calibration.description}: ${plan.calibration.sequences} x ${plan.calibration.seqlen} tokens`,
-    backend,
+    [plan.backend ? "backend" : "machine"]: backend,
     plan: make("span.id", {}, planId),
     Pare: `${plan.pare}, Deno ${environment.deno}, ${environment.os} ${environment.arch}`,
     inputs: inputs.length ? `${inputs.length} ${inputs.length === 1 ? "file" : "files"}` : undefined,
