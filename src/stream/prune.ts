@@ -271,7 +271,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
       const { orders, others } = await permute(block, chosen, permuting);
       for (const [linear, order] of orders) options.onPermutation?.(linear, order);
       for (const [name, { bytes, kept }] of others) {
-        results.enqueue(bytes.length, () => results.write(name, bytes, kept, false));
+        results.enqueue(bytes.length, () => results.write(name, bytes, kept));
       }
     };
     const permuted: Step = {

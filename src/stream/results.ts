@@ -85,7 +85,7 @@ export class Results implements AsyncDisposable {
   #saving: Promise<void> = Promise.resolve();
   /** What has been handed on and may not be written yet, in its order. */
   readonly #behind: { readonly bytes: number; readonly saved: Promise<void> }[] = [];
-  /** Weights that the pass itself reads again; their bytes where the caller cannot read them back. */
+  /** Weights of the block that the pass itself reads again; their bytes where the caller cannot read them back. */
   readonly #again = new Map<string, Uint8Array<ArrayBuffer> | undefined>();
   /** Whether whoever reads a weight now is to see it pruned. */
   #visible = false;
@@ -107,23 +107,23 @@ export class Results implements AsyncDisposable {
     this.#behind.push({ bytes, saved });
   }
 
+  /** The pass will read a weight again that is about to be handed on, however long it takes until it is written. */
+  expect(name: string): void {
+    this.#again.set(name, undefined);
+  }
+
   /** Hands one weight on. */
-  async write(
-    name: string,
-    bytes: Uint8Array<ArrayBuffer>,
-    kept: Uint8Array<ArrayBuffer>,
-    again: boolean,
-  ): Promise<void> {
-    if (again) this.#again.set(name, this.options.readBack ? undefined : bytes.slice());
+  async write(name: string, bytes: Uint8Array<ArrayBuffer>, kept: Uint8Array<ArrayBuffer>): Promise<void> {
+    if (this.#again.has(name) && !this.options.readBack) this.#again.set(name, bytes.slice());
     await this.options.write(name, bytes, kept);
   }
 
-  /** From now on who reads a weight that was handed on sees it pruned, until the block is done. */
+  /** From now on who reads a weight that was expected sees it pruned, until the block is done. */
   show(): void {
     this.#visible = true;
   }
 
-  /** Whether a weight was handed on and is to be seen pruned. */
+  /** Whether a weight was expected and is to be seen pruned. */
   has(name: string): boolean {
     return this.#visible && this.#again.has(name);
   }
@@ -190,12 +190,13 @@ export class BlockResults {
   #enqueue(solved: Solved, reading: Promise<Uint8Array<ArrayBuffer>[]>, size: number, changed = false): void {
     const { squares, measuring, linear } = solved;
     toldElsewhere(reading);
+    // The block's experts are loaded again to be run.
+    if (linear.role.includes("*")) this.results.expect(`${linear.name}.weight`);
     this.results.enqueue(size, async () => {
       const [bytes, ...rest] = await reading;
       const known = squares && rest.splice(0, 2).map(({ buffer }) => new Float32Array(buffer));
       const measured = measuring.finish(rest);
-      // The block's experts are loaded again to be run.
-      await this.#saveLinear(solved, bytes, known, measured, linear.role.includes("*"), changed);
+      await this.#saveLinear(solved, bytes, known, measured, changed);
       release(...rest);
     });
   }
@@ -207,7 +208,7 @@ export class BlockResults {
     results.enqueue(stored.length, async () => {
       if (distribution) results.options.onDistribution?.(report.name, distribution);
       this.#reports.push(report);
-      await results.write(`${report.name}.weight`, stored, kept, false);
+      await results.write(`${report.name}.weight`, stored, kept);
     });
   }
 
@@ -218,8 +219,8 @@ export class BlockResults {
   async save(order?: readonly Linear[]): Promise<void> {
     const { results } = this;
     await results.room(0);
+    results.forget();
     results.enqueue(0, () => {
-      results.forget();
       const place = new Map(order?.map(({ name }, at) => [name, at]));
       if (order) this.#reports.sort((a, b) => place.get(a.name)! - place.get(b.name)!);
       results.reports.push(...this.#reports);
@@ -233,7 +234,6 @@ export class BlockResults {
     bytes: Uint8Array<ArrayBuffer>,
     known: readonly Float32Array[] | undefined,
     { zeros: counted, mask, distribution }: Measured,
-    again: boolean,
     changed: boolean,
   ): Promise<void> {
     const { linear: { name, rows, cols, transposed }, weight: { dtype }, tokens, heldOut } = solved;
@@ -259,7 +259,7 @@ export class BlockResults {
     };
     this.#reports.push(report);
     await this.results.options.onResult?.(this.block, { report, distribution, stored, kept });
-    await this.results.write(`${name}.weight`, stored, kept, again);
+    await this.results.write(`${name}.weight`, stored, kept);
   }
 }
 

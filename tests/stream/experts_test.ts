@@ -4,6 +4,7 @@
  */
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { BYTES, type Dtype, type Tensor } from "../../src/backend/backend.ts";
+import { openBackend } from "../../src/backend/open.ts";
 import type { Checkpoint } from "../../src/checkpoint/checkpoint.ts";
 import { openDirectory } from "../../src/checkpoint/directory.ts";
 import { expertsOf, expertTensors, mlpLinears, residentTensors, type TensorSpec } from "../../src/model/layers.ts";
@@ -186,5 +187,28 @@ Deno.test("a mixture's experts are pruned alike when the run goes on after its f
     });
     assertEquals([...rest.weights.keys()], [...whole.weights.keys()].filter((tensor) => tensor.includes(".layers.1.")));
     for (const [tensor, bytes] of rest.weights) assertEquals(bytes, whole.weights.get(tensor), tensor);
+  }
+});
+
+Deno.test("a mixture's experts are run as they were pruned, however long their weights are on their way to the disk", async () => {
+  await using checkpoint = await openDirectory(`${MODELS}/tiny-mixtral`);
+  await using backend = await openBackend("wasm", { workers: 1 });
+  for (const trueSequential of [false, true]) {
+    const asked = { name: "sparsegpt", calibration: FEW, trueSequential };
+    const quick = await pruned(checkpoint, backend, asked);
+    for (const readBack of [false, true]) {
+      const written = new Map<string, Uint8Array<ArrayBuffer>>();
+      await pruned(checkpoint, backend, {
+        ...asked,
+        // Longer than all of the block takes.
+        write: async (name, bytes) => {
+          await new Promise((resolve) => setTimeout(resolve, 10));
+          written.set(name, bytes);
+        },
+        ...readBack && { readBack: (name) => Promise.resolve(written.get(name)!.slice()) },
+      });
+      const other = [...quick.weights].filter(([name, bytes]) => bytes.toHex() !== written.get(name)!.toHex());
+      assertEquals(other.map(([name]) => name), []);
+    }
   }
 });
