@@ -6,8 +6,8 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { datasetInfo, listFiles, modelInfo, pathsInfo } from "npm:@huggingface/hub@2.17.5";
 import { PareError } from "../errors.ts";
+import { api } from "./hub/api.ts";
 import { exists, RepositoryCache } from "./hub/cache.ts";
 import { type ConnectionOptions, HubClient } from "./hub/client.ts";
 import { download, type HubProgress } from "./hub/download.ts";
@@ -62,7 +62,7 @@ const BESIDE = new RegExp(
 export async function fetchFromHub(id: string, options: HubOptions = {}): Promise<string> {
   const wanted = repository("model", id);
   const revision = checkRevision(options.revision ?? "main");
-  const cache = new RepositoryCache(wanted);
+  const cache = await RepositoryCache.open(wanted);
   const cached = await cache.commit(revision);
   if (cached !== undefined && await isWhole(cache, cached)) return cache.snapshot(cached);
 
@@ -99,12 +99,13 @@ export async function fetchFromHub(id: string, options: HubOptions = {}): Promis
 export async function fetchDatasetFile(id: string, path: string, options: HubOptions = {}): Promise<string> {
   const wanted = repository("dataset", id);
   const revision = checkRevision(options.revision ?? "main");
-  const cache = new RepositoryCache(wanted);
+  const cache = await RepositoryCache.open(wanted);
   const cached = await cache.commit(revision);
   if (cached !== undefined && await cache.has(cached, path)) return join(cache.snapshot(cached), path);
 
   const client = await HubClient.open(wanted, options);
   const commit = await askCommit(client, revision);
+  const { pathsInfo } = await api();
   const found = await ask(client, () => pathsInfo({ ...about(client), paths: [path], revision: commit }));
   const info = found.find((each) => each.path === path && each.type === "file");
   if (!info) throw new PareError(`data set ${id} on the Hub has no file ${path}`);
@@ -224,6 +225,7 @@ function about({ repository: { type, id }, endpoint, fetch }: HubClient) {
 
 /** The commit that a revision is at. */
 async function askCommit(client: HubClient, revision: string): Promise<string> {
+  const { datasetInfo, modelInfo } = await api();
   const question = { ...about(client), revision, additionalFields: ["sha" as const] };
   const { sha } = await ask(
     client,
@@ -239,7 +241,7 @@ async function askCommit(client: HubClient, revision: string): Promise<string> {
 
 /** The files in a model's uppermost folder, as the Hub lists them. */
 async function askFiles(client: HubClient, commit: string): Promise<Map<string, ListedFile>> {
-  const files = new Map<string, ListedFile>();
+  const { listFiles } = await api(), files = new Map<string, ListedFile>();
   let pages = 0;
   const fetch = (...request: Parameters<HubClient["fetch"]>) => {
     if (++pages <= MOST_PAGES) return client.fetch(...request);

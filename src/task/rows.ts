@@ -4,7 +4,6 @@
  */
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
-import { type FileMetaData, parquetMetadataAsync, parquetReadObjects } from "npm:hyparquet@1.31.5";
 import { openFile } from "../checkpoint/file.ts";
 import { decodeText, parseObject } from "../checkpoint/json.ts";
 import type { Source } from "../checkpoint/source.ts";
@@ -194,7 +193,9 @@ async function asParquet<T>(file: Source, act: (file: ReturnType<typeof parquetF
 
 /** The row groups of a parquet file, the large ones cut. */
 async function parquetPortions(file: Source): Promise<Portion[]> {
-  const metadata: FileMetaData = await asParquet(file, (file) => parquetMetadataAsync(file)), portions: Portion[] = [];
+  // Loaded where such a file is read: few commands read one.
+  const { parquetMetadataAsync, parquetReadObjects } = await import("npm:hyparquet@1.31.5");
+  const metadata = await asParquet(file, (file) => parquetMetadataAsync(file)), portions: Portion[] = [];
   let start = 0;
   for (const { num_rows } of metadata.row_groups) {
     const end = start + Number(num_rows);

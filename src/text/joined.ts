@@ -6,7 +6,6 @@
  * al., 2020): the first documents of a shard, joined by a space. All of it is odd, and all of it is what published
  * perplexities rest on.
  */
-import { parquetReadObjects } from "npm:hyparquet@1.31.5";
 import { openFile } from "../checkpoint/file.ts";
 import { sha256 } from "../checkpoint/sha256.ts";
 import type { HubProgress } from "../checkpoint/hub.ts";
@@ -95,6 +94,7 @@ const linesOf = (text: string): string[] => text.split(/(?<=\n)/);
 
 /** A column of a parquet file. */
 async function parquetRows(path: string, column: string): Promise<string[]> {
+  const { parquetReadObjects } = await import("npm:hyparquet@1.31.5");
   await using source = await openFile(path);
   const file = {
     byteLength: source.size,

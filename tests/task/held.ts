@@ -1,7 +1,7 @@
 /**
  * Prints the bytes that an exam holds once its text has become tokens: of so many documents, made up here.
  *
- * usage: deno run --v8-flags=--expose-gc held.ts MODEL DOCUMENTS
+ * usage: deno run --v8-flags=--expose-gc,--single-threaded-gc held.ts MODEL DOCUMENTS
  */
 import { openDirectory } from "../../src/checkpoint/directory.ts";
 import { encodeExam, readExam } from "../../src/task/exam.ts";

@@ -12,10 +12,10 @@
  */
 import { copyFile, mkdir, readFile, realpath, rm, stat, statfs, symlink, writeFile } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
-import { getHFHubCachePath, getRepoFolderName } from "npm:@huggingface/hub@2.17.5";
 import { insteadOf, PareError, UNSEEN } from "../../errors.ts";
 import { removeLink } from "../disk.ts";
 import { systemCode, systemError } from "../system_error.ts";
+import { api } from "./api.ts";
 import { incompleteOf } from "./download.ts";
 import { COMMIT, type RemoteFile, type Repository } from "./repository.ts";
 
@@ -25,13 +25,16 @@ export class RepositoryCache {
   readonly #folder: string;
   readonly #locks: string;
 
-  /** Makes nothing yet. `HF_HUB_CACHE` and `HF_HOME` are read now. */
-  constructor({ type, id }: Repository) {
-    const root = getHFHubCachePath();
-    const name = getRepoFolderName({ type, name: id });
+  private constructor(root: string, name: string) {
     this.#root = root;
     this.#folder = join(root, name);
     this.#locks = join(root, ".locks", name);
+  }
+
+  /** Makes nothing yet. `HF_HUB_CACHE` and `HF_HOME` are read now. */
+  static async open({ type, id }: Repository): Promise<RepositoryCache> {
+    const { getHFHubCachePath, getRepoFolderName } = await api();
+    return new RepositoryCache(getHFHubCachePath(), getRepoFolderName({ type, name: id }));
   }
 
   /** The directory of a commit's files. */

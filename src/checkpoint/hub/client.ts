@@ -9,8 +9,8 @@
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { HUB_URL } from "npm:@huggingface/hub@2.17.5";
 import { insteadOf, PareError, UNSEEN } from "../../errors.ts";
+import { api } from "./api.ts";
 import type { Repository } from "./repository.ts";
 import { retryAfter } from "./retry_after.ts";
 import { Watch } from "./watch.ts";
@@ -86,7 +86,7 @@ export class HubClient {
    * @throws PareError if the endpoint is no address.
    */
   static async open(repository: Repository, options: ConnectionOptions = {}): Promise<HubClient> {
-    const address = options.endpoint ?? (Deno.env.get("HF_ENDPOINT") || HUB_URL);
+    const { HUB_URL } = await api(), address = options.endpoint ?? (Deno.env.get("HF_ENDPOINT") || HUB_URL);
     if (!URL.canParse(address) || !/^https?:/i.test(address)) {
       throw new PareError(`HF_ENDPOINT: expected an address such as ${HUB_URL}, found ${JSON.stringify(address)}`);
     }

@@ -4,8 +4,8 @@
  */
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { commit } from "npm:@huggingface/hub@2.17.5";
 import { PareError } from "../../errors.ts";
+import { api } from "../hub/api.ts";
 import { HubClient, readToken } from "../hub/client.ts";
 import { parseHubReference, repository } from "../hub/repository.ts";
 import { type HubOptions, listAllOnHub } from "../hub.ts";
@@ -89,7 +89,7 @@ class RepositorySink implements Sink {
 
   async commit(names: readonly string[]): Promise<void> {
     const { id, revision, parent, stale } = this.place, { directory, onSent, signal } = this.options;
-    const gone = stale.filter((name) => !names.includes(name));
+    const { commit } = await api(), gone = stale.filter((name) => !names.includes(name));
     try {
       await commit({
         repo: { type: "model", name: id },
