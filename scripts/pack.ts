@@ -14,6 +14,7 @@ import {
   patternName,
   planPacking,
   readSpec,
+  transposedTensors,
 } from "../src/mod.ts";
 import { PermissionSet } from "./shared/sandbox.ts";
 import { fetching } from "./shared/common.ts";
@@ -51,6 +52,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   const chosen = new Set(values === "kept" ? linears : [...linears, spec.head.tensor]);
   const plan = await planPacking(checkpoint, {
     choose: (name) => chosen.has(name) ? values : undefined,
+    transposed: transposedTensors(spec),
     signal,
     onProgress: (label, done, total) => terminal.progress({ label, done, total, unit: "bytes" }),
   });

@@ -51,7 +51,7 @@ export {
   packMatrix,
   type QuantizedValues,
 } from "./checkpoint/packed/pack.ts";
-export type { Sized } from "./checkpoint/packed/format.ts";
+export type { HeldShape, Sized } from "./checkpoint/packed/format.ts";
 export { type Choose, type PackOptions, type PackPlan, planPacking } from "./checkpoint/packed/write.ts";
 export {
   checkPlace,
@@ -85,7 +85,7 @@ export { type SelfWrittenOptions, startTokenOf, writeItself } from "./generate/s
 export { TextStream } from "./generate/text_stream.ts";
 export { readTongue, type Tongue } from "./generate/tongue.ts";
 export * from "./method/mod.ts";
-export { linearsOf, tensorNames, type TensorSpec } from "./model/layers.ts";
+export { linearsOf, tensorNames, type TensorSpec, transposedTensors } from "./model/layers.ts";
 export { type Held, parseConfig, readSpec } from "./model/read.ts";
 export type * from "./model/spec.ts";
 export type { PackedSource, TensorSource } from "./model/block.ts";

@@ -11,6 +11,7 @@ import {
   planPacking,
   readSpec,
   ResidentModel,
+  transposedTensors,
 } from "../../src/mod.ts";
 import type { Decoding } from "../../src/report/results.ts";
 
@@ -29,7 +30,11 @@ export async function decodeAt(
 ): Promise<Decoding> {
   await using dense = await openCheckpoint(path);
   const spec = readSpec(dense), linears = new Set(spec.blocks.flatMap(linearsOf).map(({ name }) => `${name}.weight`));
-  const plan = await planPacking(dense, { choose: (name) => linears.has(name) ? "kept" : undefined, signal });
+  const plan = await planPacking(dense, {
+    choose: (name) => linears.has(name) ? "kept" : undefined,
+    transposed: transposedTensors(spec),
+    signal,
+  });
   const packedBytes = [...dense.tensors.values()].reduce((sum, { name, bytes }) => {
     const packed = plan.packed.get(name);
     return sum + (packed ? packedBytesOf(packed) : bytes);

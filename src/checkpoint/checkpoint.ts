@@ -2,7 +2,8 @@
  * What a checkpoint is to the rest of Pare: named tensors of a known dtype and shape, and the files beside them.
  * `directory.ts` (Hugging Face), `gguf.ts` and `hub.ts` give one; `writer.ts` writes one. No model is known here.
  */
-import type { Dtype, PackedData, PackedShape } from "../backend/backend.ts";
+import type { Dtype, PackedData } from "../backend/backend.ts";
+import type { HeldShape } from "./packed/format.ts";
 
 /** Where a tensor stands and what it is, of whatever dtype. */
 export interface StoredTensor {
@@ -23,7 +24,7 @@ export interface StoredTensor {
 /** A matrix that is stored packed. */
 export interface HeldPacked {
   /** What it is. */
-  readonly packed: PackedShape;
+  readonly packed: HeldShape;
   /** Bytes of its parts. */
   readonly packedBytes: number;
   /**

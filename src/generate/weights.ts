@@ -29,16 +29,13 @@ export class ResidentWeights implements PackedSource {
   }
 
   /** Whether a tensor is to be packed. */
-  has({ name, transposed }: TensorSpec): boolean {
-    if (!this.#names.has(name)) return false;
-    const held = this.#held(name);
-    // Integers have their scales along the rows as they are stored: the other way round they would be rounded twice.
-    return this.quantize !== undefined || held !== undefined && !(transposed && held.packed.group !== undefined);
+  has(tensor: TensorSpec): boolean {
+    return this.#names.has(tensor.name) && (this.quantize !== undefined || this.#held(tensor) !== undefined);
   }
 
   /** A weight that is. */
-  async read({ name, transposed }: TensorSpec): Promise<PackedData> {
-    const { checkpoint, quantize } = this, held = transposed ? undefined : this.#held(name);
+  async read(tensor: TensorSpec): Promise<PackedData> {
+    const { checkpoint, quantize } = this, { name, transposed } = tensor, held = this.#held(tensor);
     // What is integers already is not rounded twice.
     if (held && (!quantize || held.packed.group !== undefined)) return await held.readPacked();
     const { dtype, shape: [rows, cols] } = checkpoint.tensors.get(name)!;
@@ -49,7 +46,9 @@ export class ResidentWeights implements PackedSource {
     return packMatrix(matrix, quantize ?? "kept") ?? asStored(matrix);
   }
 
-  #held(name: string) {
-    return this.checkpoint.packed?.get(name);
+  /** A matrix that the file holds packed as it is multiplied with, by outputs. */
+  #held({ name, transposed = false }: TensorSpec) {
+    const held = this.checkpoint.packed?.get(name);
+    return (held?.packed.transposed ?? false) === transposed ? held : undefined;
   }
 }

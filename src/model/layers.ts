@@ -152,6 +152,11 @@ export function tensorNames(spec: ModelSpec): ReadonlySet<string> {
   return new Set(modelTensors(spec).map(({ name }) => name));
 }
 
+/** The weights that a model's files hold as inputs x outputs, by their tensors' names. */
+export function transposedTensors(spec: ModelSpec): ReadonlySet<string> {
+  return new Set(modelTensors(spec).filter(({ transposed }) => transposed).map(({ name }) => name));
+}
+
 /** Every tensor before the first block. */
 export function embeddingTensors({ embedding, vocabulary, hidden }: ModelSpec): TensorSpec[] {
   const { positions } = embedding;

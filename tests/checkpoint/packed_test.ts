@@ -123,9 +123,9 @@ async function pruned(folder: string): Promise<string> {
 const linear = (name: string): PackedValues | undefined => /proj.weight$/.test(name) ? "kept" : undefined;
 
 /** Writes a model packed. */
-async function packTo(from: string, to: string, choose = linear): Promise<void> {
+async function packTo(from: string, to: string, choose = linear, transposed?: ReadonlySet<string>): Promise<void> {
   await using checkpoint = await openDirectory(from);
-  const plan = await planPacking(checkpoint, { choose });
+  const plan = await planPacking(checkpoint, { choose, transposed });
   await using writer = await createWriter(plan.checkpoint, to);
   await plan.write(writer);
   await writer.finish();
@@ -178,6 +178,76 @@ Deno.test("values begin at multiples of 16 bytes, and a packed matrix can be had
     assertEquals(data, packMatrix({ bytes, rows, cols, dtype }, { valueType: "I8", group: 32 }));
     assertEquals(packed.tensors.get(name)!.dtype, "F32");
     assertEquals((await packed.read([name])).get(name)!, new Uint8Array(expandByHand(data).buffer));
+  }
+});
+
+/** GPT-2's linears, which its files hold as inputs x outputs, of every four inputs two zero. */
+async function conv1d(folder: string): Promise<{ path: string; names: Set<string> }> {
+  const path = `${folder}/gpt2`, names = new Set<string>();
+  copyDirectory(`${FIXTURES}/tiny-gpt2`, path);
+  const file = `${path}/model.safetensors`, bytes = Deno.readFileSync(file);
+  for (const { name, offset, shape } of (await readSafetensors(memory(bytes))).entries.values()) {
+    if (!/c_(attn|proj|fc).weight$/.test(name)) continue;
+    const [inputs, outputs] = shape, view = new DataView(bytes.buffer, offset);
+    for (let i = 0; i < inputs * outputs; i++) if (Math.floor(i / outputs) % 4 < 2) view.setUint32(4 * i, 0);
+    names.add(name);
+  }
+  Deno.writeFileSync(file, bytes);
+  return { path, names };
+}
+
+Deno.test("a matrix that a file holds as inputs x outputs is packed by outputs, and read as the file has it", async () => {
+  using folder = temporary();
+  const { path: from, names } = await conv1d(folder.path), to = `${folder.path}/packed`, back = `${folder.path}/back`;
+  await packTo(from, to, (name) => names.has(name) ? "kept" : undefined, names);
+  await using dense = await openDirectory(from);
+  await using packed = await openDirectory(to);
+  assertEquals([...packed.tensors], [...dense.tensors]);
+  assertEquals(packed.packed!.size, 8);
+  for (const [name, { packed: { rows, cols, pattern } }] of packed.packed!) {
+    assertEquals([cols, rows, patternName(pattern)], [...dense.tensors.get(name)!.shape, "2:4"], name);
+    for (const [first, count] of [[0, 1], [cols - 1, 1], [3, 10], [0, cols]]) {
+      assertEquals(await packed.readRows(name, first, count), await dense.readRows(name, first, count), name);
+    }
+    const pieces = (held: typeof dense) => Array.fromAsync(held.stream(name));
+    assertEquals(await pieces(packed), await pieces(dense));
+  }
+  await using writer = await createWriter(packed, back);
+  await writer.finish();
+  assertEquals(snapshot(back), snapshot(from));
+});
+
+/** A matrix of inputs x outputs, rounded in f64 for every group of an output's inputs: integers times a BF16, as a dense file. */
+function roundedByHand(numbers: Float32Array, [inputs, outputs]: readonly number[], most: number, group: number) {
+  const rounded = new Float32Array(numbers.length);
+  for (let output = 0; output < outputs; output++) {
+    for (let begin = 0; begin < inputs; begin += group) {
+      const at = Array.from({ length: Math.min(group, inputs - begin) }, (_, i) => (begin + i) * outputs + output);
+      const needed = Math.max(...at.map((i) => Math.abs(numbers[i]))) / most;
+      // The next BF16: eight bits from the leading one on.
+      const unit = 2 ** (Math.floor(Math.log2(needed)) - 7), step = needed ? Math.ceil(needed / unit) * unit : 1;
+      for (const i of at) rounded[i] = Math.round(numbers[i] / step) * step;
+    }
+  }
+  return rounded;
+}
+
+Deno.test("integers of such a matrix share scales along the inputs of an output; the dense file has what f64 rounds to", async () => {
+  using folder = temporary();
+  const { path: from, names } = await conv1d(folder.path);
+  await using dense = await openDirectory(from);
+  for (const [valueType, group, most] of [["I8", 32, 127], ["I4", 32, 7]] as const) {
+    const to = `${folder.path}/${valueType}`;
+    await packTo(from, to, (name) => names.has(name) ? { valueType, group } : undefined, names);
+    await using packed = await openDirectory(to);
+    for (const name of names) {
+      const [numbers, found] = await Promise.all(
+        [dense, packed].map(async (held) => new Float32Array((await held.read([name])).get(name)!.slice().buffer)),
+      );
+      // -0 of a number that rounds to nothing is 0.
+      const want = roundedByHand(numbers, dense.tensors.get(name)!.shape, most, group).map((value) => value + 0);
+      assertEquals(found.map((value) => value + 0), want, `${valueType} ${name}`);
+    }
   }
 });
 
@@ -263,6 +333,8 @@ Deno.test("a file whose parts contradict each other is refused by name", async (
     ["another type", /"a": its values are F16/, packed((shapes) => shapes.a.values = "BF16")],
     ["no type", /values/, packed((shapes) => shapes.a.values = "F8")],
     ["no scales", /scales|scale/, packed((shapes) => delete shapes.c.group)],
+    ["the other way round", /"b" is F16 \[20, 64\] in the dense file/, packed((shapes) => shapes.b.transposed = true)],
+    ["half the other way round", /"b": transposed/, packed((shapes) => shapes.b.transposed = 1)],
     ["one matrix less", /its bytes end at|is not in it/, packed((shapes) => delete shapes.a)],
     ["one matrix more", /its values are missing/, packed((shapes) => shapes.e = shapes.b)],
   ];

@@ -1,7 +1,8 @@
 /** `pack` and `unpack`: a pruned model in fewer bytes, which is evaluated, written with, pruned and unpacked as the dense one is. */
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { PareError } from "../../src/errors.ts";
-import { Context, openBackend, openCheckpoint, ResidentModel } from "../../src/mod.ts";
+import { type Backend, Context, openBackend, openCheckpoint, ResidentModel } from "../../src/mod.ts";
+import { ReferenceBackend } from "../reference/backend.ts";
 import { snapshot, temporary } from "../checkpoint/folders.ts";
 import { MODELS } from "../stream/checkpoints.ts";
 import { AUSTEN, HELD_OUT, run } from "./commands.ts";
@@ -170,5 +171,37 @@ Deno.test("weights that are stored the other way round (GPT-2) stay packed while
   const largest = whole.logits.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   // Sums of f32 in two orders.
   small.logits.forEach((logit, i) => assertAlmostEquals(logit, whole.logits[i], 1e-5 * largest));
+  assertEquals(backend.live, 0);
+});
+
+Deno.test("GPT-2 as integers writes what the dense model of their numbers writes", async () => {
+  using folder = temporary();
+  const model = `${MODELS}/tiny-gpt2`, prompt = [1, 2, 3, 5, 8, 13];
+  await using backend = await openBackend("wasm", { workers: 2 });
+  const exact = new ReferenceBackend();
+  for (const [values, valueType] of [["int8", "I8"], ["int4", "I4"]] as const) {
+    const [packed, dense] = ["packed", "dense"].map((name) => `${folder.path}/${name}-${values}`);
+    await runJson("pack", "--model", model, "--out", packed, "--values", values);
+    await runJson("unpack", "--model", packed, "--out", dense);
+    const read = async (path: string, on: Backend) => {
+      await using checkpoint = await openCheckpoint(path);
+      using resident = await ResidentModel.open({ checkpoint, backend: on });
+      using context = new Context(resident, { sequences: 1, length: 48 });
+      const steps = [await context.read([{ sequence: 0, ids: prompt }])], ids: number[] = [];
+      while (ids.length < 32) {
+        const [logits] = steps.at(-1)!;
+        ids.push(logits.indexOf(Math.max(...logits)));
+        steps.push(await context.read([{ sequence: 0, ids: ids.slice(-1) }]));
+      }
+      return { logits: steps.flatMap(([logits]) => [...logits]), ids, packed: [...resident.packed] };
+    };
+    const want = await read(dense, exact), same = await read(packed, exact), found = await read(packed, backend);
+    assertEquals([want.packed, same.logits], [[], want.logits]);
+    assertEquals(found.packed.map(([kind, { weights }]) => [kind, weights]), [[`${valueType} dense`, 9]]);
+    const largest = Math.max(...want.logits.map(Math.abs));
+    // Of one token each of nine linears rounds x to 16 bits: to 2^-16 of the largest of a group.
+    found.logits.forEach((logit, i) => assertAlmostEquals(logit, want.logits[i], 9 * 2 ** -16 * largest));
+    assertEquals(found.ids, want.ids);
+  }
   assertEquals(backend.live, 0);
 });

@@ -32,6 +32,12 @@ export const PARTS = ["values", "mask", "offsets", "scales"] as const;
 /** One of them. */
 export type Part = typeof PARTS[number];
 
+/** A packed matrix of a file. */
+export interface HeldShape extends PackedShape {
+  /** Whether the dense file holds it as inputs x outputs, which are its columns x rows here (GPT-2's Conv1D). */
+  readonly transposed?: boolean;
+}
+
 const TYPES = Object.keys(VALUE_BITS) as ValueType[];
 const count = z.int().positive();
 const ShapeSchema = z.strictObject({
@@ -39,13 +45,16 @@ const ShapeSchema = z.strictObject({
   values: z.enum(TYPES as [ValueType, ...ValueType[]]),
   pattern: z.string().regex(/^(dense|bitmask|\d{1,2}:\d{1,2})$/),
   group: count.optional(),
+  transposed: z.literal(true).optional(),
 });
 
 /** Packed matrices by their names, as the metadata has them. */
-export function writeShapes(shapes: ReadonlyMap<string, PackedShape>): string {
-  return JSON.stringify(Object.fromEntries([...shapes].map(([name, { rows, cols, valueType, pattern, group }]) => {
-    return [name, { shape: [rows, cols], values: valueType, pattern: patternName(pattern), group }];
-  })));
+export function writeShapes(shapes: ReadonlyMap<string, HeldShape>): string {
+  return JSON.stringify(Object.fromEntries(
+    [...shapes].map(([name, { rows, cols, valueType, pattern, group, transposed }]) => {
+      return [name, { shape: [rows, cols], values: valueType, pattern: patternName(pattern), group, transposed }];
+    }),
+  ));
 }
 
 function parsePatternName(text: string): PackedPattern {
@@ -55,9 +64,9 @@ function parsePatternName(text: string): PackedPattern {
 }
 
 /** @throws PareError if the metadata says no such matrices. */
-export function readShapes(text: string | undefined, file: string): Map<string, PackedShape> {
+export function readShapes(text: string | undefined, file: string): Map<string, HeldShape> {
   if (text === undefined) throw new PareError(`${file}: its metadata has no "packed"`);
-  const shapes = new Map<string, PackedShape>();
+  const shapes = new Map<string, HeldShape>();
   for (const [name, value] of Object.entries(parseObject(new TextEncoder().encode(text), `"packed" of ${file}`))) {
     const wrong = (what: string) => new PareError(`${file}: packed tensor ${quote(name)}: ${what}`);
     const parsed = ShapeSchema.safeParse(value);
@@ -65,8 +74,8 @@ export function readShapes(text: string | undefined, file: string): Map<string, 
       const [{ path, message }] = parsed.error.issues;
       throw wrong(`${path.join(".")}: ${message}`);
     }
-    const { shape: [rows, cols], values: valueType, pattern, group } = parsed.data;
-    const shape = { rows, cols, valueType, pattern: parsePatternName(pattern), group },
+    const { shape: [rows, cols], values: valueType, pattern, group, transposed } = parsed.data;
+    const shape = { rows, cols, valueType, pattern: parsePatternName(pattern), group, ...transposed && { transposed } },
       refused = refusePackedShape(shape);
     if (refused) throw wrong(`expected ${refused}`);
     shapes.set(name, shape);
@@ -97,7 +106,7 @@ export function partTensor(
 }
 
 /** A packed matrix, and bytes of its values. */
-export interface Sized extends PackedShape {
+export interface Sized extends HeldShape {
   /** Padding too. */
   readonly valueBytes: number;
 }
@@ -152,7 +161,7 @@ export function checkValueBytes(shape: PackedShape, bytes: number): string | und
   return bytes > most ? `its values take ${bytes} bytes, expected at most ${most}` : undefined;
 }
 
-/** Bytes of a row of the dense file. */
-export function denseRowBytes({ cols, valueType }: PackedShape): number {
-  return cols * (isQuantized(valueType) ? BYTES.F32 : VALUE_BITS[valueType] / 8);
+/** Bytes of so many numbers of a matrix in the dense file. */
+export function denseBytes(count: number, { valueType }: Pick<PackedShape, "valueType">): number {
+  return count * (isQuantized(valueType) ? BYTES.F32 : VALUE_BITS[valueType] / 8);
 }

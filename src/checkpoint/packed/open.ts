@@ -7,12 +7,14 @@ import { allFinite } from "../finite.ts";
 import { quote } from "../quote.ts";
 import type { Entry, Safetensors } from "../safetensors.ts";
 import type { Source } from "../source.ts";
+import { transpose } from "../transpose.ts";
 import { expandRows, findContradiction, rowStarts } from "./expand.ts";
 import {
   checkValueBytes,
+  denseBytes,
   denseHeader,
-  denseRowBytes,
   FORMAT,
+  type HeldShape,
   type Part,
   PARTS,
   partTensor,
@@ -78,16 +80,23 @@ export class PackedMatrix {
   readonly bytes: number;
   readonly packedBytes: number;
 
-  constructor(readonly file: Source, readonly name: string, readonly packed: PackedShape, readonly parts: Parts) {
+  constructor(readonly file: Source, readonly name: string, readonly packed: HeldShape, readonly parts: Parts) {
     this.dtype = expandedDtype(packed);
-    this.shape = [packed.rows, packed.cols];
-    this.rowBytes = denseRowBytes(packed);
-    this.bytes = packed.rows * this.rowBytes;
+    this.shape = packed.transposed ? [packed.cols, packed.rows] : [packed.rows, packed.cols];
+    this.rowBytes = denseBytes(packed.transposed ? packed.rows : packed.cols, packed);
+    this.bytes = this.shape[0] * this.rowBytes;
     this.packedBytes = PARTS.reduce((sum, part) => sum + (parts[part]?.bytes ?? 0), 0);
   }
 
   /** Rows of the dense matrix. */
   readonly read = async (first: number, rows: number): Promise<Uint8Array<ArrayBuffer>> => {
+    const { packed, dtype, rowBytes } = this;
+    if (packed.transposed) {
+      // A row has one number of each that is stored.
+      const { data, valuesFrom } = await this.#rows(0, packed.rows);
+      const whole = expandRows({ ...data, first: 0, valuesFrom });
+      return transpose(whole, packed.rows, packed.cols, dtype).slice(first * rowBytes, (first + rows) * rowBytes);
+    }
     const { data, valuesFrom } = await this.#rows(first, rows);
     return expandRows({ ...data, first, valuesFrom });
   };

@@ -6,6 +6,7 @@ import type { PackedShape } from "../../backend/backend.ts";
 import { isDtype } from "../assemble.ts";
 import type { Checkpoint, StoredTensor, TensorInfo } from "../checkpoint.ts";
 import { parseObject } from "../json.ts";
+import { transpose } from "../transpose.ts";
 import type { CheckpointWriter } from "../writer.ts";
 import { denseHeader, packedHeader, PARTS, type Sized } from "./format.ts";
 import { packedSize, type PackedValues, packMatrix } from "./pack.ts";
@@ -17,6 +18,8 @@ export type Choose = (name: string) => PackedValues | undefined;
 export interface PackOptions {
   /** Which matrices are packed, and how. */
   readonly choose: Choose;
+  /** Those that the files hold as inputs x outputs: they are packed by outputs, as all others are. */
+  readonly transposed?: ReadonlySet<string>;
   /** Told of bytes of dense matrices that were looked at, or written, now and in all. */
   readonly onProgress?: (phase: "looking" | "packing", done: number, of: number) => void;
   /** Stops it between two matrices. */
@@ -40,7 +43,7 @@ export interface PackPlan {
  */
 export async function planPacking(
   checkpoint: Checkpoint,
-  { choose, onProgress, signal }: PackOptions,
+  { choose, transposed = new Set(), onProgress, signal }: PackOptions,
 ): Promise<PackPlan> {
   const chosen = [...checkpoint.tensors.values()].flatMap((info) => {
     const values = info.shape.length === 2 && info.bytes ? choose(info.name) : undefined;
@@ -57,16 +60,16 @@ export async function planPacking(
     }
     onProgress?.(phase, all, all);
   };
-  const matrix = async ({ name, dtype, shape: [rows, cols] }: TensorInfo) => ({
-    bytes: (await checkpoint.read([name])).get(name)!,
-    rows,
-    cols,
-    dtype,
-  });
+  const matrix = async ({ name, dtype, shape: [rows, cols] }: TensorInfo) => {
+    const bytes = (await checkpoint.read([name])).get(name)!;
+    return transposed.has(name)
+      ? { bytes: transpose(bytes, rows, cols, dtype), rows: cols, cols: rows, dtype }
+      : { bytes, rows, cols, dtype };
+  };
   const packed = new Map<string, Sized>();
   await each("looking", async ({ info, values }) => {
     const size = packedSize(await matrix(info), values);
-    if (size) packed.set(info.name, size);
+    if (size) packed.set(info.name, { ...size, ...transposed.has(info.name) && { transposed: true } });
   });
   return {
     checkpoint: viewPacked(checkpoint, packed),
