@@ -58,6 +58,11 @@ export function hessianBytes(
   return most;
 }
 
+/** The name of the expert whose linears a group is; undefined if it is no expert's. */
+export function expertOf([{ name, role }]: readonly Linear[]): string | undefined {
+  return role.includes("*") ? name.replace(/\.[^.]*$/, "") : undefined;
+}
+
 /**
  * Groups in sets: those of a set are observed together. Linears of an expert are apart from all others, since the Hessians
  * of many experts are larger than the experts; and a set takes no more than there is room for.
@@ -68,8 +73,7 @@ export function observationSets(
 ): (readonly (readonly Linear[])[])[] {
   const fits = !groups.some(([{ role }]) => role.includes("*")) && hessianBytes(groups, activations, holds) <= bytes;
   if (fits) return [groups];
-  const owner = ([{ name, role }]: readonly Linear[]) => role.includes("*") ? name.replace(/\.[^.]*$/, "") : "";
-  return [...Map.groupBy(groups, owner).values()].flatMap((own) => {
+  return [...Map.groupBy(groups, expertOf).values()].flatMap((own) => {
     const sets: (readonly Linear[])[][] = [];
     for (const group of own) {
       const last = sets.at(-1);

@@ -13,6 +13,9 @@ export interface ObservationOptions {
   readonly heldOut?: boolean;
 }
 
+/** How many tokens were seen, before the sums over them. */
+const TOKENS_BYTES = 8;
+
 /** The sums of one input, and how many tokens are in them. */
 interface Seen {
   readonly squares: Sums;
@@ -132,27 +135,31 @@ export class Observation implements Disposable {
 
   /** What was seen of the linears that share an input, as bytes that {@linkcode absorbBytes} understands. */
   async bytes(group: readonly Linear[]): Promise<Uint8Array<ArrayBuffer>> {
-    const { squares, gram, tokens } = this.#begin(group[0].name, group[0].cols);
+    const seen = this.#of(group[0]);
+    if (!seen) return new Uint8Array(TOKENS_BYTES); // an expert may have seen none
+    const { squares, gram, tokens } = seen;
     const [row, matrix] = await this.backend.read(squares, ...gram ? [gram] : []);
     const packed = matrix ? packSymmetric(matrix, group[0].cols) : new Uint8Array(0);
-    const all = new Uint8Array(8 + row.length + packed.length);
+    const all = new Uint8Array(TOKENS_BYTES + row.length + packed.length);
     new DataView(all.buffer).setFloat64(0, tokens, true);
-    all.set(row, 8);
-    all.set(packed, 8 + row.length);
+    all.set(row, TOKENS_BYTES);
+    all.set(packed, TOKENS_BYTES + row.length);
     return all;
   }
 
   /** Adds what another one has seen of the linears that share an input. @throws RangeError for bytes of another length. */
   absorbBytes(group: readonly Linear[], bytes: Uint8Array<ArrayBuffer>): void {
-    const [{ name, cols }] = group, row = 2 * cols * BYTES.F32;
+    const [{ name, cols }] = group, end = TOKENS_BYTES + 2 * cols * BYTES.F32;
+    const tokens = new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0, true);
+    if (!tokens) return;
     using made = new DisposableStack();
-    const squares = made.use(this.backend.upload(bytes.subarray(8, 8 + row), 2, cols, "F32"));
+    const squares = made.use(this.backend.upload(bytes.subarray(TOKENS_BYTES, end), 2, cols, "F32"));
     const gram = this.options.grams
-      ? made.use(this.backend.upload(unpackSymmetric(bytes.subarray(8 + row), cols), 2 * cols, cols, "F32"))
+      ? made.use(this.backend.upload(unpackSymmetric(bytes.subarray(end), cols), 2 * cols, cols, "F32"))
       : undefined;
     using part = new Observation(this.backend, [group], { ...this.options, heldOut: false });
     made.move(); // the observation frees them
-    part.#seen.set(name, { squares, gram, tokens: new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0, true) });
+    part.#seen.set(name, { squares, gram, tokens });
     this.absorb(part);
   }
 

@@ -15,13 +15,13 @@ import type { Linear, ModelSpec } from "../model/spec.ts";
 import { type Batch, countSequences } from "../text/batch.ts";
 import type { LinearDistribution } from "./distribution.ts";
 import { goesToFile, type SpoolOptions } from "./hidden.ts";
-import { checkMemory, expertsFit, observationSets, roomBeside } from "./memory.ts";
+import { checkMemory, expertOf, expertsFit, observationSets, roomBeside } from "./memory.ts";
 import { Observation } from "./observation.ts";
 import { checkPermutable, chooseOrders, permute, permutedBiases, type RunOrders } from "./permute.ts";
 import type { OnProgress } from "./progress.ts";
 import { type BlockReconstruction, reconstruct, type ReconstructOptions } from "./reconstruct.ts";
 import { BlockResults, type LinearReport, type LinearResult, Results } from "./results.ts";
-import { ShardedObservation, type ShardOptions, Shards } from "./shards.ts";
+import { type Place, ShardedObservation, type ShardOptions, Shards } from "./shards.ts";
 import { type BlockSchedule, countPasses, runSchedule, type Step } from "./schedule.ts";
 import { chooseGroups, solveLinears } from "./solve.ts";
 import { goesStepwise, Stream, type StreamOptions } from "./stream.ts";
@@ -143,7 +143,7 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
   const all = calibration ? countSequences(calibration) : 0, heldOut = options.holdout ? heldOutOf(all) : 0;
   const sequences = all - heldOut, observed = { grams, heldOut: heldOut > 0 };
 
-  const cut = options.shards && new Shards(options.shards, refuseShards(options, spec), heldOut);
+  const cut = options.shards && new Shards(options.shards, refuseShards(options), heldOut);
 
   const hiddenBytes = streams * (calibration?.ids.length ?? 0) * spec.hidden * BYTES.F32;
   const memory = {
@@ -167,12 +167,14 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
 
   await using opened = new AsyncDisposableStack();
   let stream: Stream | undefined, dense: Stream | undefined;
-  /** By the name of each linear: its group, and that one's place among all of its block. */
-  const groupOf = new Map<string, { readonly group: readonly Linear[]; readonly at: number }>();
-  const onResult = cut?.exchange && ((block: number, result: LinearResult) => {
-    return cut.putResult(block, groupOf.get(result.report.name)!.group, result);
+  /** By the name of each linear. */
+  const places = new Map<string, Place>();
+  const onResult = cut?.exchange && ((result: LinearResult) => cut.putResult(places.get(result.report.name)!, result));
+  const fromExchange = cut?.exchange && (async (tensor: string) => {
+    const name = tensor.replace(/\.weight$/, "");
+    return (await cut.getResult(places.get(name)!, name)).stored;
   });
-  const results = opened.use(new Results({ ...options, onResult }));
+  const results = opened.use(new Results({ ...options, onResult, readBack: options.readBack ?? fromExchange }));
   const source = new PrunedSource(options, spec, targets, results);
 
   /** The steps of a block: how its linears come to be pruned, and what the next block sees. */
@@ -204,7 +206,6 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     const observe = (groups: readonly (readonly Linear[])[]): Step => ({
       passes: 1,
       async run(block) {
-        if (cut) return await observeShards(block, groups, cut);
         using observation = new Observation(backend, groups, observed);
         await stream!.observe(block, observation);
         await solveAll(block, groups.flat(), observation);
@@ -212,29 +213,37 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     });
     /** The linears that this process has pruned itself. */
     const here = new Set<string>();
-    const observeShards = async (block: Block, groups: readonly (readonly Linear[])[], cut: Shards) => {
-      const missing = await cut.missing(index, groups);
-      const mine = missing.filter(([{ name }]) => cut.solves(index, groupOf.get(name)!.at));
-      if (missing.length) {
-        using observation = new ShardedObservation(backend, missing, observed, cut, {
-          block: index,
-          before: "pruning",
-        });
-        await stream!.observe(block, observation);
-        await observation.complete(mine);
-        for (const { name } of mine.flat()) here.add(name);
-        if (mine.length) await solveAll(block, mine.flat(), observation);
-      }
-      if (trueSequential) await receive(block, groups, cut);
-    };
+    /** All of these sets are observed before any is pruned, so that no rank waits while another prunes. */
+    const observeShards = (sets: readonly (readonly (readonly Linear[])[])[], cut: Shards): Step => ({
+      passes: sets.length,
+      async run(block) {
+        using held = new DisposableStack();
+        const seen: ShardedObservation[] = [];
+        for (const groups of sets) {
+          const missing = await cut.missing(index, groups);
+          if (!missing.length) continue;
+          const of = { block: index, before: "pruning" } as const;
+          const observation = held.use(new ShardedObservation(backend, missing, observed, cut, of));
+          await stream!.observe(block, observation);
+          seen.push(observation);
+        }
+        for (const observation of seen) {
+          const mine = observation.groups.filter(([{ name }]) => cut.solves(places.get(name)!));
+          await observation.complete(mine);
+          for (const { name } of mine.flat()) here.add(name);
+          if (mine.length) await solveAll(block, mine.flat(), observation);
+        }
+        if (trueSequential) await receive(block, sets.flat(), cut);
+      },
+    });
     /** Takes what the other ranks have pruned. */
     const receive = async (block: Block, groups: readonly (readonly Linear[])[], cut: Shards) => {
       for (const linear of groups.flat()) {
         if (here.has(linear.name)) continue;
         here.add(linear.name);
-        const result = await cut.getResult(index, groupOf.get(linear.name)!.at, linear);
-        block.store(linear, result.stored);
-        await solved.adopt(result);
+        const result = await cut.getResult(places.get(linear.name)!, linear.name);
+        if (!linear.role.includes("*")) block.store(linear, result.stored);
+        await solved.adopt(linear, result);
       }
     };
     /** From here on the block is pruned. */
@@ -265,7 +274,10 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
       },
     }];
     const groups = chooseGroups({ spec: block }, linears);
-    for (const [at, group] of groups.entries()) for (const { name } of group) groupOf.set(name, { group, at });
+    const turns = Map.groupBy(groups, (group) => expertOf(group) ?? group[0].name);
+    for (const [turn, own] of [...turns.values()].entries()) {
+      for (const group of own) for (const { name } of group) places.set(name, { block: index, group, turn });
+    }
     const permuting = { backend, method, requests: request, linears, sequences };
     const reorder = async (block: Block, chosen: RunOrders) => {
       const { orders, others } = await permute(block, chosen, permuting);
@@ -325,8 +337,11 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     // before them give when they are pruned.
     drafts = !trueSequential && together.length > 1;
     const show: Step = { passes: 0, run: () => results.show() };
-    const others: Step[] = cut ? [{ passes: 0, run: (block) => receive(block, groups, cut) }] : [];
-    return [...before, ...trueSequential ? [show] : [], ...together.map(observe), ...others, ...after];
+    const observing: Step[] = !cut ? together.map(observe) : [
+      ...cut.rounds(together, trueSequential).map((sets) => observeShards(sets, cut)),
+      { passes: 0, run: (block) => receive(block, groups, cut) },
+    ];
+    return [...before, ...trueSequential ? [show] : [], ...observing, ...after];
   };
   const schedule = path.flatMap((index): BlockSchedule[] => {
     const steps = stepsOf(index);
@@ -360,14 +375,10 @@ function checkTeacher(spec: ModelSpec, checkpoint: Checkpoint, teacher: Checkpoi
  * The sequences that are cut into shards.
  * @throws PareError for what cannot be cut so.
  */
-function refuseShards(
-  { method, calibration, reconstruct, first }: PruneOptions,
-  spec: ModelSpec,
-): Batch {
+function refuseShards({ method, calibration, reconstruct, first }: PruneOptions): Batch {
   if (first) throw new TypeError("prune: observed by one process, and cut into shards");
   if (method.statistic === "none") throw new PareError(`--shards: ${method.name} looks at no calibration sequences`);
   if (reconstruct) throw new PareError("--shards and --reconstruct exclude each other");
-  if (spec.blocks.some(expertsOf)) throw new PareError("--shards: a model with experts cannot be cut yet");
   return calibration!;
 }
 

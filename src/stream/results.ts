@@ -67,7 +67,7 @@ export interface ResultOptions {
    */
   readonly onDistribution?: (linear: string, distribution: LinearDistribution) => void;
   /** Told of every linear that this pass has pruned itself, before its weight is written. */
-  readonly onResult?: (block: number, result: LinearResult) => Promise<void>;
+  readonly onResult?: (result: LinearResult) => Promise<void>;
   /** Told of every block whose pruned weights have all been written. */
   readonly onBlock?: (block: number, linears: readonly LinearReport[]) => void;
 }
@@ -190,8 +190,7 @@ export class BlockResults {
   #enqueue(solved: Solved, reading: Promise<Uint8Array<ArrayBuffer>[]>, size: number, changed = false): void {
     const { squares, measuring, linear } = solved;
     toldElsewhere(reading);
-    // The block's experts are loaded again to be run.
-    if (linear.role.includes("*")) this.results.expect(`${linear.name}.weight`);
+    this.#expect(linear);
     this.results.enqueue(size, async () => {
       const [bytes, ...rest] = await reading;
       const known = squares && rest.splice(0, 2).map(({ buffer }) => new Float32Array(buffer));
@@ -201,10 +200,16 @@ export class BlockResults {
     });
   }
 
+  /** The block's experts are loaded again to be run. */
+  #expect({ name, role }: Linear): void {
+    if (role.includes("*")) this.results.expect(`${name}.weight`);
+  }
+
   /** Hands on what another rank has made of a linear. */
-  async adopt({ report, distribution, stored, kept }: LinearResult): Promise<void> {
+  async adopt(linear: Linear, { report, distribution, stored, kept }: LinearResult): Promise<void> {
     const { results } = this;
     await results.room(stored.length);
+    this.#expect(linear);
     results.enqueue(stored.length, async () => {
       if (distribution) results.options.onDistribution?.(report.name, distribution);
       this.#reports.push(report);
@@ -258,7 +263,7 @@ export class BlockResults {
       ...tokens !== undefined && { tokens },
     };
     this.#reports.push(report);
-    await this.results.options.onResult?.(this.block, { report, distribution, stored, kept });
+    await this.results.options.onResult?.({ report, distribution, stored, kept });
     await this.results.write(`${name}.weight`, stored, kept);
   }
 }

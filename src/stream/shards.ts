@@ -1,7 +1,8 @@
 /**
  * One run on several machines: the calibration sequences are cut into shards, each rank carries the hidden states of its own,
  * and sums over inputs are made by the shard and merged **in the order of the shards**. So the unit is the shard and not the
- * rank, and 1, 2 or 4 ranks give the same bytes. Linears that share an input are pruned by one rank, and read by all.
+ * rank, and 1, 2 or 4 ranks give the same bytes. Linears that share an input are pruned by one rank, and so are all of an
+ * expert, and read by all.
  */
 import { PareError } from "../errors.ts";
 import type { Linear } from "../model/spec.ts";
@@ -32,6 +33,15 @@ export interface Shard {
 export interface SumsOf {
   readonly block: number;
   readonly before: "permuting" | "pruning";
+}
+
+/** Where a linear stands among those that ranks prune. */
+export interface Place {
+  readonly block: number;
+  /** The linears that share its input. */
+  readonly group: readonly Linear[];
+  /** Ranks take turns in a block: a group is one, and an expert. */
+  readonly turn: number;
 }
 
 /** The cut of a run, and this process's part of it. */
@@ -77,9 +87,19 @@ export class Shards {
     return Math.floor(Math.min(shard, this.all.length - 1) * this.#ranks.ranks / this.all.length);
   }
 
-  /** The rank that prunes the linears of a group: in turns, so that all have something to do. */
-  #solverOf(block: number, group: number): number {
-    return (block + group) % this.#ranks.ranks;
+  /** The rank that prunes linears, so that all have something to do. */
+  #solverOf({ block, turn }: Omit<Place, "group">): number {
+    return (block + turn) % this.#ranks.ranks;
+  }
+
+  /**
+   * Sets of groups in rounds: those of a round are observed before any is pruned. A round has one for every rank to prune, and
+   * not more, since the sums of all are in the exchange until then.
+   * @param ordered Whether each set sees what became of the one before it.
+   */
+  rounds<T>(sets: readonly T[], ordered: boolean): T[][] {
+    const size = ordered ? 1 : this.#ranks.ranks;
+    return Array.from({ length: Math.ceil(sets.length / size) }, (_, at) => sets.slice(at * size, (at + 1) * size));
   }
 
   /** Those of a block's groups of linears whose results are not there. */
@@ -91,7 +111,7 @@ export class Shards {
 
   /** Whether all of a group is pruned. */
   #hasResults(block: number, group: readonly Linear[]): Promise<boolean> {
-    return this.#hasAll(group.map((linear) => resultName(block, linear)));
+    return this.#hasAll(group.map(({ name }) => resultName(block, name)));
   }
 
   async #hasAll(names: readonly string[]): Promise<boolean> {
@@ -99,9 +119,9 @@ export class Shards {
     return true;
   }
 
-  /** Whether this process prunes a group. @param at Its place among all groups of the block. */
-  solves(block: number, at: number): boolean {
-    return this.#solverOf(block, at) === this.#ranks.rank;
+  /** Whether this process prunes a linear. */
+  solves(place: Place): boolean {
+    return this.#solverOf(place) === this.#ranks.rank;
   }
 
   /** Whether a shard's sums over some inputs are there already: from a process that died. */
@@ -136,7 +156,7 @@ export class Shards {
 
   /** Whether this process chooses the order of a block's inputs: the ranks in turns. */
   choosesOrders(block: number): boolean {
-    return this.#solverOf(block, 0) === this.#ranks.rank;
+    return this.#solverOf({ block, turn: 0 }) === this.#ranks.rank;
   }
 
   /** Whether the orders of a block's inputs are there already. */
@@ -154,15 +174,14 @@ export class Shards {
 
   /** The orders of a block's inputs, waited for. */
   async getOrders(block: number): Promise<RunOrders> {
-    const bytes = await this.exchange!.get(ordersName(block), this.#solverOf(block, 0));
+    const bytes = await this.exchange!.get(ordersName(block), this.#solverOf({ block, turn: 0 }));
     const lists: [string, number[][]][] = JSON.parse(new TextDecoder().decode(bytes));
     return new Map(lists.map(([linear, runs]) => [linear, runs.map((order) => Uint32Array.from(order))]));
   }
 
   /** Gives what became of a linear to all; the sums over its group's input are of no use once all of the group is there. */
   async putResult(
-    block: number,
-    group: readonly Linear[],
+    { block, group }: Place,
     { report, distribution, stored, kept }: LinearResult,
   ): Promise<void> {
     const { exchange } = this;
@@ -175,13 +194,13 @@ export class Shards {
           : value,
     );
     const head = new TextEncoder().encode(text), length = new Uint8Array(Uint32Array.of(head.length).buffer);
-    await exchange.put(`block-${block}/${report.name}`, length, head, kept, stored);
+    await exchange.put(resultName(block, report.name), length, head, kept, stored);
     if (await this.#hasResults(block, group)) await this.#dropSums({ block, before: "pruning" }, group);
   }
 
-  /** What became of a linear, waited for. @param at The place of its group among all groups of the block. */
-  async getResult(block: number, at: number, linear: Linear): Promise<LinearResult> {
-    const bytes = await this.exchange!.get(resultName(block, linear), this.#solverOf(block, at));
+  /** What became of a linear, waited for. */
+  async getResult(place: Place, linear: string): Promise<LinearResult> {
+    const bytes = await this.exchange!.get(resultName(place.block, linear), this.#solverOf(place));
     const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true), end = 4 + length;
     const { report, distribution, kept } = JSON.parse(
       new TextDecoder().decode(bytes.subarray(4, end)),
@@ -193,7 +212,7 @@ export class Shards {
 }
 
 const ordersName = (block: number) => `block-${block}/orders`;
-const resultName = (block: number, { name }: Pick<Linear, "name">) => `block-${block}/${name}`;
+const resultName = (block: number, linear: string) => `block-${block}/${linear}`;
 const sumsName = ({ block, before }: SumsOf, [{ name }]: readonly Linear[], shard: number) =>
   `block-${block}/${name}.${before === "permuting" ? "order-" : ""}sums-${shard}`;
 

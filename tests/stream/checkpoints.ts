@@ -4,6 +4,7 @@ import type { Checkpoint, TensorInfo } from "../../src/checkpoint/checkpoint.ts"
 import { openFile } from "../../src/checkpoint/file.ts";
 import { readSafetensors } from "../../src/checkpoint/safetensors.ts";
 import type { Source } from "../../src/checkpoint/source.ts";
+import { fromFloats, toFloats } from "../reference/floats.ts";
 
 /** One read of a source. */
 export interface Read {
@@ -76,5 +77,25 @@ export function overlay(checkpoint: Checkpoint, weights: ReadonlyMap<string, Uin
     ...checkpoint,
     read: async (names) =>
       new Map([...await checkpoint.read(names)].map(([name, bytes]) => [name, weights.get(name)?.slice() ?? bytes])),
+  };
+}
+
+/** A Mixtral whose routers send each token to one expert, and none to expert 1. */
+export function withoutExpert(checkpoint: Checkpoint): Checkpoint {
+  const routers = /\.block_sparse_moe\.gate\.weight$/;
+  return {
+    ...checkpoint,
+    config: { ...checkpoint.config, num_experts_per_tok: 1 },
+    async read(names) {
+      const found = await checkpoint.read(names);
+      for (const [name, bytes] of found) {
+        if (!routers.test(name)) continue;
+        // Expert 1 has the logit of expert 0, and a tie goes to the lower; with one expert a token it never wins.
+        const { dtype, shape: [, cols] } = checkpoint.tensors.get(name)!, values = toFloats(bytes, dtype);
+        values.copyWithin(cols, 0, cols);
+        found.set(name, fromFloats(values, dtype));
+      }
+      return found;
+    },
   };
 }

@@ -1,7 +1,7 @@
 /**
  * A rank of a pruning run, for tests that start several and kill some. Arguments: the method, shards, rank, ranks, the
  * exchange's directory, where rank 0 writes the SHA-256 of every pruned weight when all are there, and how: any of "true order",
- * "holdout", "permute".
+ * "holdout", "permute", "experts".
  */
 import { prune } from "../../src/stream/prune.ts";
 import { openBackend } from "../../src/backend/open.ts";
@@ -14,12 +14,17 @@ import { meetingFolder } from "../../src/stream/meeting.ts";
 import { rectangle } from "../../src/text/batch.ts";
 
 const [name, shards, rank, ranks, directory, result, ways] = Deno.args, how = ways.split(",");
-/** Values have biases in the other, which are permuted with them. */
-const permute = how.includes("permute"), model = permute ? "tiny-qwen2" : "Austen-700K";
+const permute = how.includes("permute");
+/** Values have biases in the one that is permuted, which go with them. */
+const [model, tokens] = permute
+  ? ["tiny-qwen2", 125]
+  : how.includes("experts")
+  ? ["tiny-qwen3-moe", 253]
+  : ["Austen-700K", 500];
 const MODEL = new URL(`../fixtures/models/${model}`, import.meta.url).pathname;
-const LENGTH = 64, SEQUENCES = 10, IDS = permute ? 125 : 500;
+const LENGTH = 64, SEQUENCES = 10;
 /** Any text will do: it is the same for all. */
-const ids = Uint32Array.from({ length: SEQUENCES * LENGTH }, (_, i) => 3 + (i * i * 7 + i * 13) % IDS);
+const ids = Uint32Array.from({ length: SEQUENCES * LENGTH }, (_, i) => 3 + (i * i * 7 + i * 13) % tokens);
 
 await using checkpoint = await openCheckpoint(MODEL);
 await using backend = await openBackend("wasm", { workers: 1 });

@@ -89,12 +89,15 @@ function isFree(directory: string, rank: number): boolean {
 const ITEMS = 6 * (4 * SHARDS + 7);
 /** The same where a block has one shard more, sums to be permuted by, and orders. */
 const PERMUTED_ITEMS = 3 * (2 * 4 * (SHARDS + 1) + 7 + 1);
+/** The same where of three blocks two have four experts. */
+const EXPERT_ITEMS = 4 * SHARDS + 7 + 2 * ((2 + 4 * 2) * SHARDS + 4 + 4 * 3);
 
 for (
   const [method, how, ranks, kills, items] of [
     ["wanda", "", 2, 10, ITEMS],
     ["sparsegpt", "", 3, 10, ITEMS],
     ["sparsegpt", "holdout,permute", 2, 10, PERMUTED_ITEMS],
+    ["sparsegpt", "experts", 2, 5, EXPERT_ITEMS],
   ] as const
 ) {
   const called = [method, ...how ? [how] : []].join(", ");
