@@ -337,8 +337,10 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     // before them give when they are pruned.
     drafts = !trueSequential && together.length > 1;
     const show: Step = { passes: 0, run: () => results.show() };
+    // In true order, too, experts do not see what becomes of each other: linears of one role go together.
+    const stages = trueSequential ? [...Map.groupBy(together, ([[{ role }]]) => role).values()] : [together];
     const observing: Step[] = !cut ? together.map(observe) : [
-      ...cut.rounds(together, trueSequential).map((sets) => observeShards(sets, cut)),
+      ...stages.flatMap((sets) => cut.rounds(sets)).map((sets) => observeShards(sets, cut)),
       { passes: 0, run: (block) => receive(block, groups, cut) },
     ];
     return [...before, ...trueSequential ? [show] : [], ...observing, ...after];

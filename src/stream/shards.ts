@@ -95,10 +95,9 @@ export class Shards {
   /**
    * Sets of groups in rounds: those of a round are observed before any is pruned. A round has one for every rank to prune, and
    * not more, since the sums of all are in the exchange until then.
-   * @param ordered Whether each set sees what became of the one before it.
    */
-  rounds<T>(sets: readonly T[], ordered: boolean): T[][] {
-    const size = ordered ? 1 : this.#ranks.ranks;
+  rounds<T>(sets: readonly T[]): T[][] {
+    const size = this.#ranks.ranks;
     return Array.from({ length: Math.ceil(sets.length / size) }, (_, at) => sets.slice(at * size, (at + 1) * size));
   }
 
