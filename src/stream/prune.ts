@@ -380,7 +380,11 @@ function checkTeacher(spec: ModelSpec, checkpoint: Checkpoint, teacher: Checkpoi
 function refuseShards({ method, calibration, reconstruct, first }: PruneOptions): Batch {
   if (first) throw new TypeError("prune: observed by one process, and cut into shards");
   if (method.statistic === "none") throw new PareError(`--shards: ${method.name} looks at no calibration sequences`);
-  if (reconstruct) throw new PareError("--shards and --reconstruct exclude each other");
+  if (reconstruct) {
+    throw new PareError(
+      "--shards and --reconstruct exclude each other: prune without it, then finetune --mode reconstruct on one machine",
+    );
+  }
   return calibration!;
 }
 

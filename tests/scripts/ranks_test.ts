@@ -80,7 +80,7 @@ Deno.test("what cannot be shared, and what does not go together, is refused in a
       await refused("--shards", "33"),
       "--shards 33: expected at most one for each of the 32 calibration",
     );
-    assertStringIncludes(await refused("--reconstruct"), "--shards and --reconstruct exclude each other");
+    assertStringIncludes(await refused("--reconstruct"), "exclude each other: prune without it, then finetune --mode");
     assertStringIncludes(await refused("--method", "magnitude"), "--shards: magnitude looks at no calibration");
     const alone = await refused(...exchange, "--rank", "0", "--ranks", "2", "--patience", "1");
     assertStringIncludes(alone, "rank 1 of 2 has not come for 1 s");
