@@ -76,8 +76,8 @@ export interface PruneOptions {
   /** Told of every block whose pruned weights have all been written. */
   readonly onBlock?: (block: number, linears: readonly LinearReport[]) => void;
   /**
-   * Reads a written weight again: a block's experts are pruned one by one and then run one by one. Without it they are kept in
-   * memory until the block is done.
+   * Reads a written weight again: a block's experts are pruned one by one and then run one by one. Without it they are read
+   * where ranks meet, or kept in memory until the block is done.
    */
   readonly readBack?: (name: string) => Promise<Uint8Array<ArrayBuffer>>;
   /** What an earlier run of the same options has finished: it is only run through, to feed the blocks after it. */

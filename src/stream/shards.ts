@@ -145,7 +145,7 @@ export class Shards {
 
   /** Removes the sums of all shards over a group's input, which nobody will ask for. */
   async #dropSums(of: SumsOf, group: readonly Linear[]): Promise<void> {
-    for (const { index } of this.#each) await this.exchange!.drop(sumsName(of, group, index));
+    await Promise.all(this.#each.map(({ index }) => this.exchange!.drop(sumsName(of, group, index))));
   }
 
   /** Where a shard's sums belong. */
