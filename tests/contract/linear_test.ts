@@ -4,7 +4,10 @@ import { gamma, SMALLEST_NORMAL, underflow } from "./bounds.ts";
 import { draw, DTYPES, EDGES, INTEGERS, type Matrix, matrix, NORMAL, SPREAD } from "./matrices.ts";
 import { remembered } from "./remembered.ts";
 
-/** Tokens, inputs, outputs: one of each, just under, at and over the usual tiles, and a long inner dimension. */
+/**
+ * Tokens, inputs, outputs: one of each, just under, at and over the usual tiles, and a long inner dimension; few tokens by rows
+ * that are whole registers as well, which a kernel may read as they lie; and as many outputs as a vocabulary has.
+ */
 const shapes = (long: number): readonly (readonly [number, number, number])[] => [
   [1, 1, 1],
   [1, 7, 1],
@@ -22,6 +25,11 @@ const shapes = (long: number): readonly (readonly [number, number, number])[] =>
   [65, 129, 127],
   [129, 1, 129],
   [127, 193, 130],
+  [1, long - long % 8, 33],
+  [4, 520, 67],
+  [7, 40, 9],
+  // Where a row of so many can be held.
+  ...long > 4096 ? [[1, 8, 65541]] as const : [],
 ];
 
 /** `x Wᵀ + b` and the same sum of magnitudes, in f64 in the order of the columns. */
@@ -64,7 +72,7 @@ contract("linear", (claim) => {
 
   claim("adds a bias of any dtype, exactly where f32 is exact", async ({ backend, hold, keep }) => {
     const expected: Expected[] = [];
-    for (const [tokens, inputs, outputs] of [[1, 1, 1], [3, 5, 7], [33, 31, 65], [65, 64, 129]]) {
+    for (const [tokens, inputs, outputs] of [[1, 1, 1], [3, 5, 7], [6, 24, 37], [33, 31, 65], [65, 64, 129]]) {
       for (const dtype of DTYPES) {
         const x = draw(1, tokens, inputs, "F32", INTEGERS), weight = draw(2, outputs, inputs, "F16", INTEGERS);
         const bias = draw(3, 1, outputs, dtype, INTEGERS);
@@ -80,46 +88,50 @@ contract("linear", (claim) => {
   claim("keeps the rounding of an f32 sum, over six decades of magnitude", async ({ backend, hold, keep, long }) => {
     for (const draws of [NORMAL, SPREAD]) {
       const expected = DTYPES.flatMap((dtype) =>
-        [[5, long, 7], [65, 129, 127], [1, 193, 33]].map(([tokens, inputs, outputs]): Expected => {
-          const x = draw(4, tokens, inputs, "F32", draws), weight = draw(5, outputs, inputs, dtype, draws);
-          const bias = draw(6, 1, outputs, dtype, draws);
-          const [a, w, b] = [x, weight, bias].map((each) => hold(each));
-          const { values, magnitudes } = product(x, weight, bias);
-          const bounds = magnitudes.map((magnitude) => gamma(inputs + 2) * magnitude);
-          return {
-            what: `${tokens} x ${inputs} by ${outputs} ${dtype}`,
-            held: keep(backend.linear(a, w, b)),
-            values,
-            bounds,
-          };
-        })
+        [[5, long, 7], [65, 129, 127], [1, 193, 33], [1, long - long % 8, 9]].map(
+          ([tokens, inputs, outputs]): Expected => {
+            const x = draw(4, tokens, inputs, "F32", draws), weight = draw(5, outputs, inputs, dtype, draws);
+            const bias = draw(6, 1, outputs, dtype, draws);
+            const [a, w, b] = [x, weight, bias].map((each) => hold(each));
+            const { values, magnitudes } = product(x, weight, bias);
+            const bounds = magnitudes.map((magnitude) => gamma(inputs + 2) * magnitude);
+            return {
+              what: `${tokens} x ${inputs} by ${outputs} ${dtype}`,
+              held: keep(backend.linear(a, w, b)),
+              values,
+              bounds,
+            };
+          },
+        )
       );
       await assertHeld(backend, expected);
     }
   });
 
-  // x is a permuted diagonal, so every result is one weight times a power of two: exact, whatever is summed around it.
+  // x has one number a row, so every result is one weight times a power of two: exact, whatever is summed around it.
   claim("multiplies the edges of every dtype exactly", async ({ backend, hold, keep }) => {
-    const expected = DTYPES.map((dtype): Expected => {
-      const finite = EDGES[dtype].filter((value) => Math.abs(value) < 1e30), size = 37;
-      const weight = draw(7, size, size, dtype, (random) => finite[Math.floor(random() * finite.length)]);
-      const x = matrix(
-        size,
-        size,
-        "F32",
-        Array.from({ length: size * size }, (_, at) => {
-          return at % size === Math.floor(at / size) * 3 % size ? 0.5 : 0;
-        }),
-      );
-      const { values, magnitudes } = product(x, weight);
-      const bounds = magnitudes.map((magnitude) => magnitude >= SMALLEST_NORMAL ? 0 : underflow(backend));
-      return {
-        what: dtype,
-        held: keep(backend.linear(hold(x), hold(weight))),
-        values,
-        bounds,
-      };
-    });
+    const expected = DTYPES.flatMap((dtype) =>
+      [[37, 37], [8, 40]].map(([tokens, size]): Expected => {
+        const finite = EDGES[dtype].filter((value) => Math.abs(value) < 1e30);
+        const weight = draw(7, size, size, dtype, (random) => finite[Math.floor(random() * finite.length)]);
+        const x = matrix(
+          tokens,
+          size,
+          "F32",
+          Array.from({ length: tokens * size }, (_, at) => {
+            return at % size === Math.floor(at / size) * 3 % size ? 0.5 : 0;
+          }),
+        );
+        const { values, magnitudes } = product(x, weight);
+        const bounds = magnitudes.map((magnitude) => magnitude >= SMALLEST_NORMAL ? 0 : underflow(backend));
+        return {
+          what: `${dtype}, ${tokens} tokens`,
+          held: keep(backend.linear(hold(x), hold(weight))),
+          values,
+          bounds,
+        };
+      })
+    );
     await assertHeld(backend, expected);
   });
 

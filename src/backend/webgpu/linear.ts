@@ -2,8 +2,9 @@
  * Products with a weight, cut into blocks: as many rows of the weight as one packed copy may hold (and, only where the
  * device's bindings are tiny, as many of its columns), times as many rows of x as one dispatch may take.
  */
-import { DTYPE_CODES } from "../codes.ts";
-import { type Device, WORK_PER_DISPATCH } from "./device.ts";
+import { BYTES } from "../backend.ts";
+import { DTYPE_CODES, NO_DTYPE } from "../codes.ts";
+import { type Device, line, rowsWithin, WORK_PER_DISPATCH } from "./device.ts";
 import { runsOf, TiledTensor } from "./tensor.ts";
 import { pad, padded, VECTOR, wholeVectors } from "./vectors.ts";
 
@@ -13,9 +14,65 @@ export const PACKED_BYTES = 2 ** 26;
 /** Rows, and columns, that a workgroup of pack.wgsl copies. */
 const PACKED_SIDE = 32;
 
+/** Rows of x that a weight is multiplied with as it lies, dense or packed: the `MOST` of linear_packed.wgsl. */
+export const FEW = 8;
+
+/** Of those, what one dispatch of linear_few.wgsl takes; and the bytes that it reads at once. */
+const FEW_ROWS = 4, FEW_BYTES = 16;
+
 /** See {@linkcode Backend.linear}, of a dense weight. */
 export function linear(device: Device, x: TiledTensor, weight: TiledTensor, bias?: TiledTensor): TiledTensor {
-  const out = new TiledTensor(device, x.rows, weight.rows, "F32");
+  const out = new TiledTensor(device, x.rows, weight.rows, "F32"), rowBytes = weight.cols * BYTES[weight.dtype];
+  if (x.rows <= FEW && rowBytes % FEW_BYTES === 0) multiplyFew(device, x, weight, out, bias);
+  else multiplyMany(device, x, weight, out, bias);
+  return out;
+}
+
+/** Multiplies a few rows with a weight as it lies, whose rows are whole reads: a packed copy costs more than it saves. */
+function multiplyFew(device: Device, x: TiledTensor, weight: TiledTensor, out: TiledTensor, bias?: TiledTensor): void {
+  const { lanes: THREADS, fewLanes: LANES, fewRows: ROWS } = device.tuning, { dtype, cols } = weight;
+  for (const part of runsOf([weight], rowsWithin(FEW_ROWS * cols))) {
+    for (const run of runsOf([x, out], FEW_ROWS)) {
+      device.dispatch({
+        shader: "linearFew",
+        constants: {
+          WEIGHT: DTYPE_CODES[dtype],
+          BIAS: bias ? DTYPE_CODES[bias.dtype] : NO_DTYPE,
+          TOKENS: run.rows,
+          THREADS,
+          LANES,
+          ROWS,
+        },
+        params: [
+          part.rows,
+          cols * BYTES[dtype] / FEW_BYTES,
+          weight.placeOf(part.first),
+          part.first,
+          x.placeOf(run.first),
+          out.placeOf(run.first),
+          out.cols,
+        ],
+        buffers: [
+          weight.tileOf(part.first),
+          x.tileOf(run.first),
+          bias?.tiles[0] ?? weight.tileOf(part.first),
+          out.tileOf(run.first),
+        ],
+        groups: line(part.rows, THREADS / LANES * ROWS),
+        work: part.rows * cols * run.rows,
+      });
+    }
+  }
+}
+
+/** Multiplies rows with packed copies of a weight's blocks. */
+export function multiplyMany(
+  device: Device,
+  x: TiledTensor,
+  weight: TiledTensor,
+  out: TiledTensor,
+  bias?: TiledTensor,
+): void {
   using copy = wholeVectors(device, x);
   const vectors = copy ?? x;
   for (const part of runsOf([weight])) {
@@ -28,7 +85,6 @@ export function linear(device: Device, x: TiledTensor, weight: TiledTensor, bias
       );
     }
   }
-  return out;
 }
 
 /** Rows of x in one of its tiles, which are whole vectors. */

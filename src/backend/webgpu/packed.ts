@@ -2,13 +2,10 @@
 import { BYTES, expandedDtype, type PackedData } from "../backend.ts";
 import { DTYPE_CODES } from "../codes.ts";
 import { type Device, line, rowsWithin, THREADS } from "./device.ts";
-import { linear as denseLinear, multiply, PACKED_BYTES } from "./linear.ts";
+import { FEW, linear as denseLinear, multiply, PACKED_BYTES } from "./linear.ts";
 import { runsOf, TiledTensor } from "./tensor.ts";
 import { TiledPacked } from "./tiled_packed.ts";
 import { wholeVectors } from "./vectors.ts";
-
-/** Rows of x that a packed weight is multiplied with as it lies: the `MOST` of linear_packed.wgsl. For more it is expanded. */
-const FEW = 8;
 
 /** See {@linkcode Backend.uploadPacked}. */
 export function uploadPacked(device: Device, data: PackedData): TiledPacked {

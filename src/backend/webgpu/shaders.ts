@@ -42,6 +42,7 @@ import functions from "../../../wgsl/functions.wgsl" with { type: "text" };
 import histogram from "../../../wgsl/histogram.wgsl" with { type: "text" };
 import histogramTotal from "../../../wgsl/histogram_total.wgsl" with { type: "text" };
 import linear from "../../../wgsl/linear.wgsl" with { type: "text" };
+import linearFew from "../../../wgsl/linear_few.wgsl" with { type: "text" };
 import linearPacked from "../../../wgsl/linear_packed.wgsl" with { type: "text" };
 import magnitudeSums from "../../../wgsl/magnitude_sums.wgsl" with { type: "text" };
 import merge from "../../../wgsl/merge.wgsl" with { type: "text" };
@@ -118,6 +119,7 @@ export const SHADERS = {
   histogram: numbers + histogram,
   histogramTotal,
   linear: tile + linear,
+  linearFew: numbers + linearFew,
   linearPacked: numbers + packed + workgroupSum + linearPacked,
   magnitudeSums: numbers + pairs + magnitudeSums,
   merge: pairs + merge,

@@ -18,6 +18,10 @@ export interface Tuning {
   readonly strips: number;
   /** Threads that share one row in sums, selections and the like. */
   readonly lanes: number;
+  /** Of those, the ones that share a row of the weight in linear_few.wgsl. */
+  readonly fewLanes: number;
+  /** Rows of the weight that each of them has there: 1 to 4. */
+  readonly fewRows: number;
   /** See `BackendLimits`. */
   readonly batchTokens: number;
   /** See `BackendLimits`. */
@@ -28,8 +32,9 @@ export interface Tuning {
 export const TUNINGS = {
   /**
    * Tiles of 8 x 8 a thread are what fits a GPU's registers; 64 threads are two or one of its subgroups. 4096 tokens are 64
-   * rows of workgroups in a linear, so that a narrow one, too, has some for every core. How much memory there is WebGPU does
-   * not say: a gibibyte of hidden states fits beside the work on any device worth using.
+   * rows of workgroups in a linear, so that a narrow one, too, has some for every core. Sixteen threads read 256 bytes of a
+   * weight's row at once. How much memory there is WebGPU does not say: a gibibyte of hidden states fits beside the work
+   * on any device worth using.
    */
   hardware: {
     rows: 2,
@@ -38,12 +43,16 @@ export const TUNINGS = {
     threadCols: 16,
     strips: 1,
     lanes: 64,
+    fewLanes: 16,
+    fewRows: 2,
     batchTokens: 4096,
     spoolAbove: 2 ** 30,
   },
   /**
    * Mesa's llvmpipe reads memory lane by lane but keeps tiles in the first-level cache, so a tile is as large as that
-   * lets it be; a workgroup is one vector of 8 lanes, which makes barriers free. Batches are those of the WASM backend.
+   * lets it be; a workgroup is one vector of 8 lanes, which makes barriers free, and each has rows of its own of a weight
+   * that is read for few tokens: there is nothing to add up, and all read the same of x. Batches are those of the WASM
+   * backend.
    */
   software: {
     rows: 6,
@@ -52,6 +61,8 @@ export const TUNINGS = {
     threadCols: 8,
     strips: 2,
     lanes: 8,
+    fewLanes: 1,
+    fewRows: 4,
     batchTokens: 1024,
     spoolAbove: 2 ** 30,
   },
