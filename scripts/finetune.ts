@@ -12,7 +12,7 @@ import { isDone } from "./shared/written.ts";
 
 /** The run itself, in its sandbox. */
 export async function main(given: Given, context: Context): Promise<Outcome> {
-  const { terminal, signal } = context, values = completeFlags(given), { out } = values;
+  const { terminal, signal } = context, values = completeFlags(given), { out } = values, { staged } = given;
   await using task = await prepare(given, values, context);
   const { checkpoint, backend, spec, masks } = task;
   const open = values.mode === "reconstruct" ? openReconstruction : openTraining;
@@ -22,9 +22,9 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   const json = { model: checkpoint.path, ...plan.request, calibration: plan.calibration, backend: backend.name };
   if (values.dryRun) return { text: lines.join("\n"), json: { ...json, runPlan: plan } };
   const labels = labelsOf(values);
-  if (!values.force && await isDone(out!, planId, Recorder.done(given.registry, manifest))) {
+  if (!values.force && await isDone(out!, staged, planId, Recorder.done(given.registry, manifest))) {
     Recorder.label(given.registry, planId, labels);
-    sweep(out!);
+    sweep(staged?.staging ?? out!);
     return {
       text: `${out}: holds what this run would write, plan ${planId}; --force computes it again`,
       json: { ...json, run: planId, out, done: true },
@@ -32,8 +32,9 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   }
   for (const line of lines) terminal.note(line);
 
-  await using writer = await createWriter(checkpoint, out!, {
+  await using writer = await createWriter(checkpoint, staged?.staging ?? out!, {
     force: values.force,
+    sink: context.sink,
     plan: planId,
     resume: values.resume,
     model: tensorNames(spec),

@@ -16,11 +16,11 @@ import {
   readSpec,
   transposedTensors,
 } from "../src/mod.ts";
-import { PermissionSet } from "./shared/sandbox.ts";
+import { PermissionSet, type Staged } from "./shared/sandbox.ts";
 import { fetching } from "./shared/common.ts";
 import { parseValues } from "./shared/values.ts";
 
-type Given = Values<typeof packCommand.flags> & { readonly replaces?: string; readonly staging?: string };
+type Given = Values<typeof packCommand.flags> & { readonly replaces?: string; readonly staged?: Staged };
 
 /** Finds the model, and says what the command may touch. */
 export async function enter(given: Given, context: Context) {
@@ -56,7 +56,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     signal,
     onProgress: (label, done, total) => terminal.progress({ label, done, total, unit: "bytes" }),
   });
-  await using writer = await createWriter(plan.checkpoint, given.staging ?? given.out, {
+  await using writer = await createWriter(plan.checkpoint, given.staged?.staging ?? given.out, {
     force: given.force,
     sink: context.sink,
     syncParent: context.syncDirectory,

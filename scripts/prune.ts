@@ -10,7 +10,7 @@ import { describe, prepare } from "./prune/prepared.ts";
 import { openExchange, runRank, shardsOf } from "./prune/ranks.ts";
 import { enter, type Given } from "./prune/request.ts";
 import { aboutDamping, aboutErrors, aboutExperts, aboutHoldout, aboutReconstruction, summary } from "./prune/text.ts";
-import { isDone, isThere } from "./shared/written.ts";
+import { isDone } from "./shared/written.ts";
 import { expandPlans } from "./shared/plans.ts";
 
 /** The run itself, in its sandbox. */
@@ -26,17 +26,13 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   if (values.dryRun) return { text: lines.join("\n"), json: { ...json, runPlan: manifest.plan } };
   if (given.part?.rank) return await runRank({ ...task, part: given.part }, given, values, manifest, context);
   const labels = labelsOf(values), { staged } = given, place = staged?.staging ?? values.out!;
-  const before = () => Recorder.done(given.registry, manifest);
-  const done = !values.force &&
-    (staged
-      ? isThere(values.out!, staged, manifest.planId, before())
-      : await isDone(values.out!, manifest.planId, before()));
-  if (done) {
-    Recorder.label(given.registry, manifest.planId, labels);
+  const { planId } = manifest;
+  if (!values.force && await isDone(values.out!, staged, planId, Recorder.done(given.registry, manifest))) {
+    Recorder.label(given.registry, planId, labels);
     sweep(place);
     return {
-      text: `${values.out}: holds what this run would write, plan ${manifest.planId}; --force computes it again`,
-      json: { ...json, run: manifest.planId, out: values.out, done: true },
+      text: `${values.out}: holds what this run would write, plan ${planId}; --force computes it again`,
+      json: { ...json, run: planId, out: values.out, done: true },
     };
   }
   for (const line of lines) terminal.note(line);
@@ -47,7 +43,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
     sink: context.sink,
     // What is permuted is written with what is pruned; nobody else knows its names.
     coming: values.permute ? undefined : new Set(targets),
-    plan: manifest.planId,
+    plan: planId,
     resume: values.resume,
     model: tensorNames(spec),
     syncParent: context.syncDirectory,

@@ -4,10 +4,10 @@ import { unpackCommand } from "../src/cli/pack_command.ts";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { showBytes } from "../src/cli/units.ts";
 import { createWriter, openCheckpoint, PareError } from "../src/mod.ts";
-import { PermissionSet } from "./shared/sandbox.ts";
+import { PermissionSet, type Staged } from "./shared/sandbox.ts";
 import { fetching } from "./shared/common.ts";
 
-type Given = Values<typeof unpackCommand.flags> & { readonly replaces?: string; readonly staging?: string };
+type Given = Values<typeof unpackCommand.flags> & { readonly replaces?: string; readonly staged?: Staged };
 
 /** Finds the model, and says what the command may touch. */
 export async function enter(given: Given, context: Context) {
@@ -22,7 +22,7 @@ export async function enter(given: Given, context: Context) {
 export async function main(given: Given, context: Context): Promise<Outcome> {
   await using checkpoint = await openCheckpoint(given.model);
   if (!checkpoint.packed?.size) throw new PareError(`${given.model} is not packed: nothing to unpack`);
-  await using writer = await createWriter(checkpoint, given.staging ?? given.out, {
+  await using writer = await createWriter(checkpoint, given.staged?.staging ?? given.out, {
     force: given.force,
     sink: context.sink,
     syncParent: context.syncDirectory,

@@ -6,10 +6,12 @@ import type { Context } from "../../src/cli/run.ts";
 import {
   ADAPTER_MODEL,
   goesToFile,
+  isRemote,
   loadTokenizer,
   type ModelSpec,
   openBackend,
   openCheckpoint,
+  PareError,
   precisionFor,
   readMasks,
   readSpec,
@@ -24,7 +26,7 @@ import { labelsOf } from "../../src/run/labels.ts";
 import { MANIFEST_FILE } from "../../src/run/manifest.ts";
 import type { Manifest } from "../../src/run/record.ts";
 import { downloads, fetching, isFile } from "../shared/common.ts";
-import { PermissionSet } from "../shared/sandbox.ts";
+import { PermissionSet, type Staged } from "../shared/sandbox.ts";
 
 /** The flags as they are given, and what the launcher has found. */
 export type Given = Values<typeof finetuneCommand.flags> & {
@@ -32,6 +34,7 @@ export type Given = Values<typeof finetuneCommand.flags> & {
   readonly registry?: string;
   readonly calibrationFile?: string;
   readonly replaces?: readonly string[];
+  readonly staged?: Staged;
 };
 
 /** Where adapters that are gone on with have their numbers. */
@@ -44,17 +47,20 @@ const SEQLEN = 1024;
 const HIDDEN_BYTES = 64 << 20;
 
 /** Fetches what the run needs, and says what it may touch. */
-export async function enter(given: Given, { terminal }: Context) {
+export async function enter(given: Given, { terminal, signal }: Context) {
   const values = completeFlags(given), allowed = new PermissionSet(), fetches = fetching(terminal);
   labelsOf(values);
   const model = await allowed.model(values.model, fetches);
   const corpus = await allowed.corpus(values.calibration, "train", fetches);
-  const replaces: string[] = [];
+  if (values.adapter !== undefined && isRemote(values.adapter)) {
+    throw new PareError(`--adapter ${values.adapter}: adapters stay on this machine: name a directory`);
+  }
+  const places = [];
   for (const out of [values.out, values.adapter]) {
     if (out === undefined) continue;
+    const asked = { out, model, force: values.force, made: !values.dryRun, spool: values.spool };
     const there = await isFile(`${out}/${MANIFEST_FILE}`);
-    const lost = allowed.output(out, model, values.force, there, !values.dryRun);
-    if (lost) replaces.push(lost);
+    places.push(await allowed.outputAnywhere({ ...asked, there }, fetches, { terminal, signal }));
   }
   if (values.mask !== undefined) allowed.read(values.mask);
   if (values.start !== undefined) allowed.read(adapterFile(values.start));
@@ -68,9 +74,11 @@ export async function enter(given: Given, { terminal }: Context) {
       calibrationFile: corpus.file,
       spoolFile: allowed.spool(values.spool),
       registry: values.dryRun ? undefined : allowed.registry(values.runs),
-      replaces,
+      replaces: places.flatMap(({ replaces }) => replaces ?? []),
+      staged: places[0]?.staged,
     },
     permissions: allowed.permissions,
+    ...places[0]?.sink && { sink: places[0].sink },
   };
 }
 

@@ -6,7 +6,6 @@ import {
   type Bucket,
   findAllocation,
   findMethod,
-  isRemote,
   makeRequest,
   makeSolverOptions,
   type OpenOptions,
@@ -17,7 +16,6 @@ import {
   reconstructionRate,
   type ReconstructOptions,
   type SparsityMap,
-  type Target,
   uniform,
   withUpdate,
 } from "../../src/mod.ts";
@@ -26,7 +24,7 @@ import { MANIFEST_FILE } from "../../src/run/manifest.ts";
 import type { Plan } from "../../src/run/record.ts";
 import { labelsOf } from "../../src/run/labels.ts";
 import { planFlags } from "../shared/planned.ts";
-import { PermissionSet } from "../shared/sandbox.ts";
+import { PermissionSet, type Staged } from "../shared/sandbox.ts";
 import { fetching, isFile } from "../shared/common.ts";
 
 /** The object of a sparsity map's file. */
@@ -99,8 +97,7 @@ export type Given = Parameters<typeof normalizeFlags>[0] & {
   readonly calibrationFile?: string;
   readonly planned?: Plan;
   readonly replaces?: string;
-  /** Of an output that goes elsewhere: the directory that it is made in, and what lies at its place. */
-  readonly staged?: { readonly staging: string } & Pick<Target, "files" | "manifest">;
+  readonly staged?: Staged;
 };
 
 /** Fetches what the run needs, and says what it may touch. */
@@ -117,16 +114,13 @@ export async function enter(asked: Given, { terminal, signal }: Context) {
   if (values.startToken !== undefined && values.calibration !== "self") {
     throw new PareError("--start-token is for --calibration self");
   }
-  const { out, force, dryRun } = values, elsewhere = out !== undefined && isRemote(out);
-  const told = (name: string, was: "sent" | "there") =>
-    terminal.note(was === "sent" ? `sent: ${name}` : `there already: ${name}`);
-  const sent = { ...fetches, force, signal, onSent: told };
-  const target = elsewhere && writes ? await allowed.target(out, values.spool, sent, !dryRun) : undefined;
+  const { out, force, spool } = values, made = !values.dryRun;
   // What is there may be what this run would write: that is seen once it is known what it would be.
-  const there = out !== undefined && writes && !elsewhere && await isFile(`${out}/${MANIFEST_FILE}`);
-  const replaces = out === undefined || !writes || elsewhere
-    ? undefined
-    : allowed.output(out, model, force, there, !dryRun);
+  const { sink, ...where } = out === undefined || !writes ? {} : await allowed.outputAnywhere(
+    { out, model, force, there: await isFile(`${out}/${MANIFEST_FILE}`), made, spool },
+    fetches,
+    { terminal, signal },
+  );
   if (values.sparsityMap !== undefined) allowed.read(values.sparsityMap);
   return {
     values: {
@@ -140,11 +134,10 @@ export async function enter(asked: Given, { terminal, signal }: Context) {
       spoolFile: allowed.spool(values.spool),
       registry: values.dryRun || !writes ? undefined : allowed.registry(values.runs, true),
       planned,
-      replaces,
-      staged: target && { staging: target.staging, files: target.files, manifest: target.manifest },
+      ...where,
     },
     permissions: allowed.permissions,
-    ...target && { sink: target.sink },
+    ...sink && { sink },
     leave: allowed.leave,
   };
 }

@@ -31,7 +31,6 @@ import {
   PareError,
   replacedBy,
   type Room,
-  type SinkOptions,
   type Split,
   stagingOf,
   type Target,
@@ -48,6 +47,18 @@ const PARE = fileURLToPath(new URL("../..", import.meta.url));
 interface Remote {
   readonly model: NonNullable<OpenOptions["remote"]>;
   readonly keepFile: string;
+}
+
+/** An output that goes elsewhere, as the work knows it: the directory that it is made in, and what lies at its place. */
+export type Staged = { readonly staging: string } & Pick<Target, "files" | "manifest">;
+
+/** Where an output goes. */
+interface Destination {
+  /** What is lost by it, for a person. */
+  readonly replaces?: string;
+  /** Of one that goes elsewhere, with what takes it there. */
+  readonly staged?: Staged;
+  readonly sink?: Sink;
 }
 
 /** Collects what a run may touch. */
@@ -124,26 +135,6 @@ export class PermissionSet {
   }
 
   /**
-   * An output that goes elsewhere: the directory that it is made in, and what lies at its place.
-   * @param folder Where that directory stands, if not in the user's cache.
-   * @throws PareError if it cannot go there.
-   */
-  async target(
-    out: string,
-    folder: string | undefined,
-    options: Omit<SinkOptions, "directory"> & FetchOptions,
-    made: boolean,
-  ): Promise<Target & { readonly staging: string }> {
-    const staging = stagingOf(out, folder), directory = join(workshopOf(staging), "model");
-    const target = await openTarget(out, { ...options, directory });
-    if (made) {
-      makeFolder(dirname(staging), "--out");
-      this.#make(staging, [], "empty");
-    }
-    return { ...target, staging };
-  }
-
-  /**
    * The output: its directory, and the workshop beside it where it is made.
    * @param force Whether what Pare wrote there is replaced.
    * @param there Whether what is there may be what the run would write: that is seen once it is known what it would be.
@@ -153,7 +144,7 @@ export class PermissionSet {
    */
   output(out: string, model: string, force: boolean, there = false, made = true): string | undefined {
     if (isRemote(out)) {
-      throw new PareError(`--out ${out}: prune, pack and unpack alone write there; expected a directory`);
+      throw new PareError(`--out ${out}: this command writes to a directory of this machine alone`);
     }
     const room = force ? "owned" : there ? "any" : "empty";
     const inputs = this.#remote ? [] : [model];
@@ -164,18 +155,32 @@ export class PermissionSet {
   }
 
   /**
-   * The output of a command that computes it at once: a directory as {@linkcode output}, or elsewhere as {@linkcode target}.
+   * The output: a directory as {@linkcode output}, or elsewhere, with the directory that it is made in meanwhile.
+   * @throws PareError if it cannot go there.
    */
   async outputAnywhere(
-    { out, model, force, made }: Record<"out" | "model", string> & Record<"force" | "made", boolean>,
+    { out, model, force, there, made, spool }: {
+      readonly out: string;
+      readonly model: string;
+      readonly force: boolean;
+      readonly there?: boolean;
+      readonly made: boolean;
+      /** Where the directory stands that it is made in, if not in the user's cache. */
+      readonly spool?: string;
+    },
     options: FetchOptions,
-    { terminal, signal }: Context,
-  ): Promise<{ readonly replaces?: string; readonly staging?: string; readonly sink?: Sink }> {
-    if (!isRemote(out)) return { replaces: this.output(out, model, force, false, made) };
+    { terminal, signal }: Pick<Context, "terminal" | "signal">,
+  ): Promise<Destination> {
+    if (!isRemote(out)) return { replaces: this.output(out, model, force, there, made) };
+    const staging = stagingOf(out, spool), directory = join(workshopOf(staging), "model");
     const onSent = (name: string, was: "sent" | "there") =>
       terminal.note(was === "sent" ? `sent: ${name}` : `there already: ${name}`);
-    const { staging, sink } = await this.target(out, undefined, { ...options, force, signal, onSent }, made);
-    return { staging, sink };
+    const { sink, files, manifest } = await openTarget(out, { ...options, directory, force, signal, onSent });
+    if (made) {
+      makeFolder(dirname(staging), "--out");
+      this.#make(staging, [], "empty");
+    }
+    return { staged: { staging, files, manifest }, sink };
   }
 
   #make(out: string, inputs: readonly string[], room: Room): void {

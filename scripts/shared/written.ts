@@ -2,10 +2,10 @@
 import { join } from "node:path";
 import type { Context, Outcome } from "../../src/cli/run.ts";
 import { runSandboxed } from "../../src/cli/sandbox.ts";
-import { PareError, type Target } from "../../src/mod.ts";
+import { PareError } from "../../src/mod.ts";
 import { type Change, checkFiles, describeChange, MANIFEST_FILE, parseManifest } from "../../src/run/manifest.ts";
 import type { InputFile, Manifest } from "../../src/run/record.ts";
-import type { PermissionSet } from "./sandbox.ts";
+import type { PermissionSet, Staged } from "./sandbox.ts";
 import { isFile } from "./common.ts";
 
 /** What differs in a directory from what was written there, by the files' names. */
@@ -15,12 +15,19 @@ export async function checkWritten(directory: string, outputs: readonly InputFil
 }
 
 /**
- * Whether a directory is the finished result of a plan: its manifest says so, and its files are those that were written. What
+ * Whether an output is the finished result of a plan: its manifest says so, and its files are those that were written. What
  * the registry knows of another run of the plan counts for more than what lies beside the files.
+ * @param staged What was found there, of an output that goes elsewhere.
  * @param recorded The manifest of a finished run of the plan, if there is one.
  * @throws PareError if it was such a result, and is none any more.
  */
-export async function isDone(out: string, planId: string, recorded: Manifest | undefined): Promise<boolean> {
+export async function isDone(
+  out: string,
+  staged: Staged | undefined,
+  planId: string,
+  recorded: Manifest | undefined,
+): Promise<boolean> {
+  if (staged) return isThere(out, staged, planId, recorded);
   const path = join(out, MANIFEST_FILE);
   if (!await isFile(path)) return false;
   const manifest = parseManifest(await Deno.readTextFile(path), path), outputs = recorded?.outputs ?? manifest.outputs;
@@ -35,9 +42,9 @@ export async function isDone(out: string, planId: string, recorded: Manifest | u
  * The same of a place elsewhere, by what was found there.
  * @throws PareError also if something else is there: it was not asked to be replaced.
  */
-export function isThere(
+function isThere(
   out: string,
-  { files, manifest: text }: Pick<Target, "files" | "manifest">,
+  { files, manifest: text }: Staged,
   planId: string,
   recorded: Manifest | undefined,
 ): boolean {

@@ -7,7 +7,8 @@ const flags = {
   model: { ...model, aliases: ["model_name_or_path"] },
   out: text({
     metavar: "DIR",
-    help: "Where the tuned model goes, adapters merged: the same files, names and dtypes, and the same zeros.",
+    help: "Where the tuned model goes, adapters merged: the same files, names and dtypes, and the same zeros. " +
+      "s3://bucket/prefix and hf://owner/name[@revision] take it too, as prune's; adapters stay here.",
     aliases: ["output_dir"],
     short: "o",
     once: true,
@@ -15,7 +16,7 @@ const flags = {
   adapter: text({
     metavar: "DIR",
     help: "Where LoRA's adapters go, as PEFT loads them, with the masks that they were trained under.",
-    otherwise: "--out with -adapter behind it",
+    otherwise: "--out with -adapter behind it, where that is a directory",
   }),
   start: text({
     metavar: "DIR",

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import S3rver from "s3rver";
 import { BucketServer } from "../checkpoint/bucket_server.ts";
 import { withHub } from "../hub/fake_hub.ts";
-import { AUSTEN, DATA_HOME, type Ended, ROOT, TOKENS } from "./commands.ts";
+import { AUSTEN, DATA_HOME, type Ended, HELD_OUT, ROOT, TOKENS } from "./commands.ts";
 
 const ASKED = ["--model", AUSTEN, "--pattern", "2:4", "--calibration", TOKENS];
 
@@ -142,6 +142,38 @@ Deno.test("a bucket of an S3 server gets what a directory gets, verify knows it,
     }
     assertEquals(stand.staged(), []);
 
+    // So it is with what is trained, whose adapters stay here.
+    const little = ["--calibration", HELD_OUT, "--seqlen", "64", "--eval-windows", "4", "--batch", "2", "--steps", "2"];
+    const tune = (out: string, ...more: string[]) =>
+      stand.run("finetune", dense, "--out", out, "--runs", "none", ...little, ...more);
+    const here = join(stand.folder, "tuned"), there = "s3://models/tuned", adapter = join(stand.folder, "away-adapter");
+    for (const [out, ...more] of [[here], [there, "--adapter", adapter]]) {
+      const ended = await tune(out, ...more);
+      assertEquals(ended.code, 0, ended.err);
+    }
+    const weights = (path: string) => Deno.readFileSync(path);
+    assertEquals(
+      weights(`${directory}/models/tuned/model.safetensors._S3rver_object`),
+      weights(join(here, "model.safetensors")),
+    );
+    assertEquals(
+      weights(join(adapter, "adapter_model.safetensors")),
+      weights(join(`${here}-adapter`, "adapter_model.safetensors")),
+    );
+    const sent = (name: string) => name.replace("._S3rver_object", "");
+    assertEquals(
+      [...Deno.readDirSync(`${directory}/models/tuned`)].map(({ name }) => name)
+        .filter((name) => name.endsWith("._S3rver_object")).map(sent).sort(),
+      [...Deno.readDirSync(here)].map(({ name }) => name).sort(),
+    );
+    assertStringIncludes((await stand.run("verify", there, "--fast", ...runs)).out, "those that the run wrote");
+    assertStringIncludes((await tune(there, "--adapter", adapter)).out, "holds what this run would write");
+    assertEquals(
+      last((await tune("s3://models/other")).err),
+      "error: --adapter s3://models/other-adapter: adapters stay on this machine: name a directory",
+    );
+    assertEquals(stand.staged(), []);
+
     // Another program changes a byte: the object is another, and tells no hash.
     const path = `${directory}/models/by hand/austen/model.safetensors._S3rver_object`,
       bytes = await Deno.readFile(path);
@@ -241,7 +273,7 @@ Deno.test("a repository on the Hub gets all in one commit, with the card, and th
     const first = await stand.prune(place);
     assertEquals(first.code, 0, first.err);
     same((name) => hub.bytesOf(repository, name), await expected());
-    assertEquals([hub.commits.length, hub.commits[0].branch, hub.commits[0].title], [1, "main", "Pruned by Pare"]);
+    assertEquals([hub.commits.length, hub.commits[0].branch, hub.commits[0].title], [1, "main", "Written by Pare"]);
     assertEquals([stand.staged(), first.everything.includes(token)], [[], false]);
     assert(hub.seen.every(({ origin, token }) => origin === "hub" || token === null));
     assertStringIncludes(new TextDecoder().decode(hub.bytesOf(repository, "README.md")), "# Austen-700K, pruned");

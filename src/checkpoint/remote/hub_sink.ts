@@ -14,7 +14,7 @@ import { sha256 } from "../sha256.ts";
 import { refuseOccupied, type Sink, type SinkOptions, type SunkFile, type Target } from "./sink.ts";
 
 /** The commit's first line. */
-const TITLE = "Pruned by Pare";
+const TITLE = "Written by Pare";
 
 /**
  * Looks at a repository, and whether it may be written to.
