@@ -1,8 +1,8 @@
-// out = x Wᵀ (+ bias) for up to four rows of x and a dense W as it is stored, whose rows are whole vectors of four words. What
-// bounds it is reading W: each of its words is read once, and multiplied with all rows of x; a thread has ROWS rows of W,
-// so that what it reads of x serves them all.
-// Bindings: 0 parameters; 1 weight, stored as WEIGHT says; 2 x, F32; 3 the bias, numbers stored as BIAS says (not read if there
-// is none); 4 out, F32. Workgroups in a line that is folded, of THREADS / LANES * ROWS rows of W: LANES neighbouring
+// out = x Wᵀ (+ bias) for up to four rows of x and a W all of whose numbers are stored, in rows that are whole vectors of four
+// words. What bounds it is reading W: each of its words is read once, and multiplied with all rows of x; a thread has ROWS
+// rows of W, so that what it reads of x serves them all.
+// Bindings: 0 parameters; 1 weight, numbers or integers stored as WEIGHT says (src/backend/packed.ts); 2 x, F32; 3 the bias,
+// numbers stored as BIAS says (not read if there is none); 4 the scales of integers, BF16; 5 out, F32. Workgroups in a line that is folded, of THREADS / LANES * ROWS rows of W: LANES neighbouring
 // threads read neighbouring vectors of a row, and the first of them adds up their sums in a fixed order.
 struct Params {
   rows: u32, // of W, here
@@ -17,7 +17,11 @@ struct Params {
 @group(0) @binding(1) var<storage, read> weight: array<vec4u>;
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
 @group(0) @binding(3) var<storage, read> bias: array<u32>;
-@group(0) @binding(4) var<storage, read_write> out: array<f32>;
+@group(0) @binding(4) var<storage, read> scales: array<u32>;
+@group(0) @binding(5) var<storage, read_write> out: array<f32>;
+
+const I8 = 3u;
+const I4 = 4u;
 
 override WEIGHT: u32 = 0u;
 override BIAS: u32 = 3u; // 3: none
@@ -25,15 +29,18 @@ override TOKENS: u32 = 1u; // rows of x
 override THREADS: u32 = 64u;
 override LANES: u32 = 16u;
 override ROWS: u32 = 2u; // up to 4
+override EACH: u32 = 2u; // vectors of x for one of W
+override SCALED: u32 = 1u; // vectors of W that share a scale
 var<workgroup> parts: array<vec4f, THREADS>;
 
-// Where a row of W begins. Those behind the last one repeat it and are not written: all threads come to all barriers.
-fn begin(row: u32) -> u32 {
-  return (params.weight_row + min(row, params.rows - 1u)) * params.vectors;
+// A row of W on this tile. Those behind the last repeat it and are not written: all threads come to all barriers.
+fn row_of(row: u32) -> u32 {
+  return params.weight_row + min(row, params.rows - 1u);
 }
 
-// Four numbers of each row of x, whose rows are `stride` vectors apart.
-fn inputs(at: u32, stride: u32) -> mat4x4f {
+// Four numbers of each row of x.
+fn inputs(at: u32) -> mat4x4f {
+  let stride = EACH * params.vectors;
   var numbers: mat4x4f;
   numbers[0] = x[at];
   if (TOKENS > 1u) { numbers[1] = x[at + stride]; }
@@ -49,25 +56,61 @@ fn add(sums: ptr<function, mat4x4f>, four: vec4f, numbers: mat4x4f) {
   if (TOKENS > 3u) { (*sums)[3] += four * numbers[3]; }
 }
 
-// Four numbers of 16 bits.
-fn halves(words: vec2u) -> vec4f {
+// The numbers that a vector of W holds for vector `part` of x, without their scale.
+fn four(words: vec4u, part: u32) -> vec4f {
+  if (WEIGHT == F32) {
+    return bitcast<vec4f>(words);
+  }
+  if (WEIGHT == I8) {
+    return vec4f(bitcast<vec4i>(vec4u(words[part]) << vec4u(24u, 16u, 8u, 0u)) >> vec4u(24u));
+  }
+  if (WEIGHT == I4) {
+    let word = words[part / 2u] >> (part % 2u * 16u);
+    return vec4f(vec4i((vec4u(word) >> vec4u(0u, 4u, 8u, 12u)) & vec4u(15u)) - vec4i(8));
+  }
+  let low = words[part * 2u];
+  let high = words[part * 2u + 1u];
   return vec4f(
-    number_of(words.x, 0u, WEIGHT),
-    number_of(words.x, 1u, WEIGHT),
-    number_of(words.y, 0u, WEIGHT),
-    number_of(words.y, 1u, WEIGHT),
+    number_of(low, 0u, WEIGHT),
+    number_of(low, 1u, WEIGHT),
+    number_of(high, 0u, WEIGHT),
+    number_of(high, 1u, WEIGHT),
   );
 }
 
-// Takes a vector of W: four numbers, for `low`, or eight.
-fn take(sums: ptr<function, mat4x4f>, at: u32, low: mat4x4f, high: mat4x4f) {
-  let words = weight[at];
-  if (WEIGHT == F32) {
-    add(sums, bitcast<vec4f>(words), low);
-  } else {
-    add(sums, halves(words.xy), low);
-    add(sums, halves(words.zw), high);
+// The scale of vector `i` of a row.
+fn scale_of(row: u32, i: u32) -> f32 {
+  if (WEIGHT < I8) {
+    return 1.0;
   }
+  let at = row * ((params.vectors + SCALED - 1u) / SCALED) + i / SCALED;
+  return number_of(scales[word_of(at, BF16)], at, BF16);
+}
+
+// What a thread reads of its rows of W: a vector of each, and its scale; and where the numbers of x for them begin.
+struct Block {
+  a: vec4u,
+  b: vec4u,
+  c: vec4u,
+  d: vec4u,
+  scales: vec4f,
+  at: u32,
+}
+
+// Takes the numbers for vector `part` of x, which is written out for each: a loop would leave them in memory.
+fn take(
+  s0: ptr<function, mat4x4f>,
+  s1: ptr<function, mat4x4f>,
+  s2: ptr<function, mat4x4f>,
+  s3: ptr<function, mat4x4f>,
+  block: Block,
+  part: u32,
+) {
+  let numbers = inputs(block.at + part);
+  add(s0, four(block.a, part) * block.scales.x, numbers);
+  if (ROWS > 1u) { add(s1, four(block.b, part) * block.scales.y, numbers); }
+  if (ROWS > 2u) { add(s2, four(block.c, part) * block.scales.z, numbers); }
+  if (ROWS > 3u) { add(s3, four(block.d, part) * block.scales.w, numbers); }
 }
 
 // Adds up what the threads of a row have, and writes it.
@@ -94,24 +137,31 @@ fn store(sums: mat4x4f, row: u32, thread: u32) {
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
   let row = ((group.y * groups.x + group.x) * (THREADS / LANES) + thread / LANES) * ROWS;
-  let b0 = begin(row);
-  let b1 = begin(row + 1u);
-  let b2 = begin(row + 2u);
-  let b3 = begin(row + 3u);
-  let each = select(2u, 1u, WEIGHT == F32); // vectors of x for one of W
-  let stride = each * params.vectors;
+  let r0 = row_of(row);
+  let r1 = row_of(row + 1u);
+  let r2 = row_of(row + 2u);
+  let r3 = row_of(row + 3u);
   var s0: mat4x4f;
   var s1: mat4x4f;
   var s2: mat4x4f;
   var s3: mat4x4f;
   for (var i = thread % LANES; i < params.vectors; i += LANES) {
-    let at = params.x_row * stride + each * i;
-    let low = inputs(at, stride);
-    let high = inputs(at + each - 1u, stride);
-    take(&s0, b0 + i, low, high);
-    if (ROWS > 1u) { take(&s1, b1 + i, low, high); }
-    if (ROWS > 2u) { take(&s2, b2 + i, low, high); }
-    if (ROWS > 3u) { take(&s3, b3 + i, low, high); }
+    let block = Block(
+      weight[r0 * params.vectors + i],
+      weight[r1 * params.vectors + i],
+      weight[r2 * params.vectors + i],
+      weight[r3 * params.vectors + i],
+      vec4f(scale_of(r0, i), scale_of(r1, i), scale_of(r2, i), scale_of(r3, i)),
+      (params.x_row * params.vectors + i) * EACH,
+    );
+    take(&s0, &s1, &s2, &s3, block, 0u);
+    if (EACH > 1u) { take(&s0, &s1, &s2, &s3, block, 1u); }
+    if (EACH > 2u) { take(&s0, &s1, &s2, &s3, block, 2u); }
+    if (EACH > 2u) { take(&s0, &s1, &s2, &s3, block, 3u); }
+    if (EACH > 4u) { take(&s0, &s1, &s2, &s3, block, 4u); }
+    if (EACH > 4u) { take(&s0, &s1, &s2, &s3, block, 5u); }
+    if (EACH > 4u) { take(&s0, &s1, &s2, &s3, block, 6u); }
+    if (EACH > 4u) { take(&s0, &s1, &s2, &s3, block, 7u); }
   }
   store(s0, row, thread);
   if (ROWS > 1u) { store(s1, row + 1u, thread); }

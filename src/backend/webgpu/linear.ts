@@ -2,8 +2,8 @@
  * Products with a weight, cut into blocks: as many rows of the weight as one packed copy may hold (and, only where the
  * device's bindings are tiny, as many of its columns), times as many rows of x as one dispatch may take.
  */
-import { BYTES } from "../backend.ts";
-import { DTYPE_CODES, NO_DTYPE } from "../codes.ts";
+import { type PackedShape, VALUE_BITS, type ValueType } from "../backend.ts";
+import { DTYPE_CODES, NO_DTYPE, VALUE_CODES } from "../codes.ts";
 import { type Device, line, rowsWithin, WORK_PER_DISPATCH } from "./device.ts";
 import { runsOf, TiledTensor } from "./tensor.ts";
 import { pad, padded, VECTOR, wholeVectors } from "./vectors.ts";
@@ -22,51 +22,69 @@ const FEW_ROWS = 4, FEW_BYTES = 16;
 
 /** See {@linkcode Backend.linear}, of a dense weight. */
 export function linear(device: Device, x: TiledTensor, weight: TiledTensor, bias?: TiledTensor): TiledTensor {
-  const out = new TiledTensor(device, x.rows, weight.rows, "F32"), rowBytes = weight.cols * BYTES[weight.dtype];
-  if (x.rows <= FEW && rowBytes % FEW_BYTES === 0) multiplyFew(device, x, weight, out, bias);
-  else multiplyMany(device, x, weight, out, bias);
+  const out = new TiledTensor(device, x.rows, weight.rows, "F32");
+  if (x.rows <= FEW && isReadWhole(weight.cols, weight.dtype)) {
+    const parts = [...runsOf([weight], rowsWithin(FEW_ROWS * weight.cols))].map(({ first, rows }) => {
+      return { first, rows, row: weight.placeOf(first), values: weight.tileOf(first) };
+    });
+    multiplyFew(device, x, { parts, valueType: weight.dtype }, out, bias);
+  } else multiplyMany(device, x, weight, out, bias);
   return out;
 }
 
+/** Rows of a weight all of whose numbers are stored. */
+interface Stored {
+  readonly first: number;
+  readonly rows: number;
+  /** Where the first is in the buffer. */
+  readonly row: number;
+  readonly values: GPUBuffer;
+  /** Of integers. */
+  readonly scales?: GPUBuffer;
+}
+
+/** Whether rows of so many numbers that follow each other are whole reads of linear_few.wgsl. */
+export function isReadWhole(cols: number, valueType: ValueType): boolean {
+  return cols * VALUE_BITS[valueType] % (FEW_BYTES * 8) === 0;
+}
+
 /** Multiplies a few rows with a weight as it lies, whose rows are whole reads: a packed copy costs more than it saves. */
-function multiplyFew(device: Device, x: TiledTensor, weight: TiledTensor, out: TiledTensor, bias?: TiledTensor): void {
-  const { lanes: THREADS, fewLanes: LANES, fewRows: ROWS } = device.tuning, { dtype, cols } = weight;
-  for (const part of runsOf([weight], rowsWithin(FEW_ROWS * cols))) {
+export function multiplyFew(
+  device: Device,
+  x: TiledTensor,
+  { parts, valueType, group }: Pick<PackedShape, "valueType" | "group"> & {
+    readonly parts: readonly Stored[];
+  },
+  out: TiledTensor,
+  bias?: TiledTensor,
+): void {
+  const { lanes: THREADS, fewLanes: LANES, fewRows: ROWS } = device.tuning;
+  const columns = FEW_BYTES * 8 / VALUE_BITS[valueType]; // of a read
+  for (const { first, rows, row, values, scales = values } of parts) {
     for (const run of runsOf([x, out], FEW_ROWS)) {
       device.dispatch({
         shader: "linearFew",
         constants: {
-          WEIGHT: DTYPE_CODES[dtype],
+          WEIGHT: VALUE_CODES[valueType],
           BIAS: bias ? DTYPE_CODES[bias.dtype] : NO_DTYPE,
           TOKENS: run.rows,
           THREADS,
           LANES,
           ROWS,
+          EACH: columns / VECTOR,
+          SCALED: group === undefined ? 1 : group / columns,
         },
-        params: [
-          part.rows,
-          cols * BYTES[dtype] / FEW_BYTES,
-          weight.placeOf(part.first),
-          part.first,
-          x.placeOf(run.first),
-          out.placeOf(run.first),
-          out.cols,
-        ],
-        buffers: [
-          weight.tileOf(part.first),
-          x.tileOf(run.first),
-          bias?.tiles[0] ?? weight.tileOf(part.first),
-          out.tileOf(run.first),
-        ],
-        groups: line(part.rows, THREADS / LANES * ROWS),
-        work: part.rows * cols * run.rows,
+        params: [rows, x.cols / columns, row, first, x.placeOf(run.first), out.placeOf(run.first), out.cols],
+        buffers: [values, x.tileOf(run.first), bias?.tiles[0] ?? values, scales, out.tileOf(run.first)],
+        groups: line(rows, THREADS / LANES * ROWS),
+        work: rows * x.cols * run.rows,
       });
     }
   }
 }
 
 /** Multiplies rows with packed copies of a weight's blocks. */
-export function multiplyMany(
+function multiplyMany(
   device: Device,
   x: TiledTensor,
   weight: TiledTensor,

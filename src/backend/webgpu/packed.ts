@@ -2,7 +2,7 @@
 import { BYTES, expandedDtype, type PackedData } from "../backend.ts";
 import { DTYPE_CODES } from "../codes.ts";
 import { type Device, line, rowsWithin, THREADS } from "./device.ts";
-import { FEW, linear as denseLinear, multiply, PACKED_BYTES } from "./linear.ts";
+import { FEW, isReadWhole, linear as denseLinear, multiply, multiplyFew, PACKED_BYTES } from "./linear.ts";
 import { runsOf, TiledTensor } from "./tensor.ts";
 import { TiledPacked } from "./tiled_packed.ts";
 import { wholeVectors } from "./vectors.ts";
@@ -52,13 +52,25 @@ export function linear(
 ): TiledTensor {
   if (weight instanceof TiledTensor) return denseLinear(device, x, weight, bias);
   const out = new TiledTensor(device, x.rows, weight.rows, "F32");
+  const { pattern, valueType, group, cols } = weight;
   if (x.rows > FEW) expandAndMultiply(device, x, weight, out, bias);
-  else multiplyFew(device, x, weight, out, bias);
+  else if (pattern === "dense" && isReadWhole(cols, valueType)) {
+    const parts = weight.tiles.map(({ first, rows, buffers: [values, , , scales] }) => {
+      return { first, rows, row: 0, values, scales };
+    });
+    multiplyFew(device, x, { parts, valueType, group }, out, bias);
+  } else multiplyFewPacked(device, x, weight, out, bias);
   return out;
 }
 
-/** Multiplies a few rows with a weight as it lies. */
-function multiplyFew(device: Device, x: TiledTensor, weight: TiledPacked, out: TiledTensor, bias?: TiledTensor): void {
+/** Multiplies a few rows with a weight as it lies, value by value. */
+function multiplyFewPacked(
+  device: Device,
+  x: TiledTensor,
+  weight: TiledPacked,
+  out: TiledTensor,
+  bias?: TiledTensor,
+): void {
   for (const tile of weight.tiles) {
     for (const run of runsOf([x, out])) {
       device.dispatch({
