@@ -4,8 +4,10 @@
  */
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
+import type { AsyncBuffer, Compressors } from "npm:hyparquet@1.31.5";
 import { openFile } from "../checkpoint/file.ts";
 import { decodeText, parseObject } from "../checkpoint/json.ts";
+import { release } from "../checkpoint/release.ts";
 import type { Source } from "../checkpoint/source.ts";
 import { PareError } from "../errors.ts";
 
@@ -175,27 +177,52 @@ function parseArray(bytes: Uint8Array, path: string): unknown[] {
 }
 
 /** A file as hyparquet reads it. */
-function parquetFile(file: Source) {
-  return {
-    byteLength: file.size,
-    slice: async (from: number, end = file.size) => (await file.read(from, end - from)).buffer,
-  };
+interface ParquetFile {
+  readonly file: AsyncBuffer;
+  readonly compressors: Compressors;
 }
 
-/** Does something with a parquet file. @throws PareError if it is none. */
-async function asParquet<T>(file: Source, act: (file: ReturnType<typeof parquetFile>) => Promise<T>): Promise<T> {
+/**
+ * Does something with a parquet file whose result is no view into it: what was read and unpacked, a whole row group for any
+ * of its rows, is let go of at once. @throws PareError if it is none.
+ */
+async function asParquet<T>(
+  source: Source,
+  act: (file: ParquetFile, parquet: typeof import("npm:hyparquet@1.31.5")) => Promise<T>,
+): Promise<T> {
+  // Loaded where such a file is read: few commands read one.
+  const parquet = await import("npm:hyparquet@1.31.5");
+  const held: Uint8Array<ArrayBuffer>[] = [];
+  const file = {
+    byteLength: source.size,
+    async slice(from: number, end = source.size) {
+      const bytes = await source.read(from, end - from);
+      held.push(bytes);
+      return bytes.buffer;
+    },
+  };
+  const SNAPPY = (packed: Uint8Array, length: number) => {
+    const bytes = new Uint8Array(length);
+    held.push(bytes);
+    parquet.snappyUncompress(packed, bytes);
+    return bytes;
+  };
   try {
-    return await act(parquetFile(file));
+    return await act({ file, compressors: { SNAPPY } }, parquet);
   } catch (error) {
-    throw new PareError(`${file.name}: expected a parquet file: ${(error as Error).message}`, { cause: error });
+    throw new PareError(`${source.name}: expected a parquet file: ${(error as Error).message}`, { cause: error });
+  } finally {
+    release(...held);
   }
 }
 
 /** The row groups of a parquet file, the large ones cut. */
 async function parquetPortions(file: Source): Promise<Portion[]> {
-  // Loaded where such a file is read: few commands read one.
-  const { parquetMetadataAsync, parquetReadObjects } = await import("npm:hyparquet@1.31.5");
-  const metadata = await asParquet(file, (file) => parquetMetadataAsync(file)), portions: Portion[] = [];
+  const { metadata, columns } = await asParquet(file, async ({ file }, { parquetMetadataAsync, parquetSchema }) => {
+    const metadata = await parquetMetadataAsync(file);
+    return { metadata, columns: parquetSchema(metadata).children.map(({ element }) => element.name) };
+  });
+  const portions: Portion[] = [];
   let start = 0;
   for (const { num_rows } of metadata.row_groups) {
     const end = start + Number(num_rows);
@@ -203,9 +230,16 @@ async function parquetPortions(file: Source): Promise<Portion[]> {
       const rowStart = start, rowEnd = Math.min(start + PORTION_ROWS, end);
       portions.push({
         rows: rowEnd - rowStart,
-        load: async (file) => {
-          const rows = await asParquet(file, (file) => parquetReadObjects({ file, metadata, rowStart, rowEnd }));
-          return rows.map(plain);
+        async load(file) {
+          const rows = Array.from({ length: rowEnd - rowStart }, () => ({}));
+          // A column at a time, since all of a row group's is unpacked for any of its rows.
+          for (const column of columns) {
+            await asParquet(file, async (file, { parquetReadObjects }) => {
+              const values = await parquetReadObjects({ ...file, metadata, rowStart, rowEnd, columns: [column] });
+              for (const [i, value] of values.entries()) Object.assign(rows[i], plain(value));
+            });
+          }
+          return rows;
         },
       });
     }
@@ -214,9 +248,10 @@ async function parquetPortions(file: Source): Promise<Portion[]> {
   return portions;
 }
 
-/** Whole numbers as such: parquet's of 64 bits come as `bigint`. */
+/** Whole numbers as such: parquet's of 64 bits come as `bigint`. Bytes are no view any more. */
 function plain(value: unknown): unknown {
   if (typeof value === "bigint") return Number(value);
+  if (value instanceof Uint8Array) return value.slice();
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value;
   return Object.fromEntries(Object.entries(value).map(([key, held]) => [key, plain(held)]));
