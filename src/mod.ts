@@ -165,6 +165,7 @@ export type { Split } from "./text/datasets.ts";
 export { fetchCorpus, type FetchOptions, type LocalCorpus } from "./text/fetch.ts";
 export type { TokenMatrix } from "./text/token_file.ts";
 export { Continuations, type Continued } from "./text/continuations.ts";
+export type { Integers } from "./text/growing.ts";
 export { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
 export { WholeModel, type WholeModelOptions } from "./tune/full.ts";
 export { type Adapter, LoraAdapters, type LoraOptions } from "./tune/lora.ts";

@@ -7,6 +7,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { release } from "../checkpoint/release.ts";
 import type { Linear, ModelSpec, Norm } from "../model/spec.ts";
 import { PlainOperations, type WalkOperations } from "../model/walk.ts";
+import type { Integers } from "../text/growing.ts";
 
 /** Rows of an embedding that are not asked for are read along where they are fewer bytes than this: less than a read costs. */
 const NEAR_BYTES = 64 << 10;
@@ -100,7 +101,7 @@ export interface Embedder extends Disposable {
    * @param operations What it computes with; the backend's own by default.
    * @returns F32 tokens x hidden.
    */
-  apply(ids: Uint32Array, positions: Uint32Array, operations?: WalkOperations): Promise<Tensor>;
+  apply(ids: Integers, positions: Uint32Array, operations?: WalkOperations): Promise<Tensor>;
 }
 
 /**
@@ -117,7 +118,8 @@ export async function openEmbedder(
   const layers = await EndTensors.load(backend, checkpoint, [project, norm]);
   return {
     tensors: layers,
-    async apply(ids, positions, operations = new PlainOperations(layers)) {
+    async apply(given, positions, operations = new PlainOperations(layers)) {
+      const ids = Uint32Array.from(given);
       let hidden = table ? lookUp(backend, table, ids) : await gather(backend, checkpoint, tensor, width, ids);
       operations.gathered?.(tensor, ids, hidden);
       const then = (step: (x: Tensor) => Tensor) => hidden = replaced(operations, hidden, step);

@@ -8,7 +8,7 @@ import { findLayer } from "../model/layers.ts";
 import { readSpec } from "../model/read.ts";
 import { sharedLength } from "../model/rope.ts";
 import { type Batch, rowOf, startsOf } from "../text/batch.ts";
-import { Growing } from "../text/growing.ts";
+import { Growing, type Integers } from "../text/growing.ts";
 import { inquire, type Inquiry, isGreedy, lossOf, STATE } from "./losses.ts";
 import { sharePrefixes } from "./prefixes.ts";
 import { compareIds, Continuations, type Continued } from "../text/continuations.ts";
@@ -146,11 +146,11 @@ interface Arranged {
   /** Where each sequence ends in it. */
   readonly ends: Uint32Array;
   /** Requests in the order of the batch, of equal ones the first, and the sequence of each. */
-  readonly asked: Uint32Array;
-  readonly sequences: Uint32Array;
+  readonly asked: Integers;
+  readonly sequences: Integers;
   /** Tokens of the continuation of each of these, and its last one, which is in no sequence. */
-  readonly counts: Uint32Array;
-  readonly last: Uint32Array;
+  readonly counts: Integers;
+  readonly last: Integers;
   /** Of each request the first that is equal. */
   readonly first: Uint32Array;
   /** Tokens of the requests if each were a sequence of its own. */

@@ -22,7 +22,7 @@ export interface TokenLosses {
 
 /** The token that each position predicts; the last of a sequence predicts nothing and gets token 0, which is not counted. */
 export function nextTokens({ ids, offsets }: Batch): Uint32Array {
-  const next = ids.map((_, t) => ids[t + 1] ?? 0);
+  const next = Uint32Array.from(ids, (_, t) => ids[t + 1] ?? 0);
   for (const end of offsets.subarray(1)) next[end - 1] = 0;
   return next;
 }

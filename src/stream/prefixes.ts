@@ -4,7 +4,7 @@
  * examples before them, at as many levels as there are.
  */
 import type { Batch } from "../text/batch.ts";
-import { Growing } from "../text/growing.ts";
+import { Growing, type Integers } from "../text/growing.ts";
 
 /** A shorter common piece is computed for each sequence: as a node of its own it would cost attention as much as it saves. */
 const LEAST_SHARED = 8;
@@ -121,7 +121,7 @@ interface Known {
 }
 
 /** Adds the pieces of sequences, in order, that have their first `start` tokens in common and more than those. */
-function grow(forest: Forest, sequences: Uint32Array, known: Known, parent = NONE, start = 0): void {
+function grow(forest: Forest, sequences: Integers, known: Known, parent = NONE, start = 0): void {
   const { lengths, alike } = known;
   for (let first = 0; first < sequences.length;) {
     const of = sequences[first];
@@ -211,9 +211,9 @@ class Layout {
   shared({ ids: idsOf }: Sequences): Shared {
     const { of, start, stop } = this.forest, pieces = this.#pieces.all, offsets = new Uint32Array(pieces.length + 1);
     pieces.forEach((piece, i) => offsets[i + 1] = offsets[i] + stop[piece] - start[piece]);
-    const ids = new Uint32Array(offsets.at(-1)!);
-    pieces.forEach((piece, i) => ids.set(idsOf(of[piece]).subarray(start[piece], stop[piece]), offsets[i]));
+    const ids = new Growing(offsets.at(-1));
+    for (const piece of pieces) ids.append(idsOf(of[piece]).subarray(start[piece], stop[piece]));
     const parents = Int32Array.from(this.#parents.all, (place) => place - 1);
-    return { batch: { ids, offsets, parents }, ends: this.#ends };
+    return { batch: { ids: ids.all, offsets, parents }, ends: this.#ends };
   }
 }

@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { PareError } from "../errors.ts";
-import { Growing } from "../text/growing.ts";
+import { Growing, type Integers } from "../text/growing.ts";
 import { Random } from "../text/random.ts";
 import { AnswerKey } from "./key.ts";
 import type { Rows } from "./rows.ts";
@@ -102,7 +102,7 @@ interface Read {
 /** The rows of a file that are a task's: all, unless they are of several subjects. */
 interface Own {
   readonly rows: Rows;
-  readonly places?: Uint32Array;
+  readonly places?: Integers;
 }
 
 /**

@@ -3,11 +3,12 @@
  * prompts are to the rest of Pare. A sequence is on its own: it begins at position 0 and sees nothing of the others, unless
  * it goes on from another one, its parent. So what many texts begin with is there once.
  */
+import type { Integers } from "./growing.ts";
 
 /** See the file's head. */
 export interface Batch {
   /** Token ids. */
-  readonly ids: Uint32Array;
+  readonly ids: Integers;
   /** Where each sequence begins among the ids, ascending from 0, and last the number of ids. */
   readonly offsets: Uint32Array;
   /**
@@ -19,7 +20,7 @@ export interface Batch {
 }
 
 /** Sequences of one length. */
-export function rectangle<Ids extends Uint32Array>(ids: Ids, length: number): { ids: Ids; offsets: Uint32Array } {
+export function rectangle<Ids extends Integers>(ids: Ids, length: number): { ids: Ids; offsets: Uint32Array } {
   return { ids, offsets: Uint32Array.from({ length: ids.length / length + 1 }, (_, i) => i * length) };
 }
 

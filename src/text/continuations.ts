@@ -2,14 +2,14 @@
  * Requests by the ten thousands: token ids one after the other in one array, in place of an array for each context and
  * continuation, which would be most of what they take. A context that the request before has as well is there once.
  */
-import { Growing } from "./growing.ts";
+import { Growing, type Integers } from "./growing.ts";
 
 /** A continuation of one token or more, and what stands before it, one token or more. */
 export interface Continued {
   /** What stands before. */
-  readonly context: Uint32Array;
+  readonly context: Integers;
   /** What is asked about. */
-  readonly continuation: Uint32Array;
+  readonly continuation: Integers;
 }
 
 /** Numbers of a request in the list of places: where its context begins and ends, and where its continuation does. */
@@ -66,7 +66,7 @@ export class Continuations {
 }
 
 /** The order in which sequences that begin alike are neighbours, and one that another goes on from is before it. */
-export function compareIds(a: Uint32Array, b: Uint32Array): number {
+export function compareIds(a: Integers, b: Integers): number {
   const most = Math.min(a.length, b.length);
   let t = 0;
   while (t < most && a[t] === b[t]) t++;

@@ -2,13 +2,13 @@
 import { assertEquals, assertLess } from "@std/assert";
 import { MODELS } from "../stream/checkpoints.ts";
 
-/** Bytes of an id. */
-const ID_BYTES = Uint32Array.BYTES_PER_ELEMENT;
+/** Bytes of an id of a small vocabulary. */
+const ID_BYTES = Uint16Array.BYTES_PER_ELEMENT;
 /**
  * Bytes of a document beside its ids: where four requests begin and end, its key, and what a collector leaves. Its text alone,
  * with the objects around it, would be 900.
  */
-const DOCUMENT_BYTES = 400;
+const DOCUMENT_BYTES = 300;
 /** A collector with threads of its own leaves half a megabyte more now and then, where the machine is busy. */
 const FLAGS = "--v8-flags=--expose-gc,--single-threaded-gc";
 const FEW = 500, MANY = 2500;

@@ -6,17 +6,19 @@ import { fc } from "../fuzz/seed.ts";
 import { ReferenceBackend } from "../reference/backend.ts";
 import { watch } from "../stream/checkpoints.ts";
 
-const ids = (least: number, most: number) =>
-  fc.array(fc.nat(3), { minLength: least, maxLength: most }).map((all) => Uint32Array.from(all));
+const ids = (least: number, most: number, id = fc.nat(3)) =>
+  fc.array(id, { minLength: least, maxLength: most }).map((all) => Uint32Array.from(all));
 
 /** Contexts of a few tokens, so that neighbours often have the same one. */
-const requests: fc.Arbitrary<Continued[]> = fc.array(fc.record({ context: ids(1, 3), continuation: ids(1, 4) }), {
-  minLength: 1,
-  maxLength: 700,
-});
+const asked = (id?: fc.Arbitrary<number>): fc.Arbitrary<Continued[]> =>
+  fc.array(fc.record({ context: ids(1, 3, id), continuation: ids(1, 4, id) }), { minLength: 1, maxLength: 700 });
+const requests = asked();
+
+/** Of a large vocabulary: most ids fit two bytes, and now and then one needs four. */
+const wide = asked(fc.oneof({ weight: 100, arbitrary: fc.nat(3) }, fc.constantFrom(65_535, 65_536, 2 ** 32 - 1)));
 
 Deno.test("requests come back as they were given, however many, and wherever room was given back", () => {
-  fc.assert(fc.property(requests, fc.nat(700), (all, fitted) => {
+  fc.assert(fc.property(fc.oneof(requests, wide), fc.nat(700), (all, fitted) => {
     const packed = new Continuations();
     for (const [i, request] of all.entries()) {
       if (i === fitted) packed.fit();
