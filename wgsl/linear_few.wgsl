@@ -1,8 +1,8 @@
-// out = x Wᵀ (+ bias) for up to four rows of x and a W all of whose numbers are stored, in rows that are whole vectors of four
-// words. What bounds it is reading W: each of its words is read once, and multiplied with all rows of x; a thread has ROWS
+// out = x Wᵀ (+ bias) for up to four rows of x and a W all of whose numbers are stored, or two of every four neighbours, in rows
+// that are whole vectors of four words. What bounds it is reading W: each of its words is read once, and multiplied with all rows of x; a thread has ROWS
 // rows of W, so that what it reads of x serves them all.
 // Bindings: 0 parameters; 1 weight, numbers or integers stored as WEIGHT says (src/backend/packed.ts); 2 x, F32; 3 the bias,
-// numbers stored as BIAS says (not read if there is none); 4 the scales of integers, BF16; 5 out, F32. Workgroups in a line that is folded, of THREADS / LANES * ROWS rows of W: LANES neighbouring
+// numbers stored as BIAS says (not read if there is none); 4 the scales of integers, BF16; 5 the mask, of two of four; 6 out, F32. Workgroups in a line that is folded, of THREADS / LANES * ROWS rows of W: LANES neighbouring
 // threads read neighbouring vectors of a row, and the first of them adds up their sums in a fixed order.
 struct Params {
   rows: u32, // of W, here
@@ -18,7 +18,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read> x: array<vec4f>;
 @group(0) @binding(3) var<storage, read> bias: array<u32>;
 @group(0) @binding(4) var<storage, read> scales: array<u32>;
-@group(0) @binding(5) var<storage, read_write> out: array<f32>;
+@group(0) @binding(5) var<storage, read> mask: array<u32>;
+@group(0) @binding(6) var<storage, read_write> out: array<f32>;
 
 const I8 = 3u;
 const I4 = 4u;
@@ -31,6 +32,7 @@ override LANES: u32 = 16u;
 override ROWS: u32 = 2u; // up to 4
 override EACH: u32 = 2u; // vectors of x for one of W
 override SCALED: u32 = 1u; // vectors of W that share a scale
+override PAIRS: u32 = 0u; // 1: two of four are stored
 var<workgroup> parts: array<vec4f, THREADS>;
 
 // A row of W on this tile. Those behind the last repeat it and are not written: all threads come to all barriers.
@@ -56,8 +58,27 @@ fn add(sums: ptr<function, mat4x4f>, four: vec4f, numbers: mat4x4f) {
   if (TOKENS > 3u) { (*sums)[3] += four * numbers[3]; }
 }
 
-// The numbers that a vector of W holds for vector `part` of x, without their scale.
-fn four(words: vec4u, part: u32) -> vec4f {
+// The two numbers that a vector of W holds for vector `part` of x, without their scale.
+fn two(words: vec4u, part: u32) -> vec2f {
+  if (WEIGHT == F32) {
+    return bitcast<vec2f>(select(words.zw, words.xy, part == 0u));
+  }
+  if (WEIGHT == I8) {
+    let word = words[part / 2u] >> (part % 2u * 16u);
+    return vec2f(bitcast<vec2i>(vec2u(word) << vec2u(24u, 16u)) >> vec2u(24u));
+  }
+  return vec2f(number_of(words[part], 0u, WEIGHT), number_of(words[part], 1u, WEIGHT));
+}
+
+// The four numbers for vector `part` of x. Of two that are stored the places are in the bits.
+fn four(words: vec4u, bits: u32, part: u32) -> vec4f {
+  if (PAIRS == 1u) {
+    let stored = two(words, part);
+    let own = vec4u(bits >> (4u * part));
+    let second = countOneBits(own & vec4u(0u, 1u, 3u, 7u)) == vec4u(1u);
+    let kept = (own & vec4u(1u, 2u, 4u, 8u)) != vec4u(0u);
+    return select(vec4f(0.0), select(stored.xxxx, stored.yyyy, second), kept);
+  }
   if (WEIGHT == F32) {
     return bitcast<vec4f>(words);
   }
@@ -87,12 +108,22 @@ fn scale_of(row: u32, i: u32) -> f32 {
   return number_of(scales[word_of(at, BF16)], at, BF16);
 }
 
-// What a thread reads of its rows of W: a vector of each, and its scale; and where the numbers of x for them begin.
+// The mask's bits for vector `i` of a row, from the lowest on.
+fn bits_at(row: u32, i: u32) -> u32 {
+  if (PAIRS == 0u) {
+    return 0u;
+  }
+  let col = 4u * EACH * i;
+  return mask[row * ((params.vectors * EACH + 7u) / 8u) + col / 32u] >> (col % 32u);
+}
+
+// What a thread reads of its rows of W: a vector of each, and its mask and scale; and where the numbers of x for them begin.
 struct Block {
   a: vec4u,
   b: vec4u,
   c: vec4u,
   d: vec4u,
+  bits: vec4u,
   scales: vec4f,
   at: u32,
 }
@@ -107,10 +138,10 @@ fn take(
   part: u32,
 ) {
   let numbers = inputs(block.at + part);
-  add(s0, four(block.a, part) * block.scales.x, numbers);
-  if (ROWS > 1u) { add(s1, four(block.b, part) * block.scales.y, numbers); }
-  if (ROWS > 2u) { add(s2, four(block.c, part) * block.scales.z, numbers); }
-  if (ROWS > 3u) { add(s3, four(block.d, part) * block.scales.w, numbers); }
+  add(s0, four(block.a, block.bits.x, part) * block.scales.x, numbers);
+  if (ROWS > 1u) { add(s1, four(block.b, block.bits.y, part) * block.scales.y, numbers); }
+  if (ROWS > 2u) { add(s2, four(block.c, block.bits.z, part) * block.scales.z, numbers); }
+  if (ROWS > 3u) { add(s3, four(block.d, block.bits.w, part) * block.scales.w, numbers); }
 }
 
 // Adds up what the threads of a row have, and writes it.
@@ -151,6 +182,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       weight[r1 * params.vectors + i],
       weight[r2 * params.vectors + i],
       weight[r3 * params.vectors + i],
+      vec4u(bits_at(r0, i), bits_at(r1, i), bits_at(r2, i), bits_at(r3, i)),
       vec4f(scale_of(r0, i), scale_of(r1, i), scale_of(r2, i), scale_of(r3, i)),
       (params.x_row * params.vectors + i) * EACH,
     );

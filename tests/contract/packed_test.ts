@@ -28,6 +28,8 @@ const shapes = (long: number): readonly (readonly [number, number])[] => [
   [8, 32],
   [17, 96],
   [7, 160],
+  [5, 48],
+  [3, 40],
   [33, 416],
   [9, 192],
   [3, long - long % 2 + 1],

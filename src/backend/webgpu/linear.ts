@@ -2,7 +2,7 @@
  * Products with a weight, cut into blocks: as many rows of the weight as one packed copy may hold (and, only where the
  * device's bindings are tiny, as many of its columns), times as many rows of x as one dispatch may take.
  */
-import { type PackedShape, VALUE_BITS, type ValueType } from "../backend.ts";
+import { type PackedShape, patternName, VALUE_BITS } from "../backend.ts";
 import { DTYPE_CODES, NO_DTYPE, VALUE_CODES } from "../codes.ts";
 import { type Device, line, rowsWithin, WORK_PER_DISPATCH } from "./device.ts";
 import { runsOf, TiledTensor } from "./tensor.ts";
@@ -23,17 +23,21 @@ const FEW_ROWS = 4, FEW_BYTES = 16;
 /** See {@linkcode Backend.linear}, of a dense weight. */
 export function linear(device: Device, x: TiledTensor, weight: TiledTensor, bias?: TiledTensor): TiledTensor {
   const out = new TiledTensor(device, x.rows, weight.rows, "F32");
-  if (x.rows <= FEW && isReadWhole(weight.cols, weight.dtype)) {
+  const stored = { cols: weight.cols, valueType: weight.dtype, pattern: "dense" } as const;
+  if (x.rows <= FEW && isReadWhole(stored)) {
     const parts = [...runsOf([weight], rowsWithin(FEW_ROWS * weight.cols))].map(({ first, rows }) => {
       return { first, rows, row: weight.placeOf(first), values: weight.tileOf(first) };
     });
-    multiplyFew(device, x, { parts, valueType: weight.dtype }, out, bias);
+    multiplyFew(device, x, { ...stored, parts }, out, bias);
   } else multiplyMany(device, x, weight, out, bias);
   return out;
 }
 
-/** Rows of a weight all of whose numbers are stored. */
-interface Stored {
+/** How numbers are stored that linear_few.wgsl may read. */
+type Stored = Pick<PackedShape, "cols" | "valueType" | "pattern" | "group">;
+
+/** Rows of such a weight. */
+interface Part {
   readonly first: number;
   readonly rows: number;
   /** Where the first is in the buffer. */
@@ -41,26 +45,37 @@ interface Stored {
   readonly values: GPUBuffer;
   /** Of integers. */
   readonly scales?: GPUBuffer;
+  /** Of two of four. */
+  readonly mask?: GPUBuffer;
 }
 
-/** Whether rows of so many numbers that follow each other are whole reads of linear_few.wgsl. */
-export function isReadWhole(cols: number, valueType: ValueType): boolean {
-  return cols * VALUE_BITS[valueType] % (FEW_BYTES * 8) === 0;
+/** Columns of a word of a mask. */
+const MASKED = 32;
+
+/** Columns that linear_few.wgsl reads at once: of all numbers, or of two of four within a word of their mask. */
+function columnsRead({ valueType, pattern }: Stored): number | undefined {
+  const values = FEW_BYTES * 8 / VALUE_BITS[valueType];
+  if (pattern === "dense") return values;
+  return patternName(pattern) === "2:4" && 2 * values <= MASKED ? 2 * values : undefined;
+}
+
+/** Whether rows are whole reads of linear_few.wgsl: they follow each other without a gap then. */
+export function isReadWhole(weight: Stored): boolean {
+  const columns = columnsRead(weight);
+  return columns !== undefined && weight.cols % columns === 0;
 }
 
 /** Multiplies a few rows with a weight as it lies, whose rows are whole reads: a packed copy costs more than it saves. */
 export function multiplyFew(
   device: Device,
   x: TiledTensor,
-  { parts, valueType, group }: Pick<PackedShape, "valueType" | "group"> & {
-    readonly parts: readonly Stored[];
-  },
+  weight: Stored & { readonly parts: readonly Part[] },
   out: TiledTensor,
   bias?: TiledTensor,
 ): void {
   const { lanes: THREADS, fewLanes: LANES, fewRows: ROWS } = device.tuning;
-  const columns = FEW_BYTES * 8 / VALUE_BITS[valueType]; // of a read
-  for (const { first, rows, row, values, scales = values } of parts) {
+  const { valueType, group, pattern } = weight, columns = columnsRead(weight)!;
+  for (const { first, rows, row, values, scales = values, mask = values } of weight.parts) {
     for (const run of runsOf([x, out], FEW_ROWS)) {
       device.dispatch({
         shader: "linearFew",
@@ -73,9 +88,10 @@ export function multiplyFew(
           ROWS,
           EACH: columns / VECTOR,
           SCALED: group === undefined ? 1 : group / columns,
+          PAIRS: pattern === "dense" ? 0 : 1,
         },
         params: [rows, x.cols / columns, row, first, x.placeOf(run.first), out.placeOf(run.first), out.cols],
-        buffers: [values, x.tileOf(run.first), bias?.tiles[0] ?? values, scales, out.tileOf(run.first)],
+        buffers: [values, x.tileOf(run.first), bias?.tiles[0] ?? values, scales, mask, out.tileOf(run.first)],
         groups: line(rows, THREADS / LANES * ROWS),
         work: rows * x.cols * run.rows,
       });

@@ -52,13 +52,13 @@ export function linear(
 ): TiledTensor {
   if (weight instanceof TiledTensor) return denseLinear(device, x, weight, bias);
   const out = new TiledTensor(device, x.rows, weight.rows, "F32");
-  const { pattern, valueType, group, cols } = weight;
   if (x.rows > FEW) expandAndMultiply(device, x, weight, out, bias);
-  else if (pattern === "dense" && isReadWhole(cols, valueType)) {
-    const parts = weight.tiles.map(({ first, rows, buffers: [values, , , scales] }) => {
-      return { first, rows, row: 0, values, scales };
+  else if (isReadWhole(weight)) {
+    const { cols, valueType, pattern, group } = weight;
+    const parts = weight.tiles.map(({ first, rows, buffers: [values, mask, , scales] }) => {
+      return { first, rows, row: 0, values, mask, scales };
     });
-    multiplyFew(device, x, { parts, valueType, group }, out, bias);
+    multiplyFew(device, x, { cols, valueType, pattern, group, parts }, out, bias);
   } else multiplyFewPacked(device, x, weight, out, bias);
   return out;
 }
