@@ -1,8 +1,9 @@
-// out = x Wᵀ (+ bias) for up to four rows of x and a W all of whose numbers are stored, or two of every four neighbours, in rows
-// that are whole vectors of four words. What bounds it is reading W: each of its words is read once, and multiplied with all rows of x; a thread has ROWS
-// rows of W, so that what it reads of x serves them all.
-// Bindings: 0 parameters; 1 weight, numbers or integers stored as WEIGHT says (src/backend/packed.ts); 2 x, F32; 3 the bias,
-// numbers stored as BIAS says (not read if there is none); 4 the scales of integers, BF16; 5 the mask, of two of four; 6 out, F32. Workgroups in a line that is folded, of THREADS / LANES * ROWS rows of W: LANES neighbouring
+// out = x Wᵀ (+ bias) for up to four rows of x and a W all of whose numbers are stored, or two of every four
+// neighbours, in rows that are whole vectors of four words. What bounds it is reading W: each of its words is read
+// once, and multiplied with all rows of x; a thread has ROWS rows of W, so that what it reads of x serves them all.
+// Bindings: 0 parameters; 1 weight, numbers or integers stored as WEIGHT says (src/backend/packed.ts); 2 x, F32; 3 the
+// bias, numbers stored as BIAS says (not read if there is none); 4 the scales of integers, BF16; 5 the mask, of two of
+// four; 6 out, F32. Workgroups in a line that is folded, of THREADS / LANES * ROWS rows of W: LANES neighbouring
 // threads read neighbouring vectors of a row, and the first of them adds up their sums in a fixed order.
 struct Params {
   rows: u32, // of W, here
@@ -117,7 +118,8 @@ fn bits_at(row: u32, i: u32) -> u32 {
   return mask[row * ((params.vectors * EACH + 7u) / 8u) + col / 32u] >> (col % 32u);
 }
 
-// What a thread reads of its rows of W: a vector of each, and its mask and scale; and where the numbers of x for them begin.
+// What a thread reads of its rows of W: a vector of each, and its mask and scale; and where the numbers of x for them
+// begin.
 struct Block {
   a: vec4u,
   b: vec4u,
@@ -166,7 +168,11 @@ fn store(sums: mat4x4f, row: u32, thread: u32) {
 }
 
 @compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) thread: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
   let row = ((group.y * groups.x + group.x) * (THREADS / LANES) + thread / LANES) * ROWS;
   let r0 = row_of(row);
   let r1 = row_of(row + 1u);

@@ -14,7 +14,7 @@ export const PACKED_BYTES = 2 ** 26;
 /** Rows, and columns, that a workgroup of pack.wgsl copies. */
 const PACKED_SIDE = 32;
 
-/** Rows of x that a weight is multiplied with as it lies, dense or packed: the `MOST` of linear_packed.wgsl. */
+/** Rows of x that a weight is multiplied with as it lies: the `MOST` of linear_packed.wgsl. */
 export const FEW = 8;
 
 /** Of those, what one dispatch of linear_few.wgsl takes; and the bytes that it reads at once. */
@@ -65,7 +65,7 @@ export function isReadWhole(weight: Stored): boolean {
   return columns !== undefined && weight.cols % columns === 0;
 }
 
-/** Multiplies a few rows with a weight as it lies, whose rows are whole reads: a packed copy costs more than it saves. */
+/** Multiplies a few rows with a weight as it lies, in whole reads: a packed copy would cost more than it saves. */
 export function multiplyFew(
   device: Device,
   x: TiledTensor,
