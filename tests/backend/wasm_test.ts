@@ -181,16 +181,18 @@ Deno.test("a read under way when the backend closes is rejected", async () => {
 });
 
 Deno.test("whoever waits for memory of a backend that was closed, or whose worker has died, is told so", async () => {
-  for (const death of [false, true]) {
+  {
     const { team, engine } = await openEngine();
-    const offset = death ? 2 ** 32 - 64 : 0; // nobody's memory
-    engine.run("copy", "copy", offset, 64, offset);
-    const read = team.fence([]);
-    read.catch(() => {});
-    if (death) await assertRejects(() => read, PareError, "WASM worker died");
-    await team[Symbol.asyncDispose]();
-    assertThrows(() => team.settle(), death ? PareError : Error, death ? "WASM worker died" : "disposed");
+    engine.run("copy", "copy", 0, 64, 0);
+    // Closed before the workers are told of the command, at the end of this turn: they might be done with it else.
+    void team[Symbol.asyncDispose]();
+    assertThrows(() => team.settle(), Error, "disposed");
   }
+  const { team, engine } = await openEngine(), nowhere = 2 ** 32 - 64;
+  engine.run("copy", "copy", nowhere, 64, nowhere);
+  await assertRejects(() => team.fence([]), PareError, "WASM worker died");
+  await team[Symbol.asyncDispose]();
+  assertThrows(() => team.settle(), PareError, "WASM worker died");
 });
 
 Deno.test("more workers than a machine can use are refused in one line, before one is started", async () => {
