@@ -28,10 +28,11 @@ const COLLECTOR =
   "--v8-flags=--max-semi-space-size=1,--initial-old-space-size=32,--heap-growing-percent=50,--optimize-for-size";
 
 /**
- * Large arrays go back to the system when they are let go of (glibc's own threshold, which it would raise up to 32 MiB with
- * the first that are: from then on they would leave holes among what stays).
+ * Of glibc's allocator. Large arrays go back to the system when they are let go of: it would raise the threshold, to 32 MiB, with
+ * the first that are, and from then on they would leave holes among what stays. And what one thread has let go of is there
+ * for all: what they allocate besides is little and seldom.
  */
-const ALLOCATOR = { MALLOC_MMAP_THRESHOLD_: `${128 << 10}` };
+const ALLOCATOR = { MALLOC_MMAP_THRESHOLD_: `${128 << 10}`, MALLOC_ARENA_MAX: "1" };
 
 /** What a command's work may do; whatever is not here it may not: no environment, subprocess, library or system call. */
 export interface Permissions {

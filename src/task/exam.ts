@@ -182,21 +182,22 @@ export function scoreExam(
     first.set(task.name, requests);
     requests += key.requests;
   }
-  const answered = ({ task, key }: Questions): Answered[] =>
-    Array.from({ length: key.length }, (_, id) => {
-      const own = key.at(id), start = first.get(task.name)!;
-      const said = answers.slice(start + own.first, start + own.end);
-      return { task: task.name, id, target: own.target, answers: said, scores: scoreDocument(task, own, said) };
-    });
+  function* answered({ task, key }: Questions): Generator<Answered> {
+    const start = first.get(task.name)!;
+    for (let id = 0; id < key.length; id++) {
+      const own = key.at(id), said = answers.slice(start + own.first, start + own.end);
+      yield { task: task.name, id, target: own.target, answers: said, scores: scoreDocument(task, own, said) };
+    }
+  }
   const results = questions.map((all) => {
-    const scores = answered(all).map(({ scores }) => scores);
+    const scores = Array.from(answered(all), ({ scores }) => scores);
     return resultOf(all, scores, cut.has(all.task.name) ? longest : undefined);
   });
   const grouped = groups.map((group) =>
     groupResult(group, group.tasks.map((task) => results.find(({ name }) => name === task.name)!))
   );
   return {
-    documents: (name) => questions.filter(({ task }) => task.name === name).flatMap(answered),
+    documents: (name) => questions.filter(({ task }) => task.name === name).flatMap((all) => [...answered(all)]),
     requests,
     results: [...results, ...grouped],
   };

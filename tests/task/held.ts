@@ -1,9 +1,12 @@
 /**
- * Prints the bytes that an exam holds once its text has become tokens: of so many documents, made up here.
+ * Prints the bytes that an exam of so many documents, made up here, holds once its text has become tokens, and once those are
+ * in order for a model.
  *
  * usage: deno run --v8-flags=--expose-gc,--single-threaded-gc held.ts MODEL DOCUMENTS
  */
+import type { Backend } from "../../src/backend/backend.ts";
 import { openDirectory } from "../../src/checkpoint/directory.ts";
+import { likelihoodInquiry } from "../../src/stream/likelihood.ts";
 import { encodeExam, readExam } from "../../src/task/exam.ts";
 import { loadTokenizer } from "../../src/text/tokenizer.ts";
 
@@ -24,9 +27,7 @@ const tokenizer = await loadTokenizer((name) => checkpoint.readText(name), model
 for (const word of words) tokenizer.encode(` ${word}`, { special: false });
 const exam = await readExam({ names: [file], fileOf: () => file });
 const encoded = await encodeExam(exam, { tokenizer, longest: 512 });
-await new Promise((r) => setTimeout(r, 50));
-(globalThis as unknown as { gc(): void }).gc();
-const { heapUsed, external } = Deno.memoryUsage();
+const tokens = await alive();
 await Deno.remove(file);
 let ids = 0;
 for (let i = 0; i < encoded.requests.length; i++) {
@@ -34,4 +35,15 @@ for (let i = 0; i < encoded.requests.length; i++) {
   // The choices of a document have one context.
   ids += continuation.length + (i % 4 === 0 ? context.length : 0);
 }
-console.log(JSON.stringify({ held: heapUsed + external, ids, asked: exam.questions[0].key.length }));
+const backend = { limits: { batchTokens: 1024 } } as Backend;
+const inquiry = likelihoodInquiry({ ...encoded, once: true }, { checkpoint, backend });
+const order = await alive(), through = inquiry.batch.ids.length;
+console.log(JSON.stringify({ tokens, ids, order, through, asked: exam.questions[0].key.length }));
+
+/** Bytes that are not garbage. */
+async function alive(): Promise<number> {
+  await new Promise((r) => setTimeout(r, 50));
+  (globalThis as unknown as { gc(): void }).gc();
+  const { heapUsed, external } = Deno.memoryUsage();
+  return heapUsed + external;
+}
