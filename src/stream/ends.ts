@@ -119,7 +119,7 @@ export async function openEmbedder(
   return {
     tensors: layers,
     async apply(given, positions, operations = new PlainOperations(layers)) {
-      const ids = Uint32Array.from(given);
+      const ids = new Uint32Array(given);
       let hidden = table ? lookUp(backend, table, ids) : await gather(backend, checkpoint, tensor, width, ids);
       operations.gathered?.(tensor, ids, hidden);
       const then = (step: (x: Tensor) => Tensor) => hidden = replaced(operations, hidden, step);
