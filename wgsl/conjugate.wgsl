@@ -18,8 +18,12 @@ struct Params {
 @group(0) @binding(4) var<storage, read> product: array<f32>;
 @group(0) @binding(5) var<storage, read> mask: array<u32>;
 
+// Below it a sum of squares has lost terms to underflow that would count, and steps by such sums lead away from the least, not to
+// it: 2^24 times the smallest normal number.
+const LEAST = 1.9721523e-31; // 2^-102
+
 fn quotient(numerator: f32, denominator: f32) -> f32 {
-  if (denominator > 0.0) {
+  if (denominator > LEAST) {
     return numerator / denominator;
   }
   return 0.0;

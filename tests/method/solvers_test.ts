@@ -33,6 +33,8 @@ const caseOf = (seed: number, rows: number, cols: number): Case => ({
   weights: draw(seed, rows, cols, "F32", NORMAL).values,
   hessian: hessian(seed + 1, decades(cols, CONDITION)).values,
 });
+/** Its residuals end where their squares are no normal f32: steps by such sums led away again, to a difference of 74. */
+const UNDERFLOWING = caseOf(932495, 3, 40);
 const cases = fc.record({
   seed: fc.integer({ min: 1, max: 1e6 }),
   rows: fc.integer({ min: 1, max: 6 }),
@@ -138,7 +140,7 @@ for (const { name, ignore, open } of SUBJECTS) {
   const forAll = (body: (backend: Backend, given: Case, sparsity: number) => Promise<void>) => (backend: Backend) =>
     fc.assert(
       fc.asyncProperty(cases, fc.constantFrom(0.25, 0.5, 0.8), (given, sparsity) => body(backend, given, sparsity)),
-      { numRuns: RUNS[name] },
+      { numRuns: RUNS[name], examples: [[UNDERFLOWING, 0.8]] },
     );
 
   test(
