@@ -20,13 +20,14 @@ import { benchmarkOf, refuseChangedData } from "../src/run/benchmarks.ts";
 import { corpusOf, describeRun } from "../src/run/describe.ts";
 import { labelsOf } from "../src/run/labels.ts";
 import { fileName } from "../src/run/manifest.ts";
+import { ComparePasses } from "../src/run/pass/compare.ts";
+import { isCalibrated } from "../src/run/pass/job.ts";
+import { describeBudget } from "../src/run/pass/tuned.ts";
+import { type Asked, withMean } from "../src/run/pass/yardstick.ts";
 import { Recorder } from "../src/run/recorder.ts";
 import { packWindows } from "../src/text/packed.ts";
-import { type Asked, withMean } from "./compare/measure.ts";
-import { budgetOf, enter, type Given, isCalibrated, resolveRequest, solvesOf } from "./compare/request.ts";
-import { ComparePasses } from "./compare/pass.ts";
+import { budgetOf, enter, type Given, resolveRequest, solvesOf } from "./compare/request.ts";
 import { tell, write } from "./compare/text.ts";
-import { describeBudget } from "./compare/tuned.ts";
 import { encodeFor, examOf } from "./shared/exam.ts";
 import { defaultSeqlen } from "./shared/common.ts";
 

@@ -1,5 +1,6 @@
 /** `deno task eval`: perplexity of a model, beside what it means nothing without, and its answers to benchmarks. */
 import { evalCommand } from "../src/cli/eval_command.ts";
+import type { Position } from "../src/cli/progress.ts";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { evaluationWindows, filesOf, loadTokenizer, openBackend, openCheckpoint, readSpec } from "../src/mod.ts";
 import { benchmarkOf, refuseChangedData } from "../src/run/benchmarks.ts";
@@ -7,11 +8,11 @@ import { addToCard } from "../src/run/card_figures.ts";
 import { corpusOf, describeRun } from "../src/run/describe.ts";
 import { labelsOf } from "../src/run/labels.ts";
 import { MANIFEST_FILE, parseManifest } from "../src/run/manifest.ts";
+import { runEvaluation } from "../src/run/pass/evaluate.ts";
 import { Recorder } from "../src/run/recorder.ts";
 import { enter, type Given } from "./eval/request.ts";
 import { tell } from "./eval/text.ts";
-import { work } from "./eval/evaluation.ts";
-import { examOf } from "./shared/exam.ts";
+import { encodeFor, examOf } from "./shared/exam.ts";
 import { defaultSeqlen } from "./shared/common.ts";
 import { logSamples } from "./shared/tasks.ts";
 import { evaluatedPlan, expandPlans } from "./shared/plans.ts";
@@ -51,7 +52,20 @@ export async function main(values: Given, context: Context): Promise<Outcome> {
     ? undefined
     : Recorder.evaluated(values.registry, manifest, values.logSamples !== undefined);
   if (known) Recorder.label(values.registry, manifest.planId, labelsOf(values));
-  const found = known ?? await work({ values, checkpoint, backend, manifest, base, windows, exam }, context);
+  const { signal, terminal } = context, show = (position: Position) => terminal.progress(position);
+  const found = known ?? await runEvaluation({
+    checkpoint,
+    backend,
+    spool: { always: values.spool !== undefined, file: values.spoolFile },
+    yardstick: {
+      windows,
+      exam: exam && { ...exam, ...await encodeFor(exam, checkpoint, values.seqlen, { signal, show }) },
+    },
+    manifest,
+    base,
+    registry: values.registry,
+    labels: labelsOf(values),
+  }, context);
   if (exam && values.logSamples) logSamples(values.logSamples, exam.questions, found.documents);
   if (values.card) {
     const dense = Recorder.measured(values.registry, base!.plan.model.sha256, found);

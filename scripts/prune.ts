@@ -4,8 +4,8 @@ import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { showBytes, showSeconds } from "../src/cli/units.ts";
 import { createWriter, sweep, tensorNames } from "../src/mod.ts";
 import { labelsOf } from "../src/run/labels.ts";
+import { runPrune } from "../src/run/pass/prune.ts";
 import { Recorder } from "../src/run/recorder.ts";
-import { runPass } from "./prune/pass.ts";
 import { describe, prepare } from "./prune/prepared.ts";
 import { openExchange, runRank, shardsOf } from "./prune/ranks.ts";
 import { enter, type Given } from "./prune/request.ts";
@@ -58,7 +58,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   await using exchange = await openExchange(given, values, manifest, signal);
   using recorder = Recorder.begin(given.registry, manifest, { out: values.out, resumes: values.resume, labels });
   try {
-    const pruned = await runPass(
+    const pruned = await runPrune(
       { ...task, shards: shardsOf(given, values, exchange), manifest, writer, recorder },
       context,
     );

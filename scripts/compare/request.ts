@@ -3,25 +3,23 @@ import type { compareCommand } from "../../src/cli/compare_command.ts";
 import type { Values } from "../../src/cli/flags.ts";
 import type { Context } from "../../src/cli/run.ts";
 import {
-  type Allocation,
   ALLOCATIONS,
   type Damping,
   findMethod,
   makeRequest,
   makeSolverOptions,
-  type Method,
   PareError,
   parsePattern,
-  type Request,
   type SolverOptions,
   uniform,
   type Update,
   withUpdate,
 } from "../../src/mod.ts";
 import { labelsOf } from "../../src/run/labels.ts";
+import { isCalibrated, type Job, type Variant } from "../../src/run/pass/job.ts";
+import type { Budget } from "../../src/run/pass/tuned.ts";
 import { enterExam, type TaskFlags } from "../shared/exam.ts";
 import { PermissionSet } from "../shared/sandbox.ts";
-import type { Budget } from "./tuned.ts";
 import { corpusAsked, fetching } from "../shared/common.ts";
 
 /** The flags as they are given, where hidden states would be spooled to, and what is lost. */
@@ -32,25 +30,6 @@ export type Given = Values<typeof compareCommand.flags> & {
   readonly registry?: string;
   readonly files?: readonly string[];
 };
-
-/** A method as `--methods` names it: with what goes with it behind a `+`, or without. */
-interface Variant {
-  readonly name: string;
-  readonly method: Method;
-  readonly allocation: Allocation;
-  /** Its own, instead of `--damping`. */
-  readonly damping?: Damping;
-  readonly permute: boolean;
-  /** How often its blocks are fitted, if they are. */
-  readonly epochs?: number;
-}
-
-/** A method with what is asked of it. */
-export interface Job extends Variant {
-  readonly asked: string;
-  readonly request: Request;
-  readonly solve: SolverOptions;
-}
 
 /** How the jobs use a Hessian, as a plan has it: one damping, or one for each method where theirs differ. */
 export function solvesOf(
@@ -103,14 +82,6 @@ function findVariant(name: string): Variant {
 function readDamping(text: string): Damping | undefined {
   return text === "auto" ? text : /^\d*\.?\d+$/.test(text) ? Number(text) : undefined;
 }
-
-/** Whether a method's masks or weights depend on the calibration. */
-export const isCalibrated = (variant: Variant): boolean =>
-  observes(variant) || variant.allocation.statistic !== undefined;
-
-/** Whether calibration sequences go through its pass. */
-export const observes = ({ method, epochs }: Pick<Variant, "method" | "epochs">): boolean =>
-  method.statistic !== "none" || epochs !== undefined;
 
 /** Why a sparsity is none for a method, if it is not. */
 function unfit({ allocation, permute }: Variant, asked: string): string | undefined {

@@ -4,12 +4,13 @@ import { table } from "../../src/cli/table.ts";
 import { showSeconds, showShare } from "../../src/cli/units.ts";
 import type { Backend, Checkpoint } from "../../src/mod.ts";
 import { toLmEval } from "../../src/task/lm_eval.ts";
-import type { Found, Work } from "./evaluation.ts";
+import type { Found } from "../../src/run/pass/evaluate.ts";
+import type { Yardstick } from "../../src/run/pass/yardstick.ts";
 import type { InputFile } from "../../src/run/record.ts";
 import { tableOf } from "../shared/tasks.ts";
 
 /** What the figures are of. */
-interface About extends Pick<Work, "windows"> {
+interface About extends Pick<Yardstick, "windows"> {
   readonly checkpoint: Pick<Checkpoint, "path">;
   readonly backend: Pick<Backend, "name" | "description">;
   /** Documents of each benchmark at most. */

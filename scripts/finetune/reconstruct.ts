@@ -14,7 +14,7 @@ import {
 } from "../../src/mod.ts";
 import { keep } from "../../src/method/keep.ts";
 import { lossGradients } from "../../src/stream/gradients.ts";
-import { blockPosition } from "../shared/common.ts";
+import { report } from "../../src/run/pass/watcher.ts";
 import { type Prepared, reconstructionOf } from "./prepared.ts";
 import { reconstructionCurve, reconstructionLines, summary } from "./text.ts";
 import type { Work } from "./work.ts";
@@ -43,7 +43,8 @@ export async function openReconstruction(task: Prepared, values: FinetuneValues)
   return {
     lines: reconstructionLines(task, values, asked),
     [Symbol.dispose]() {},
-    async run({ writer, recorder, manifest, context: { terminal, signal } }) {
+    async run({ writer, recorder, manifest, context }) {
+      const { terminal, signal } = context;
       await using _teacher = teacher;
       const entries = writer.steps.map(({ entry }) => entry as Entry), began = performance.now();
       const before = entries.at(-1)?.seconds ?? 0, seconds = () => before + (performance.now() - began) / 1000;
@@ -75,11 +76,7 @@ export async function openReconstruction(task: Prepared, values: FinetuneValues)
         reconstruct: { ...asked, masks: (linear) => masks.get(linear) },
         finished: { blocks: new Set(zeros.keys()), read: (name) => writer.read(name) },
         readBack: (name) => writer.read(name),
-        onProgress: (progress) => {
-          const { phase, block, blocks, tokens: done, totalTokens: total } = progress;
-          recorder.progress({ phase, block, blocks, done, total });
-          terminal.progress(blockPosition(progress));
-        },
+        onProgress: report(recorder, context),
         onReconstruct: (one) => {
           reconstructions.push(one);
           recorder.curve({ kind: "block", ...one, seconds: seconds() });

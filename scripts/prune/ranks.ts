@@ -9,13 +9,14 @@ import {
   meetingBucket,
   meetingFolder,
   type MeetingPlace,
+  type Progress,
   prune,
   type Ranks,
   type ShardOptions,
   uniform,
 } from "../../src/mod.ts";
+import { blockPosition } from "../../src/run/pass/watcher.ts";
 import type { Manifest } from "../../src/run/record.ts";
-import { blockPosition } from "../shared/common.ts";
 import type { Prepared } from "./prepared.ts";
 import type { Given } from "./request.ts";
 
@@ -61,7 +62,7 @@ export async function runRank(
   const pass = {
     ...task,
     signal,
-    onProgress: (progress: Parameters<typeof blockPosition>[0]) => terminal.progress(blockPosition(progress)),
+    onProgress: (progress: Progress) => terminal.progress(blockPosition(progress)),
   };
   const { statistic } = allocation;
   const statistics = statistic && await blockStatistics({ ...pass, calibration: calibration!, statistic });

@@ -1,14 +1,6 @@
 /** What several commands say or assume in the same way. */
 import type { Context } from "../../src/cli/run.ts";
-import type { Position } from "../../src/cli/progress.ts";
-import {
-  DEFAULT_SEQLEN,
-  type FetchOptions,
-  type HubProgress,
-  type ModelSpec,
-  PareError,
-  type Progress,
-} from "../../src/mod.ts";
+import { DEFAULT_SEQLEN, type FetchOptions, type HubProgress, type ModelSpec, PareError } from "../../src/mod.ts";
 import { insteadOf, UNSEEN } from "../../src/errors.ts";
 
 /** 2048, or the model's limit if that is less; never the 131072 that a config may claim. */
@@ -63,16 +55,4 @@ export function fetching(terminal: Context["terminal"]): FetchOptions {
 /** Shows a download as progress. */
 export function downloads(terminal: Context["terminal"]): HubProgress {
   return ({ file, received, size }) => terminal.progress({ label: file, done: received, total: size, unit: "bytes" });
-}
-
-/** A pass's progress as it is shown; `of` says which pass, where there are several. */
-export function blockPosition({ phase, block, blocks, tokens, totalTokens }: Progress, of = ""): Position {
-  return {
-    label: `${of && `${of}: `}block ${block + 1} of ${blocks}`,
-    short: `${block + 1}/${blocks}`,
-    detail: phase,
-    done: tokens,
-    total: totalTokens,
-    unit: "tokens",
-  };
 }

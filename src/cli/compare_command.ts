@@ -42,19 +42,18 @@ const numbers = (least: number) => (text: string, flag: string): readonly number
     throw new PareError(`${flag} ${text}: expected whole numbers of ${least} or more, with a comma between them`);
   });
 
-/** Ways to train a pruned model further, and what a table calls them. */
-export const TUNED_BY = { lora: "LoRA", full: "all weights", reconstruct: "block reconstruction" } as const;
+/** Ways to train a pruned model further. */
+const TUNED_BY = ["lora", "full", "reconstruct"] as const;
 
 /** See {@linkcode TUNED_BY}. */
-export type TunedBy = keyof typeof TUNED_BY;
+type TunedBy = typeof TUNED_BY[number];
 
 /** A list of ways to train. */
 function tunings(text: string, flag: string): readonly TunedBy[] {
-  const list = words(text, flag), wrong = list.find((word) => !(word in TUNED_BY));
-  if (wrong !== undefined) {
-    throw new PareError(`${flag} ${wrong}: not known; known are ${Object.keys(TUNED_BY).join(", ")}`);
-  }
-  return list as readonly TunedBy[];
+  const list = words(text, flag), isKnown = (word: string): word is TunedBy => TUNED_BY.some((by) => by === word);
+  const wrong = list.find((word) => !isKnown(word));
+  if (wrong !== undefined) throw new PareError(`${flag} ${wrong}: not known; known are ${TUNED_BY.join(", ")}`);
+  return list.filter(isKnown);
 }
 
 /** What `deno task compare` understands. */
@@ -138,7 +137,7 @@ export const compareCommand = {
       help:
         "Train each pruned model further under its mask, by lora, full and reconstruct (finetune's modes), and measure it " +
         "again: the paper's Table 6. The text is --calibration's.",
-      bare: Object.keys(TUNED_BY) as readonly TunedBy[],
+      bare: TUNED_BY as readonly TunedBy[],
       otherwise: "no training; lora,full,reconstruct without a list",
     }, tunings),
     tuneSteps: integer(1, {

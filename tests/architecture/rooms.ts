@@ -25,6 +25,7 @@ const EVERYTHING = [
   "report",
   "backend",
   "open",
+  "passes",
   "run",
   "server",
   "chat",
@@ -61,6 +62,11 @@ export const ROOMS: readonly Room[] = [
   },
   // How a number is written is the same wherever Pare writes one: src/cli/units.ts.
   { name: "report", files: /^src\/report\//, imports: ["errors", "cli", "task"] },
+  {
+    name: "passes",
+    files: /^src\/run\/pass\//,
+    imports: ["mod", "errors", "checkpoint", "text", "task", "method", "stream", "report", "run"],
+  },
   {
     name: "run",
     files: /^src\/run\//,

@@ -10,9 +10,9 @@ import {
   scoreExam,
   type StreamOptions,
   type Windows,
-} from "../../src/mod.ts";
-import { pair, type Paired, pairGroup } from "../../src/run/paired.ts";
-import { headline } from "../../src/task/results.ts";
+} from "../../mod.ts";
+import { pair, type Paired, pairGroup } from "../paired.ts";
+import { headline } from "../../task/results.ts";
 
 /** Benchmarks with their questions as tokens. */
 export type Asked = Exam & Encoded;

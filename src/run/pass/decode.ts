@@ -12,8 +12,8 @@ import {
   readSpec,
   ResidentModel,
   transposedTensors,
-} from "../../src/mod.ts";
-import type { Decoding } from "../../src/report/results.ts";
+} from "../../mod.ts";
+import type { Decoding } from "../../report/results.ts";
 
 /** Tokens of the prompt, which are the vocabulary's first ones; of each text; and texts, whose first only warms up. */
 const PROMPT = 8, TOKENS = 32, TEXTS = 4;

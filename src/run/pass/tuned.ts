@@ -2,8 +2,7 @@
  * A pruned model that `compare` trains further, within a budget that is the same for all: the paper's Table 6. What is trained
  * is kept in memory, rounded as it would be written, and measured in the pruned model's place.
  */
-import { overlay } from "../../src/checkpoint/overlay.ts";
-import { TUNED_BY, type TunedBy } from "../../src/cli/compare_command.ts";
+import { overlay } from "../../checkpoint/overlay.ts";
 import {
   type Backend,
   type Checkpoint,
@@ -23,10 +22,16 @@ import {
   WholeModel,
   windowsAt,
   writeTuned,
-} from "../../src/mod.ts";
-import { keep } from "../../src/method/keep.ts";
-import { type Packed, WindowOrder } from "../../src/text/packed.ts";
-import { sequencesOf } from "../../src/text/batch.ts";
+} from "../../mod.ts";
+import { keep } from "../../method/keep.ts";
+import { type Packed, WindowOrder } from "../../text/packed.ts";
+import { sequencesOf } from "../../text/batch.ts";
+
+/** Ways to train a pruned model further, and what a table calls them. */
+export const TUNED_BY = { lora: "LoRA", full: "all weights", reconstruct: "block reconstruction" } as const;
+
+/** See {@linkcode TUNED_BY}. */
+export type TunedBy = keyof typeof TUNED_BY;
 
 /** What training may take. */
 export interface Budget {

@@ -1,7 +1,5 @@
 /** The passes of `compare` with all that hears of them: models pruned, measured, trained and removed one by one, a row each. */
 import { cpuUsage } from "node:process";
-import { TUNED_BY, type TunedBy } from "../../src/cli/compare_command.ts";
-import type { Context } from "../../src/cli/run.ts";
 import {
   allocate,
   type Answers,
@@ -14,9 +12,9 @@ import {
   logged,
   type ModelSpec,
   observeFirst,
+  type OnProgress,
   openCheckpoint,
   type Place,
-  type Progress,
   prune,
   reconstructionRate,
   release,
@@ -24,18 +22,18 @@ import {
   type SpoolOptions,
   type Targets,
   tensorNames,
-} from "../../src/mod.ts";
-import { headline, show, titleOf } from "../../src/report/benchmarks.ts";
-import { type Row, type SamplePoint, samplePoint } from "../../src/report/results.ts";
-import { taskRecords } from "../../src/run/benchmarks.ts";
-import type { Corpus } from "../../src/run/record.ts";
-import type { Recorder } from "../../src/run/recorder.ts";
-import type { Packed } from "../../src/text/packed.ts";
-import { blockPosition } from "../shared/common.ts";
+} from "../../mod.ts";
+import { headline, show, titleOf } from "../../report/benchmarks.ts";
+import { type Row, type SamplePoint, samplePoint } from "../../report/results.ts";
+import { taskRecords } from "../benchmarks.ts";
+import type { Corpus } from "../record.ts";
+import type { Recorder } from "../recorder.ts";
+import type { Packed } from "../../text/packed.ts";
 import { decodeAt } from "./decode.ts";
-import { differenceOf, measureAt, type Measured, type Yardstick } from "./measure.ts";
-import { type Job, observes } from "./request.ts";
-import { type Budget, train } from "./tuned.ts";
+import { type Job, observes } from "./job.ts";
+import { type Budget, train, TUNED_BY, type TunedBy } from "./tuned.ts";
+import { report, type Watcher } from "./watcher.ts";
+import { differenceOf, measureAt, type Measured, type Yardstick } from "./yardstick.ts";
 
 /** Where what every model said of every question stands, beside the tables. */
 const SAMPLES_FILE = "tasks.jsonl";
@@ -83,7 +81,7 @@ export class ComparePasses {
   /** What the dense model answered, which is asked first. */
   #ofDense: Answers["documents"] | undefined;
 
-  constructor(readonly all: ComparePass, readonly context: Pick<Context, "terminal" | "signal">) {}
+  constructor(readonly all: ComparePass, readonly watcher: Watcher) {}
 
   /** Measures the dense model. */
   async dense(path: string): Promise<Row> {
@@ -126,7 +124,7 @@ export class ComparePasses {
     },
     { note = "", yardstick }: Variation,
   ): Promise<Row[]> {
-    const { checkpoint, spec, targets, place, training } = this.all, { signal } = this.context;
+    const { checkpoint, spec, targets, place, training } = this.all, { signal } = this.watcher;
     const { name, method, allocation, asked, request, solve, permute, epochs } = job;
     const label = `${name} ${asked}${note}`, start = performance.now(), cpu = cpuUsage();
     this.#peakBytes = 0;
@@ -165,7 +163,7 @@ export class ComparePasses {
 
   /** Trains the pruned model that stands there, and measures what came of it. */
   async #tuned(by: TunedBy, of: string, { name, asked }: Pick<Job, "name" | "asked">): Promise<Row> {
-    const { backend, checkpoint, place, recorder, spool, training } = this.all, { terminal, signal } = this.context;
+    const { backend, checkpoint, place, recorder, spool, training } = this.all, { terminal, signal } = this.watcher;
     const label = `${of}, ${by}`;
     await using pruned = await openCheckpoint(place.passing);
     const cpu = cpuUsage();
@@ -217,12 +215,11 @@ export class ComparePasses {
   }
 
   #pass(label: string) {
-    const { backend, spool, recorder } = this.all, { terminal, signal } = this.context;
-    const onProgress = (progress: Progress) => {
-      const { phase, block, blocks, tokens, totalTokens } = progress;
+    const { backend, spool, recorder } = this.all, { signal } = this.watcher;
+    const told = report(recorder, this.watcher, label);
+    const onProgress: OnProgress = (progress) => {
       this.#peakBytes = Math.max(this.#peakBytes, Deno.memoryUsage().rss);
-      recorder.progress({ phase: `${label}, ${phase}`, block, blocks, done: tokens, total: totalTokens });
-      terminal.progress(blockPosition(progress, label));
+      told(progress);
     };
     return { backend, signal, spool, onProgress };
   }
@@ -233,7 +230,7 @@ export class ComparePasses {
 
   /** Text from the model at a path, if that is asked for. */
   async #decode(path: string): Promise<Pick<Row, "decode">> {
-    const { backend, place, decode } = this.all, { signal } = this.context;
+    const { backend, place, decode } = this.all, { signal } = this.watcher;
     return decode ? { decode: await decodeAt(path, `${place.partial}/packed`, { backend, signal }) } : {};
   }
 
@@ -260,7 +257,7 @@ export class ComparePasses {
       ...benchmark ? [`${titleOf(benchmark)} accuracy ${show("acc", benchmark.figures.acc)} %`] : [],
       ...row.decode ? [`${row.decode.tokensPerSecond.toFixed(1)} tokens/s`] : [],
     ];
-    this.context.terminal.note(`${label}: ${said.join(", ")}`);
+    this.watcher.terminal.note(`${label}: ${said.join(", ")}`);
     if (perplexity !== undefined) {
       recorder.perplexity({ label, perplexity, evaluation: evaluation!, sparsity, ...cost && { cost } });
     }

@@ -1,5 +1,4 @@
-/** The pass of `prune` with all that hears of it: the writer, the record, the terminal. */
-import type { Context } from "../../src/cli/run.ts";
+/** The pass of `prune` with all that hears of it: the writer, the record, the watcher. */
 import {
   allocate,
   type Allocation,
@@ -11,7 +10,6 @@ import {
   type CheckpointWriter,
   type Method,
   PareError,
-  type Progress,
   prune,
   type ReconstructOptions,
   release,
@@ -22,15 +20,15 @@ import {
   type SpoolOptions,
   type Targets,
   uniform,
-} from "../../src/mod.ts";
-import { CARD_FILE, modelCard } from "../../src/run/card.ts";
-import { hubId } from "../../src/run/describe.ts";
-import { digest } from "../../src/run/digest.ts";
-import { MANIFEST_FILE, manifestText, publicManifest } from "../../src/run/manifest.ts";
-import { drawings } from "../../src/run/measures.ts";
-import type { LinearRecord, Manifest } from "../../src/run/record.ts";
-import type { Recorder } from "../../src/run/recorder.ts";
-import { blockPosition } from "../shared/common.ts";
+} from "../../mod.ts";
+import { CARD_FILE, modelCard } from "../card.ts";
+import { hubId } from "../describe.ts";
+import { digest } from "../digest.ts";
+import { MANIFEST_FILE, manifestText, publicManifest } from "../manifest.ts";
+import { drawings } from "../measures.ts";
+import type { LinearRecord, Manifest } from "../record.ts";
+import type { Recorder } from "../recorder.ts";
+import { report, type Watcher } from "./watcher.ts";
 
 /** What stands in a journal: a block's records, or what an allocation shares out sparsity by. */
 type Entry =
@@ -82,7 +80,8 @@ export interface Pruned {
 }
 
 /** Runs the pass to the end: its output stands in its place then. */
-export async function runPass(task: PrunePass, { terminal, signal }: Context): Promise<Pruned> {
+export async function runPrune(task: PrunePass, watcher: Watcher): Promise<Pruned> {
+  const { terminal, signal } = watcher;
   const { checkpoint, backend, method, request, requests, solve, targets, calibration, allocation } = task;
   const { trueSequential, holdout, permute, reconstruct } = task;
   const { spool, shards, manifest, writer, recorder } = task;
@@ -100,11 +99,7 @@ export async function runPass(task: PrunePass, { terminal, signal }: Context): P
     backend,
     spool,
     signal,
-    onProgress: (progress: Progress) => {
-      const { phase, block, blocks, tokens, totalTokens } = progress;
-      recorder.progress({ phase, block, blocks, done: tokens, total: totalTokens });
-      terminal.progress(blockPosition(progress));
-    },
+    onProgress: report(recorder, watcher),
   };
   const { statistic } = allocation;
   let statistics = entries.flatMap((entry) => "statistics" in entry ? [entry.statistics] : []).at(0);
@@ -190,7 +185,7 @@ export async function runPass(task: PrunePass, { terminal, signal }: Context): P
 }
 
 /** The base's own card, where it has one that can be read. */
-async function readCard(checkpoint: Checkpoint, terminal: Context["terminal"]): Promise<string | undefined> {
+async function readCard(checkpoint: Checkpoint, terminal: Watcher["terminal"]): Promise<string | undefined> {
   try {
     return await checkpoint.readText(CARD_FILE);
   } catch (error) {
