@@ -1,7 +1,7 @@
 // Exact selection by counting: shared by select_row.wgsl and by the steps of the selection in larger groups.
 // The score of rank `remove` (from 0) in ascending order is found four bits at a time, from the top: of the 16 numbers
 // that begin with the bits found so far, the wanted one begins as the last of which no more than `remove` scores are
-// below. Scores are not negative, so their bits order as they do. Eight passes, nothing sorted, nothing moved.
+// below. Their bits without the sign order as their magnitudes do. Eight passes, nothing sorted, nothing moved.
 
 const PASSES = 8u;
 

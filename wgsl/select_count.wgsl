@@ -43,7 +43,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) count: vec
   var counts = Digits();
   let end = (end_row - params.tile_row) * params.cols;
   for (var i = (first_row - params.tile_row) * params.cols + lane; i < end; i += THREADS) {
-    count_score(&counts, candidates, scores[i]);
+    count_score(&counts, candidates, scores[i] & UNSIGNED);
   }
   for (var i = 0u; i < 16u; i++) {
     atomicAdd(&below[i], counts[i / 4u][i % 4u]);

@@ -27,11 +27,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
   let begin = (params.score_row + row) * params.cols;
   var bits = 0u;
   for (var j = word * 32u; j < min(word * 32u + 32u, params.cols); j++) {
-    let score = scores[begin + j];
+    let score = scores[begin + j] & UNSIGNED;
     let first = j / params.m * params.m;
     var rank = 0u;
     for (var other = first; other < first + params.m; other++) {
-      let rival = scores[begin + other];
+      let rival = scores[begin + other] & UNSIGNED;
       rank += select(0u, 1u, rival < score || (rival == score && other < j));
     }
     if (rank < params.remove) {

@@ -27,7 +27,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var count = 0u;
   if (limit.y != 0u && limit.y != 0xffffffffu) {
     for (var j = first * 32u; j < min(end * 32u, params.cols); j++) {
-      count += select(0u, 1u, scores[begin + j] == limit.x);
+      count += select(0u, 1u, (scores[begin + j] & UNSIGNED) == limit.x);
     }
   }
   ties[lane] = count;
@@ -39,7 +39,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var word = first; word < end; word++) {
     var bits = 0u;
     for (var j = word * 32u; j < min(word * 32u + 32u, params.cols); j++) {
-      let score = scores[begin + j];
+      let score = scores[begin + j] & UNSIGNED;
       if (score < limit.x) {
         bits |= 1u << (j & 31u);
       } else if (score == limit.x && left > 0u) {

@@ -25,7 +25,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let candidates = candidates_of(value, unit);
     var counts = Digits();
     for (var j = lane; j < params.cols; j += THREADS) {
-      count_score(&counts, candidates, scores[begin + j]);
+      count_score(&counts, candidates, scores[begin + j] & UNSIGNED);
     }
     for (var i = 0u; i < 16u; i++) {
       atomicAdd(&below[16u * round + i], counts[i / 4u][i % 4u]);

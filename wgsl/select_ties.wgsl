@@ -29,7 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let begin = (params.score_row + group.x) * params.cols;
   var count = 0u;
   for (var j = lane; j < params.cols; j += THREADS) {
-    count += select(0u, 1u, scores[begin + j] == value);
+    count += select(0u, 1u, (scores[begin + j] & UNSIGNED) == value);
   }
   atomicAdd(&ties, count);
   workgroupBarrier();

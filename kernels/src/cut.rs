@@ -1,8 +1,11 @@
-//! Where to cut a group of scores so that the k smallest fall. Scores are never negative and never NaN, so their bits
-//! order as integers, and a bisection over the integers finds the cut without sorting: some fifteen passes over a
-//! group whose scores differ, thirty-one at most. Ties go to the lower index.
+//! Where to cut a group of scores so that the k smallest fall. Scores are never NaN and are compared without their sign,
+//! so their bits order as integers, and a bisection over the integers finds the cut without sorting: some fifteen passes
+//! over a group whose scores differ, thirty-one at most. Ties go to the lower index.
 
 use crate::simd::U32x4;
+
+/// The bits of a score without its sign.
+pub const UNSIGNED: u32 = 0x7fff_ffff;
 
 /// Removes every score (as bits) below `at`, and the first `ties` of those that equal it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,6 +55,7 @@ impl Cut {
     /// Whether this score falls; to be asked in the order of the indices.
     #[inline(always)]
     pub fn takes(&mut self, score: u32) -> bool {
+        let score = score & UNSIGNED;
         let tie = score == self.at && self.ties > 0;
         self.ties -= tie as usize;
         score < self.at || tie
@@ -71,21 +75,21 @@ impl Cut {
 
 /// The smallest and the largest.
 fn range(bits: &[u32]) -> (u32, u32) {
-    bits.iter().fold((u32::MAX, 0), |(low, high), &x| (low.min(x), high.max(x)))
+    bits.iter().map(|x| x & UNSIGNED).fold((u32::MAX, 0), |(low, high), x| (low.min(x), high.max(x)))
 }
 
 /// How many are below `value`.
 #[inline(never)]
 fn below(bits: &[u32], value: u32) -> usize {
-    let limit = U32x4::splat(value);
+    let (limit, unsigned) = (U32x4::splat(value), U32x4::splat(UNSIGNED));
     let mut counts = [U32x4::splat(0); 4];
     let sixteens = bits.chunks_exact(16);
-    let rest = sixteens.remainder().iter().filter(|&&x| x < value).count();
+    let rest = sixteens.remainder().iter().filter(|&&x| x & UNSIGNED < value).count();
     for sixteen in sixteens {
         for (i, count) in counts.iter_mut().enumerate() {
             // SAFETY: the chunk has sixteen.
             let four = unsafe { U32x4::load(sixteen.as_ptr().add(i * 4)) };
-            *count = count.sub(four.less(limit));
+            *count = count.sub(four.and(unsigned).less(limit));
         }
     }
     let [a, b, c, d] = counts;
@@ -96,9 +100,11 @@ fn below(bits: &[u32], value: u32) -> usize {
 /// Bit `j` is 1 if score `j` is below `value`.
 #[inline(always)]
 fn below_bits(scores: &[u32; 32], value: u32) -> u32 {
-    let limit = U32x4::splat(value);
+    let (limit, unsigned) = (U32x4::splat(value), U32x4::splat(UNSIGNED));
     // SAFETY: eight fours.
-    (0..8).map(|i| unsafe { U32x4::load(scores.as_ptr().add(i * 4)) }.less(limit).sign_bits() << (i * 4)).sum()
+    (0..8)
+        .map(|i| unsafe { U32x4::load(scores.as_ptr().add(i * 4)) }.and(unsigned).less(limit).sign_bits() << (i * 4))
+        .sum()
 }
 
 #[cfg(test)]
@@ -109,14 +115,14 @@ mod tests {
     /// By sorting, stably.
     fn smallest(bits: &[u32], k: usize, whole_ties: bool) -> Vec<bool> {
         let mut order: Vec<usize> = (0..bits.len()).collect();
-        order.sort_by_key(|&i| bits[i]);
+        order.sort_by_key(|&i| bits[i] & UNSIGNED);
         let mut falls = vec![false; bits.len()];
         for &i in &order[..k] {
             falls[i] = true;
         }
         if whole_ties && k > 0 {
-            let last = bits[order[k - 1]];
-            falls.iter_mut().zip(bits).for_each(|(f, &b)| *f |= b == last);
+            let last = bits[order[k - 1]] & UNSIGNED;
+            falls.iter_mut().zip(bits).for_each(|(f, &b)| *f |= b & UNSIGNED == last);
         }
         falls
     }
@@ -137,7 +143,7 @@ mod tests {
     #[test]
     fn the_k_smallest_fall_and_ties_go_to_the_lower_index() {
         for n in [1, 2, 31, 32, 33, 100] {
-            let scores: Vec<f32> = numbers(n, n as u64).iter().map(|x| x.abs()).collect();
+            let scores: Vec<f32> = numbers(n, n as u64).to_vec();
             check(&scores.iter().map(|x| x.to_bits()).collect::<Vec<_>>());
             check(&scores.iter().map(|x| (x * 4.0).floor().to_bits()).collect::<Vec<_>>());
         }

@@ -1,6 +1,6 @@
 //! n:m: of every m neighbouring scores of a row the m - n smallest fall, ties to the lower column.
 
-use crate::cut::Cut;
+use crate::cut::{Cut, UNSIGNED};
 use crate::team::Team;
 use core::slice::{from_raw_parts, from_raw_parts_mut};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -64,13 +64,14 @@ pub fn falls(group: &[u32], remove: usize, mut name: impl FnMut(usize)) {
     }
 }
 
-/// Bit `j` is 1 if fewer than `remove` scores go before score `j`: the smaller ones, and equal ones on its left.
+/// Bit `j` is 1 if fewer than `remove` scores go before score `j`: the smaller ones (without their signs), and equal ones
+/// on its left.
 #[inline(always)]
 fn ranks_below(group: &[u32], remove: usize) -> u32 {
     let mut bits = 0;
-    for (j, &score) in group.iter().enumerate() {
+    for (j, score) in group.iter().map(|x| x & UNSIGNED).enumerate() {
         let mut rank = 0;
-        for (i, &other) in group.iter().enumerate() {
+        for (i, other) in group.iter().map(|x| x & UNSIGNED).enumerate() {
             rank += if i < j { other <= score } else { other < score } as usize;
         }
         bits |= ((rank < remove) as u32) << j;
@@ -87,7 +88,7 @@ mod tests {
     #[test]
     fn every_group_loses_its_smallest_and_ties_go_to_the_lower_column() {
         let cols = 240;
-        let scores: Vec<u32> = numbers(3 * cols, 1).iter().map(|x| (x.abs() * 5.0).floor().to_bits()).collect();
+        let scores: Vec<u32> = numbers(3 * cols, 1).iter().map(|x| (x * 5.0).floor().to_bits()).collect();
         for m in [1, 2, 3, 4, 5, 8, 16, 24, 40, 240] {
             for remove in 0..=m {
                 let mut mask = vec![u32::MAX; 3 * 8];
@@ -95,7 +96,7 @@ mod tests {
                 unsafe { alone(|team| select_groups(team, s, 3, cols, remove, m, w)) }
                 for first in (0..3 * cols).step_by(m) {
                     let mut order: Vec<usize> = (first..first + m).collect();
-                    order.sort_by_key(|&i| scores[i]);
+                    order.sort_by_key(|&i| scores[i] & UNSIGNED);
                     for (rank, i) in order.into_iter().enumerate() {
                         let word = mask[i / cols * 8 + i % cols / 32];
                         assert_eq!(word >> (i % cols % 32) & 1 == 1, rank < remove, "{m} {remove}");

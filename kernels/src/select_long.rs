@@ -1,5 +1,5 @@
 //! The smallest scores of one long group, such as a whole matrix: a radix selection in which all workers count
-//! together. The 31 bits of a score fall into three digits; each command counts, among the scores that share the
+//! together. The 31 bits of a score without its sign fall into three digits; each command counts, among the scores that share the
 //! digits found so far, how often each next digit occurs:
 //!
 //! ```text
@@ -13,7 +13,7 @@
 //!
 //! No command hands anything to the next but the histograms: whoever needs the cut reads it out of them.
 
-use crate::cut::Cut;
+use crate::cut::{Cut, UNSIGNED};
 use crate::team::Team;
 use core::slice::{from_raw_parts, from_raw_parts_mut};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -78,7 +78,7 @@ pub unsafe fn count_digit(
     let prefix = above(leading(histograms, digit, k).0, digit);
     let mut counts = [0u32; DIGITS];
     for run in (*team).runs(n, CHUNK) {
-        for &bits in from_raw_parts(scores.add(run.start), run.len()) {
+        for bits in from_raw_parts(scores.add(run.start), run.len()).iter().map(|bits| bits & UNSIGNED) {
             if above(bits, digit) == prefix {
                 counts[(bits >> SHIFTS[digit]) as usize % DIGITS] += 1;
             }
@@ -104,7 +104,7 @@ pub unsafe fn count_ties(
     let (value, _) = leading(histograms, 3, k);
     for part in (*team).runs(n, run) {
         let scores = from_raw_parts(scores.add(part.start), part.len());
-        *ties.add(part.start / run) = scores.iter().map(|&s| (s == value) as u32).sum();
+        *ties.add(part.start / run) = scores.iter().map(|s| (s & UNSIGNED == value) as u32).sum();
     }
 }
 
@@ -149,7 +149,7 @@ mod tests {
         let n = rows * cols;
         let words = cols.div_ceil(32);
         for steps in [3.0, 1e9] {
-            let scores: Vec<u32> = numbers(n, 1).iter().map(|x| ((x.abs() * steps).floor() / 7.0).to_bits()).collect();
+            let scores: Vec<u32> = numbers(n, 1).iter().map(|x| ((x * steps).floor() / 7.0).to_bits()).collect();
             for (k, whole_ties) in [(1, false), (n / 2, false), (n / 2, true), (n - 1, false), (n, true)] {
                 let mut expected = vec![0u32; rows * words];
                 let mut cut = Cut::find(&scores, k, whole_ties);

@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn a_column_is_a_row_of_the_transposed_matrix() {
         let (rows, cols) = (37, 45);
-        let scores: Vec<u32> = numbers(rows * cols, 1).iter().map(|x| (x.abs() * 9.0).floor().to_bits()).collect();
+        let scores: Vec<u32> = numbers(rows * cols, 1).iter().map(|x| (x * 9.0).floor().to_bits()).collect();
         let transposed: Vec<u32> = (0..rows * cols).map(|i| scores[i % rows * cols + i / rows]).collect();
         let mut columns = vec![0u32; rows * 2];
         let mut as_rows = vec![0u32; cols * 2];

@@ -51,10 +51,9 @@ export async function resolvent(
 /** Operations of {@linkcode resolvent}: the factor, and its product with itself. */
 export const inverting = (cols: number) => 5 / 3 * cols ** 3;
 
-/** The mask of what counts least in this scale, compared within the whole linear unless the request says otherwise. */
+/** The mask of the smallest weights in this scale, F32, compared within the whole linear unless the request says otherwise. */
 export function select(backend: Backend, weights: Tensor, request: Request): Mask {
-  using scores = backend.score(weights, { kind: "magnitude" });
-  return selectBy(backend, scores, request, selection("layer", weights.rows, request.sparsity));
+  return selectBy(backend, weights, request, selection("layer", weights.rows, request.sparsity));
 }
 
 /**
@@ -99,7 +98,7 @@ export const admm: Method = {
   statistic: "gram",
   supports: ["group"],
   damping: "auto",
-  // The factor and the sums of the inverse, then these and the inverse; the dense weights, Y, and the next Y or Y's scores.
+  // The factor and the sums of the inverse, then these and the inverse; the dense weights, Y, and the next Y.
   effort: {
     holds: { inputs: 3, weights: 3 },
     begin: inverting,

@@ -56,9 +56,10 @@ export const alps: Method = {
   statistic: "gram",
   supports: ["group"],
   damping: "auto",
-  // The Hessian and an inverse more than ADMM, that of the first penalty; and what is left of a step's Y until its review.
+  // The Hessian and an inverse more than ADMM, that of the first penalty. What is left of a step's Y until its review is all
+  // that stands beside the next Y then.
   effort: {
-    holds: { inputs: 5, weights: 4 },
+    holds: { inputs: 5, weights: 3 },
     begin: (cols) => DESCENT.begin(cols) + inverting(cols),
     prune: (rows, cols) =>
       2 * EARLIEST * rows * cols ** 2 + EARLIEST / REVIEW * inverting(cols) + DESCENT.prune(rows, cols),

@@ -25,12 +25,12 @@ const PATTERNS = [
 ];
 
 const KINDS: readonly Draw[] = [
-  (random) => Math.abs(SPREAD(random)),
-  (random) => Math.abs(STEPS(random)),
+  SPREAD,
+  STEPS,
   () => 1,
   () => 0,
-  (random) => Math.abs(edge("F32")(random)),
-  (random) => Math.floor(random() * 4) * 2 ** -149,
+  edge("F32"),
+  (random) => Math.floor(random() * 8 - 4) * 2 ** -149,
 ];
 
 contract("selectGroups", (claim) => {

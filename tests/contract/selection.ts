@@ -1,7 +1,7 @@
 /**
  * What the selections must remove, by a plain sort of every group and the published procedures. Slow and obvious: the
- * judge of every mask in this suite. Scores are never negative, so a number sort is a total order; `sort` is stable,
- * hence ties go to the lower index.
+ * judge of every mask in this suite. Scores compete by their magnitudes; `sort` is stable, hence ties go to the lower
+ * index.
  */
 import type { Selection } from "../../src/backend/backend.ts";
 import { remembered } from "./remembered.ts";
@@ -17,6 +17,10 @@ export function groups(rows: number, cols: number, group: number | "column"): nu
   });
 }
 
+/** Orders indices by what scores are there. */
+const byMagnitude = (scores: ArrayLike<number>) => (a: number, b: number): number =>
+  Math.abs(scores[a]) - Math.abs(scores[b]);
+
 /** The indices that a selection removes. */
 export const smallest = (scores: ArrayLike<number>, rows: number, cols: number, selection: Selection): Set<number> =>
   smallestBy(scores, rows, cols, selection.group, selection.sparsity, selection.rule);
@@ -31,10 +35,12 @@ const smallestBy = remembered((
 ): Set<number> => {
   const removed = new Set<number>();
   for (const members of groups(rows, cols, group)) {
-    const ascending = members.toSorted((a, b) => scores[a] - scores[b]), count = Math.floor(members.length * sparsity);
+    const ascending = members.toSorted(byMagnitude(scores)), count = Math.floor(members.length * sparsity);
     if (sparsity === 0) continue;
     if (rule === "count") ascending.slice(0, count).forEach((at) => removed.add(at));
-    else members.filter((at) => scores[at] <= scores[ascending[count]]).forEach((at) => removed.add(at));
+    else {members.filter((at) => Math.abs(scores[at]) <= Math.abs(scores[ascending[count]])).forEach((at) =>
+        removed.add(at)
+      );}
   }
   return removed;
 });
@@ -50,7 +56,7 @@ export function smallestOfGroups(
   const removed = new Set<number>();
   for (let first = 0; first < rows * cols; first += m) {
     const members = Array.from({ length: m }, (_, k) => first + k);
-    members.sort((a, b) => scores[a] - scores[b]).slice(0, m - n).forEach((at) => removed.add(at));
+    members.sort(byMagnitude(scores)).slice(0, m - n).forEach((at) => removed.add(at));
   }
   return removed;
 }

@@ -501,7 +501,7 @@ export class ReferenceBackend implements Backend {
   selectSmallest(scores: Tensor, selection: Selection): Mask {
     OPERATIONS.selectSmallest.check(scores, selection);
     const { group, sparsity, rule } = selection;
-    const { rows, cols } = scores, s = values(scores), mask = new Bits(this, rows, cols);
+    const { rows, cols } = scores, s = values(scores).map(Math.abs), mask = new Bits(this, rows, cols);
     if (group === "column") {
       for (let j = 0; j < cols; j++) {
         const column = Array.from({ length: rows }, (_, i) => s[i * cols + j]);
@@ -518,7 +518,7 @@ export class ReferenceBackend implements Backend {
 
   selectGroups(scores: Tensor, n: number, m: number): Mask {
     OPERATIONS.selectGroups.check(scores, n, m);
-    const { rows, cols } = scores, s = values(scores), mask = new Bits(this, rows, cols);
+    const { rows, cols } = scores, s = values(scores).map(Math.abs), mask = new Bits(this, rows, cols);
     for (let i = 0; i < rows; i++) {
       for (let j = 0; j < cols; j += m) {
         const group = [...s.subarray(i * cols + j, i * cols + j + m)];

@@ -36,11 +36,14 @@ export interface Selection {
 export interface PruneOperations {
   /** Scores of a weight (any dtype) by a formula: F32 rows x cols, never negative. */
   score(weight: Tensor, formula: Formula): Tensor;
-  /** Selects the smallest scores of every group: exact, linear in the size of a group. */
+  /**
+   * Selects the smallest scores of every group, their signs left out of account: exact, linear in the size of a group. So
+   * F32 weights that are compared by magnitude are scores themselves.
+   */
   selectSmallest(scores: Tensor, selection: Selection): Mask;
   /**
    * n:m, keeps n: of every `m` neighbouring columns of a row the `m - n` smallest scores are removed, ties to the
-   * lower column. `m` divides cols.
+   * lower column. `m` divides cols. Signs are left out of account here too.
    */
   selectGroups(scores: Tensor, n: number, m: number): Mask;
   /**

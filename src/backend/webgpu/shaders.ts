@@ -74,6 +74,7 @@ import tile from "../../../wgsl/tile.wgsl" with { type: "text" };
 import total from "../../../wgsl/total.wgsl" with { type: "text" };
 import transpose from "../../../wgsl/transpose.wgsl" with { type: "text" };
 import transposeMask from "../../../wgsl/transpose_mask.wgsl" with { type: "text" };
+import unsigned from "../../../wgsl/unsigned.wgsl" with { type: "text" };
 import widen from "../../../wgsl/widen.wgsl" with { type: "text" };
 import workgroupSum from "../../../wgsl/workgroup_sum.wgsl" with { type: "text" };
 import worth from "../../../wgsl/worth.wgsl" with { type: "text" };
@@ -132,13 +133,13 @@ export const SHADERS = {
   relative: numbers + relative,
   rotate,
   score: numbers + pairs + score,
-  selectCount: digits + selectCount,
-  selectGroups,
-  selectMask,
-  selectRow: digits + selectRow,
+  selectCount: unsigned + digits + selectCount,
+  selectGroups: unsigned + selectGroups,
+  selectMask: unsigned + selectMask,
+  selectRow: unsigned + digits + selectRow,
   selectShare,
   selectStep,
-  selectTies,
+  selectTies: unsigned + selectTies,
   setRows: numbers + rounding + setRows,
   subtract,
   total: pairs + total,
