@@ -1,6 +1,6 @@
 /** `deno task sweep`: a grid becomes plans, one a line, each tried against the flags of `prune` before it is written. */
 import { dirname, join, resolve } from "node:path";
-import { parse, type Values } from "../src/cli/flags.ts";
+import { parse, spelling, type Values } from "../src/cli/flags.ts";
 import { normalizeFlags, pruneCommand } from "../src/cli/prune_command.ts";
 import { type Outcome, run } from "../src/cli/run.ts";
 import { sweepCommand } from "../src/cli/sweep_command.ts";
@@ -21,6 +21,11 @@ import { readNamed } from "./shared/plans.ts";
 /** What a command line of `prune` is refused for is told now, not in the night. */
 function check(line: SweepLine, number: number) {
   try {
+    for (const [name, flag] of Object.entries(pruneCommand.flags)) {
+      const given = line[spelling(name)];
+      if (flag.kind === "values" || !Array.isArray(given) || given.length < 2) continue;
+      throw new PareError(`flags.${spelling(name)}: a list, and prune takes one: of each a grid of its own`);
+    }
     const values = parse(pruneCommand, sweepArguments(line));
     if (values === "help") throw new PareError("--help is no plan");
     labelsOf(values);

@@ -32,7 +32,7 @@ export async function beginRecord(
     & { readonly parts: readonly string[]; readonly machine: Machine },
   { args }: Context,
 ): Promise<BenchRecord> {
-  const places = new PermissionSet(), registry = places.registry(values.runs, true);
+  const places = new PermissionSet(), registry = await places.registryAnywhere(values.runs, {});
   const { cpu, cores, memoryBytes, system, deno, v8 } = machine;
   // What measures no model has none.
   await using checkpoint = model === undefined ? undefined : await openCheckpoint(model);

@@ -49,7 +49,7 @@ export async function enter(given: Given, { terminal }: Context) {
       logSamples,
       remote: allowed.remote,
       spoolFile: allowed.spool(given.spool),
-      registry: allowed.registry(given.runs, true),
+      registry: await allowed.registryAnywhere(given.runs, fetches),
     },
     permissions: allowed.permissions,
     leave: allowed.leave,

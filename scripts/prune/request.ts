@@ -132,7 +132,7 @@ export async function enter(asked: Given, { terminal, signal }: Context) {
       ...await allowed.exchange(values.exchange),
       remote: allowed.remote,
       spoolFile: allowed.spool(values.spool),
-      registry: values.dryRun || !writes ? undefined : allowed.registry(values.runs, true),
+      registry: values.dryRun || !writes ? undefined : await allowed.registryAnywhere(values.runs, fetches),
       planned,
       ...where,
     },

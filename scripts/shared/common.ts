@@ -41,12 +41,14 @@ export function isFile(path: string): Promise<boolean> {
 /** What a person cannot tell from a hang, in milliseconds. */
 const LONG_WAIT_MS = 2000;
 
-/** Shows downloads as progress, and says so when the Hub asks to be left alone for a while. */
+/** Shows downloads as progress, and says so when a server is waited for: it may be busy, or not there. */
 export function fetching(terminal: Context["terminal"]): FetchOptions {
   return {
     onProgress: downloads(terminal),
     wait: (milliseconds) => {
-      if (milliseconds > LONG_WAIT_MS) terminal.note(`the Hub asks to wait: on in ${Math.ceil(milliseconds / 1000)} s`);
+      if (milliseconds > LONG_WAIT_MS) {
+        terminal.note(`the server does not answer yet: on in ${Math.ceil(milliseconds / 1000)} s`);
+      }
       return new Promise((resolve) => setTimeout(resolve, milliseconds));
     },
   };

@@ -6,7 +6,7 @@ import { statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { refuseLinksBeside } from "../../src/run/database.ts";
-import { isRecordBucket, sendRecords } from "../../src/run/record_bucket.ts";
+import { isRecordBucket, sendRecords, tryRecords } from "../../src/run/record_bucket.ts";
 import { isRecordFolder } from "../../src/run/record_file.ts";
 import { defaultRegistry } from "../../src/run/place.ts";
 import type { Context } from "../../src/cli/run.ts";
@@ -203,18 +203,12 @@ export class PermissionSet {
 
   /**
    * The registry of runs, whose folder is made if it is missing, or the folder for records of runs; undefined for none.
-   * @param elsewhere Whether records may go to a bucket, when all is done: `leave` sees to that.
    * @throws PareError if the folder cannot be made.
    */
-  registry(runs: string | undefined, elsewhere = false): string | undefined {
+  registry(runs: string | undefined): string | undefined {
     if (runs === NO_RUNS) return undefined;
     if (runs !== undefined && isRecordBucket(runs)) {
-      if (!elsewhere) {
-        throw new PareError(`--runs ${runs}: prune and eval alone record there; expected a file or folder`);
-      }
-      const folder = this.folder(stagingOf(runs, undefined), "--runs");
-      this.#leave = () => sendRecords(folder, runs);
-      return `${folder}/`;
+      throw new PareError(`--runs ${runs}: prune, eval and bench alone record there; expected a file or folder`);
     }
     const path = resolve(runs ?? defaultRegistry());
     const records = runs !== undefined && (isRecordFolder(runs) || isDirectory(path));
@@ -222,6 +216,25 @@ export class PermissionSet {
     makeFolder(dirname(path), "--runs");
     for (const file of registryFiles(path)) this.write(file);
     return path;
+  }
+
+  /**
+   * The same, or the folder for records that go to a bucket when all is done: `leave` sees to that.
+   * @throws PareError also if the bucket does not take them.
+   */
+  async registryAnywhere(runs: string | undefined, options: FetchOptions): Promise<string | undefined> {
+    if (runs === undefined || !isRecordBucket(runs)) return this.registry(runs);
+    await tryRecords(runs, options);
+    const folder = this.folder(stagingOf(runs, undefined), "--runs");
+    this.#leave = async () => {
+      try {
+        await sendRecords(folder, runs, options);
+      } catch (error) {
+        if (!(error instanceof PareError)) throw error;
+        throw new PareError(`${error.message}; the record stays in ${folder} until the next run that records there`);
+      }
+    };
+    return `${folder}/`;
   }
 
   /** What is to be done when the work has ended. */

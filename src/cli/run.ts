@@ -175,11 +175,24 @@ async function runInSandbox<F extends Flags>(
     const goes = sink && `what it writes goes to ${sink.path}, by the process that starts it`;
     return { text: [showPermissions(permissions), ...goes ? [goes] : []].join("\n"), json: { permissions } };
   }
+  const left = async (): Promise<string[]> => {
+    try {
+      await leave?.();
+      return [];
+    } catch (error) {
+      if (!(error instanceof PareError)) throw error;
+      return [error.message];
+    }
+  };
+  let outcome: Outcome;
   try {
-    return await runSandboxed(sandbox.module, values, { ...context, sink }, permissions);
-  } finally {
-    await leave?.();
+    outcome = await runSandboxed(sandbox.module, values, { ...context, sink }, permissions);
+  } catch (error) {
+    // Why the work ended is the news that comes last.
+    for (const problem of await left()) context.terminal.note(problem);
+    throw error;
   }
+  return { ...outcome, problems: [...outcome.problems ?? [], ...await left()] };
 }
 
 /** Whether this process was started to outlive its terminal (`nohup`): then it does. */

@@ -7,6 +7,7 @@
 import { appendFileSync, closeSync, fsyncSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "npm:zod@4.6.7";
+import { systemError } from "../checkpoint/system_error.ts";
 import { PareError } from "../errors.ts";
 import { readAs } from "./json.ts";
 import { checkLabels, isUnchanged, type LabelChange } from "./labels.ts";
@@ -24,7 +25,7 @@ import type {
 import type { RunEnd, RunSink } from "./sink.ts";
 
 /** The end of a record's name; before it stands the plan's id and what no other record has. */
-const ENDING = ".run.jsonl";
+export const ENDING = ".run.jsonl";
 
 /** Milliseconds between two reports of progress that are kept: a night's run leaves a few thousand lines. */
 const PROGRESS_INTERVAL_MS = 10_000;
@@ -129,10 +130,16 @@ export function recordNames(folder: string): string[] {
 
 /**
  * What a record says so far. A line without its end is one that is being written, or never was.
- * @throws PareError naming the line that is none, or if it does not begin with a beginning.
+ * @throws PareError if it cannot be read, naming the line that is none, or if it does not begin with a beginning.
  */
 export function readRecordFile(path: string): RecordEntry[] {
-  const lines = readFileSync(path, "utf8").split("\n").slice(0, -1);
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw systemError("read", path, error);
+  }
+  const lines = text.split("\n").slice(0, -1);
   const entries = lines.map((line, number) =>
     readAs(EntrySchema, line, `${path}:${number + 1}`, "line of a run's record")
   );

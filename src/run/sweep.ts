@@ -51,13 +51,16 @@ export function parseGrid(text: string, path: string): Grid {
   const grid = readAs(GridSchema as z.ZodType<Grid>, text, path, "grid");
   const swept = Object.keys(grid.flags).find((name) => SWEPT.includes(name));
   if (swept !== undefined) throw new PareError(`${path}: flags.${swept}: the grid itself says it`);
-  const twins = new Map<string, string>();
-  for (const model of grid.models) {
-    const name = shortName(model), twin = twins.get(name);
-    if (twin !== undefined) {
-      throw new PareError(`${path}: models: ${twin} and ${model} would both go to ${grid.out}/${name}`);
+  for (const name of ["models", "methods", "patterns", "sparsities", "seeds"] as const) {
+    const places = new Map<string, string>();
+    for (const value of grid[name].map(String)) {
+      const place = name === "models" ? shortName(value) : value, twin = places.get(place);
+      if (twin !== undefined) {
+        const what = twin === value ? `${value} stands there twice` : `${twin} and ${value} are both called ${place}`;
+        throw new PareError(`${path}: ${name}: ${what}, and their results would go to one place`);
+      }
+      places.set(place, value);
     }
-    twins.set(name, model);
   }
   return grid;
 }

@@ -1,7 +1,13 @@
 /**
  * A bucket on this machine, in memory, that does wrong what it is told to: the part of S3's interface that a checkpoint needs
- * (objects with their metadata, uploads in parts, listings, ranges). Signatures are s3rver's to check (`remote_test.ts`).
+ * (objects with their metadata, uploads in parts, listings by the page, ranges). A request that is signed must be signed by
+ * the secret `s`, which s3rver, whose signatures of version 4 are any, does not ask.
  */
+import { temporary } from "./folders.ts";
+import { isSignedWith } from "./signature.ts";
+
+/** Objects of a page of a listing, as S3 has them. */
+const PAGE = 1000;
 
 /** An object as it lies there. */
 interface Stored {
@@ -68,6 +74,10 @@ export class BucketServer implements AsyncDisposable {
     const body = await request.bytes();
     this.asked.push(asked);
     if (fault) return fault;
+    const path = url.pathname + url.search, { method, headers } = request;
+    if (headers.has("Authorization") && !isSignedWith({ method, path, headers, before: 0 }, "s")) {
+      return s3Error(403, "SignatureDoesNotMatch");
+    }
     if (bucket !== "models") return s3Error(404, "NoSuchBucket");
     if (request.headers.get("x-amz-content-sha256")?.length === 64) {
       const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", body)).toHex();
@@ -121,16 +131,40 @@ export class BucketServer implements AsyncDisposable {
   }
 
   #list(query: URLSearchParams): Response {
-    const prefix = query.get("prefix") ?? "";
-    const contents = [...this.objects].filter(([key]) => key.startsWith(prefix)).map(([key, { bytes }]) =>
-      `<Contents><Key>${encodeURIComponent(key)}</Key><Size>${bytes.length}</Size><ETag>"${key}"</ETag></Contents>`
+    const prefix = query.get("prefix") ?? "", after = query.get("continuation-token") ?? "";
+    const keys = [...this.objects.keys()].filter((key) => key.startsWith(prefix) && key > after).sort();
+    const page = keys.slice(0, PAGE), more = keys.length > PAGE;
+    const contents = page.map((key) =>
+      `<Contents><Key>${encodeURIComponent(key)}</Key><Size>${
+        this.objects.get(key)!.bytes.length
+      }</Size><ETag>"${key}"</ETag></Contents>`
     );
+    const next = more ? `<NextContinuationToken>${page.at(-1)}</NextContinuationToken>` : "";
     return new Response(
-      `<ListBucketResult><IsTruncated>false</IsTruncated>${contents.join("")}</ListBucketResult>`,
+      `<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>${more}</IsTruncated>${next}${
+        contents.join("")
+      }</ListBucketResult>`,
     );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#server.shutdown();
+  }
+}
+
+/** Runs a test with a bucket, `s3://models`, the environment that leads there, and a folder. */
+export async function withBucket(test: (bucket: BucketServer, folder: string) => Promise<void>): Promise<void> {
+  using folder = temporary();
+  await using bucket = new BucketServer();
+  const variables = {
+    ...{ AWS_ACCESS_KEY_ID: "k", AWS_SECRET_ACCESS_KEY: "s" },
+    ...{ AWS_ENDPOINT_URL_S3: bucket.endpoint, AWS_SHARED_CREDENTIALS_FILE: "/dev/null" },
+  };
+  const before = Object.keys(variables).map((name) => [name, Deno.env.get(name)] as const);
+  for (const [name, value] of Object.entries(variables)) Deno.env.set(name, value);
+  try {
+    await test(bucket, folder.path);
+  } finally {
+    for (const [name, value] of before) value === undefined ? Deno.env.delete(name) : Deno.env.set(name, value);
   }
 }

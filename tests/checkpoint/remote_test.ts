@@ -149,6 +149,38 @@ Deno.test("a server that answers no ranges, compresses them, or denies is told f
   assertStringIncludes(await refused(() => openCheckpoint("https://x/y?token=1")), "without ? and #");
 });
 
+Deno.test("a file of no bytes is one, whichever of two ways a server says so", async () => {
+  for (const status of ["200 OK", "416 Range Not Satisfiable"]) {
+    await using server = await RangeServer.of(AUSTEN);
+    server.files.set("/model/LICENSE", new Uint8Array());
+    server.fault = ({ path }) =>
+      path.endsWith("LICENSE")
+        ? { status, headers: { "Content-Range": status[0] === "4" ? "bytes */0" : "" } }
+        : undefined;
+    await using checkpoint = await openCheckpoint(server.url, patience().options);
+    assertEquals(await checkpoint.readFile("LICENSE"), new Uint8Array());
+  }
+});
+
+Deno.test("where there is no ETag the date tells versions apart; where there is neither, the model is refused", async () => {
+  await using whole = await RangeServer.of(AUSTEN);
+  await using server = new RangeServer(whole.files, () => "");
+  let modified = "Tue, 01 Dec 2026 00:00:00 GMT";
+  server.fault = () => ({ headers: { "Last-Modified": modified } });
+  await using checkpoint = await openCheckpoint(server.url);
+  await checkpoint.read([...checkpoint.tensors.keys()]);
+  modified = "Tue, 01 Dec 2026 00:00:01 GMT";
+  assertStringIncludes(
+    await refused(() => checkpoint.read([...checkpoint.tensors.keys()])),
+    "Last-Modified Tue, 01 Dec 2026 00:00:01 GMT, before Tue, 01 Dec 2026 00:00:00 GMT",
+  );
+  server.fault = () => undefined;
+  assertStringIncludes(
+    await refused(() => openCheckpoint(server.url)),
+    "tells neither an ETag nor when it was changed",
+  );
+});
+
 Deno.test("a redirect is followed without the token, to the servers of the beginning alone", async () => {
   await using mirror = await RangeServer.of(AUSTEN);
   await using hub = await RangeServer.of(AUSTEN);
@@ -251,10 +283,12 @@ Deno.test("requests to a bucket are signed by AWS's rules, listings and keys tha
   const client = new RangeClient(credentials, patience().options);
   const found = await client.read(objectUrl(bucket, "a b/ü+1.bin"), 2, 3);
   assertEquals(new TextDecoder().decode(found!.bytes), "234");
-  const listing = `<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t/+=</NextContinuationToken>
+  const listing =
+    `<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextContinuationToken>t/+=</NextContinuationToken>
     <Contents><Key>a+b/x%26y.json</Key><ETag>&quot;e&quot;</ETag><Size>7</Size></Contents>
     <Contents><Key>a+b/deeper/z</Key><Size>7</Size></Contents></ListBucketResult>`;
-  const last = "<ListBucketResult><Contents><Key>a+b/two</Key><Size>1</Size></Contents></ListBucketResult>";
+  // s3rver does not encode what it is asked to.
+  const last = "<ListBucketResult><Contents><Key>a b/t+w%o</Key><Size>1</Size></Contents></ListBucketResult>";
   server.fault = ({ path }) => ({
     status: "200 OK",
     body: new TextEncoder().encode(path.includes("token=") ? last : listing),
@@ -262,11 +296,15 @@ Deno.test("requests to a bucket are signed by AWS's rules, listings and keys tha
   const { files } = await listBucket("s3://bucket/a b", bucket);
   assertEquals(files, [
     { name: "x&y.json", url: `${origin}/bucket/a%20b/x%26y.json`, bytes: 7, etag: '"e"' },
-    { name: "two", url: `${origin}/bucket/a%20b/two`, bytes: 1 },
+    { name: "t+w%o", url: `${origin}/bucket/a%20b/t%2Bw%25o`, bytes: 1 },
   ]);
   assertEquals(server.requests.length, 3);
   for (const asked of server.requests) {
     assert(isSignedWith(asked, "topsecret"), asked.path);
     assert(!isSignedWith(asked, "another"));
   }
+  server.fault = () => ({ status: "200 OK", body: new TextEncoder().encode(listing.replace(/<Next.*Token>/, "")) });
+  assertStringIncludes(await refused(() => listBucket("s3://bucket/a b", bucket)), "ends its listing in the middle");
+  server.fault = () => ({ status: "200 OK", body: new TextEncoder().encode(listing.replace("%26", "%zz")) });
+  assertStringIncludes(await refused(() => listBucket("s3://bucket/a b", bucket)), "not encoded as it says: a+b/x%zz");
 });

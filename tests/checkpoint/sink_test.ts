@@ -5,25 +5,9 @@ import { openTarget } from "../../src/checkpoint/remote/target.ts";
 import type { SinkOptions } from "../../src/checkpoint/remote/sink.ts";
 import { createWriter, type WriterOptions } from "../../src/checkpoint/writer.ts";
 import { PareError } from "../../src/errors.ts";
-import { type AskedOfBucket, type BucketFault, BucketServer, s3Error } from "./bucket_server.ts";
-import { snapshot, temporary } from "./folders.ts";
+import { type AskedOfBucket, type BucketFault, type BucketServer, s3Error, withBucket } from "./bucket_server.ts";
+import { snapshot } from "./folders.ts";
 import { safetensorsFile } from "./safetensors_file.ts";
-
-const KEYS = { AWS_ACCESS_KEY_ID: "k", AWS_SECRET_ACCESS_KEY: "s", AWS_EC2_METADATA_DISABLED: "true" };
-
-/** Runs a test with a bucket and the environment that leads there. */
-async function withBucket(test: (bucket: BucketServer, folder: string) => Promise<void>): Promise<void> {
-  using folder = temporary();
-  await using bucket = new BucketServer();
-  const variables = { ...KEYS, AWS_ENDPOINT_URL_S3: bucket.endpoint, AWS_SHARED_CREDENTIALS_FILE: "/dev/null" };
-  const before = Object.keys(variables).map((name) => [name, Deno.env.get(name)] as const);
-  for (const [name, value] of Object.entries(variables)) Deno.env.set(name, value);
-  try {
-    await test(bucket, folder.path);
-  } finally {
-    for (const [name, value] of before) value === undefined ? Deno.env.delete(name) : Deno.env.set(name, value);
-  }
-}
 
 /** A model of three shards, the first block in the second, the second block in the third, the head of `width` in the first. */
 function shardedModel(folder: string, width = 8): string {

@@ -157,6 +157,9 @@ Deno.test("a record that is none is named with its line, and the others are take
     assertEquals([records, added, problems.length], [1, 1, 2]);
     assertStringIncludes(problems[0], `${a}:3: not a line of a run's record: kind`);
     assertStringIncludes(problems[1], "does not begin with the run's beginning");
+    await Deno.remove(b);
+    await Deno.mkdir(b);
+    assertStringIncludes(collect(registry, folder).problems[1], `cannot read ${b}: it is a directory`);
     assertThrows(() => collect(registry, join(folder, "nowhere")), PareError, "cannot read");
     assertThrows(() => RecordFile.begin(join(folder, "nowhere"), manifest(), { resumes: false }), PareError, "ENOENT");
   }));

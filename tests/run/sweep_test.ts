@@ -56,7 +56,14 @@ Deno.test("what is no grid and no plan is refused by name", () => {
   assertStringIncludes(refused(() => grid({ method: ["wanda"] })), 'Unrecognized key: "method"');
   assertStringIncludes(refused(() => grid({ flags: { out: "x" } })), "flags.out: the grid itself says it");
   assertStringIncludes(refused(() => grid({ flags: { "--samples": 8 } })), "without dashes");
-  assertStringIncludes(refused(() => grid({ models: ["a/m", "b/m"] })), "a/m and b/m would both go to pruned/m");
+  assertStringIncludes(refused(() => grid({ models: ["a/m", "b/m"] })), "a/m and b/m are both called m");
+  for (
+    const twice of [{ models: ["a/m", "a/m"] }, { methods: ["ria", "ria"] }, { sparsities: [0.5, 0.50] }, {
+      seeds: [1, 1],
+    }]
+  ) {
+    assertStringIncludes(refused(() => grid(twice)), "stands there twice");
+  }
   const two = sweepText(expandGrid(grid({ seeds: [0, 1] }), () => true));
   assertEquals(refused(() => readSweepLine(two, "s.jsonl", 2)), "--index 2: s.jsonl has 2 plans, 0 to 1");
   assertStringIncludes(refused(() => readSweepLine("", "s.jsonl", 0)), "found none");

@@ -194,7 +194,7 @@ Deno.test("a model in a bucket gives the same bytes, by signed requests whose ke
     };
     assertStringIncludes(
       await refused({ AWS_ACCESS_KEY_ID: "nobody" }),
-      "denied (403): the credentials in use do not allow s3:GetObject",
+      "denied (403): it knows no such AWS_ACCESS_KEY_ID (InvalidAccessKeyId)",
     );
     assertStringIncludes(await refused({}, "s3://nobody/x"), "there is no such bucket");
     assertStringIncludes(await refused({}, "s3://models/empty"), "it has no config.json");

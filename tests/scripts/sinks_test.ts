@@ -5,7 +5,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import S3rver from "s3rver";
-import { BucketServer } from "../checkpoint/bucket_server.ts";
+import { BucketServer, s3Error } from "../checkpoint/bucket_server.ts";
 import { withHub } from "../hub/fake_hub.ts";
 import { AUSTEN, DATA_HOME, type Ended, HELD_OUT, ROOT, TOKENS } from "./commands.ts";
 
@@ -236,6 +236,31 @@ Deno.test("a run that is killed leaves no model in the bucket, and --resume ends
   assertEquals([none.code, last(none.err).includes("there is no such bucket")], [2, true]);
   const odd = await stand.run("collect", "gs://models/x", "--runs", all);
   assertEquals([odd.code, last(odd.err)], [2, "error: gs://models/x: expected a folder or s3://bucket/prefix"]);
+});
+
+Deno.test("a record that does not come to its bucket is said, stays, and goes with the next run; the model is there", async () => {
+  await using bucket = new BucketServer();
+  await using stand = new Stand({
+    ...{ AWS_ENDPOINT_URL_S3: bucket.endpoint, AWS_ACCESS_KEY_ID: "k", AWS_SECRET_ACCESS_KEY: "s" },
+  });
+  const out = join(stand.folder, "out"), asked = (...more: string[]) => stand.run("prune", ...ASKED, ...more);
+  const none = await asked("--out", out, "--runs", "s3://nobody/x");
+  assertEquals([none.code, last(none.err).includes("there is no such bucket")], [2, true], none.err);
+  assertEquals([...Deno.readDirSync(stand.folder)], []);
+  bucket.fault = ({ method }) => method === "PUT" ? s3Error(403, "AccessDenied") : undefined;
+  const denied = await asked("--out", out, "--runs", "s3://models/records");
+  assertEquals([denied.code, denied.out.includes(`${out}: written`)], [2, true], denied.err);
+  assertStringIncludes(last(denied.err), "s3:PutObject (AccessDenied); the record stays in ");
+  bucket.fault = () => undefined;
+  const again = await asked(
+    "--out",
+    join(stand.folder, "other"),
+    "--method",
+    "magnitude",
+    "--runs",
+    "s3://models/records",
+  );
+  assertEquals([again.code, bucket.objects.size], [0, 2], again.err);
 });
 
 Deno.test("two ranks that meet in a bucket give the bytes of one, and leave there that they are done", async () => {

@@ -60,7 +60,9 @@ Deno.test("a plan that prune would refuse, and a number that no plan has, are re
       return err;
     };
     assertStringIncludes(await refuse("sweep", grid), "plan 0: --pattern 4:2: expected n:m");
-    const plans = join(folder, "s.jsonl");
+    const [listed, plans] = ["l.json", "s.jsonl"].map((name) => join(folder, name));
+    await Deno.writeTextFile(listed, JSON.stringify({ models: [AUSTEN], flags: { samples: [1, 2] } }));
+    assertStringIncludes(await refuse("sweep", listed), "plan 0: flags.samples: a list, and prune takes one");
     await Deno.writeTextFile(plans, '{"model":"m","out":"o"}\n');
     assertStringIncludes(await refuse("prune", "--plans", plans, "--index", "1"), "has 1 plan, 0");
     assertStringIncludes(await refuse("prune", "--plans", plans), "--plans needs --index");

@@ -105,7 +105,7 @@ Deno.test("a damaged item is refused, and a stopped run waits no longer", () =>
 
 Deno.test("in a bucket it is the same: items whole, a rank twice, another plan, a rank that is silent, nothing left", async () => {
   await using server = new BucketServer();
-  const bucket: Bucket = { base: `${server.endpoint}/models/`, prefix: "meet/", credentials: { kind: "none" } };
+  const bucket: Bucket = { base: `${server.endpoint}/models/`, prefix: "me ü+t/", credentials: { kind: "none" } };
   const open = (more: Partial<ExchangeOptions> = {}, wait: () => Promise<void> = () => Promise.resolve()) => {
     const place = meetingBucket("s3://models/meet", bucket, { wait });
     return Exchange.open({ place, plan: "a", rank: 0, ranks: 2, patience: 1, ...more });
@@ -129,19 +129,19 @@ Deno.test("in a bucket it is the same: items whole, a rank twice, another plan, 
     );
     // It lives if its sign has changed after a while.
     const beats = async () => {
-      const { bytes } = server.objects.get("meet/rank-0.json")!, sign = JSON.parse(new TextDecoder().decode(bytes));
+      const { bytes } = server.objects.get("me ü+t/rank-0.json")!, sign = JSON.parse(new TextDecoder().decode(bytes));
       const text = JSON.stringify({ ...sign, beat: sign.beat + 1 });
-      server.objects.set("meet/rank-0.json", { bytes: new TextEncoder().encode(text), sha256: null });
+      server.objects.set("me ü+t/rank-0.json", { bytes: new TextEncoder().encode(text), sha256: null });
       await Promise.resolve();
     };
     assertEquals(await refused(() => open({}, beats)), "rank 0 is at work in s3://models/meet already");
-    server.objects.set("meet/a/x", { bytes: new Uint8Array(100), sha256: null });
+    server.objects.set("me ü+t/a/x", { bytes: new Uint8Array(100), sha256: null });
     assertStringIncludes(await refused(() => one.get("x", 1)), "is damaged: remove it");
     assertStringIncludes(await refused(() => one.get("y", 1)), "rank 1 of 2 has given no sign of life for 1 s");
     await one.finish();
     assertEquals(await Exchange.done(meetingBucket("s3://models/meet", bucket)), "a");
   }
-  assertEquals([...server.objects.keys()], ["meet/done"]);
+  assertEquals([...server.objects.keys()], ["me ü+t/done"]);
 });
 
 Deno.test("sums go as their triangles and come back to the bit; what is not symmetric is a bug", () => {

@@ -148,14 +148,20 @@ export class RangeClient {
     const range = () => ({ Range: `bytes=${offset + filled}-${offset + length - 1}` });
     const found = await this.#retry(url, range, () => filled, async (response, watch) => {
       if (response.status === 404) return "absent";
-      if (response.status === 416) throw changed(url, "it is shorter than it was");
-      const now = versionOf(url, response, offset + filled);
+      // Of a file of no bytes there is no range.
+      const empty = !version && isEmpty(response);
+      if (response.status === 416 && !empty) throw changed(url, "it is shorter than it was");
+      const now = empty ? { bytes: 0, ...tagsOf(response) } : versionOf(url, response, offset + filled);
       if (version) refuseChange(url, version, now);
       else {
         length = Math.min(most, now.bytes - offset);
         bytes = new Uint8Array(length);
       }
       version = now;
+      if (length === 0) {
+        await response.body?.cancel();
+        return "whole";
+      }
       for await (const part of response.body ?? []) {
         watch.progress(part.length);
         const wanted = part.subarray(0, length - filled);
@@ -287,9 +293,19 @@ function versionOf(url: string, response: Response, offset: number): FileVersion
     const found = response.headers.get("Content-Range") ?? "nothing";
     throw new PareError(`${url}: asked for bytes from ${offset} on, the server says it answers ${found}`);
   }
-  const etag = response.headers.get("ETag") ?? undefined;
-  const modified = etag === undefined ? response.headers.get("Last-Modified") ?? undefined : undefined;
-  return { bytes: Number(total), ...etag !== undefined && { etag }, ...modified !== undefined && { modified } };
+  return { bytes: Number(total), ...tagsOf(response) };
+}
+
+/** Whether a file is said to have no bytes, whatever was asked for of it. */
+function isEmpty({ status, headers }: Response): boolean {
+  return status === 200 && headers.get("Content-Length") === "0" ||
+    status === 416 && headers.get("Content-Range") === "bytes */0";
+}
+
+/** What the server tells a file's version by. */
+function tagsOf({ headers }: Response): Pick<FileVersion, "etag" | "modified"> {
+  const etag = headers.get("ETag") || undefined, modified = headers.get("Last-Modified") || undefined;
+  return etag !== undefined ? { etag } : modified !== undefined ? { modified } : {};
 }
 
 function refuseChange(url: string, before: FileVersion, now: FileVersion): void {
@@ -314,6 +330,14 @@ async function codeOf(response: Response): Promise<string | undefined> {
   return /<Code>(\w{1,100})<\/Code>/.exec(await new Blob(chunks).text())?.[1];
 }
 
+/** What S3 calls credentials that are none, whatever they were to allow. */
+const ABOUT_KEYS: Readonly<Record<string, string>> = {
+  InvalidAccessKeyId: "it knows no such AWS_ACCESS_KEY_ID",
+  SignatureDoesNotMatch: "AWS_SECRET_ACCESS_KEY is not that of the AWS_ACCESS_KEY_ID",
+  ExpiredToken: "the AWS_SESSION_TOKEN has run out",
+  InvalidToken: "the AWS_SESSION_TOKEN is none",
+};
+
 /** What may be done to a bucket that is read. */
 const READING = "s3:GetObject (and s3:ListBucket for the listing)";
 
@@ -334,6 +358,9 @@ function refused(
   }
   if (region && (status === 301 || code === "AuthorizationHeaderMalformed")) {
     return new PareError(`${failure}: the bucket is in ${region}: set AWS_REGION=${region}`);
+  }
+  if (code !== undefined && code in ABOUT_KEYS) {
+    return new PareError(`${failure}: denied (${status}): ${ABOUT_KEYS[code]} (${code})`);
   }
   if (status === 401 || status === 403) {
     const why = {

@@ -18,6 +18,7 @@ export interface RemoteFolder extends Folder, AsyncDisposable {
 /**
  * Opens a model for one run.
  * @param keepFile Where what is read again and again is kept; it must not be there.
+ * @throws PareError if the server tells no version of a file that is read part by part: nothing would show that it changes.
  */
 export function openRemoteFolder(
   { path, files, hosts, credentials }: RemoteModel,
@@ -33,6 +34,12 @@ export function openRemoteFolder(
     return file;
   };
   const isSmall = ({ name, bytes }: RemoteFile) => isSideFile(name) && bytes <= LARGEST_SIDE_FILE;
+  for (const file of named.values()) {
+    if (isSmall(file) || (file.sha256 ?? file.etag ?? file.modified) !== undefined) continue;
+    throw new PareError(
+      `${file.url}: the server tells neither an ETag nor when it was changed; fetch the model and give its directory`,
+    );
+  }
   const readWhole = (file: RemoteFile) => {
     let bytes = whole.get(file.name);
     if (!bytes) whole.set(file.name, bytes = openRemoteFile(client, file, kept).read(0, file.bytes));
@@ -58,7 +65,7 @@ export function openRemoteFolder(
         if (file.sha256 !== undefined) return { path: url, bytes, sha256: file.sha256 };
         if (isSmall(file)) return { path: url, bytes, sha256: sha256(await readWhole(file)) };
         // To hash all of a model is to read it twice. The server's word for its version stands in the place of that.
-        const version = etag ?? modified ?? "none";
+        const version = etag ?? modified!;
         return { path: url, bytes, sha256: sha256(new TextEncoder().encode(`${version} ${bytes}`)), version };
       })),
     [Symbol.asyncDispose]: () => kept[Symbol.asyncDispose](),

@@ -165,13 +165,27 @@ export async function* listObjects(
     if (!/<ListBucketResult[\s>]/.test(text)) {
       throw new PareError(`${reference}: ${hostOf(bucket.base)} does not answer as S3 does; is the bucket there?`);
     }
+    // Not every store knows how to encode keys: it says so where it does.
+    const encoded = elements(text, "EncodingType")[0] === "url";
     for (const object of elements(text, "Contents")) {
       const [key = "", size = "", etag] = ["Key", "Size", "ETag"].map((name) => elements(object, name)[0]);
       if (!/^\d+$/.test(size)) continue;
-      const whole = decodeURIComponent(key.replaceAll("+", "%20"));
-      yield { key: whole, bytes: Number(size), ...etag !== undefined && { etag } };
+      yield { key: encoded ? decodeKey(key) : key, bytes: Number(size), ...etag !== undefined && { etag } };
     }
-    token = elements(text, "IsTruncated")[0] === "true" ? elements(text, "NextContinuationToken")[0] : undefined;
+    const before: string = token, truncated = elements(text, "IsTruncated")[0] === "true";
+    token = truncated ? elements(text, "NextContinuationToken")[0] ?? "" : undefined;
+    if (truncated && (token === "" || token === before)) {
+      throw new PareError(`${reference}: ${hostOf(bucket.base)} ends its listing in the middle`);
+    }
+  }
+}
+
+/** A key as it is encoded in a listing. */
+function decodeKey(key: string): string {
+  try {
+    return decodeURIComponent(key.replaceAll("+", "%20"));
+  } catch (error) {
+    throw new PareError(`a bucket's listing has a key that is not encoded as it says: ${key}`, { cause: error });
   }
 }
 

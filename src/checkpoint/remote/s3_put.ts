@@ -84,13 +84,22 @@ async function put(
   return answer;
 }
 
+/**
+ * Sees whether an object may be written, and leaves nothing there.
+ * @throws PareError if not.
+ */
+export async function tryPut(client: RangeClient, url: string): Promise<void> {
+  await abortUpload(client, url, await beginUpload(client, url));
+}
+
 /** Begins an object of several parts. @returns What the upload is called. @throws PareError if that is not allowed. */
-export async function beginUpload(
+async function beginUpload(
   client: RangeClient,
   url: string,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<string> {
-  const { text } = await client.send(`${url}?uploads=`, { method: "POST", headers, permission: PUT });
+  const { status, text } = await client.send(`${url}?uploads=`, { method: "POST", headers, permission: PUT });
+  if (status === 404) throw new PareError(`cannot write ${url}: there is no such bucket`);
   const [, upload] = /<UploadId>([^<]+)<\/UploadId>/.exec(text) ?? [];
   if (upload === undefined) throw new PareError(`cannot write ${url}: the server does not answer as S3 does`);
   return upload;
@@ -114,7 +123,7 @@ async function complete(
 }
 
 /** Gives an upload up. @throws PareError if that is not allowed. */
-export async function abortUpload(client: RangeClient, url: string, upload: string): Promise<void> {
+async function abortUpload(client: RangeClient, url: string, upload: string): Promise<void> {
   const address = `${url}?uploadId=${encodeURIComponent(upload)}`;
   try {
     await client.send(address, { method: "DELETE", permission: ABORT });

@@ -11,7 +11,7 @@ import { digestAll, readAll } from "../handle.ts";
 import { INDEX } from "../side_files.ts";
 import { RangeClient } from "./client.ts";
 import { type Bucket, findBucket, listBucket, objectUrl } from "./s3.ts";
-import { abortUpload, beginUpload, deleteObject, objectAt, putObject } from "./s3_put.ts";
+import { deleteObject, objectAt, putObject, tryPut } from "./s3_put.ts";
 import { MANIFEST } from "../owned.ts";
 import { CONFIG, refuseOccupied, type Sink, type SinkOptions, type SunkFile, type Target } from "./sink.ts";
 
@@ -59,8 +59,7 @@ class BucketSink implements Sink {
 
   /** @throws PareError if nothing may be written: that is to be known before hours of work. */
   async tryWriting(): Promise<void> {
-    const url = this.#url(CONFIG);
-    await abortUpload(this.client, url, await beginUpload(this.client, url));
+    await tryPut(this.client, this.#url(CONFIG));
   }
 
   async send(name: string): Promise<void> {
