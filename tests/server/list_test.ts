@@ -191,6 +191,22 @@ testPage("names, tags and notes stand with their runs, are searched, and never r
   assertEquals(await page.locator("main img").count(), 0);
 });
 
+testPage("a sweep's tag leads to its runs, how far they have come, and back", async (page, { registry, ids }) => {
+  for (const id of [ids[0], ids[2]]) registry.label(id, { tags: ["sweep-a&b"] });
+  await page.locator("tbody tr").nth(2).waitFor();
+  await page.getByRole("link", { name: "sweep-a&b" }).first().click();
+  await page.getByText("2 of 3 runs, 1 running, 1 finished").waitFor();
+  assertEquals(await page.locator("tbody tr").count(), 2);
+  assertEquals(await page.getByLabel("search").inputValue(), "sweep-a&b");
+  registry.finish(ids[2], { phases: {} });
+  await page.getByText("2 of 3 runs, 2 finished").waitFor();
+  assertEquals(await findViolations(page), []);
+  await page.getByRole("link", { name: ids[0] }).click();
+  await page.getByRole("heading", { name: `Run ${ids[0]}` }).waitFor();
+  await page.getByRole("link", { name: "sweep-a&b" }).click();
+  await page.getByText("2 of 3 runs, 2 finished").waitFor();
+});
+
 testPage("every table is to be had as CSV and JSON, the list's whole and not only what is shown", async (page) => {
   await page.locator("tbody tr").nth(49).waitFor();
   await page.getByText("200 runs").waitFor();

@@ -25,6 +25,9 @@ export function makeFacts(facts) {
 /** A link to a run. */
 export const linkTo = (id) => make("a.id", { href: `#/runs/${encodeURIComponent(id)}` }, id);
 
+/** A run's tag, which leads to all runs that have it: those of a sweep. */
+export const linkToTag = (tag) => make("a.tag", { href: `#/?${new URLSearchParams({ search: tag })}` }, tag);
+
 /** Tells screen readers, without moving the focus. */
 export function say(text) {
   document.getElementById("said").textContent = text;

@@ -4,7 +4,7 @@ import { isSame, showBenchmarks } from "./benchmarks.js";
 import { makeCommand } from "./command.js";
 import { showResults } from "./comparison.js";
 import { showCurves, titleOf } from "./curve.js";
-import { make, makeFacts, say } from "./dom.js";
+import { linkToTag, make, makeFacts, say } from "./dom.js";
 import { digits, duration, error, memory, percent, seconds, time } from "./format.js";
 import { HeatMap } from "./heatmap.js";
 import { showLayer } from "./layer.js";
@@ -43,7 +43,7 @@ function showFacts(run) {
     phases: Object.entries(run.phases).map(([phase, count]) => `${phase} ${seconds(count)}`).join(", ") || undefined,
     "peak memory": run.peakBytes === undefined ? undefined : memory(run.peakBytes),
     result: run.out && shorten(run.out, run.manifest),
-    tags: run.tags?.length ? run.tags.flatMap((tag) => [make("span.tag", {}, tag), " "]) : undefined,
+    tags: run.tags?.length ? run.tags.flatMap((tag) => [linkToTag(tag), " "]) : undefined,
     note: run.note && make("span.note", {}, run.note),
     error: run.error && make("span.problem", {}, run.error),
   });

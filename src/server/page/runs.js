@@ -1,7 +1,7 @@
 /** The list of runs: which ones and in which order, their status and live progress, and those to compare. */
 import { get, runPath } from "./api.js";
 import { benchmarksByRun } from "./benchmarks.js";
-import { linkTo, make, say } from "./dom.js";
+import { linkTo, linkToTag, make, say } from "./dom.js";
 import { makeDownloads } from "./download.js";
 import { addressOf, choose, FIELDS, firstOrder, isFiltered, readChoice, SORTABLE, STATUSES } from "./filter.js";
 import { asked, digits, duration, secondsOf, time } from "./format.js";
@@ -50,7 +50,7 @@ function cells(run, headline) {
     run: [
       run.name ? make("strong", {}, run.name, " ") : undefined,
       linkTo(run.id),
-      (run.tags ?? []).map((tag) => [" ", make("span.tag", {}, tag)]),
+      (run.tags ?? []).map((tag) => [" ", linkToTag(tag)]),
     ].flat(2),
     status: statusOf(run),
     model: plan.model.name,
@@ -87,6 +87,11 @@ function valuesOf(run, headline) {
     "peak bytes": run.peakBytes ?? null,
   };
 }
+
+/** How far runs have come that belong together, such as a sweep's. */
+const countByStatus = (runs) =>
+  STATUSES.map((one) => [runs.filter(({ status }) => status === one).length, one])
+    .flatMap(([count, one]) => count ? [`${count} ${one}`] : []);
 
 /** Shows the list. */
 export async function showRuns(here, signal, query) {
@@ -264,6 +269,7 @@ export async function showRuns(here, signal, query) {
         runs.size === 1 ? "run" : "runs"
       }`,
       ...listed.length < found.length ? [`${listed.length} shown`] : [],
+      ...isFiltered(choice) ? countByStatus(found) : [],
     ].join(", ");
     list.hidden = runs.size === 0;
     const empty = runs.size === 0
