@@ -14,7 +14,7 @@
  * No clock is compared with another machine's: whether a rank lives is seen by its number growing.
  */
 import { sha256 } from "../checkpoint/sha256.ts";
-import { PareError } from "../errors.ts";
+import { PareError, toldElsewhere } from "../errors.ts";
 import { BEAT_MS, type MeetingPlace } from "./meeting.ts";
 
 /** Milliseconds between two looks at what is waited for, from the first on; a network file system is not to be pestered. */
@@ -181,6 +181,24 @@ export class Exchange implements AsyncDisposable {
     await this.#giving;
     await this.options.place.remove(signName(this.options.rank));
     await this.seat[Symbol.asyncDispose]();
+  }
+}
+
+/** Items that are on their way at once, and their bytes at most: a bucket's round trips are hidden, and memory is not filled. */
+const ITEMS_AT_ONCE = 8, BYTES_AT_ONCE = 32 << 20;
+
+/**
+ * What comes of each of these, in their order, while the next ones are on their way; for the first one they wait, which may
+ * be waited for itself.
+ * @param bytes Of the largest of what comes.
+ */
+export async function* inTurn<T, R>(all: readonly T[], bytes: number, act: (one: T) => Promise<R>): AsyncGenerator<R> {
+  const width = Math.max(1, Math.min(ITEMS_AT_ONCE, Math.floor(BYTES_AT_ONCE / bytes)));
+  const begun: Promise<R>[] = [];
+  for (let at = 0, next = 0; at < all.length; at++) {
+    const enough = Math.min(all.length, at === 0 ? 1 : at + width);
+    while (next < enough) begun.push(toldElsewhere(act(all[next++])));
+    yield await begun.shift()!;
   }
 }
 

@@ -147,6 +147,11 @@ export class Observation implements Disposable {
     return all;
   }
 
+  /** How many those bytes are at most. */
+  byteLength([{ cols }]: readonly Linear[]): number {
+    return TOKENS_BYTES + 2 * cols * BYTES.F32 + (this.options.grams ? BYTES.F32 * cols * (cols + 1) : 0);
+  }
+
   /** Adds what another one has seen of the linears that share an input. @throws RangeError for bytes of another length. */
   absorbBytes(group: readonly Linear[], bytes: Uint8Array<ArrayBuffer>): void {
     const [{ name, cols }] = group, end = TOKENS_BYTES + 2 * cols * BYTES.F32;

@@ -238,10 +238,9 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     });
     /** Takes what the other ranks have pruned. */
     const receive = async (block: Block, groups: readonly (readonly Linear[])[], cut: Shards) => {
-      for (const linear of groups.flat()) {
-        if (here.has(linear.name)) continue;
+      const others = groups.flat().filter(({ name }) => !here.has(name));
+      for await (const { linear, result } of cut.getResults(others, ({ name }) => places.get(name)!)) {
         here.add(linear.name);
-        const result = await cut.getResult(places.get(linear.name)!, linear.name);
         if (!linear.role.includes("*")) block.store(linear, result.stored);
         await solved.adopt(linear, result);
       }

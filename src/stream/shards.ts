@@ -4,10 +4,11 @@
  * rank, and 1, 2 or 4 ranks give the same bytes. Linears that share an input are pruned by one rank, and so are all of an
  * expert, and read by all.
  */
+import { BYTES } from "../backend/backend.ts";
 import { PareError } from "../errors.ts";
 import type { Linear } from "../model/spec.ts";
 import { type Batch, countSequences } from "../text/batch.ts";
-import type { Exchange, Ranks } from "./exchange.ts";
+import { type Exchange, inTurn, type Ranks } from "./exchange.ts";
 import { Observation } from "./observation.ts";
 import type { RunOrders } from "./permute.ts";
 import type { LinearResult } from "./results.ts";
@@ -53,6 +54,8 @@ export class Shards {
   /** Those whose hidden states are here. */
   readonly own: readonly Shard[];
   readonly #ranks: Ranks;
+  /** Of how many of a group's linears this process has given the results. */
+  readonly #given = new WeakMap<readonly Linear[], number>();
   readonly exchange?: Exchange;
 
   /**
@@ -130,15 +133,20 @@ export class Shards {
 
   /** Gives a shard's sums to all. */
   async putSums(of: SumsOf, shard: number, observation: Observation): Promise<void> {
-    for (const group of observation.groups) {
+    const { groups } = observation;
+    const put = async (group: readonly Linear[]) =>
       await this.exchange!.put(sumsName(of, group, shard), await observation.bytes(group));
-    }
+    for await (const _ of inTurn(groups, largestSums(observation, groups), put));
   }
 
-  /** Adds the sums of all shards over a group's input to an observation, in their order, and what is held out to its own. */
-  async gatherSums(of: SumsOf, group: readonly Linear[], observation: Observation): Promise<void> {
-    for (const shard of this.#each) {
+  /** Adds the sums of all shards over groups' inputs to an observation, in their order, and what is held out to its own. */
+  async gatherSums(of: SumsOf, groups: readonly (readonly Linear[])[], observation: Observation): Promise<void> {
+    const parts = groups.flatMap((group) => this.#each.map((shard) => ({ group, shard })));
+    const get = async ({ group, shard }: typeof parts[number]) => {
       const bytes = await this.exchange!.get(sumsName(of, group, shard.index), this.#ownerOf(shard.index));
+      return { group, shard, bytes };
+    };
+    for await (const { group, shard, bytes } of inTurn(parts, largestSums(observation, groups), get)) {
       this.sumsOf(shard, observation).absorbBytes(group, bytes);
     }
   }
@@ -194,7 +202,20 @@ export class Shards {
     );
     const head = new TextEncoder().encode(text), length = new Uint8Array(Uint32Array.of(head.length).buffer);
     await exchange.put(resultName(block, report.name), length, head, kept, stored);
-    if (await this.#hasResults(block, group)) await this.#dropSums({ block, before: "pruning" }, group);
+    // A group is pruned as a whole, whatever of it a process that died has given.
+    const given = 1 + (this.#given.get(group) ?? 0);
+    this.#given.set(group, given);
+    if (given === group.length) await this.#dropSums({ block, before: "pruning" }, group);
+  }
+
+  /** What became of linears, waited for, each with its own. */
+  getResults(linears: readonly Linear[], placeOf: (linear: Linear) => Place) {
+    const largest = Math.max(0, ...linears.map(({ rows, cols }) => rows * cols * BYTES.F32));
+    return inTurn(
+      linears,
+      largest,
+      async (linear) => ({ linear, result: await this.getResult(placeOf(linear), linear.name) }),
+    );
   }
 
   /** What became of a linear, waited for. */
@@ -209,6 +230,10 @@ export class Shards {
     return { report, distribution, kept: bytes.slice(end, end + kept), stored: bytes.slice(end + kept) };
   }
 }
+
+/** Bytes of the largest sums over an input. */
+const largestSums = (observation: Observation, groups: readonly (readonly Linear[])[]) =>
+  Math.max(0, ...groups.map((group) => observation.byteLength(group)));
 
 const ordersName = (block: number) => `block-${block}/orders`;
 const resultName = (block: number, linear: string) => `block-${block}/${linear}`;
@@ -255,7 +280,7 @@ export class ShardedObservation extends Observation {
   /** Has the sums of all shards over the inputs of these groups. */
   async complete(groups: readonly (readonly Linear[])[]): Promise<void> {
     if (!this.shards.exchange) return;
-    for (const group of groups) await this.shards.gatherSums(this.of, group, this);
+    await this.shards.gatherSums(this.of, groups, this);
   }
 
   override [Symbol.dispose](): void {

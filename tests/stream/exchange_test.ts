@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "node:path";
 import { PareError } from "../../src/errors.ts";
-import { Exchange, type ExchangeOptions } from "../../src/stream/exchange.ts";
+import { Exchange, type ExchangeOptions, inTurn } from "../../src/stream/exchange.ts";
 import { BucketServer } from "../checkpoint/bucket_server.ts";
 import type { Bucket } from "../../src/checkpoint/remote/s3.ts";
 import { meetingBucket, meetingFolder } from "../../src/stream/meeting.ts";
@@ -142,6 +142,35 @@ Deno.test("in a bucket it is the same: items whole, a rank twice, another plan, 
     assertEquals(await Exchange.done(meetingBucket("s3://models/meet", bucket)), "a");
   }
   assertEquals([...server.objects.keys()], ["me ü+t/done"]);
+});
+
+Deno.test("items come in their order, eight at once and no more bytes than are no burden; the first is waited for alone", async () => {
+  for (const [bytes, width] of [[1, 8], [8 << 20, 4], [1 << 30, 1]]) {
+    const under = new Map<number, () => void>(), counts: number[] = [];
+    const act = (one: number) =>
+      new Promise<number>((resolve) => {
+        under.set(one, () => resolve(one));
+        counts.push(under.size);
+      });
+    const found: number[] = [];
+    // The last that was begun ends first.
+    const ending = setInterval(() => {
+      const [last] = [...under.keys()].reverse();
+      under.get(last)?.();
+      under.delete(last);
+    });
+    for await (const one of inTurn(Array.from({ length: 20 }, (_, at) => at), bytes, act)) found.push(one);
+    clearInterval(ending);
+    assertEquals(found, Array.from({ length: 20 }, (_, at) => at));
+    assertEquals([counts[0], Math.max(...counts)], [1, width]);
+  }
+  const failing = inTurn(
+    [1, 2, 3],
+    1,
+    (one) => one === 2 ? Promise.reject(new PareError("two")) : Promise.resolve(one),
+  );
+  assertEquals(await failing.next(), { done: false, value: 1 });
+  assertEquals(await refused(() => failing.next()), "two");
 });
 
 Deno.test("sums go as their triangles and come back to the bit; what is not symmetric is a bug", () => {

@@ -12,6 +12,8 @@ import { readSpec } from "../../src/model/read.ts";
 import type { Mlp } from "../../src/model/spec.ts";
 import { Exchange } from "../../src/stream/exchange.ts";
 import { meetingFolder, type MeetingPlace } from "../../src/stream/meeting.ts";
+import { Observation } from "../../src/stream/observation.ts";
+import { Shards } from "../../src/stream/shards.ts";
 import { temporary } from "../checkpoint/folders.ts";
 import { MODELS, withoutExpert } from "./checkpoints.ts";
 import { type Asked, pruned } from "./pruned.ts";
@@ -28,22 +30,40 @@ interface Item {
   readonly rank: number;
 }
 
+/** Writes down, until it is disposed of, in which order shards' sums over an input are merged. */
+function watchMerges() {
+  const merged: { readonly group: string; readonly shard: number }[] = [];
+  const { sumsOf } = Shards.prototype, { absorbBytes } = Observation.prototype;
+  let shard = -1;
+  Shards.prototype.sumsOf = function (part, observation) {
+    shard = part.index;
+    return sumsOf.call(this, part, observation);
+  };
+  Observation.prototype.absorbBytes = function (group, bytes) {
+    merged.push({ group: group[0].name, shard });
+    return absorbBytes.call(this, group, bytes);
+  };
+  return {
+    merged,
+    [Symbol.dispose]() {
+      Shards.prototype.sumsOf = sumsOf;
+      Observation.prototype.absorbBytes = absorbBytes;
+    },
+  };
+}
+
 /** What each of some ranks has written, and what they gave each other. */
 async function together(checkpoint: Checkpoint, backend: Backend, ranks: number, asked: Asked) {
   using folder = temporary();
-  const base = meetingFolder(folder.path), items: Item[] = [], read: string[] = [];
+  const base = meetingFolder(folder.path), items: Item[] = [];
   const place: MeetingPlace = {
     ...base,
     write(name, bytes, rank) {
       if (name.startsWith(PLAN)) items.push({ name, bytes: bytes.length, rank });
       return base.write(name, bytes, rank);
     },
-    async read(name) {
-      const found = await base.read(name);
-      if (found) read.push(name);
-      return found;
-    },
   };
+  using merges = watchMerges();
   const results = await Promise.all(Array.from({ length: ranks }, async (_, rank) => {
     const part = { rank, ranks };
     await using exchange = await Exchange.open({ ...part, place, plan: PLAN, patience: 60 });
@@ -52,10 +72,11 @@ async function together(checkpoint: Checkpoint, backend: Backend, ranks: number,
   const sums = items.filter(({ name }) => name.includes(".sums-"));
   for (const { name } of sums) assert(!await base.has(name), `${name} was used, and is there`);
   // Sums are so exact that bytes seldom tell in which order they were merged.
-  const merged = read.filter((name) => name.includes(".sums-")).map((name) => name.split(".sums-"));
-  for (const [name, all] of Map.groupBy(merged, ([group]) => group)) {
-    const expected = Array.from({ length: SHARDS + (asked.holdout ? 1 : 0) }, (_, shard) => String(shard));
-    assertEquals(all.map(([, shard]) => shard), expected, name);
+  const merged = Map.groupBy(merges.merged, ({ group }) => group);
+  assertEquals(merged.size * (SHARDS + (asked.holdout ? 1 : 0)), sums.length);
+  for (const [group, all] of merged) {
+    const expected = Array.from({ length: SHARDS + (asked.holdout ? 1 : 0) }, (_, shard) => shard);
+    assertEquals(all.map(({ shard }) => shard), expected, group);
   }
   return { results, sums, solved: items.filter((item) => !sums.includes(item)) };
 }
