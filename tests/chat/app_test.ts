@@ -184,6 +184,31 @@ Deno.test("who sends a request takes a place before it is read, and keeps nobody
   assertEquals((await (await app.request("/healthz")).json()).requests, 0);
 });
 
+Deno.test("a body that does not tell its length is read as any other, up to how long one may be", async () => {
+  const writer = endless();
+  await using server = await serve({ writer });
+  const json = { "content-type": "application/json" };
+  const said = async (response: Response) => [response.status, (await response.json()).error.message];
+  const post = async (...pieces: string[]) => {
+    const body = ReadableStream.from(pieces).pipeThrough(new TextEncoderStream());
+    return await said(await fetch(`${server.address}/v1/completions`, { method: "POST", headers: json, body }));
+  };
+  const other = [404, 'the model "größe" is not here; this server has "austen"'];
+  assertEquals(await post('{"prompt":"a", "mod', 'el":"größe"}'), other);
+  assertEquals(await post("{", "}"), [400, "prompt: Invalid input"]);
+  for (const [method, path] of [["DELETE", "/v1/models"], ["PUT", "/v1/completions"], ["OPTIONS", "/v1/models"]]) {
+    const response = await fetch(`${server.address}${path}`, { method, body: method === "PUT" ? "{}" : undefined });
+    assertEquals(await said(response), [404, `there is nothing at ${method} ${path}`]);
+  }
+  const app = createChatApp({ writer, model: MODEL, queue: 1 }), most = 16 << 20;
+  const asks = async (body: BodyInit, headers = {}) =>
+    await said(await app.request("/v1/completions", { method: "POST", headers: { ...json, ...headers }, body }));
+  const spaces = (bytes: number) => new Blob([" ".repeat(bytes)]).stream();
+  assertEquals(await asks(spaces(most)), [400, "the body is not JSON"]);
+  assertEquals(await asks(spaces(most + 1)), [413, "expected at most 16777216 bytes"]);
+  assertEquals(await asks("{}", { "content-length": `${most + 1}` }), [413, "expected at most 16777216 bytes"]);
+});
+
 Deno.test("who comes when as many wait as may is asked to come again", async () => {
   const writer = endless(), stop = new AbortController();
   await using server = await serve({ writer, queue: 1, signal: stop.signal });
