@@ -107,10 +107,12 @@ Deno.test("what makes no sense is refused in one line, and a damaged file with e
     `--values bf16: ${AUSTEN} holds F16, and is packed as it is or as integers`,
   );
   assertEquals(await refuse("unpack", "--model", AUSTEN, "--out", out), `${AUSTEN} is not packed: nothing to unpack`);
-  assertEquals(
-    await refuse("generate", "--model", AUSTEN, "-p", "a", "--quantize", "f16"),
-    "--quantize f16: expected int8 or int4, or int8:GROUP or int4:GROUP",
-  );
+  for (const wrong of ["f16", "int3"]) {
+    assertEquals(
+      await refuse("generate", "--model", AUSTEN, "-p", "a", "--quantize", wrong),
+      `--quantize ${wrong}: expected int8 or int4, or int8:GROUP or int4:GROUP`,
+    );
+  }
   await IN_PROCESS.pack("--model", AUSTEN, "--out", packed, "--values", "int8");
   assertEquals(
     await refuse("pack", "--model", packed, "--out", out),
