@@ -21,7 +21,7 @@ export interface Stage {
 }
 
 /** A long row, unless the subject says otherwise: beyond 4096, where tiles and single passes have ended. */
-const LONG = 4099;
+export const LONG = 4099;
 
 /** Registers the claims about one subject matter, for every backend. */
 export function contract(

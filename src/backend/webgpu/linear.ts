@@ -4,7 +4,8 @@
  */
 import { type PackedShape, patternName, VALUE_BITS } from "../backend.ts";
 import { DTYPE_CODES, NO_DTYPE, VALUE_CODES } from "../codes.ts";
-import { type Device, line, rowsWithin, WORK_PER_DISPATCH } from "./device.ts";
+import { type Constants, type Device, line, rowsWithin, WORK_PER_DISPATCH } from "./device.ts";
+import type { ShaderName } from "./shaders.ts";
 import { runsOf, TiledTensor } from "./tensor.ts";
 import { pad, padded, VECTOR, wholeVectors } from "./vectors.ts";
 
@@ -14,87 +15,109 @@ export const PACKED_BYTES = 2 ** 26;
 /** Rows, and columns, that a workgroup of pack.wgsl copies. */
 const PACKED_SIDE = 32;
 
-/** Rows of x that a weight is multiplied with as it lies: the `MOST` of linear_packed.wgsl. */
+/** Rows of x that a weight is multiplied with as it lies. */
 export const FEW = 8;
 
-/** Of those, what one dispatch of linear_few.wgsl takes; and the bytes that it reads at once. */
+/** Of those, what one dispatch of few.wgsl takes; and the bytes that linear_few.wgsl reads at once. */
 const FEW_ROWS = 4, FEW_BYTES = 16;
 
 /** See {@linkcode Backend.linear}, of a dense weight. */
 export function linear(device: Device, x: TiledTensor, weight: TiledTensor, bias?: TiledTensor): TiledTensor {
   const out = new TiledTensor(device, x.rows, weight.rows, "F32");
-  const stored = { cols: weight.cols, valueType: weight.dtype, pattern: "dense" } as const;
-  if (x.rows <= FEW && isReadWhole(stored)) {
-    const parts = [...runsOf([weight], rowsWithin(FEW_ROWS * weight.cols))].map(({ first, rows }) => {
-      return { first, rows, row: weight.placeOf(first), values: weight.tileOf(first) };
+  const reads = x.rows > FEW ? undefined : wholeReads({ cols: weight.cols, valueType: weight.dtype, pattern: "dense" });
+  if (reads) {
+    const parts = [...runsOf([weight])].map(({ first, rows }) => {
+      const values = weight.tileOf(first);
+      return { first, rows, row: weight.placeOf(first), buffers: [values, values, values] };
     });
-    multiplyFew(device, x, { ...stored, parts }, out, bias);
+    multiplyFew(device, x, { ...reads, parts }, out, bias);
   } else multiplyMany(device, x, weight, out, bias);
   return out;
 }
 
-/** How numbers are stored that linear_few.wgsl may read. */
-type Stored = Pick<PackedShape, "cols" | "valueType" | "pattern" | "group">;
-
-/** Rows of such a weight. */
+/** Rows of a weight in one of its tiles. */
 interface Part {
   readonly first: number;
   readonly rows: number;
-  /** Where the first is in the buffer. */
+  /** Where the first is in the buffers. */
   readonly row: number;
-  readonly values: GPUBuffer;
-  /** Of integers. */
-  readonly scales?: GPUBuffer;
-  /** Of two of four. */
-  readonly mask?: GPUBuffer;
+  /** What the shader binds of it. */
+  readonly buffers: readonly GPUBuffer[];
+}
+
+/** A shader that builds on few.wgsl, and what it is told of a weight. */
+interface Few {
+  readonly shader: ShaderName;
+  readonly constants: Constants;
 }
 
 /** Columns of a word of a mask. */
 const MASKED = 32;
 
 /** Columns that linear_few.wgsl reads at once: of all numbers, or of two of four within a word of their mask. */
-function columnsRead({ valueType, pattern }: Stored): number | undefined {
+function columnsRead({ valueType, pattern }: Pick<PackedShape, "valueType" | "pattern">): number | undefined {
   const values = FEW_BYTES * 8 / VALUE_BITS[valueType];
   if (pattern === "dense") return values;
   return patternName(pattern) === "2:4" && 2 * values <= MASKED ? 2 * values : undefined;
 }
 
-/** Whether rows are whole reads of linear_few.wgsl: they follow each other without a gap then. */
-export function isReadWhole(weight: Stored): boolean {
-  const columns = columnsRead(weight);
-  return columns !== undefined && weight.cols % columns === 0;
+/**
+ * How linear_few.wgsl reads a weight, if it can: its rows are whole reads, which follow each other without a gap then. It binds
+ * values, mask and scales.
+ */
+export function wholeReads(weight: Pick<PackedShape, "cols" | "valueType" | "pattern" | "group">): Few | undefined {
+  const { cols, valueType, pattern, group } = weight, columns = columnsRead(weight);
+  if (columns === undefined || cols % columns) return undefined;
+  return {
+    shader: "linearFew",
+    constants: {
+      WEIGHT: VALUE_CODES[valueType],
+      EACH: columns / VECTOR,
+      SCALED: group === undefined ? 1 : group / columns,
+      PAIRS: pattern === "dense" ? 0 : 1,
+    },
+  };
 }
 
-/** Multiplies a few rows with a weight as it lies, in whole reads: a packed copy would cost more than it saves. */
+/** Multiplies a few rows with a weight as it lies: a packed copy would cost more than it saves. */
 export function multiplyFew(
   device: Device,
   x: TiledTensor,
-  weight: Stored & { readonly parts: readonly Part[] },
+  { shader, constants, parts }: Few & { readonly parts: readonly Part[] },
   out: TiledTensor,
   bias?: TiledTensor,
 ): void {
-  const { lanes: THREADS, fewLanes: LANES, fewRows: ROWS } = device.tuning;
-  const { valueType, group, pattern } = weight, columns = columnsRead(weight)!;
-  for (const { first, rows, row, values, scales = values, mask = values } of weight.parts) {
-    for (const run of runsOf([x, out], FEW_ROWS)) {
-      device.dispatch({
-        shader: "linearFew",
-        constants: {
-          WEIGHT: VALUE_CODES[valueType],
-          BIAS: bias ? DTYPE_CODES[bias.dtype] : NO_DTYPE,
-          TOKENS: run.rows,
-          THREADS,
-          LANES,
-          ROWS,
-          EACH: columns / VECTOR,
-          SCALED: group === undefined ? 1 : group / columns,
-          PAIRS: pattern === "dense" ? 0 : 1,
-        },
-        params: [rows, x.cols / columns, row, first, x.placeOf(run.first), out.placeOf(run.first), out.cols],
-        buffers: [values, x.tileOf(run.first), bias?.tiles[0] ?? values, scales, mask, out.tileOf(run.first)],
-        groups: line(rows, THREADS / LANES * ROWS),
-        work: rows * x.cols * run.rows,
-      });
+  const { lanes: THREADS, fewLanes: LANES, fewRows: ROWS } = device.tuning, most = rowsWithin(FEW_ROWS * x.cols);
+  using copy = wholeVectors(device, x);
+  const vectors = copy ?? x;
+  for (const { first, rows, row, buffers } of parts) {
+    for (let from = 0; from < rows; from += most) {
+      const taken = Math.min(most, rows - from);
+      for (const run of runsOf([vectors, out], FEW_ROWS)) {
+        device.dispatch({
+          shader,
+          constants: {
+            ...constants,
+            BIAS: bias ? DTYPE_CODES[bias.dtype] : NO_DTYPE,
+            TOKENS: run.rows,
+            THREADS,
+            LANES,
+            ROWS,
+          },
+          params: [
+            taken,
+            x.cols,
+            row + from,
+            first + from,
+            vectors.placeOf(run.first),
+            out.placeOf(run.first),
+            out.cols,
+          ],
+          buffers: [...buffers, vectors.tileOf(run.first), bias?.tiles[0] ?? buffers[0], out.tileOf(run.first)],
+          groups: line(taken, THREADS / LANES * ROWS),
+          work: taken * x.cols * run.rows,
+        });
+      }
     }
   }
 }

@@ -1,8 +1,7 @@
 /** Operations on packed weights: as they lie for a few rows of x, expanded for more. */
 import { BYTES, expandedDtype, type PackedData } from "../backend.ts";
-import { DTYPE_CODES } from "../codes.ts";
 import { type Device, line, rowsWithin, THREADS } from "./device.ts";
-import { FEW, isReadWhole, linear as denseLinear, multiply, multiplyFew, PACKED_BYTES } from "./linear.ts";
+import { FEW, linear as denseLinear, multiply, multiplyFew, PACKED_BYTES, wholeReads } from "./linear.ts";
 import { runsOf, TiledTensor } from "./tensor.ts";
 import { TiledPacked } from "./tiled_packed.ts";
 import { wholeVectors } from "./vectors.ts";
@@ -53,45 +52,15 @@ export function linear(
   if (weight instanceof TiledTensor) return denseLinear(device, x, weight, bias);
   const out = new TiledTensor(device, x.rows, weight.rows, "F32");
   if (x.rows > FEW) expandAndMultiply(device, x, weight, out, bias);
-  else if (isReadWhole(weight)) {
-    const { cols, valueType, pattern, group } = weight;
-    const parts = weight.tiles.map(({ first, rows, buffers: [values, mask, , scales] }) => {
-      return { first, rows, row: 0, values, mask, scales };
+  else {
+    const reads = wholeReads(weight);
+    const parts = weight.tiles.map(({ first, rows, buffers }) => {
+      const [values, mask, , scales] = buffers;
+      return { first, rows, row: 0, buffers: reads ? [values, mask, scales] : buffers };
     });
-    multiplyFew(device, x, { cols, valueType, pattern, group, parts }, out, bias);
-  } else multiplyFewPacked(device, x, weight, out, bias);
-  return out;
-}
-
-/** Multiplies a few rows with a weight as it lies, value by value. */
-function multiplyFewPacked(
-  device: Device,
-  x: TiledTensor,
-  weight: TiledPacked,
-  out: TiledTensor,
-  bias?: TiledTensor,
-): void {
-  for (const tile of weight.tiles) {
-    for (const run of runsOf([x, out])) {
-      device.dispatch({
-        shader: "linearPacked",
-        constants: {
-          ...weight.constants,
-          BIAS: bias ? DTYPE_CODES[bias.dtype] : 3,
-          THREADS: device.tuning.lanes,
-        },
-        params: [tile.rows, x.cols, tile.first, x.placeOf(run.first), run.rows, out.placeOf(run.first), out.cols],
-        buffers: [
-          ...tile.buffers,
-          x.tileOf(run.first),
-          bias?.tiles[0] ?? tile.buffers[0],
-          out.tileOf(run.first),
-        ],
-        groups: line(tile.rows, 1),
-        work: tile.rows * x.cols * run.rows,
-      });
-    }
+    multiplyFew(device, x, { ...reads ?? { shader: "linearPacked", constants: weight.constants }, parts }, out, bias);
   }
+  return out;
 }
 
 /** Expands as many rows of a weight as one packed copy may hold, and multiplies with them. */

@@ -37,6 +37,7 @@ import embedBackward from "../../../wgsl/embed_backward.wgsl" with { type: "text
 import equilibrate from "../../../wgsl/equilibrate.wgsl" with { type: "text" };
 import extremes from "../../../wgsl/extremes.wgsl" with { type: "text" };
 import expand from "../../../wgsl/expand.wgsl" with { type: "text" };
+import few from "../../../wgsl/few.wgsl" with { type: "text" };
 import finish from "../../../wgsl/finish.wgsl" with { type: "text" };
 import functions from "../../../wgsl/functions.wgsl" with { type: "text" };
 import histogram from "../../../wgsl/histogram.wgsl" with { type: "text" };
@@ -120,8 +121,8 @@ export const SHADERS = {
   histogram: numbers + histogram,
   histogramTotal,
   linear: tile + linear,
-  linearFew: numbers + linearFew,
-  linearPacked: numbers + packed + workgroupSum + linearPacked,
+  linearFew: numbers + few + linearFew,
+  linearPacked: numbers + packed + few + linearPacked,
   magnitudeSums: numbers + pairs + magnitudeSums,
   merge: pairs + merge,
   narrow: numbers + rounding + mix + narrow,
