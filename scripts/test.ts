@@ -1,7 +1,7 @@
 /**
  * `deno task test [paths] [flags of deno test]`: every test, the example in the library's documentation included. The
  * shaders are tested too, so a machine without a usable graphics driver gets a software one first, where that can be
- * done; where it cannot, their tests are skipped and the last lines say so. Where no path is named four processes at a time
+ * done; where it cannot, their tests are skipped and the last lines say so. Where no path is named five processes at a time
  * share the files, a few each, and what they say is shown when they are done. The last lines name what failed and which
  * tests took longest, and the very last is the sum: `N passed, N failed, N skipped`, steps of tests counted as tests.
  * Types are checked by `deno task check`.
@@ -12,8 +12,11 @@ import { failedOutside, failures, joinReports, readReport, type Report, slowest 
 import { GRAPHICS_ENVIRONMENT } from "../src/cli/run.ts";
 import { insteadOf, UNSEEN } from "../src/errors.ts";
 
-/** Tests at a time: most wait now and then, for a command, a connection or a browser, and compute on all cores otherwise. */
-const PROCESSES = 4;
+/**
+ * Tests at a time: most wait now and then, for a command, a connection or a browser, and compute on all cores otherwise. Four
+ * left a sixth of two cores idle (Zen 5); each holds 0.8 GB at most.
+ */
+const PROCESSES = 5;
 
 /** Documentation is tested where it is the library's face. */
 const DOCUMENTED = "src/mod.ts";

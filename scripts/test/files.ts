@@ -11,7 +11,13 @@
 const LONGEST = [
   "tests/golden/smollm2",
   "tests/golden/zero_shot",
+  "tests/golden/austen",
+  "tests/scripts/finetune",
+  "tests/scripts/verify",
+  "tests/scripts/compare",
   "tests/golden/",
+  "tests/contract/attention",
+  "tests/contract/backward",
   "tests/scripts/",
   "tests/contract/",
   "tests/server/",

@@ -20,8 +20,8 @@ const processWeights = (...flags: string[]): Promise<Uint8Array> =>
     assertEquals(code, 0, err);
   }, flags);
 
-/** Two batches of calibration, the last one not full. */
-const CALIBRATION = ["--samples", "13", "--seqlen", "101"];
+/** Two batches of calibration, the last one not full, and two blocks: the second sees what the first has become. */
+const CALIBRATION = ["--samples", "13", "--seqlen", "101", "--blocks", "0-1"];
 
 for (const how of [["--sparsity", "0.5"], ["--pattern", "2:4"], ["--variant"], ["--group", "column"]]) {
   Deno.test(`wasm, ${how.join(" ")}: all cores twice, one worker and three give the same bytes`, async () => {

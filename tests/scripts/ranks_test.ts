@@ -12,7 +12,7 @@ async function withFolder(test: (folder: string) => Promise<void>): Promise<void
   }
 }
 
-const asked = ["--model", AUSTEN, "--method", "sparsegpt", "--calibration", TOKENS, "--shards", "4"];
+const asked = ["--model", AUSTEN, "--method", "sparsegpt", "--calibration", TOKENS, "--seqlen", "128", "--shards", "4"];
 
 /** The weights of a pruned model, and its plan. */
 async function resultOf(out: string) {

@@ -9,6 +9,7 @@ import { AwsV4Signer } from "aws4fetch";
 import { withHub } from "../hub/fake_hub.ts";
 import { RangeServer } from "../checkpoint/range_server.ts";
 import { AUSTEN, DATA_HOME, type Ended, HELD_OUT, ROOT, TOKENS } from "./commands.ts";
+import { IN_PROCESS } from "./in_process.ts";
 
 /** Runs a command with variables of its own. */
 async function run(env: Record<string, string>, command: string, ...args: string[]): Promise<Ended> {
@@ -29,19 +30,29 @@ async function withFolder<T>(test: (folder: string) => Promise<T>): Promise<T> {
   }
 }
 
-/** Prunes a model, and gives the bytes of every file of the result but those that say where it came from. */
-async function pruned(model: string, method: string, env: Record<string, string> = {}, ...flags: string[]) {
+/** What a model is calibrated on here: a little, since where it is read from is the claim. */
+const LITTLE = ["--calibration", TOKENS, "--samples", "4", "--seqlen", "64"];
+
+/**
+ * Prunes a model, here or with variables in a process of its own, and gives the bytes of every file of the result but those
+ * that say where it came from.
+ */
+async function pruned(model: string, method: string, env?: Record<string, string>, ...flags: string[]) {
   return await withFolder(async (folder) => {
     const out = join(folder, "out"), runs = join(folder, "runs.db");
-    const asked = ["--method", method, "--pattern", "2:4", "--calibration", TOKENS, "--out", out, "--runs", runs];
-    const { code, out: said, err } = await run(env, "prune", "--model", model, ...asked, ...flags);
-    assertEquals(code, 0, err);
+    const asked = ["--method", method, "--pattern", "2:4", ...LITTLE, "--out", out, "--runs", runs];
+    let said = "";
+    if (env) {
+      const { code, out, err } = await run(env, "prune", "--model", model, ...asked, ...flags);
+      assertEquals(code, 0, err);
+      said = out + err;
+    } else await IN_PROCESS.prune("--model", model, ...asked, ...flags);
     const files = new Map<string, Uint8Array>();
     for await (const { name } of Deno.readDir(out)) {
       if (!["README.md", "pare_manifest.json"].includes(name)) files.set(name, await Deno.readFile(join(out, name)));
     }
     const manifest = await Deno.readTextFile(join(out, "pare_manifest.json")), registry = await Deno.readFile(runs);
-    return { files, manifest, everything: said + err + manifest + new TextDecoder("latin1").decode(registry) };
+    return { files, manifest, everything: said + manifest + new TextDecoder("latin1").decode(registry) };
   });
 }
 
@@ -90,22 +101,8 @@ Deno.test("the sandbox of such a run opens the model's server and nothing else",
 
 Deno.test("a perplexity is the same of a model on a server", async () => {
   await using server = await RangeServer.of(AUSTEN);
-  const of = async (model: string) => {
-    const { code, out, err } = await run(
-      {},
-      "eval",
-      model,
-      "--corpus",
-      HELD_OUT,
-      "--windows",
-      "2",
-      "--runs",
-      "none",
-      "--json",
-    );
-    assertEquals(code, 0, err);
-    return JSON.parse(out).perplexity;
-  };
+  const asked = ["--corpus", HELD_OUT, "--windows", "2", "--runs", "none"];
+  const of = async (model: string) => (await IN_PROCESS.eval(model, ...asked)).json.perplexity;
   assertEquals(await of(server.url), await of(AUSTEN));
 });
 
@@ -122,8 +119,7 @@ Deno.test("a file that changes while it is pruned ends the run in a line, and le
       server.url,
       "--out",
       out,
-      "--calibration",
-      TOKENS,
+      ...LITTLE,
       "--runs",
       "none",
       "--progress",

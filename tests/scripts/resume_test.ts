@@ -11,10 +11,13 @@ import { CHANGES, endAfter } from "./moments.ts";
 /** Little to compute: what is claimed is of the files. */
 const FLAGS = ["--model", AUSTEN, "--calibration", TOKENS, "--samples", "4", "--seqlen", "64", "--backend", "wasm"];
 
-/** How often a run of each method is killed: at a random moment of each of so many equal parts of it. */
-const KILLS = 5;
+/**
+ * How often a run of each method is killed: at a random moment of each of so many equal parts of it. What is on the disk then is
+ * the same whatever the method; one that updates weights shows that the next block sees the updated ones again.
+ */
+const KILLS = { wanda: 5, sparsegpt: 3 };
 
-for (const method of ["wanda", "sparsegpt"]) {
+for (const [method, kills] of Object.entries(KILLS)) {
   Deno.test(`${method}, killed at random moments (PARE_FUZZ_SEED) and gone on with, gives identical bytes`, async () => {
     const random = generator(SEED);
     using folder = temporary(), records = temporary();
@@ -22,8 +25,8 @@ for (const method of ["wanda", "sparsegpt"]) {
     await runJson("prune", ...flags, "--out", whole);
     const bytes = Deno.readFileSync(`${whole}/model.safetensors`);
     let killed = 0, resumed = 0, done = 0;
-    for (let i = 0; i < KILLS; i++) {
-      const out = `${folder.path}/out-${i}`, moment = Math.ceil(CHANGES * (i + random(1000) / 1000) / KILLS) || 1;
+    for (let i = 0; i < kills; i++) {
+      const out = `${folder.path}/out-${i}`, moment = Math.ceil(CHANGES * (i + random(1000) / 1000) / kills) || 1;
       const command = () => start("prune", ...flags, "--out", out);
       // The process that a person has started dies with its work.
       killed += Number(!(await endAfter(moment, folder.path, "SIGKILL", command)).success);

@@ -8,20 +8,26 @@ import S3rver from "s3rver";
 import { BucketServer, s3Error } from "../checkpoint/bucket_server.ts";
 import { withHub } from "../hub/fake_hub.ts";
 import { AUSTEN, DATA_HOME, type Ended, HELD_OUT, ROOT, TOKENS } from "./commands.ts";
+import { IN_PROCESS } from "./in_process.ts";
+import { PareError } from "../../src/errors.ts";
 
-const ASKED = ["--model", AUSTEN, "--pattern", "2:4", "--calibration", TOKENS];
+/** A run of some seconds: all of the golden calibration. And one of a little. */
+const LONG = ["--model", AUSTEN, "--pattern", "2:4", "--calibration", TOKENS];
+const ASKED = [...LONG, "--samples", "4", "--seqlen", "64"];
 
 /** Runs commands with variables and a cache of their own. */
 class Stand implements AsyncDisposable {
   readonly folder = Deno.makeTempDirSync({ prefix: "pare-sinks-" });
+  readonly env: Readonly<Record<string, string>>;
 
-  constructor(readonly env: Record<string, string>) {}
+  constructor(env: Readonly<Record<string, string>>) {
+    this.env = { DENO_DIR, XDG_CACHE_HOME: join(this.folder, "cache"), ...env };
+  }
 
   command(command: string, args: readonly string[]): Deno.Command {
-    const cache = join(this.folder, "cache");
     return new Deno.Command(Deno.execPath(), {
       args: ["run", "--quiet", "--allow-all", `${ROOT}scripts/${command}.ts`, ...args],
-      env: { NO_COLOR: "1", XDG_DATA_HOME: DATA_HOME, DENO_DIR, XDG_CACHE_HOME: cache, ...this.env },
+      env: { NO_COLOR: "1", XDG_DATA_HOME: DATA_HOME, ...this.env },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -33,7 +39,27 @@ class Stand implements AsyncDisposable {
     return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
   }
 
-  /** Prunes, to a folder of its own for records. @returns What it said, everywhere. */
+  /** The same in the test's own process, where no stream and no sandbox is what is claimed. */
+  async here(command: keyof typeof IN_PROCESS, ...args: readonly string[]): Promise<Ended> {
+    const before = Object.keys(this.env).map((name) => [name, Deno.env.get(name)] as const);
+    for (const [name, value] of Object.entries(this.env)) Deno.env.set(name, value);
+    try {
+      const { text, problems = [] } = await IN_PROCESS[command](...args);
+      return { code: problems.length ? 2 : 0, out: text, err: problems.map((each) => `error: ${each}\n`).join("") };
+    } catch (error) {
+      if (!(error instanceof PareError)) throw error;
+      return { code: 2, out: "", err: `error: ${error.message}\n` };
+    } finally {
+      for (const [name, value] of before) value === undefined ? Deno.env.delete(name) : Deno.env.set(name, value);
+    }
+  }
+
+  /** Prunes here, recorded in a folder of its own. */
+  pruneHere(out: string, ...flags: readonly string[]): Promise<Ended> {
+    return this.here("prune", ...ASKED, "--out", out, "--runs", join(this.folder, "runs.db"), ...flags);
+  }
+
+  /** Prunes, recorded in a folder of its own. @returns What it said, everywhere. */
   async prune(out: string, ...flags: readonly string[]): Promise<Ended & { everything: string }> {
     const runs = join(this.folder, "runs.db"),
       ended = await this.run("prune", ...ASKED, "--out", out, "--runs", runs, ...flags);
@@ -61,16 +87,17 @@ const { denoDir: DENO_DIR } = JSON.parse(
   new TextDecoder().decode((await new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).output()).stdout),
 );
 
-let local: Map<string, Uint8Array> | undefined;
-/** What a directory gets, computed once; its card tells no place. */
-async function expected(): Promise<Map<string, Uint8Array>> {
-  if (local) return local;
+/** What a directory gets by these flags; its card tells no place. */
+async function given(...flags: string[]): Promise<Map<string, Uint8Array>> {
   await using stand = new Stand({});
-  const out = join(stand.folder, "out");
-  assertEquals((await stand.prune(out)).code, 0);
-  local = new Map([...Deno.readDirSync(out)].map(({ name }) => [name, Deno.readFileSync(join(out, name))]));
-  return local;
+  const out = join(stand.folder, "out"), { code, err } = await stand.here("prune", ...flags, "--out", out);
+  assertEquals(code, 0, err);
+  return new Map([...Deno.readDirSync(out)].map(({ name }) => [name, Deno.readFileSync(join(out, name))]));
 }
+
+let local: Promise<Map<string, Uint8Array>> | undefined;
+/** What it gets of what is asked here, computed once. */
+const expected = () => local ??= given(...ASKED);
 
 /** Everything but what tells the command line. */
 function same(found: (name: string) => Uint8Array | undefined, expected: Map<string, Uint8Array>): void {
@@ -103,19 +130,19 @@ Deno.test("a bucket of an S3 server gets what a directory gets, verify knows it,
     same(object, await expected());
     assertEquals([stand.staged(), first.everything.includes("S3RVER")], [[], false]);
 
-    const again = await stand.prune(place);
+    const again = await stand.pruneHere(place);
     assertEquals(again.code, 0, again.err);
     assertStringIncludes(again.out, "holds what this run would write");
-    const other = await stand.prune(place, "--method", "magnitude");
+    const other = await stand.pruneHere(place, "--method", "magnitude");
     assertEquals([other.code, last(other.err)], [
       2,
       `error: the output ${place} exists and is not empty; --force replaces it`,
     ]);
 
     const runs = ["--runs", join(stand.folder, "none.db")];
-    const fast = await stand.run("verify", place, "--fast", ...runs);
+    const fast = await stand.here("verify", place, "--fast", ...runs);
     assertStringIncludes(fast.out, "files are those that the run wrote", fast.err);
-    const whole = await stand.run("verify", place, "--model", AUSTEN, "--calibration", TOKENS, ...runs);
+    const whole = await stand.here("verify", place, "--model", AUSTEN, "--calibration", TOKENS, ...runs);
     assertStringIncludes(whole.out, "identical: every mask and every weight", whole.err);
     const shown = await stand.prune(place, "--explain-permissions");
     assertStringIncludes(shown.out, "no network");
@@ -123,12 +150,12 @@ Deno.test("a bucket of an S3 server gets what a directory gets, verify knows it,
 
     // What is packed to a bucket is what is packed to a directory, and what is unpacked there is what was packed.
     const [dense, packed, away] = [join(stand.folder, "dense"), join(stand.folder, "packed"), "s3://models/packed"];
-    assertEquals((await stand.prune(dense)).code, 0);
+    assertEquals((await stand.pruneHere(dense)).code, 0);
     for (const out of [packed, away]) {
-      const ended = await stand.run("pack", dense, "--out", out);
+      const ended = await stand.here("pack", dense, "--out", out);
       assertEquals(ended.code, 0, ended.err);
     }
-    const back = await stand.run("unpack", packed, "--out", "s3://models/unpacked");
+    const back = await stand.here("unpack", packed, "--out", "s3://models/unpacked");
     assertEquals(back.code, 0, back.err);
     for (const [from, to] of [[packed, "packed"], [dense, "unpacked"]]) {
       const { length } = [...Deno.readDirSync(`${directory}/models/${to}`)]
@@ -145,7 +172,7 @@ Deno.test("a bucket of an S3 server gets what a directory gets, verify knows it,
     // So it is with what is trained, whose adapters stay here.
     const little = ["--calibration", HELD_OUT, "--seqlen", "64", "--eval-windows", "4", "--batch", "2", "--steps", "2"];
     const tune = (out: string, ...more: string[]) =>
-      stand.run("finetune", dense, "--out", out, "--runs", "none", ...little, ...more);
+      stand.here("finetune", dense, "--out", out, "--runs", "none", ...little, ...more);
     const here = join(stand.folder, "tuned"), there = "s3://models/tuned", adapter = join(stand.folder, "away-adapter");
     for (const [out, ...more] of [[here], [there, "--adapter", adapter]]) {
       const ended = await tune(out, ...more);
@@ -166,7 +193,7 @@ Deno.test("a bucket of an S3 server gets what a directory gets, verify knows it,
         .filter((name) => name.endsWith("._S3rver_object")).map(sent).sort(),
       [...Deno.readDirSync(here)].map(({ name }) => name).sort(),
     );
-    assertStringIncludes((await stand.run("verify", there, "--fast", ...runs)).out, "those that the run wrote");
+    assertStringIncludes((await stand.here("verify", there, "--fast", ...runs)).out, "those that the run wrote");
     assertStringIncludes((await tune(there, "--adapter", adapter)).out, "holds what this run would write");
     assertEquals(
       last((await tune("s3://models/other")).err),
@@ -179,14 +206,14 @@ Deno.test("a bucket of an S3 server gets what a directory gets, verify knows it,
       bytes = await Deno.readFile(path);
     bytes[bytes.length - 1] ^= 1;
     await Deno.writeFile(path, bytes);
-    const changed = await stand.run("verify", place, "--fast", ...runs);
+    const changed = await stand.here("verify", place, "--fast", ...runs);
     assertEquals(changed.code, 2);
     assertStringIncludes(changed.err, "model.safetensors: the same size, another content");
-    const denied = await new Stand({ ...stand.env, AWS_ACCESS_KEY_ID: "nobody" }).prune(place);
+    const denied = await new Stand({ ...stand.env, AWS_ACCESS_KEY_ID: "nobody" }).pruneHere(place);
     assertEquals([denied.code, last(denied.err).includes("denied (403)")], [2, true], denied.err);
-    const absent = await stand.prune("s3://nobody/x");
+    const absent = await stand.pruneHere("s3://nobody/x");
     assertEquals([absent.code, last(absent.err).includes("there is no such bucket")], [2, true], absent.err);
-    const odd = await stand.prune("ftp://models/x");
+    const odd = await stand.pruneHere("ftp://models/x");
     assertEquals([odd.code, odd.err.trimEnd().split("\n").length], [2, 1]);
     assertStringIncludes(odd.err, "expected a directory, s3://bucket/prefix or hf://owner/name");
   } finally {
@@ -201,7 +228,7 @@ Deno.test("a run that is killed leaves no model in the bucket, and --resume ends
     ...{ AWS_ENDPOINT_URL_S3: bucket.endpoint, AWS_ACCESS_KEY_ID: "k", AWS_SECRET_ACCESS_KEY: "s" },
   });
   const place = ["--out", "s3://models/x", "--runs", "s3://models/records"];
-  const args = [...ASKED, ...place, "--progress", "none", "--resume"];
+  const args = [...LONG, ...place, "--progress", "none", "--resume"];
   const process = stand.command("prune", args).spawn(), said = process.output();
   const journal = () => {
     const name = stand.staged().find((name) => name.includes(".partial"));
@@ -220,7 +247,7 @@ Deno.test("a run that is killed leaves no model in the bucket, and --resume ends
   assert(journal() >= 2);
   const resumed = await stand.run("prune", ...args);
   assertEquals(resumed.code, 0, resumed.err);
-  same((name) => bucket.objects.get(`x/${name}`)?.bytes, await expected());
+  same((name) => bucket.objects.get(`x/${name}`)?.bytes, await given(...LONG));
   assertEquals(stand.staged().filter((name) => name.includes(".partial")), []);
   // Its record goes when it ends, and is one.
   const records = [...bucket.objects.keys()].filter((key) => key.startsWith("records/"));
@@ -270,7 +297,7 @@ Deno.test("two ranks that meet in a bucket give the bytes of one, and leave ther
   });
   const asked = [...ASKED, "--method", "sparsegpt", "--shards", "2", "--runs", "none", "--progress", "none"];
   const [one, two] = ["one", "two"].map((name) => join(stand.folder, name));
-  const alone = await stand.run("prune", ...asked, "--out", one);
+  const alone = await stand.here("prune", ...asked, "--out", one);
   assertEquals(alone.code, 0, alone.err);
   const ranks = ["0", "1"].map((rank) =>
     stand.run("prune", ...asked, "--out", two, "--exchange", "s3://models/meet", "--ranks", "2", "--rank", rank)
@@ -282,7 +309,7 @@ Deno.test("two ranks that meet in a bucket give the bytes of one, and leave ther
   );
   assertEquals([...bucket.objects.keys()], ["meet/done"]);
   const meet = ["--out", "x", "--ranks", "2", "--rank", "0", "--exchange"];
-  const refused = async (place: string) => last((await stand.run("prune", ...asked, ...meet, place)).err);
+  const refused = async (place: string) => last((await stand.here("prune", ...asked, ...meet, place)).err);
   assertStringIncludes(await refused("s3://nobody/x"), "there is no such bucket");
   assertStringIncludes(await refused("gs://models/x"), "expected a directory or s3://bucket/prefix");
 });
@@ -303,34 +330,34 @@ Deno.test("a repository on the Hub gets all in one commit, with the card, and th
     assert(hub.seen.every(({ origin, token }) => origin === "hub" || token === null));
     assertStringIncludes(new TextDecoder().decode(hub.bytesOf(repository, "README.md")), "# Austen-700K, pruned");
 
-    assertStringIncludes((await stand.prune(place)).out, "holds what this run would write");
+    assertStringIncludes((await stand.pruneHere(place)).out, "holds what this run would write");
     const runs = ["--runs", join(stand.folder, "none.db")];
-    assertStringIncludes((await stand.run("verify", place, "--fast", ...runs)).out, "those that the run wrote");
-    const whole = await stand.run("verify", place, "--model", AUSTEN, "--calibration", TOKENS, ...runs);
+    assertStringIncludes((await stand.here("verify", place, "--fast", ...runs)).out, "those that the run wrote");
+    const whole = await stand.here("verify", place, "--model", AUSTEN, "--calibration", TOKENS, ...runs);
     assertStringIncludes(whole.out, "identical: every mask and every weight", whole.err);
 
-    const other = await stand.prune(place, "--method", "magnitude");
+    const other = await stand.pruneHere(place, "--method", "magnitude");
     assertStringIncludes(last(other.err), "--force replaces it");
     // The same weights are there already: what is sent again is what stands beside them.
     const taken = hub.uploaded.size;
-    const forced = await stand.prune(place, "--force", "--note", "again");
+    const forced = await stand.pruneHere(place, "--force", "--note", "again");
     assertEquals([forced.code, hub.commits.length, hub.uploaded.size], [0, 2, taken], forced.err);
 
     hub.faults.commits.push(409);
     hub.put("models/o/other", ".gitattributes", "");
-    const refused = await stand.prune("hf://o/other");
+    const refused = await stand.pruneHere("hf://o/other");
     assertEquals([refused.code, hub.bytesOf("models/o/other", "config.json")], [2, undefined]);
     assertStringIncludes(last(refused.err), "409");
     hub.faults.readOnly = true;
     assertStringIncludes(
-      last((await stand.prune("hf://o/other")).err),
+      last((await stand.pruneHere("hf://o/other")).err),
       "denied: the token in use (HF_TOKEN) may read it, but not write to it",
     );
     hub.faults.readOnly = false;
-    assertStringIncludes(last((await stand.prune("hf://o/nobody")).err), "has no model o/nobody");
-    assertStringIncludes(last((await stand.prune("hf://o")).err), "expected hf://owner/name");
-    const without = await new Stand({ HF_ENDPOINT: hub.endpoint, HF_HOME: stand.folder }).prune(place);
+    assertStringIncludes(last((await stand.pruneHere("hf://o/nobody")).err), "has no model o/nobody");
+    assertStringIncludes(last((await stand.pruneHere("hf://o")).err), "expected hf://owner/name");
+    const without = await new Stand({ HF_ENDPOINT: hub.endpoint, HF_HOME: stand.folder }).pruneHere(place);
     assertStringIncludes(last(without.err), "to write needs a token: set HF_TOKEN");
     hub.put("models/o/theirs", "model.safetensors", new Uint8Array(8), true);
-    assertStringIncludes(last((await stand.prune("hf://o/theirs", "--force")).err), "which is not Pare's");
+    assertStringIncludes(last((await stand.pruneHere("hf://o/theirs", "--force")).err), "which is not Pare's");
   }));
