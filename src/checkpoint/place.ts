@@ -14,8 +14,8 @@
  * Nothing else is ever written there, so anything else that is found there (a link above all, which would be written
  * through) is somebody's, and is refused. The order in which all of it is forced to the disk is in `disk.ts`.
  */
-import { existsSync, lstatSync, mkdirSync, readdirSync, realpathSync, rmdirSync, statSync } from "node:fs";
-import { basename, dirname, join, resolve, sep } from "node:path";
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmdirSync, statSync } from "node:fs";
+import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import process from "node:process";
 import { isExpected, PareError, UNSEEN } from "../errors.ts";
 import { disk } from "./disk.ts";
@@ -68,20 +68,28 @@ export function checkPlace(out: string, inputs: readonly string[], room: Room): 
 }
 
 /**
- * Whether the directory `out` can be made there: tried, and undone.
+ * Whether the directory `out` can be made there: tried, and undone. Parents that are missing are tried under another name,
+ * since several runs may begin in one folder at once, and none is to take what another undoes for what is there.
  * @throws PareError as {@linkcode checkPlace}, or if the system refuses.
  */
 export function tryPlace(out: string, inputs: readonly string[], room: Room): void {
-  const target = checkPlace(out, inputs, room), workshop = workshopOf(target);
+  const target = checkPlace(out, inputs, room),
+    workshop = workshopOf(target),
+    missing = firstMissing(dirname(workshop));
   try {
-    const firstMade = makeWorkshop(workshop);
-    try {
-      rmdirSync(workshop);
-    } catch (error) {
-      if (systemCode(error) !== "ENOTEMPTY") throw error; // another run's, or one to go on with
+    if (missing !== undefined) {
+      const there = dirname(missing), trial = mkdtempSync(join(there, ".pare-"));
+      try {
+        mkdirSync(join(trial, relative(there, workshop)), { recursive: true });
+      } finally {
+        disk.remove(trial);
+      }
+      return;
     }
-    removeMade(firstMade, dirname(target));
+    makeDirectory(workshop);
+    rmdirSync(workshop);
   } catch (error) {
+    if (systemCode(error) === "ENOTEMPTY") return; // another run's workshop, or one to go on with
     throw systemError("write", out, error);
   }
 }
@@ -139,6 +147,11 @@ export function reserve(
   } catch (error) {
     lock?.close();
     removeMade(firstMade, dirname(target));
+    if (error instanceof Deno.errors.NotCapable) {
+      throw new PareError(`the folder of ${out} was there when the run began, and is gone; begin again`, {
+        cause: error,
+      });
+    }
     throw systemError("write", out, error);
   }
   /** Ends the workshop; whoever comes next finds none, or waits at the door of one that is gone (`lockWorkshop`). */
@@ -273,16 +286,22 @@ function makeDirectory(path: string): void {
   }
 }
 
-/** Makes a workshop and the parents that are missing; gives the first of these. */
+/** How often parents are made that another run removes. */
+const TRIES = 5;
+
+/** Makes a workshop and the parents that are missing, which another run may remove again; gives the first of these. */
 function makeWorkshop(workshop: string): string | undefined {
-  try {
-    makeDirectory(workshop);
-  } catch (error) {
-    if (systemCode(error) !== "ENOENT") throw error;
-    const firstMade = firstMissing(dirname(workshop));
-    mkdirSync(dirname(workshop), { recursive: true });
-    makeDirectory(workshop);
-    return firstMade;
+  let firstMade: string | undefined;
+  for (let tries = 1;; tries++) {
+    try {
+      makeDirectory(workshop);
+      return firstMade;
+    } catch (error) {
+      // Below a link that leads nowhere nothing can be made, however often.
+      if (systemCode(error) !== "ENOENT" || tries > TRIES) throw error;
+      firstMade = firstMissing(dirname(workshop));
+      mkdirSync(dirname(workshop), { recursive: true });
+    }
   }
 }
 
@@ -393,7 +412,11 @@ function deviceOf(directory: string, unknown: number): number {
 function removeMade(firstMade: string | undefined, parent: string): void {
   if (firstMade === undefined) return;
   for (let path = parent; within(path, firstMade); path = dirname(path)) {
-    if (readdirSync(path).length > 0) return; // someone else's by now
-    rmdirSync(path);
+    try {
+      rmdirSync(path);
+    } catch (error) {
+      if (["ENOTEMPTY", "ENOENT"].includes(systemCode(error) ?? "")) return; // someone else's by now
+      throw error;
+    }
   }
 }
