@@ -1,13 +1,13 @@
 /**
  * Text token by token: what a token takes, against what the machine's memory allows (every weight is read once for it) and
- * against other software with the same weights, all in turn in one run; a prompt of 512 tokens; memory. Everyone is
- * a process of its own, Pare too, and all must write the same tokens.
+ * against other software with the same weights, of as many bits, all in turn in one run; a prompt of 512 tokens; memory. Everyone
+ * is a process of its own, Pare too, and all whose weights are not rounded must write the same tokens.
  */
 import { join } from "node:path";
 import { loadTokenizer, openCheckpoint } from "../../src/mod.ts";
 import type { Bench } from "./part.ts";
 import { Peer } from "./peer.ts";
-import { AUSTEN_TEXT } from "./pruned.ts";
+import { AUSTEN_TEXT, packedCopy, prunedCopy } from "./pruned.ts";
 import { type Figure, figure, interleave, over, type Ratio, type Side } from "./ratio.ts";
 import { openStream } from "./stream_rate.ts";
 
@@ -17,9 +17,23 @@ const SIZE = { prompt: 512, few: 16, tokens: 48, rounds: 5 }, QUICK = { prompt: 
 const PROMPT_ROUNDS = 3;
 /** Tokens that all must agree on from the first one: the rounding of the others' arithmetic turns a text at some time. */
 const SAME = 4;
-/** What is wanted. */
-const OF_STREAM = { least: 0.75 }, OVER_NATIVE = { least: 0.8 }, PROMPT_OVER_NATIVE = { least: 0.5 };
-const OVER_WASM = { F16: { least: 1.3 }, Q8_0: { least: 1.5 } } as const;
+/** What is wanted of the stream's rate, and of a prompt over the machine's own code. */
+const OF_STREAM = { least: 0.75 }, PROMPT_OVER_NATIVE = { least: 0.5 };
+/** Pare's own models: what others have of as many bits, and what is wanted over those, native or as WebAssembly. */
+const OURS: readonly {
+  readonly label: string;
+  readonly weights: "F16" | "Q8_0";
+  readonly native: Ratio["target"];
+  readonly wasm?: Ratio["target"];
+  /** The flags of `prune`, where it is a pruned copy. */
+  readonly pruned?: readonly string[];
+}[] = [
+  { label: "Pare, dense F16", weights: "F16", native: { least: 0.8 }, wasm: { least: 1.3 } },
+  { label: "Pare, dense int8", weights: "Q8_0", native: { least: 0.8 }, wasm: { least: 1.5 } },
+  { label: "Pare, 2:4 int8", weights: "Q8_0", native: { least: 1.2 }, pruned: ["--pattern=2:4"] },
+];
+/** And of 2:4 over dense, both int8. */
+const OVER_DENSE = { least: 1.45 };
 
 /** What a text took. */
 interface Written {
@@ -56,6 +70,24 @@ function sides(writers: readonly Writer[], few: readonly number[], prompt: reado
     sample: async () => prompt.length / (await ask(prompt, 1)).promptSeconds,
   }));
   return { text, read };
+}
+
+/** Pare itself, with each form of the weights. */
+async function ours(
+  model: string,
+  directory: string,
+  note: Bench["note"],
+  stack: AsyncDisposableStack,
+): Promise<Writer[]> {
+  const writers: Writer[] = [];
+  for (const [i, { label, weights, pruned }] of OURS.entries()) {
+    note(`decode: ${label}`);
+    const source = pruned ? await prunedCopy(model, pruned, join(directory, `pruned-${i}`)) : model;
+    const path = weights === "F16" ? source : await packedCopy(source, "int8", join(directory, `packed-${i}`));
+    const peer = await Peer.start("pare.ts", [path], note);
+    if (peer) writers.push({ label, weights, peer: stack.use(peer), ask: (ids, tokens) => peer.ask({ ids, tokens }) });
+  }
+  return writers;
 }
 
 /** The other software, as far as it is here, on files that are written for it. */
@@ -102,20 +134,14 @@ export async function benchDecode({ quick, model, corpus, note }: Bench): Promis
   stack.defer(() => Deno.remove(directory, { recursive: true }));
   await using checkpoint = await openCheckpoint(model);
   const tokenizer = await loadTokenizer((file) => checkpoint.readText(file), model);
-  const text = [...tokenizer.encode(await Deno.readTextFile(corpus ?? AUSTEN_TEXT), { special: false })];
-  const prompt = text.slice(0, length), begun = text.slice(0, few), cores = navigator.hardwareConcurrency;
-  const own = await Peer.start("pare.ts", [model], note);
-  if (!own) return [];
-  stack.use(own);
-  const dense: Writer = {
-    label: "Pare, dense F16",
-    weights: "F16",
-    peer: own,
-    ask: (ids, tokens) => own.ask<Written>({ ids, tokens }),
-  };
+  const words = [...tokenizer.encode(await Deno.readTextFile(corpus ?? AUSTEN_TEXT), { special: false })];
+  const prompt = words.slice(0, length), begun = words.slice(0, few), cores = navigator.hardwareConcurrency;
+  const own = await ours(model, directory, note, stack);
+  if (own.length < OURS.length) return [];
+  const [dense] = own;
   const rest = await others(model, directory, (ids) => tokenizer.decode(ids), length + tokens, note, stack);
   note("decode: all write the same");
-  const { ids, bytesPerToken } = await dense.ask(begun, tokens), writers = [dense];
+  const { ids, bytesPerToken } = await dense.ask(begun, tokens), them: Writer[] = [];
   for (const other of rest) {
     try {
       const said = await other.ask(begun, tokens), same = said.ids?.findIndex((id, i) => id !== ids![i]);
@@ -123,17 +149,21 @@ export async function benchDecode({ quick, model, corpus, note }: Bench): Promis
         ? same! >= 0 && same! < SAME
         : !said.text?.startsWith(tokenizer.decode(ids!.slice(0, SAME)));
       if (other.weights !== "Q8_0" && differs) throw new Error("it writes another text");
-      writers.push(other);
+      them.push(other);
     } catch (error) {
       note(`${other.label} is left out: ${(error as Error).message}`);
     }
   }
   using stream = await openStream(cores);
-  const { text: texts, read } = sides(writers, begun, prompt, tokens);
+  const { text, read } = sides([...own, ...them], begun, prompt, tokens);
   note("decode: text");
-  const [memory, mine, ...theirs] = await interleave(rounds, [stream, ...texts]);
+  const [memory, ...texts] = await interleave(rounds, [stream, ...text]);
+  const mine = texts.slice(0, own.length), theirs = texts.slice(own.length);
   note(`decode: a prompt of ${length} tokens`);
-  const [myPrompt, ...theirPrompts] = await interleave(Math.min(rounds, PROMPT_ROUNDS), read);
+  const [myPrompt, ...theirPrompts] = await interleave(Math.min(rounds, PROMPT_ROUNDS), [
+    read[0],
+    ...read.slice(own.length),
+  ]);
   const name = "SmolLM2-135M, a token", limit = (value: number) => value * 1e9 / bytesPerToken!;
   const allowed: Figure = {
     ...memory,
@@ -141,25 +171,28 @@ export async function benchDecode({ quick, model, corpus, note }: Bench): Promis
     unit: "tokens/s",
     ...{ median: limit(memory.median), min: limit(memory.min), max: limit(memory.max) },
   };
-  ratios.push(over(name, mine, allowed, OF_STREAM));
-  for (const [i, { peer, weights }] of writers.slice(1).entries()) {
-    const wasm = peer.name.includes("WebAssembly"), kind = weights as keyof typeof OVER_WASM;
-    const target = weights !== "F16" ? undefined : wasm ? OVER_WASM[kind] : OVER_NATIVE;
-    ratios.push(over(name, mine, theirs[i], target));
+  const [f16, int8, sparse] = mine;
+  ratios.push(over(name, f16, allowed, OF_STREAM), over(name, sparse, int8, OVER_DENSE));
+  const isWasm = ({ peer }: Writer) => peer.name.includes("WebAssembly");
+  for (const [i, { weights, native, wasm }] of OURS.entries()) {
+    for (const [k, their] of them.entries()) {
+      if ((their.weights === "Q8_0") !== (weights === "Q8_0")) continue;
+      const target = their.weights !== weights ? undefined : isWasm(their) ? wasm : native;
+      ratios.push(over(name, mine[i], theirs[k], target));
+    }
   }
-  for (const [i, { peer, weights }] of writers.slice(1).entries()) {
-    const native = weights === "F16" && !peer.name.includes("WebAssembly");
-    const what = `SmolLM2-135M, a prompt of ${length} tokens`;
-    ratios.push(over(what, myPrompt, theirPrompts[i], native ? PROMPT_OVER_NATIVE : undefined));
+  for (const [k, their] of them.entries()) {
+    const what = `SmolLM2-135M, a prompt of ${length} tokens`, native = their.weights === "F16" && !isWasm(their);
+    ratios.push(over(what, myPrompt, theirPrompts[k], native ? PROMPT_OVER_NATIVE : undefined));
   }
-  for (const { label, peer } of writers.slice(1)) {
+  for (const { label, peer } of them) {
     // A browser is processes of its own.
-    if (peer.peakBytes && own.peakBytes && !peer.name.includes("Chromium")) {
+    if (peer.peakBytes && dense.peer.peakBytes && !peer.name.includes("Chromium")) {
       const megabytes = ({ peakBytes }: Peer) => [peakBytes! / 1e6];
       ratios.push(
         over(
           "SmolLM2-135M, peak memory",
-          figure(dense.label, "MB", megabytes(own)),
+          figure(dense.label, "MB", megabytes(dense.peer)),
           figure(label, "MB", megabytes(peer)),
         ),
       );

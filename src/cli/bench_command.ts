@@ -30,8 +30,8 @@ export const benchCommand = {
     part: repeated(choice(BENCH_PARTS, { help: "Measure only this part.", otherwise: "all" })),
     model: text({
       metavar: "DIR",
-      help: "SmolLM2-135M, for the whole prune.",
-      otherwise: "PARE_SMOLLM2; where that is not set a random model of its shape serves the passes, without the prune",
+      help: "SmolLM2-135M, for the whole prune, text and drafts.",
+      otherwise: "PARE_SMOLLM2; where that is not set a random model of its shape serves the passes, without these",
     }),
     taskData: text({
       metavar: "DIR",
