@@ -1,4 +1,9 @@
-/** The transpose of a stored matrix, in its own dtype. */
+/**
+ * The transpose of a stored matrix, in its own dtype: of GPT-2's linears, once when they are put on a backend and once when they
+ * are written. The main thread does it, and no operation of the backends: 768 x 3072 numbers take 9 to 13 ms of it, and their
+ * products with 1024 tokens 140 to 190 ms of all threads (F32 and F16, WASM, a busy Xeon), of which a pass has 128 twice: less
+ * than a thousandth.
+ */
 import { BYTES, type Dtype } from "../backend/backend.ts";
 import { bitPatterns } from "./bits.ts";
 
