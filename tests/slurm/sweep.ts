@@ -1,10 +1,11 @@
 /**
  * A sweep as a Slurm array, by the recipe in `examples/sweep/` as it stands, on three nodes of which one dies under its work:
- * the sweep ends whole, and `collect` has every run once. Run by `.ci/run`; a failure ends it with a stack.
+ * the sweep ends whole, and `collect` has every run once; then one run of two ranks by srun. Run by `.ci/run`; a failure ends
+ * it with a stack.
  *
  *   deno run -A tests/slurm/sweep.ts      # as root, with Debian's slurmctld, slurmd, slurm-client and munge
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { AUSTEN, ROOT, TOKENS } from "../scripts/commands.ts";
 import { Cluster, NODES, until } from "./cluster.ts";
@@ -87,6 +88,19 @@ try {
     `${count} runs on three nodes, ${restarts} begun again: whole after ${
       Math.round((performance.now() - begun) / 1000)
     } s`,
+  );
+
+  // One run on the two nodes that are left: srun tells each process its rank and how many there are.
+  const cut = ["--model", AUSTEN, "--calibration", TOKENS, "--method", "sparsegpt", "--shards", "4", "--runs", "none"];
+  await pare("prune", ...cut, "--out", "one");
+  const nodes = ["--nodes=2", "--ntasks-per-node=1", "--cpus-per-task=1", "--mem=400M", `--chdir=${folder}`];
+  const shared = [...cut, "--out", "two", "--exchange", "exchange", "--workers", "1", "--patience", "60"];
+  const { out: said } = await cluster.run("srun", ...nodes, "deno", "task", "prune", ...shared);
+  assertStringIncludes(said, "rank 1 of 2: done in");
+  const [one, two] = ["one", "two"].map((out) => Deno.readFileSync(join(folder, out, "model.safetensors")));
+  assertEquals(two, one);
+  console.log(
+    `two ranks under srun give the bytes of one process after ${Math.round((performance.now() - begun) / 1000)} s`,
   );
 } catch (error) {
   for await (const { name } of Deno.readDir(folder)) {
