@@ -46,7 +46,9 @@ export async function fetchRecords(reference: string, folder: string, options: R
  */
 export async function tryRecords(reference: string, options: RangeOptions = {}): Promise<void> {
   const bucket = await findBucket(reference), client = new RangeClient(bucket.credentials, options);
-  await tryPut(client, objectUrl(bucket, `${bucket.prefix}none${ENDING}`));
+  const url = objectUrl(bucket, `${bucket.prefix}none${ENDING}`);
+  await tryPut(client, url);
+  await objectAt(client, url);
 }
 
 /**

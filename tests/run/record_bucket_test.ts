@@ -43,6 +43,8 @@ Deno.test("a bucket that takes no records is known before the run, and nothing i
     assertStringIncludes(await refused("s3://nobody/x"), "there is no such bucket");
     bucket.fault = ({ method }) => method === "POST" ? s3Error(403, "AccessDenied") : undefined;
     assertStringIncludes(await refused("s3://models/x"), "the credentials in use do not allow s3:PutObject");
+    bucket.fault = ({ method }) => method === "HEAD" ? s3Error(403, "") : undefined;
+    assertStringIncludes(await refused("s3://models/x"), "do not allow s3:GetObject (and s3:ListBucket, to be told");
     bucket.fault = () => undefined;
     Deno.env.set("AWS_SECRET_ACCESS_KEY", "another");
     assertStringIncludes(await refused("s3://models/x"), "AWS_SECRET_ACCESS_KEY is not that of the AWS_ACCESS_KEY_ID");

@@ -13,7 +13,9 @@ const MOST_PARTS = 10_000;
 const AT_ONCE = 4;
 
 /** What must be allowed, in the words of AWS's policies. */
-const PUT = "s3:PutObject", ABORT = "s3:AbortMultipartUpload", GET = "s3:GetObject";
+const PUT = "s3:PutObject", ABORT = "s3:AbortMultipartUpload";
+/** S3 denies what is not there to whoever may not list the bucket. */
+const LOOK = "s3:GetObject (and s3:ListBucket, to be told what is not there)";
 
 /** The header that tells an object's SHA-256. */
 export const SHA256_HEADER = "x-amz-meta-sha256";
@@ -32,7 +34,7 @@ export async function objectAt(
   client: RangeClient,
   url: string,
 ): Promise<{ readonly bytes: number; readonly sha256?: string } | undefined> {
-  const { status, headers } = await client.send(url, { method: "HEAD", permission: GET });
+  const { status, headers } = await client.send(url, { method: "HEAD", permission: LOOK });
   if (status === 404) return undefined;
   const sha256 = headers.get(SHA256_HEADER) ?? undefined;
   return { bytes: Number(headers.get("Content-Length")), ...sha256 !== undefined && { sha256 } };
