@@ -5,12 +5,16 @@ import type { Values } from "../../src/cli/flags.ts";
 import type { Context } from "../../src/cli/run.ts";
 import { decodeText } from "../../src/checkpoint/json.ts";
 import { checkSampling, PareError, type Sampling } from "../../src/mod.ts";
+import { isUnchanged, labelsOf } from "../../src/run/labels.ts";
 import { PermissionSet } from "../shared/sandbox.ts";
 import { fetching } from "../shared/common.ts";
 import { parseQuantized } from "../shared/values.ts";
 
 /** The flags as they are given, and what the launcher has read. */
-export type Given = Values<typeof generateCommand.flags> & { readonly conversation?: boolean };
+export type Given = Values<typeof generateCommand.flags> & {
+  readonly conversation?: boolean;
+  readonly registry?: string;
+};
 
 /** Bytes of a prompt from stdin at most: more than the longest context of any model takes. */
 const MOST_PROMPT_BYTES = 64 << 20;
@@ -56,11 +60,19 @@ export async function enter(given: Given, { terminal }: Context) {
   const { chat, system, stop } = given, { temperature } = samplingOf(given);
   if (system !== undefined && !chat) throw new PareError("--system is for --chat");
   if (stop.some((text) => !text)) throw new PareError("--stop: expected text, found none");
-  const allowed = new PermissionSet(), model = await allowed.model(given.model, fetching(terminal));
+  const labels = labelsOf(given);
+  if (given.runs === undefined && !isUnchanged(labels)) throw new PareError("--name, --tag and --note are for --runs");
+  const allowed = new PermissionSet(), fetches = fetching(terminal), model = await allowed.model(given.model, fetches);
   const conversation = chat && !given.prompt.length && Deno.stdin.isTerminal();
+  if (conversation && given.runs !== undefined) throw new PareError("--runs: a conversation is not recorded");
+  const registry = given.runs === undefined ? undefined : await allowed.registryAnywhere(given.runs, fetches);
   const asked = given.prompt.length || conversation || given.explainPermissions ? given.prompt : ["-"];
   const prompt: string[] = [];
   for (const text of asked) prompt.push(text === "-" ? await readPrompt() : text);
   const seed = given.seed ?? (temperature > 0 ? crypto.getRandomValues(new Uint32Array(1))[0] % SEEDS : undefined);
-  return { values: { ...given, model, prompt, seed, temperature, conversation }, permissions: allowed.permissions };
+  return {
+    values: { ...given, model, prompt, seed, temperature, conversation, registry },
+    permissions: allowed.permissions,
+    leave: allowed.leave,
+  };
 }

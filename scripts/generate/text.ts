@@ -2,23 +2,19 @@
 import type { Context, Outcome } from "../../src/cli/run.ts";
 import { showBytes, showCount, showSeconds } from "../../src/cli/units.ts";
 import { type Finish, generate, type GenerateOptions, type ResidentModel } from "../../src/mod.ts";
+import type { TextRecord } from "../../src/run/record.ts";
+import type { Recorder } from "../../src/run/recorder.ts";
 import type { Given } from "./request.ts";
 import { Shown } from "./shown.ts";
 
-/** A text that was written. */
-interface Written {
-  readonly text: string;
-  readonly ids: readonly number[];
-  readonly finish: Finish;
-}
-
-/** Writes on from every prompt, and shows the first text that is not done yet as it grows. */
+/** Writes on from every prompt, shows the first text that is not done yet as it grows, and records them all. */
 export async function write(
   model: ResidentModel,
   options: GenerateOptions,
   values: Given,
   prompts: readonly Uint32Array[],
   context: Context,
+  recorder?: Recorder,
 ): Promise<Outcome> {
   const { terminal } = context, show = new Shown(values.prompt, context.write);
   const texts = prompts.map(() => ({ text: "", ids: [] as number[], finish: "length" as Finish }));
@@ -63,19 +59,21 @@ export async function write(
       `peak memory ${showBytes(peakBytes)}`,
     ].join("; "),
   );
-  const outputs: Written[] = texts;
+  const outputs: TextRecord[] = texts.map((text, i) => ({ prompt: values.prompt[i], ...text }));
+  recorder?.finish({ prompt: promptSeconds, text: seconds }, peakBytes, { texts: outputs });
   return {
     text: "",
     json: {
       model: values.model,
-      ...outputs.length === 1 && outputs[0],
-      outputs: outputs.map((output, i) => ({ prompt: values.prompt[i], ...output })),
+      ...texts.length === 1 && texts[0],
+      outputs,
       ...speeds,
       weightBytesPerToken: model.bytesPerToken,
       packedWeights: Object.fromEntries(model.packed),
       peakBytes,
       sampling: options.sampling,
       cache: values.cache,
+      ...recorder && { run: recorder.id },
       backend: { name: model.backend.name, description: model.backend.description },
     },
   };

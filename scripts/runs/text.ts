@@ -159,5 +159,6 @@ ${shown}`
       : [],
     ...tasks,
     ...run.ratios?.length ? [ratioTable(run.ratios.map(plainRatio))] : [],
+    ...(run.texts ?? []).map(({ prompt, text }) => `${plain(prompt)} …\n${text.split("\n").map(plain).join("\n")}`),
   ].join("\n\n");
 }

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { isRemote, locateRemote, PareError } from "../../src/mod.ts";
 import { MANIFEST_FILE, parseManifest } from "../../src/run/manifest.ts";
 import { defaultRegistry } from "../../src/run/place.ts";
-import type { Manifest, RunRecord } from "../../src/run/record.ts";
+import type { Manifest, RunRecord, TaskRecord } from "../../src/run/record.ts";
 import { Registry } from "../../src/run/registry.ts";
 import type { Original } from "./judge.ts";
 import type { Measured } from "./judge_measured.ts";
@@ -68,8 +68,9 @@ async function recordedOf({ planId, plan }: Manifest, path: string, registryPath
 }
 
 /** All that was measured in a run. */
-export function measuredOf(registry: Registry, { id, perplexities, tasks }: RunRecord): Measured {
-  return { perplexities, tasks: tasks.map((record) => ({ record, documents: registry.documents(id, record) ?? [] })) };
+export function measuredOf(registry: Registry, { id, perplexities, tasks, texts = [] }: RunRecord): Measured {
+  const documents = (record: TaskRecord) => registry.documents(id, record) ?? [];
+  return { perplexities, tasks: tasks.map((record) => ({ record, documents: documents(record) })), texts };
 }
 
 /** A manifest that travels, with what only the registry of where it was made knows: where things stood, what was written. */

@@ -1,12 +1,12 @@
 /**
- * What `verify` says of figures: perplexities and benchmarks of a run and of its repetition. Where nothing was computed
+ * What `verify` says of figures: perplexities, benchmarks and texts of a run and of its repetition. Where nothing was computed
  * differently they are the same to the bit, every log-likelihood of every document; there is no tolerance. Where something
  * was, it is told how far both agree, and nothing is asked of it.
  */
 import type { Outcome } from "../../src/cli/run.ts";
 import { table } from "../../src/cli/table.ts";
 import { isSameProtocol } from "../../src/run/compare.ts";
-import type { DocumentRecord, PerplexityRecord, TaskRecord } from "../../src/run/record.ts";
+import type { DocumentRecord, PerplexityRecord, TaskRecord, TextRecord } from "../../src/run/record.ts";
 import { type About, mayDiffer } from "./judge.ts";
 
 /** What was measured in a run. */
@@ -14,6 +14,7 @@ export interface Measured {
   readonly perplexities: readonly PerplexityRecord[];
   /** A group without documents. */
   readonly tasks: readonly { readonly record: TaskRecord; readonly documents: readonly DocumentRecord[] }[];
+  readonly texts: readonly TextRecord[];
 }
 
 /** Compares the figures of a run with those of its repetition. */
@@ -30,20 +31,26 @@ export function judgeMeasured(about: About, expected: Measured, found: Measured)
       found.tasks.find(({ record: { label, name } }) => label === task.record.label && name === task.record.name),
     )
   );
+  const texts = expected.texts.map((text, i) => compareText(i, text, found.texts[i]));
   const problems = [
     ...perplexities.filter(({ expected, found }) => expected !== found).map(({ label, expected, found }) =>
       `${label}: ${found ?? "none"}, the run has ${expected}`
     ),
-    ...tasks.flatMap(({ first }) => first ?? []),
+    ...[...tasks, ...texts].flatMap(({ first }) => first ?? []),
   ];
-  const identical = problems.length === 0, json = { ...about, identical, perplexities, tasks };
+  const identical = problems.length === 0, json = { ...about, identical, perplexities, tasks, texts };
   const tables = [
     ...perplexities.length ? [showPerplexities(perplexities)] : [],
     ...tasks.length ? [showTasks(tasks)] : [],
+    ...texts.length ? [showTexts(texts)] : [],
   ];
   const shown = tables.join("\n\n");
   if (identical) {
-    const what = [perplexities.length && "every perplexity", tasks.length && "every answer to every document"];
+    const what = [
+      perplexities.length && "every perplexity",
+      tasks.length && "every answer to every document",
+      texts.length && "every token of every text",
+    ];
     return { text: `${shown}\n\nidentical: ${what.filter(Boolean).join(" and ")}`, json };
   }
   if (about.differences.length) return { text: `${shown}\n\n${mayDiffer(about)}`, json };
@@ -103,6 +110,36 @@ function compareTask(expected: Measured["tasks"][number], found?: Measured["task
     ),
     first,
   };
+}
+
+/** A text of a run and of its repetition. */
+interface ComparedText {
+  readonly prompt: string;
+  /** Its tokens. */
+  readonly tokens: number;
+  /** How many of them, from the first on, are the same. */
+  readonly same: number;
+  /** What differs first, in words. */
+  readonly first?: string;
+}
+
+function compareText(at: number, { prompt, ids, text, finish }: TextRecord, found?: TextRecord): ComparedText {
+  const other = ids.findIndex((id, i) => found?.ids[i] !== id), same = other < 0 ? ids.length : other;
+  const equal = found && same === found.ids.length && same === ids.length && text === found.text &&
+    finish === found.finish;
+  const token = (ids?: readonly number[]) => ids?.[same] ?? "its end";
+  const first = equal
+    ? undefined
+    : `text ${at + 1}, token ${same + 1}: ${token(found?.ids)}, the run has ${token(ids)}`;
+  return { prompt, tokens: ids.length, same, first };
+}
+
+function showTexts(texts: readonly ComparedText[]): string {
+  const begin = (prompt: string) => prompt.replace(/\s+/g, " ").trim().slice(0, 40);
+  return table(
+    ["text behind", "tokens", "the same, from the first on"],
+    texts.map(({ prompt, tokens, same }) => [begin(prompt), `${tokens}`, `${same}`]),
+  );
 }
 
 function showPerplexities(perplexities: readonly { label: string; expected: number; found?: number }[]): string {

@@ -4,14 +4,16 @@ import { compareCommand } from "../../src/cli/compare_command.ts";
 import { evalCommand } from "../../src/cli/eval_command.ts";
 import { finetuneCommand } from "../../src/cli/finetune_command.ts";
 import { type Command, type Flags, parse, type Values } from "../../src/cli/flags.ts";
+import { generateCommand } from "../../src/cli/generate_command.ts";
 import { pruneCommand } from "../../src/cli/prune_command.ts";
 import type { Context } from "../../src/cli/run.ts";
 import type { Permissions } from "../../src/cli/sandbox.ts";
 import type { verifyCommand } from "../../src/cli/verify_command.ts";
-import { PareError } from "../../src/mod.ts";
+import { PareError, type Sampling } from "../../src/mod.ts";
 import { enter as enterCompare } from "../compare/request.ts";
 import { enter as enterEval } from "../eval/request.ts";
 import { enter as enterFinetune } from "../finetune/prepared.ts";
+import { enter as enterGenerate } from "../generate/request.ts";
 import { planFlags } from "../shared/planned.ts";
 import { enter as enterPrune } from "../prune/request.ts";
 import { inputsHere, type Read, refuseChanges, relocate } from "./relocate.ts";
@@ -95,6 +97,14 @@ export async function repeat(
     case "compare": {
       const own = { ...await prepare({ ...flagsOf(compareCommand, args), ...alone }), ...common, ...out };
       return { module: "./compare.ts", ...await enterCompare(own, context) };
+    }
+    case "generate": {
+      const { prompts, sampling } = plan.request as unknown as { prompts: string[]; sampling: Sampling };
+      const { temperature, seed } = sampling;
+      const flags = flagsOf(generateCommand, args), { model } = await prepare({ model: flags.model });
+      // A prompt may have come on stdin, and a seed may have been drawn.
+      const again = { ...flags, model, prompt: prompts, temperature, seed, workers, backend, runs: places.runs };
+      return { module: "./generate.ts", ...await enterGenerate(again, context) };
     }
     case "bench":
       throw new PareError(

@@ -1,6 +1,6 @@
 /** What `deno task generate` understands. */
 import { integer, number, repeated, text, toggle } from "./flags.ts";
-import { backend, cache, explainPermissions, model, quantize, workers } from "./shared_flags.ts";
+import { backend, cache, explainPermissions, labels, model, quantize, workers } from "./shared_flags.ts";
 
 /** What `deno task generate` understands. */
 export const generateCommand = {
@@ -57,6 +57,14 @@ export const generateCommand = {
     quantize,
     backend,
     workers,
+    runs: text({
+      metavar: "FILE|DIR/|none",
+      help:
+        "Record the run with its prompts and texts, in this registry or in a folder (with a slash) as a record file " +
+        "of its own, which pare collect puts into a registry; verify writes the texts again.",
+      otherwise: "none",
+    }),
+    ...labels,
     explainPermissions,
   },
   operand: "model",
@@ -65,5 +73,6 @@ export const generateCommand = {
     "deno task generate --model HuggingFaceTB/SmolLM2-135M-Instruct --chat --temperature 0.7 --top-p 0.9",
     'echo "It was a truth" | deno task generate --model pruned --tokens 40 --json',
   ],
-  notes: "The text goes to stdout as it is written, all else to stderr. It is not recorded as a run.",
+  notes:
+    "The text goes to stdout as it is written, all else to stderr. It is recorded as a run where --runs asks for it.",
 } as const;

@@ -35,7 +35,7 @@ const BenchmarkSchema = z.strictObject({
 
 /** What a plan looks like. Nothing else may stand in it: a field that nobody reads would still change the id. */
 export const PlanSchema: z.ZodType<Plan> = z.strictObject({
-  kind: z.enum(["prune", "finetune", "eval", "compare", "bench"]),
+  kind: z.enum(["prune", "finetune", "eval", "compare", "generate", "bench"]),
   pare: z.string(),
   model: z.strictObject({ name: z.string(), sha256: Sha256Schema }),
   backend: z.enum(["webgpu", "wasm"]).optional(),

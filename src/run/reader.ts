@@ -85,6 +85,7 @@ interface RunRow {
   readonly tasks: string;
   readonly progress: string | null;
   readonly ratios: string | null;
+  readonly texts: string | null;
 }
 
 /** A run's status as it reads at a time: nobody writes down the death of a process. */
@@ -92,7 +93,7 @@ const STATUS = "CASE WHEN status = 'running' AND alive_at < :now - :silence THEN
 
 const RUNS = `
   SELECT * FROM (
-    SELECT seq, id, ${STATUS} AS status, started_at AS started, manifest, out, phases, peak_bytes AS peak, error, ratios,
+    SELECT seq, id, ${STATUS} AS status, started_at AS started, manifest, out, phases, peak_bytes AS peak, error, ratios, texts,
       plan, model, method, pattern, alive_at AS alive, name, note,
       (SELECT json_group_array(tag) FROM (SELECT tag FROM tags WHERE run = runs.seq ORDER BY tag)) AS tags,
       CASE ${STATUS} WHEN 'running' THEN NULL ELSE coalesce(finished_at, alive_at) END AS finished,
@@ -241,6 +242,7 @@ function readRow(row: RunRow): { readonly seq: number; readonly run: RunRecord }
     perplexities: parseStored(row.perplexities),
     tasks: parseStored(row.tasks),
     ...row.ratios !== null && { ratios: parseStored(row.ratios) },
+    ...row.texts !== null && { texts: parseStored(row.texts) },
     phases: parseStored(row.phases),
     ...row.peak !== null && { peakBytes: row.peak },
     ...row.error !== null && { error: row.error },

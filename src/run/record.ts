@@ -14,7 +14,7 @@ export { type Metric, METRICS } from "../task/task.ts";
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 /** The commands that leave a run. */
-export type RunKind = "prune" | "finetune" | "eval" | "compare" | "bench";
+export type RunKind = "prune" | "finetune" | "eval" | "compare" | "generate" | "bench";
 
 /** Token ids by what they are and the SHA-256 of their bytes (little-endian 32-bit). */
 export interface Corpus {
@@ -260,6 +260,17 @@ export interface PruningCost {
   readonly peakBytes?: number;
 }
 
+/** A text that a model wrote. */
+export interface TextRecord {
+  /** As it was asked, before a template. */
+  readonly prompt: string;
+  readonly text: string;
+  /** Of the text alone, an end token among them. */
+  readonly ids: readonly number[];
+  /** Why it ends: the model or a stop string ended it, or no more tokens were asked for or possible. */
+  readonly finish: "stop" | "length";
+}
+
 /** One side of what a bench measured. */
 export interface Measured {
   /** Who: `Pare, 1 worker`. */
@@ -326,6 +337,8 @@ export interface RunRecord extends RunLabels {
   readonly tasks: readonly TaskRecord[];
   /** Of a bench, once it has ended: what it measured, in that order. */
   readonly ratios?: readonly RatioRecord[];
+  /** Of a run that wrote text, once it has ended: in the order of the prompts. */
+  readonly texts?: readonly TextRecord[];
   /** Seconds of each phase by name. */
   readonly phases: { readonly [phase: string]: number };
   /** Of the process, at its largest. */

@@ -99,6 +99,7 @@ const EntrySchema = z.discriminatedUnion("kind", [
       peakBytes: z.number().optional(),
       manifest: ManifestSchema.optional(),
       ratios: z.array(z.looseObject({ name: z.string(), ratio: z.number() })).optional(),
+      texts: z.array(z.looseObject({ prompt: z.string(), text: z.string(), ids: z.array(z.int()) })).optional(),
     }),
   }),
   z.strictObject({

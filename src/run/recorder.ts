@@ -182,12 +182,12 @@ export class Recorder implements Disposable {
   finish(
     phases: Record<string, number>,
     peakBytes: number,
-    { manifest, ratios }: Pick<RunEnd, "manifest" | "ratios"> = {},
+    { manifest, ratios, texts }: Omit<RunEnd, "phases" | "peakBytes"> = {},
   ): void {
     const sayable = ratios?.filter(({ ratio, ours, theirs }) =>
       [ratio, ...[ours, theirs].flatMap(({ median, min, max }) => [median, min, max])].every(Number.isFinite)
     );
-    this.sink?.finish(this.id, { phases, peakBytes, manifest, ratios: sayable });
+    this.sink?.finish(this.id, { phases, peakBytes, manifest, ratios: sayable, texts });
     this.#ended = true;
   }
 

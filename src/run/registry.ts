@@ -33,6 +33,7 @@ interface EndResults {
   readonly peak?: number | null;
   readonly manifest?: string;
   readonly ratios?: string;
+  readonly texts?: string;
   readonly error?: string;
 }
 
@@ -162,12 +163,13 @@ export class Registry extends ResultReader implements RunSink {
   }
 
   /** A run reached its end; its manifest may know by now what was written. */
-  finish(id: string, { phases, peakBytes, manifest, ratios }: RunEnd): void {
+  finish(id: string, { phases, peakBytes, manifest, ratios, texts }: RunEnd): void {
     this.#end(id, "finished", {
       phases: JSON.stringify(phases),
       peak: peakBytes ?? null,
       manifest: manifest && JSON.stringify(manifest),
       ratios: ratios && JSON.stringify(ratios),
+      texts: texts && JSON.stringify(texts),
     });
   }
 
@@ -256,15 +258,15 @@ export class Registry extends ResultReader implements RunSink {
   }
 
   #end(id: string, status: RunStatus, results: EndResults): void {
-    const { phases = null, peak = null, manifest = null, ratios = null, error } = results;
+    const { phases = null, peak = null, manifest = null, ratios = null, texts = null, error } = results;
     this.file.transact(() => {
       const run = this.#seq(id);
       this.file.run(
         `UPDATE runs SET status = :status, finished_at = :now, alive_at = :now, phases = coalesce(:phases, phases),
           peak_bytes = coalesce(:peak, peak_bytes), manifest = coalesce(:manifest, manifest), ratios = coalesce(:ratios, ratios),
-          error = :error
+          texts = coalesce(:texts, texts), error = :error
           WHERE seq = :run`,
-        { status, now: this.now(), phases, peak, manifest, ratios, error: error ?? null, run },
+        { status, now: this.now(), phases, peak, manifest, ratios, texts, error: error ?? null, run },
       );
       this.#tell(run, "status", { status, error });
     });

@@ -194,4 +194,7 @@ export const MIGRATIONS: readonly string[] = [
 
   // What a bench measured.
   /* sql */ `ALTER TABLE runs ADD COLUMN ratios TEXT;`,
+
+  // What a model wrote.
+  /* sql */ `ALTER TABLE runs ADD COLUMN texts TEXT;`,
 ];

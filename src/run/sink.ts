@@ -12,7 +12,9 @@ import type {
 } from "./record.ts";
 
 /** What is known of a run at its end. */
-export type RunEnd = Pick<RunRecord, "phases" | "peakBytes" | "ratios"> & Partial<Pick<RunRecord, "manifest">>;
+export type RunEnd =
+  & Pick<RunRecord, "phases" | "peakBytes" | "ratios" | "texts">
+  & Partial<Pick<RunRecord, "manifest">>;
 
 /** See the file's head. A run is named by the id that it was begun with. */
 export interface RunSink extends Disposable {

@@ -23,6 +23,7 @@ import {
   type RunRecord,
   type RunStatus,
   type TaskRecord,
+  type TextRecord,
 } from "../run/record.ts";
 
 /** Runs of a page at most. */
@@ -57,7 +58,7 @@ const BENCHMARK = {
 };
 
 const PlanSchema: z.ZodType<Plan> = z.object({
-  kind: z.enum(["prune", "finetune", "eval", "compare", "bench"]),
+  kind: z.enum(["prune", "finetune", "eval", "compare", "generate", "bench"]),
   pare: z.string(),
   model: z.object({ name: z.string(), sha256: Sha256 }),
   backend: z.enum(["webgpu", "wasm"]).optional(),
@@ -147,6 +148,13 @@ const RatioSchema: z.ZodType<RatioRecord> = z.object({
   target: z.union([z.object({ least: z.number() }), z.object({ most: z.number() })]).optional(),
 }).openapi("Ratio", { description: "What a bench measured, both sides in turn, and what is asked of it." });
 
+const TextSchema: z.ZodType<TextRecord> = z.object({
+  prompt: z.string(),
+  text: z.string(),
+  ids: z.array(z.int()).openapi({ description: "Of the text alone, an end token among them." }),
+  finish: z.enum(["stop", "length"]),
+}).openapi("Text", { description: "What a model wrote behind a prompt." });
+
 /** A run without its linears. */
 export const RunSchema: z.ZodType<RunRecord> = z.object({
   id: z.string(),
@@ -158,6 +166,7 @@ export const RunSchema: z.ZodType<RunRecord> = z.object({
   perplexities: z.array(PerplexitySchema),
   tasks: z.array(TaskSchema),
   ratios: z.array(RatioSchema).optional(),
+  texts: z.array(TextSchema).optional(),
   phases: z.record(z.string(), z.number()),
   peakBytes: z.number().optional(),
   error: z.string().optional(),

@@ -105,6 +105,9 @@ const makeRatios = (ratios) => {
   );
 };
 
+/** What a model wrote, behind its prompts. */
+const makeText = ({ prompt, text }) => make("pre", {}, make("span.faint", {}, prompt), text);
+
 /** Shows a run. */
 export async function showRun(here, signal, id) {
   let run = await get(runPath(id), signal);
@@ -112,13 +115,14 @@ export async function showRun(here, signal, id) {
   // A run of long ago is not among the newest.
   if (!runs.some((one) => one.id === id)) runs.push(run);
   const isComparison = run.manifest.plan.kind === "compare", isPrune = run.manifest.plan.kind === "prune";
-  const isBench = run.manifest.plan.kind === "bench";
+  const isBench = run.manifest.plan.kind === "bench", writes = run.manifest.plan.kind === "generate";
   const layers = new Map(), heading = make("h1"), status = make("p"), facts = make("div"), layer = make("div");
   const perplexities = make("div"),
     benchmarks = make("div"),
     linears = make("div"),
     training = make("div"),
-    ratios = make("div");
+    ratios = make("div"),
+    texts = make("div");
   const curve = new Map();
   const heat = new HeatMap((name) => showLayer(layer, id, layers.get(name), signal));
   const numbers = make(
@@ -145,6 +149,7 @@ export async function showRun(here, signal, id) {
       perplexities.replaceChildren(...isComparison ? showResults(run, each) : showPerplexities(run, runs, each));
     },
     ratios: () => ratios.replaceChildren(...run.ratios?.length ? [makeRatios(run.ratios)] : []),
+    texts: () => texts.replaceChildren(...(run.texts ?? []).map(makeText)),
     benchmarks: () => {
       benchmarks.hidden = !run.tasks.length && !run.manifest.plan.tasks;
       benchmarks.replaceChildren(make("h2", {}, "Benchmarks"), ...showBenchmarks(run));
@@ -178,8 +183,12 @@ export async function showRun(here, signal, id) {
     facts,
     make("h2", {}, "Command that reproduces it"),
     makeCommand(run),
-    make("h2", {}, isBench ? "What it measured" : isComparison ? "What it found" : "Perplexity"),
-    isBench ? ratios : perplexities,
+    make(
+      "h2",
+      {},
+      writes ? "What it wrote" : isBench ? "What it measured" : isComparison ? "What it found" : "Perplexity",
+    ),
+    writes ? texts : isBench ? ratios : perplexities,
     training,
     benchmarks,
     // Evaluations and comparisons leave no linears.
