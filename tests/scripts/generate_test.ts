@@ -91,6 +91,7 @@ Deno.test("--chat puts the prompt into the template; a conversation remembers it
       cache: "f32",
     },
     ...{ ...sampling, backend: "wasm", workers: undefined, explainPermissions: false, json: false, conversation: true },
+    ...{ runs: undefined, name: undefined, tag: [], note: undefined },
   }, context);
   const [first, answer, second, last] = json.messages as { role: string; content: string }[];
   assertEquals([first.content, second.content], ["She was", "He was"]);
