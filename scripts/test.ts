@@ -14,7 +14,7 @@ import { insteadOf, UNSEEN } from "../src/errors.ts";
 
 /**
  * Tests at a time: most wait now and then, for a command, a connection or a browser, and compute on all cores otherwise. Four
- * left a sixth of two cores idle (Zen 5); each holds 0.8 GB at most.
+ * left a sixth of two cores idle (Zen 5); each holds 1.1 GB at most.
  */
 const PROCESSES = 5;
 
