@@ -101,7 +101,7 @@ export async function reconstruct(
   }
   const steps = stepsOf(stream), [first] = steps;
   const count = epochs * steps.length;
-  const before = await errorOf(block, stream, targets, first);
+  using before = new OutputError(backend, stream.spec.hidden);
   for (let step = 0; step < count; step++) {
     const portions = steps[step % steps.length];
     const numbers = portions.reduce((sum, { batch }) => sum + batch.ids.length, 0) * stream.spec.hidden;
@@ -112,6 +112,7 @@ export async function reconstruct(
       using tape = new Tape(block, { trains: (name) => fitted.has(name), input: false });
       const context = stream.tables.batch(portion.batch);
       using output = await drive(block, walk(block, context, lease.tensor, tape));
+      if (step === 0) before.add(output, target.tensor);
       // The loss is a mean over all numbers of a step.
       const factor = 2 / numbers;
       const dy = backend.combine([{ tensor: output, kept: factor }, { tensor: target.tensor, kept: -factor }]);
@@ -124,17 +125,22 @@ export async function reconstruct(
       backend.adamw(master, moments, gradient, { ...ADAMW, rate: rate * (count - step) / count, step: step + 1, mask });
     }
   }
-  const found = await errorOf(block, stream, targets, first);
-  if (!Number.isFinite(found)) {
+  using after = new OutputError(backend, stream.spec.hidden);
+  for (const portion of first) {
+    using lease = await stream.portion(portion);
+    using target = await targets.portion(portion);
+    using output = await drive(block, walk(block, stream.tables.batch(portion.batch), lease.tensor));
+    after.add(output, target.tensor);
+  }
+  const [was, is] = [await before.read(), await after.read()], { index } = block.spec;
+  if (!Number.isFinite(is)) {
     throw new PareError(
-      `reconstruction of ${block.spec.name}: the error after ${count} steps is ${found}: expected a smaller rate than ` +
-        `${rate}`,
+      `reconstruction of ${block.spec.name}: the error after ${count} steps is ${is}: expected a smaller rate than ${rate}`,
     );
   }
-  const undone = found >= before;
-  for (const [name, original] of originals) if (!undone) backend.assign(original, fitted.get(name)!.master);
-  const { index } = block.spec;
-  return undone ? { block: index, before, after: before, undone } : { block: index, before, after: found };
+  if (is >= was) return { block: index, before: was, after: was, undone: true };
+  for (const [name, original] of originals) backend.assign(original, fitted.get(name)!.master);
+  return { block: index, before: was, after: is };
 }
 
 /** Begins to fit a weight. */
@@ -170,21 +176,31 @@ function stepsOf(stream: Stream): Portion[][] {
   return steps;
 }
 
-/** The relative error of a block's output on some sequences. */
-async function errorOf(block: Block, stream: Stream, targets: Stream, portions: readonly Portion[]): Promise<number> {
-  const { backend } = block, cols = stream.spec.hidden;
-  using wrong = backend.allocate(2, cols);
-  using all = backend.allocate(2, cols);
-  for (const portion of portions) {
-    using lease = await stream.portion(portion);
-    using target = await targets.portion(portion);
-    using output = await drive(block, walk(block, stream.tables.batch(portion.batch), lease.tensor));
-    using difference = backend.combine([{ tensor: output, kept: 1 }, { tensor: target.tensor, kept: -1 }]);
-    backend.addSquares(wrong, difference);
-    backend.addSquares(all, target.tensor);
+/** `‖output - target‖² / ‖target‖²`, over all that is added. */
+class OutputError implements Disposable {
+  readonly #wrong: Tensor;
+  readonly #all: Tensor;
+  readonly #owned: Disposable;
+
+  constructor(readonly backend: Backend, hidden: number) {
+    using made = new DisposableStack();
+    [this.#wrong, this.#all] = [1, 2].map(() => made.use(backend.allocate(2, hidden)));
+    this.#owned = made.move();
   }
-  const [above, below] = (await backend.read(wrong, all)).map(({ buffer }) =>
-    new Float32Array(buffer).reduce((sum, value) => sum + value, 0)
-  );
-  return below === 0 ? 0 : above / below;
+
+  add(output: Tensor, target: Tensor): void {
+    using difference = this.backend.combine([{ tensor: output, kept: 1 }, { tensor: target, kept: -1 }]);
+    this.backend.addSquares(this.#wrong, difference);
+    this.backend.addSquares(this.#all, target);
+  }
+
+  async read(): Promise<number> {
+    const read = await this.backend.read(this.#wrong, this.#all);
+    const [wrong, all] = read.map(({ buffer }) => new Float32Array(buffer).reduce((sum, value) => sum + value, 0));
+    return all === 0 ? 0 : wrong / all;
+  }
+
+  [Symbol.dispose](): void {
+    this.#owned[Symbol.dispose]();
+  }
 }
