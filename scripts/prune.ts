@@ -7,7 +7,7 @@ import { labelsOf } from "../src/run/labels.ts";
 import { runPrune } from "../src/run/pass/prune.ts";
 import { Recorder } from "../src/run/recorder.ts";
 import { describe, prepare } from "./prune/prepared.ts";
-import { openExchange, runRank, shardsOf } from "./prune/ranks.ts";
+import { openExchange, shardsOf, takePart } from "./prune/ranks.ts";
 import { enter, type Given } from "./prune/request.ts";
 import { aboutDamping, aboutErrors, aboutExperts, aboutHoldout, aboutReconstruction, summary } from "./prune/text.ts";
 import { isDone } from "./shared/written.ts";
@@ -24,7 +24,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   if (values.dryRun && (task.unwritten || !values.json && !given.planned)) return { text: lines.join("\n"), json };
   const manifest = await describe(task, given, values, context);
   if (values.dryRun) return { text: lines.join("\n"), json: { ...json, runPlan: manifest.plan } };
-  if (given.part?.rank) return await runRank({ ...task, part: given.part }, given, values, manifest, context);
+  if (given.part?.rank) return await takePart(task, given, values, manifest, context);
   const labels = labelsOf(values), { staged } = given, place = staged?.staging ?? values.out!;
   const { planId } = manifest;
   if (!values.force && await isDone(values.out!, staged, planId, Recorder.done(given.registry, manifest))) {

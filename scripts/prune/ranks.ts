@@ -2,20 +2,8 @@
 import type { PruneValues } from "../../src/cli/prune_command.ts";
 import type { Context, Outcome } from "../../src/cli/run.ts";
 import { showSeconds } from "../../src/cli/units.ts";
-import {
-  allocate,
-  blockStatistics,
-  Exchange,
-  meetingBucket,
-  meetingFolder,
-  type MeetingPlace,
-  type Progress,
-  prune,
-  type Ranks,
-  type ShardOptions,
-  uniform,
-} from "../../src/mod.ts";
-import { blockPosition } from "../../src/run/pass/watcher.ts";
+import { Exchange, meetingBucket, meetingFolder, type MeetingPlace, type ShardOptions } from "../../src/mod.ts";
+import { runRank } from "../../src/run/pass/rank.ts";
 import type { Manifest } from "../../src/run/record.ts";
 import type { Prepared } from "./prepared.ts";
 import type { Given } from "./request.ts";
@@ -45,35 +33,21 @@ export function shardsOf({ part }: Given, { shards }: PruneValues, exchange?: Ex
 }
 
 /** The part of a rank that is not the first: what it finds it gives to the others. */
-export async function runRank(
-  task: Prepared & { readonly part: Ranks },
+export async function takePart(
+  task: Prepared,
   given: Given,
   values: PruneValues,
   manifest: Manifest,
-  { terminal, signal }: Context,
+  context: Context,
 ): Promise<Outcome> {
-  const { part: { rank, ranks }, allocation, calibration, targets, request } = task, start = performance.now();
+  const { rank, ranks } = given.part!, start = performance.now();
   const json = { ...task.json, run: manifest.planId, rank, ranks };
   if (!values.force && await Exchange.done(placeOf(given)) === manifest.planId) {
     return { text: `rank ${rank} of ${ranks}: the plan ${manifest.planId} is done`, json: { ...json, done: true } };
   }
-  for (const line of task.lines) terminal.note(line);
-  await using exchange = await openExchange(given, values, manifest, signal);
-  const pass = {
-    ...task,
-    signal,
-    onProgress: (progress: Progress) => terminal.progress(blockPosition(progress)),
-  };
-  const { statistic } = allocation;
-  const statistics = statistic && await blockStatistics({ ...pass, calibration: calibration!, statistic });
-  await prune({
-    ...pass,
-    request: allocation === uniform ? task.requests : allocate(allocation, targets, request, statistics),
-    shards: shardsOf(given, values, exchange),
-    // Whatever is read of a distribution is what the first rank records.
-    onDistribution: () => {},
-    write: () => Promise.resolve(),
-  });
+  for (const line of task.lines) context.terminal.note(line);
+  await using exchange = await openExchange(given, values, manifest, context.signal);
+  await runRank({ ...task, shards: shardsOf(given, values, exchange) }, context);
   const seconds = (performance.now() - start) / 1000;
   return {
     text: `rank ${rank} of ${ranks}: done in ${showSeconds(seconds)}; rank 0 writes the model`,
