@@ -4,10 +4,11 @@ import { type Context, type Outcome, run } from "../src/cli/run.ts";
 import { showBytes } from "../src/cli/units.ts";
 import { createWriter, sweep, tensorNames } from "../src/mod.ts";
 import { labelsOf } from "../src/run/labels.ts";
+import { runTraining } from "../src/run/pass/finetune.ts";
+import { runReconstruction } from "../src/run/pass/reconstruct.ts";
 import { Recorder } from "../src/run/recorder.ts";
 import { describe, enter, type Given, prepare } from "./finetune/prepared.ts";
-import { openReconstruction } from "./finetune/reconstruct.ts";
-import { openTraining } from "./finetune/train.ts";
+import { aboutTraining, problemsOf, summary } from "./finetune/text.ts";
 import { isDone } from "./shared/written.ts";
 
 /** The run itself, in its sandbox. */
@@ -15,9 +16,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   const { terminal, signal } = context, values = completeFlags(given), { out } = values, { staged } = given;
   await using task = await prepare(given, values, context);
   const { checkpoint, backend, spec, masks } = task;
-  const open = values.mode === "reconstruct" ? openReconstruction : openTraining;
-  using work = await open(task, values);
-  const lines = [...work.lines, ...given.replaces ?? []];
+  const lines = [...aboutTraining(task, values), ...given.replaces ?? []];
   const manifest = await describe(task, given, values, context), { plan, planId } = manifest;
   const json = { model: checkpoint.path, ...plan.request, calibration: plan.calibration, backend: backend.name };
   if (values.dryRun) return { text: lines.join("\n"), json: { ...json, runPlan: plan } };
@@ -42,28 +41,33 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
   });
   using recorder = Recorder.begin(given.registry, manifest, { out, resumes: values.resume, labels });
   try {
-    const trained = await work.run({ writer, recorder, manifest, context }), peakBytes = await context.peakMemory();
-    const { before, best, zeros, seconds, problems } = trained, evaluation = plan.evaluation!;
+    const ends = { manifest, writer, recorder };
+    const trained = task.teacher
+      ? await runReconstruction({ ...task, ...ends }, context)
+      : await runTraining({ ...task, ...ends }, context);
+    const peakBytes = await context.peakMemory(), evaluation = plan.evaluation!, { adapter } = values;
+    const { steps, reconstructions, evaluations, best, ended, zeros, seconds } = trained;
     const measured = ({ loss }: { readonly loss: number }, removed: number) => {
       return { perplexity: Math.exp(loss), evaluation, sparsity: removed / masks.weights };
     };
     const perplexities = [
-      { label: "pruned", ...measured(before, masks.removed) },
+      { label: "pruned", ...measured(evaluations[0], masks.removed) },
       { label: "tuned", ...measured(best, zeros) },
     ];
     for (const record of perplexities) recorder.perplexity(record);
     recorder.finish({ train: seconds }, peakBytes, { manifest: trained.manifest });
     return {
       text: [
-        trained.lines.join("\n"),
+        summary(task, trained, values).join("\n"),
         `${out}: written, peak memory ${showBytes(peakBytes)}; run ${recorder.id}`,
       ].join("\n\n"),
       json: {
         ...json,
-        ...{ run: recorder.id, out, ...trained.json, perplexities, zeros, weights: masks.weights, seconds, peakBytes },
+        ...{ run: recorder.id, out, adapter, steps, reconstructions, evaluations, best, ended, perplexities },
+        ...{ zeros, weights: masks.weights, seconds, peakBytes },
         operations: await backend.seconds(),
       },
-      ...problems && { problems },
+      problems: problemsOf(trained, values),
     };
   } catch (error) {
     recorder.fail(error, signal.aborted);

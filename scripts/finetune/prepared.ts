@@ -5,6 +5,7 @@ import type { Values } from "../../src/cli/flags.ts";
 import type { Context } from "../../src/cli/run.ts";
 import {
   ADAPTER_MODEL,
+  chooseTargets,
   goesToFile,
   isRemote,
   loadTokenizer,
@@ -24,6 +25,7 @@ import { corpusOf, describeRun, modelName } from "../../src/run/describe.ts";
 import { digestFile, digestModel } from "../../src/run/digest.ts";
 import { labelsOf } from "../../src/run/labels.ts";
 import { MANIFEST_FILE } from "../../src/run/manifest.ts";
+import { openTrainee } from "../../src/run/pass/finetune.ts";
 import type { Manifest } from "../../src/run/record.ts";
 import { downloads, fetching, isFile } from "../shared/common.ts";
 import { PermissionSet, type Staged } from "../shared/sandbox.ts";
@@ -89,7 +91,7 @@ function microBatchOf(values: FinetuneValues, spec: ModelSpec, length: number): 
 }
 
 /** Opens all that the flags name. */
-export async function prepare(given: Given, values: FinetuneValues, { terminal }: Context) {
+export async function prepare(given: Given, values: FinetuneValues, { terminal, syncDirectory }: Context) {
   await using opened = new AsyncDisposableStack();
   const checkpoint = opened.use(await openCheckpoint(values.model)), spec = readSpec(checkpoint);
   const linears = values.mode === "lora" ? tunedLinears(spec, values.targets) : [];
@@ -112,37 +114,35 @@ export async function prepare(given: Given, values: FinetuneValues, { terminal }
   const dtype = values.mode === "full"
     ? precisionFor(spec, { backend, tokens, spooled: goesToFile(backend, bytes, spool) }, values.precision ?? "auto")
     : undefined;
-  const masks = opened.use(
-    await readMasks(backend, checkpoint, spec, { dense: values.dense, file: values.mask }),
-  );
+  const masks = opened.use(await readMasks(backend, checkpoint, spec, { dense: values.dense, file: values.mask }));
   const steps = values.steps ?? Math.max(1, Math.floor(text.windows / values.batch));
+  const common = { checkpoint, spec, backend, linears, text, masks, microBatch, steps, dtype, spool };
+  const { rank, alpha, dropout, unmasked, start, seed, force, batch, rate: peak, warmup, decay, epochs = 1 } = values;
+  const { beta1, beta2, epsilon, weightDecay, clip, evalEvery, hours, resume } = values;
+  const lora = values.mode === "lora" ? { linears, rank, alpha, dropout, unmasked, start } : undefined;
+  const way = values.mode === "reconstruct"
+    ? {
+      targets: chooseTargets(spec, { sparsity: 0 }, { include: values.targets }),
+      teacher: opened.use(await openCheckpoint(values.teacher!)),
+      reconstruct: { epochs, rate: values.givenRate ?? reconstructionRate(spec.hidden) },
+    }
+    : {
+      trainee: opened.use(await openTrainee(common, { lora, dtype, seed })),
+      ...{ batch, seed, schedule: { peak, warmup, steps, decay } },
+      optimizer: { beta1, beta2, epsilon, decay: weightDecay, clip },
+      records: values.records === undefined ? undefined : values.records * 2 ** 20,
+      adapter: lora &&
+        { ...{ directory: values.adapter!, rank, alpha, dropout, unmasked, force }, syncParent: syncDirectory },
+    };
   const held = opened.move(); // they are the caller's
   return {
-    ...{ checkpoint, spec, backend, linears, text, masks, microBatch, steps, dtype },
-    records: values.records === undefined ? undefined : values.records * 2 ** 20,
-    spool,
+    ...{ ...common, ...way, evalEvery, mostSeconds: hours * 3600, resume },
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }
 
-/** A training that is about to begin. */
+/** A training that is about to begin: by blocks where it has a teacher, else by steps. */
 export type Prepared = Awaited<ReturnType<typeof prepare>>;
-
-/** How a model is to be reconstructed. */
-export function reconstructionOf({ spec }: Pick<Prepared, "spec">, values: FinetuneValues) {
-  const { epochs = 1, givenRate: rate = reconstructionRate(spec.hidden) } = values;
-  return { epochs, rate };
-}
-
-/** What a teacher is, as a plan has it, and its files as they are hashed. */
-async function digestTeacher(path: string) {
-  await using teacher = await openCheckpoint(path);
-  const files = [];
-  for (const source of teacher.sources) {
-    if (basename(source) !== CARD_FILE && (await Deno.stat(source)).isFile) files.push(await digestFile(source));
-  }
-  return { files, teacher: { name: modelName(path), sha256: digestModel(files) } };
-}
 
 /** The manifest of a training. */
 export async function describe(
@@ -156,9 +156,15 @@ export async function describe(
   const { rank, alpha, dropout, unmasked, dense, seed, teacher } = values,
     { description, length, windows: sequences, sha256 } = text;
   const start = values.start === undefined ? undefined : await digestFile(adapterFile(values.start));
-  const taught = teacher === undefined ? undefined : await digestTeacher(teacher);
-  const request = taught
-    ? { method: mode, ...reconstructionOf(task, values), teacher: taught.teacher, evalEvery, targets: values.targets }
+  const taught = [];
+  for (const source of task.teacher?.sources ?? []) {
+    if (basename(source) !== CARD_FILE && (await Deno.stat(source)).isFile) taught.push(await digestFile(source));
+  }
+  const request = task.teacher
+    ? {
+      ...{ method: mode, ...task.reconstruct, teacher: { name: modelName(teacher!), sha256: digestModel(taught) } },
+      ...{ evalEvery, targets: values.targets },
+    }
     : {
       ...{ method: mode, batch, microBatch, steps, rate, warmup, decay, weightDecay, beta1, beta2, epsilon, clip },
       ...{ evalEvery, seed },
@@ -170,7 +176,7 @@ export async function describe(
     kind: "finetune",
     checkpoint,
     backend,
-    files: [given.calibrationFile, values.mask, start, ...taught?.files ?? []].filter((path) => path !== undefined),
+    files: [given.calibrationFile, values.mask, start, ...taught].filter((path) => path !== undefined),
     request: {
       ...request,
       evalWindows,

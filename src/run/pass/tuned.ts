@@ -7,7 +7,6 @@ import {
   type Backend,
   type Checkpoint,
   chooseTargets,
-  LoraAdapters,
   type Masks,
   type ModelSpec,
   precisionFor,
@@ -16,16 +15,15 @@ import {
   readSpec,
   reconstructionRate,
   type SpoolOptions,
-  type Trainee,
   tune,
   tunedLinears,
-  WholeModel,
   windowsAt,
   writeTuned,
 } from "../../mod.ts";
 import { keep } from "../../method/keep.ts";
 import { type Packed, WindowOrder } from "../../text/packed.ts";
 import { sequencesOf } from "../../text/batch.ts";
+import { openTrainee } from "./finetune.ts";
 
 /** Ways to train a pruned model further, and what a table calls them. */
 export const TUNED_BY = { lora: "LoRA", full: "all weights", reconstruct: "block reconstruction" } as const;
@@ -50,7 +48,7 @@ export interface Budget {
 const RECONSTRUCTED = 128;
 
 /** The published adapters (locuslab/wanda, `lora_ft`), inside the mask. */
-const LORA = { rank: 8, alpha: 16, dropout: 0.05, seed: 0 } as const;
+const LORA = { rank: 8, alpha: 16, dropout: 0.05 } as const;
 const OPTIMIZER = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decay: 0, clip: 1 } as const;
 const WARMUP = 5;
 
@@ -119,11 +117,10 @@ async function trainSteps(
   made: Map<string, Uint8Array<ArrayBuffer>>,
 ): Promise<void> {
   if (by === "full") precisionFor(spec, { backend, tokens: text.length, spooled: spool.always === true }, "f32");
-  const { steps, batch, rate: peak, minutes = Infinity } = budget, mask = (linear: string) => masks.get(linear);
-  using trainee: Trainee = by === "full"
-    ? await WholeModel.open(backend, pruned, spec, mask)
-    : new LoraAdapters(backend, pruned, tunedLinears(spec), { ...LORA, mask });
-  const order = new WindowOrder(text.windows, batch, 0);
+  const { steps, batch, rate: peak, minutes = Infinity } = budget;
+  const lora = by === "lora" ? { ...LORA, linears: tunedLinears(spec) } : undefined, seed = 0;
+  using trainee = await openTrainee({ backend, checkpoint: pruned, spec, masks }, { lora, seed });
+  const order = new WindowOrder(text.windows, batch, seed);
   const tuned = await tune({
     ...{ backend, spec, trainee, spool, signal, heldOut: text.heldOut, microBatch: 1 },
     windowsOf: (step) => windowsAt(text.train, text.length, order.of(step)),

@@ -2,13 +2,12 @@
  * The states that a training may be gone on with: the last two, each a file in the workshop of its output, whose hash and story
  * are a line of the output's journal. A file that is not what its line says was cut off, and the one before it counts.
  */
-import { mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { disk } from "../../src/checkpoint/disk.ts";
-import { digestFile } from "../../src/run/digest.ts";
-import { type MemoryTensor, writeTensors } from "../../src/checkpoint/tensor_file.ts";
-import type { CheckpointWriter, TuneProgress as Progress } from "../../src/mod.ts";
-import { isFile } from "../shared/common.ts";
+import { disk } from "../../checkpoint/disk.ts";
+import { writeTensors } from "../../checkpoint/tensor_file.ts";
+import type { CheckpointWriter, MemoryTensor, TuneProgress as Progress } from "../../mod.ts";
+import { digestFile } from "../digest.ts";
 
 /** A line of the journal. */
 interface Entry extends Progress {
@@ -45,7 +44,7 @@ export class States {
   async last(): Promise<Progress & { readonly path: string } | undefined> {
     for (const { entry } of this.writer.steps.toReversed()) {
       const { sha256, ...progress } = entry as Entry, path = this.#pathOf(progress.step);
-      if (await isFile(path) && (await digestFile(path)).sha256 === sha256) return { ...progress, path };
+      if (existsSync(path) && (await digestFile(path)).sha256 === sha256) return { ...progress, path };
     }
   }
 }
