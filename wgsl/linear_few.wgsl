@@ -20,6 +20,11 @@ fn vectors_of_w() -> u32 {
   return params.cols / (4u * EACH);
 }
 
+// The halves of two words.
+fn halves(words: vec2u) -> vec4u {
+  return (words.xxyy >> vec4u(0u, 16u, 0u, 16u)) & vec4u(0xffffu);
+}
+
 // The two numbers that a vector of W holds for vector `part` of x, without their scale.
 fn two(words: vec4u, part: u32) -> vec2f {
   if (WEIGHT == F32) {
@@ -29,7 +34,7 @@ fn two(words: vec4u, part: u32) -> vec2f {
     let word = words[part / 2u] >> (part % 2u * 16u);
     return vec2f(bitcast<vec2i>(vec2u(word) << vec2u(24u, 16u)) >> vec2u(24u));
   }
-  return vec2f(number_of(words[part], 0u, WEIGHT), number_of(words[part], 1u, WEIGHT));
+  return numbers_of(halves(vec2u(words[part], 0u)), WEIGHT).xy;
 }
 
 // The four numbers for vector `part` of x. Of two that are stored the places are in the bits.
@@ -51,14 +56,7 @@ fn four(words: vec4u, bits: u32, part: u32) -> vec4f {
     let word = words[part / 2u] >> (part % 2u * 16u);
     return vec4f(vec4i((vec4u(word) >> vec4u(0u, 4u, 8u, 12u)) & vec4u(15u)) - vec4i(8));
   }
-  let low = words[part * 2u];
-  let high = words[part * 2u + 1u];
-  return vec4f(
-    number_of(low, 0u, WEIGHT),
-    number_of(low, 1u, WEIGHT),
-    number_of(high, 0u, WEIGHT),
-    number_of(high, 1u, WEIGHT),
-  );
+  return numbers_of(halves(vec2u(words[part * 2u], words[part * 2u + 1u])), WEIGHT);
 }
 
 // The scale of vector `i` of a row.

@@ -24,13 +24,8 @@ fn values_at(at: u32, places: vec4u) -> vec4f {
   let skipped = (at & 1u) * 16u;
   let low = window(at >> 1u, skipped);
   let high = window((at >> 1u) + 1u, skipped);
-  let halves = select(vec4u(low), vec4u(high), places > vec4u(1u)) >> ((places & vec4u(1u)) * 16u);
-  return vec4f(
-    number_of(halves.x, 0u, TYPE),
-    number_of(halves.y, 0u, TYPE),
-    number_of(halves.z, 0u, TYPE),
-    number_of(halves.w, 0u, TYPE),
-  );
+  let words = select(vec4u(low), vec4u(high), places > vec4u(1u));
+  return numbers_of((words >> ((places & vec4u(1u)) * 16u)) & vec4u(0xffffu), TYPE);
 }
 
 // The numbers of four columns, whose mask is in the lowest bits, from value `at` on.

@@ -39,3 +39,18 @@ fn bits_of(word: u32, i: u32, stored: u32) -> u32 {
 fn number_of(word: u32, i: u32, stored: u32) -> f32 {
   return bitcast<f32>(bits_of(word, i, stored));
 }
+
+// Four numbers of two bytes each, that the lower halves of `halves` hold, as f32: what number_of says, once for all four, since
+// a driver takes the longer for a shader the more often a function is written into it.
+fn numbers_of(halves: vec4u, stored: u32) -> vec4f {
+  if (stored == BF16) {
+    return bitcast<vec4f>(halves << vec4u(16u));
+  }
+  let magnitude = halves & vec4u(0x7fffu);
+  let special = vec4u(0x7f800000u) | (magnitude << vec4u(13u));
+  let normal = (magnitude << vec4u(13u)) + vec4u(0x38000000u);
+  let subnormal = bitcast<vec4u>(vec4f(magnitude) * 0x1p-24f);
+  let finite = select(subnormal, normal, magnitude >= vec4u(0x0400u));
+  let bits = select(finite, special, magnitude >= vec4u(0x7c00u));
+  return bitcast<vec4f>(((halves & vec4u(0x8000u)) << vec4u(16u)) | bits);
+}
