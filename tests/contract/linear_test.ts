@@ -72,7 +72,7 @@ contract("linear", (claim) => {
 
   claim("adds a bias of any dtype, exactly where f32 is exact", async ({ backend, hold, keep }) => {
     const expected: Expected[] = [];
-    for (const [tokens, inputs, outputs] of [[1, 1, 1], [3, 5, 7], [6, 24, 37], [33, 31, 65], [65, 64, 129]]) {
+    for (const [tokens, inputs, outputs] of [[1, 1, 1], [3, 5, 7], [2, 24, 37], [33, 31, 65], [65, 64, 129]]) {
       for (const dtype of DTYPES) {
         const x = draw(1, tokens, inputs, "F32", INTEGERS), weight = draw(2, outputs, inputs, "F16", INTEGERS);
         const bias = draw(3, 1, outputs, dtype, INTEGERS);
