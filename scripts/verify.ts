@@ -1,7 +1,7 @@
 /** `deno task verify`: a recorded run, done again and compared. */
 import { join } from "node:path";
 import { type Context, type Outcome, run } from "../src/cli/run.ts";
-import { runSandboxed, showPermissions } from "../src/cli/sandbox.ts";
+import { runSandboxed, type RunShut, showPermissions } from "../src/cli/sandbox.ts";
 import { verifyCommand } from "../src/cli/verify_command.ts";
 import { isRemote, locateRemote, PareError } from "../src/mod.ts";
 import { refuseOtherPlan } from "../src/run/asked.ts";
@@ -19,7 +19,7 @@ import { type Given, repeat } from "./verify/repeat.ts";
 import { checkInSandbox } from "./shared/written.ts";
 
 /** Holds a pruned model against what is recorded of it; nothing is computed. */
-async function verifyFast({ manifest, hashes, ...found }: Found, context: Context): Promise<Outcome> {
+async function verifyFast({ manifest, hashes, ...found }: Found, context: Context, shut: RunShut): Promise<Outcome> {
   const model = found.folder ?? found.model;
   const { planId: run, outputs } = manifest;
   if (!writesModel(manifest)) {
@@ -46,22 +46,25 @@ async function verifyFast({ manifest, hashes, ...found }: Found, context: Contex
   else allowed.read(model);
   if (!outputs) {
     const judge = new URL("./verify/judge.ts", import.meta.url).href;
-    return await runSandboxed(judge, { run, model, hashes }, context, allowed.permissions);
+    return await shut(judge, { run, model, hashes }, context, allowed.permissions);
   }
   const paths = outputs.map((file) => ({ ...file, path: join(model, file.path) }));
-  return report(await checkInSandbox(paths, allowed, context));
+  return report(await checkInSandbox(paths, allowed, context, shut));
 }
 
-/** Finds the run, repeats it in a sandbox and compares. */
-export async function main(given: Given, context: Context): Promise<Outcome> {
+/**
+ * Finds the run, repeats it in a sandbox and compares.
+ * @param shut How a module's `main` is run in a sandbox.
+ */
+export async function main(given: Given, context: Context, shut: RunShut = runSandboxed): Promise<Outcome> {
   const found = await find(given.run, given.runs), { manifest, measured, folder: _, ...original } = found;
-  if (given.fast) return await verifyFast(found, context);
+  if (given.fast) return await verifyFast(found, context, shut);
   const folder = await Deno.makeTempDir({ prefix: "pare-verify-" });
   try {
     const places = { out: `${folder}/result`, runs: `${folder}/runs.db` };
-    const { module, values, permissions } = await repeat(found, given, places, context);
+    const { module, values, permissions } = await repeat(found, given, places, context, shut);
     if (given.explainPermissions) return { text: showPermissions(permissions), json: { permissions } };
-    await runSandboxed(new URL(module, import.meta.url).href, values, context, permissions);
+    await shut(new URL(module, import.meta.url).href, values, context, permissions);
 
     using repeated = Registry.open(places.runs, { mode: "read" });
     const [newest] = repeated.list({ limit: 1 }).runs, { plan, outputs = [] } = newest.manifest;
@@ -90,7 +93,7 @@ export async function main(given: Given, context: Context): Promise<Outcome> {
       ...elsewhere && { remote: allowed.remote },
       repeated: { model: places.out, linears: repeated.layers(newest.id), outputs },
     };
-    return await runSandboxed(
+    return await shut(
       new URL("./verify/judge.ts", import.meta.url).href,
       asked satisfies Case,
       context,

@@ -1,7 +1,7 @@
 /** Whether a directory still holds what a run has written there: its files by their sizes and hashes. */
 import { join } from "node:path";
 import type { Context, Outcome } from "../../src/cli/run.ts";
-import { runSandboxed } from "../../src/cli/sandbox.ts";
+import type { RunShut } from "../../src/cli/sandbox.ts";
 import { PareError } from "../../src/mod.ts";
 import { type Change, checkFiles, describeChange, MANIFEST_FILE, parseManifest } from "../../src/run/manifest.ts";
 import type { InputFile, Manifest } from "../../src/run/record.ts";
@@ -73,7 +73,8 @@ export async function checkInSandbox(
   files: readonly InputFile[],
   allowed: PermissionSet,
   context: Context,
+  shut: RunShut,
 ): Promise<Change[]> {
-  const { json } = await runSandboxed(import.meta.url, { files }, context, allowed.permissions);
+  const { json } = await shut(import.meta.url, { files }, context, allowed.permissions);
   return json.changes as Change[];
 }

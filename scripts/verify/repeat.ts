@@ -7,7 +7,7 @@ import { type Command, type Flags, parse, type Values } from "../../src/cli/flag
 import { generateCommand } from "../../src/cli/generate_command.ts";
 import { pruneCommand } from "../../src/cli/prune_command.ts";
 import type { Context } from "../../src/cli/run.ts";
-import type { Permissions } from "../../src/cli/sandbox.ts";
+import type { Permissions, RunShut } from "../../src/cli/sandbox.ts";
 import type { verifyCommand } from "../../src/cli/verify_command.ts";
 import { PareError, type Sampling } from "../../src/mod.ts";
 import { enter as enterCompare } from "../compare/request.ts";
@@ -52,6 +52,7 @@ export async function repeat(
   given: Given,
   places: { readonly out: string; readonly runs: string },
   context: Context,
+  shut: RunShut,
 ): Promise<Again> {
   const { args, plan } = manifest,
     { model, calibration, corpus, tokens, taskData, backend = plan.backend ?? "auto", workers, spool } = given;
@@ -63,7 +64,7 @@ export async function repeat(
     if (!Object.keys(reads).length && !given.explainPermissions) {
       const here = await inputsHere(manifest, own), allowed = new PermissionSet();
       for (const { path } of here) allowed.read(path);
-      refuseChanges(await checkInSandbox(here, allowed, context));
+      refuseChanges(await checkInSandbox(here, allowed, context, shut));
     }
     return own;
   };

@@ -148,6 +148,9 @@ export async function runSandboxed(
   throw new PareError(`the run's process was ended by ${killer ?? `code ${code}`}; expected it to come to its end`);
 }
 
+/** How a command runs a module in a sandbox. */
+export type RunShut = typeof runSandboxed;
+
 /** Forces a directory's entries to the disk. Nothing is read of it, so that whoever asks learns nothing. */
 export async function syncDirectory(path: string): Promise<void> {
   // Windows opens no directory.

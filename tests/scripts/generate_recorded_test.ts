@@ -6,7 +6,7 @@ import { PareError } from "../../src/errors.ts";
 import { collect } from "../../src/run/collect.ts";
 import { Registry } from "../../src/run/registry.ts";
 import { temporary } from "../checkpoint/folders.ts";
-import { AUSTEN } from "./commands.ts";
+import { AUSTEN, runJson as processJson } from "./commands.ts";
 import { errorsOf, IN_PROCESS, runJson } from "./in_process.ts";
 
 const PROMPTS = ["Anne had never been more", "It was"];
@@ -26,7 +26,8 @@ Deno.test("texts are a run where --runs asks for it, and verify writes each toke
   assertEquals([others, run.id, run.status, run.name, run.tags], [[], found.run, "finished", "two", ["drawn"]]);
   assertEquals(run.texts, found.outputs);
   assertEquals([plan.kind, plan.request.prompts, plan.request.sampling], ["generate", PROMPTS, found.sampling]);
-  const verified = await runJson("verify", run.id, "--runs", registry, "--workers", "1");
+  // By a command, whose sandbox opens what it needs.
+  const verified = await processJson("verify", run.id, "--runs", registry, "--workers", "1");
   assertEquals([verified.identical, verified.texts.map(({ same }: { same: number }) => same)], [true, [8, 8]]);
 
   // What is recorded is held against what is written: one other token is told, with its place.

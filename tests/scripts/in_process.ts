@@ -11,7 +11,7 @@ import { finetuneCommand } from "../../src/cli/finetune_command.ts";
 import { generateCommand } from "../../src/cli/generate_command.ts";
 import { packCommand, unpackCommand } from "../../src/cli/pack_command.ts";
 import { pruneCommand } from "../../src/cli/prune_command.ts";
-import { syncDirectory } from "../../src/cli/sandbox.ts";
+import { type RunShut, syncDirectory } from "../../src/cli/sandbox.ts";
 import { peakMemory } from "../../src/cli/terminal.ts";
 import { verifyCommand } from "../../src/cli/verify_command.ts";
 import { PareError } from "../../src/errors.ts";
@@ -39,6 +39,15 @@ export const CONTEXT: Omit<Context, "args"> = {
   peakMemory: () => Promise.resolve(peakMemory()),
   syncDirectory,
 };
+
+/** What a sandbox does with a module's `main`, without a process of its own. */
+const runHere: RunShut = async (module, values, context) => {
+  const { main } = await import(module);
+  return overWire(await main(overWire(values), context));
+};
+
+/** What comes of a value that goes from one process to another. */
+const overWire = <T>(value: T): T => JSON.parse(JSON.stringify(value));
 
 /** Runs a command's two halves, the one that looks around and the one that works, on its flags. */
 function inProcess<F extends Flags>(
@@ -71,7 +80,11 @@ export const IN_PROCESS = {
   generate: inProcess(generateCommand, enterGenerate, generate),
   pack: inProcess(packCommand, enterPack, pack),
   unpack: inProcess(unpackCommand, enterUnpack, unpack),
-  verify: inProcess(verifyCommand, (values) => Promise.resolve({ values }), verify),
+  verify: inProcess(
+    verifyCommand,
+    (values) => Promise.resolve({ values }),
+    (values, context) => verify(values, context, runHere),
+  ),
 };
 
 /** The lines by which a command tells a user what to mend: why it refused, or what is wrong with what it found. */
@@ -90,5 +103,5 @@ export async function runJson(command: string, ...args: readonly string[]): Prom
   if (!(command in IN_PROCESS)) return await processJson(command, ...args);
   const { json, problems = [] } = await IN_PROCESS[command as keyof typeof IN_PROCESS](...args, "--json");
   if (problems.length) throw new Error(problems.join("\n"));
-  return JSON.parse(JSON.stringify(json));
+  return overWire(json);
 }

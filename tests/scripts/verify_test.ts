@@ -5,7 +5,7 @@ import { copyDirectory, temporary } from "../checkpoint/folders.ts";
 import { parseManifest } from "../../src/run/manifest.ts";
 import { planId } from "../../src/run/plan.ts";
 import { Registry } from "../../src/run/registry.ts";
-import { AUSTEN, HELD_OUT, ROOT, run, TOKENS } from "./commands.ts";
+import { AUSTEN, HELD_OUT, ROOT, run, runJson as processJson, TOKENS } from "./commands.ts";
 import { errorsOf, runJson } from "./in_process.ts";
 import { GoldenFile } from "../golden/files.ts";
 
@@ -183,14 +183,15 @@ Deno.test("an evaluation and a comparison are verified by their perplexities", a
   const runs = ["--runs", `${folder.path}/runs.db`],
     text = ["--corpus", HELD_OUT, "--windows", "3", "--backend", "wasm"];
   const evaluated = await runJson("eval", "--model", AUSTEN, ...text, "--seqlen", "64", ...runs);
-  const once = await runJson("verify", evaluated.run, ...runs);
+  // By commands, whose sandboxes open what each needs.
+  const once = await processJson("verify", evaluated.run, ...runs);
   assertEquals([once.identical, once.sameBackend], [true, true]);
   const { perplexity } = evaluated;
   assertEquals(once.perplexities, [{ label: "dense", expected: perplexity, found: perplexity }]);
 
   const asked = ["--methods", "wanda,magnitude", "--sparsities", "0.5", ...text, "--eval-seqlen", "64"];
   const compared = await runJson("compare", ...FLAGS, ...asked, "--out", `${folder.path}/compared`, ...runs);
-  const twice = await runJson("verify", compared.run, ...runs);
+  const twice = await processJson("verify", compared.run, ...runs);
   assertEquals([twice.identical, twice.perplexities.length], [true, 3]);
 
   // What is not identical is said: here the record itself is changed.
