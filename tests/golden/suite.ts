@@ -133,9 +133,14 @@ const kept = (bits: Uint8Array, element: number): number => bits[element >> 3] >
 
 /** Which elements stand in an n:m group whose n-th and next score are equal: there the published choice is arbitrary. */
 function tiedElements(scores: Float32Array, n: number, m: number): (element: number) => boolean {
-  const tied = new Uint8Array(scores.length / m);
+  const tied = new Uint8Array(scores.length / m), sorted = new Float32Array(m);
   for (let group = 0; group < tied.length; group++) {
-    const sorted = scores.slice(group * m, group * m + m).sort();
+    for (let i = 0; i < m; i++) {
+      const score = scores[group * m + i];
+      let at = i;
+      for (; at > 0 && sorted[at - 1] > score; at--) sorted[at] = sorted[at - 1];
+      sorted[at] = score;
+    }
     tied[group] = Number(sorted[m - n - 1] === sorted[m - n]);
   }
   return (element) => tied[Math.floor(element / m)] === 1;
