@@ -24,3 +24,12 @@ export function copyDirectory(from: string, to: string): void {
   Deno.mkdirSync(to);
   for (const [name, bytes] of snapshot(from)) Deno.writeFileSync(`${to}/${name}`, bytes);
 }
+
+/** Copies a folder with all that is in it, as whoever dies now would leave it. */
+export function copyTree(from: string, to: string): void {
+  Deno.mkdirSync(to);
+  for (const { name, isDirectory } of Deno.readDirSync(from)) {
+    if (isDirectory) copyTree(`${from}/${name}`, `${to}/${name}`);
+    else Deno.copyFileSync(`${from}/${name}`, `${to}/${name}`);
+  }
+}

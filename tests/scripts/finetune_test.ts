@@ -1,4 +1,6 @@
 /** `finetune` as a command: what it writes, that the mask holds to the bit, that it is gone on with, and what it refuses. */
+import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import {
   assert,
   assertEquals,
@@ -13,9 +15,9 @@ import { readSafetensors } from "../../src/checkpoint/safetensors.ts";
 import { PareError } from "../../src/errors.ts";
 import { runFacts } from "../../scripts/runs/text.ts";
 import { Registry } from "../../src/run/registry.ts";
-import { FIXTURES, names, temporary } from "../checkpoint/folders.ts";
-import { AUSTEN, HELD_OUT, runJson as processJson, start, TOKENS } from "./commands.ts";
-import { IN_PROCESS, runJson } from "./in_process.ts";
+import { copyTree, FIXTURES, names, temporary } from "../checkpoint/folders.ts";
+import { AUSTEN, HELD_OUT, run, runJson as processJson, start, TOKENS } from "./commands.ts";
+import { heard, IN_PROCESS, runJson } from "./in_process.ts";
 
 const WASM = ["--backend", "wasm"], NO_RUNS = ["--runs", "none"];
 /** Little to compute, and enough to be better for it. */
@@ -223,32 +225,54 @@ Deno.test("a pruned model is fitted to its teacher, block by block: its zeros st
   );
 });
 
-for (const [mode, ...how] of [["lora"], ["full"], ["full", "--precision", "bf16"], ["reconstruct"]]) {
-  Deno.test(`${[mode, ...how].join(" ")}, killed after an evaluation and gone on with, gives identical bytes`, async () => {
+/** Little of each mode, its state kept in between. */
+const resumable = (model: string, [mode, ...how]: readonly string[]) => {
+  const own = mode === "reconstruct" ? [...FITTED, "--eval-every", "2"] : LITTLE;
+  return ["--model", model, "--mode", mode, ...how, ...own, ...NO_RUNS];
+};
+
+/** The same files were written, and nothing is left beside one of them. */
+function sameFiles(out: string, whole: string): void {
+  for (const file of ["model.safetensors", "training.json"]) {
+    assertEquals(Deno.readFileSync(`${out}/${file}`), Deno.readFileSync(`${whole}/${file}`), file);
+  }
+  assertEquals(names(dirname(out)).filter((name) => name.startsWith(".")), []);
+}
+
+for (const mode of [["full"], ["full", "--precision", "bf16"], ["reconstruct"]]) {
+  Deno.test(`${mode.join(" ")}, gone on with from what lies there after an evaluation, gives identical bytes`, async () => {
     using folder = temporary();
-    const model = await pruned(), whole = `${folder.path}/whole`, out = `${folder.path}/out`;
-    const own = mode === "reconstruct" ? [...FITTED, "--eval-every", "2"] : LITTLE;
-    const flags = ["--model", model, "--mode", mode, ...how, ...own, ...NO_RUNS];
-    await runJson("finetune", ...flags, "--out", whole);
-    const child = start("finetune", ...flags, "--out", out);
-    for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
-      if (/step 5 of 8|block 4 of 6/.test(text)) break;
-    }
-    child.kill("SIGKILL");
-    await child.stdout.cancel();
-    await child.status;
-    const said: string[] = [];
-    const resumed = start("finetune", ...flags, "--out", out, "--resume");
-    for await (const text of resumed.stderr.pipeThrough(new TextDecoderStream())) said.push(text);
-    await resumed.stdout.cancel();
-    assertEquals((await resumed.status).code, 0, said.join(""));
-    assertMatch(said.join(""), mode === "reconstruct" ? /going on after block [0-4]/ : /going on after step 4/);
-    for (const file of ["model.safetensors", "training.json"]) {
-      assertEquals(Deno.readFileSync(`${out}/${file}`), Deno.readFileSync(`${whole}/${file}`), file);
-    }
-    assertEquals(names(folder.path).filter((name) => name.startsWith(".")), []);
+    const flags = resumable(await pruned(), mode),
+      [work, left] = ["work", "left"].map((name) => `${folder.path}/${name}`);
+    Deno.mkdirSync(work);
+    // What the disk has in the middle of the run is what one that is killed there leaves.
+    const progress = ({ label }: { readonly label: string }) => {
+      if (/^(step 5 of 8|block 4 of 6)/.test(label) && !existsSync(left)) copyTree(work, left);
+    };
+    await heard({ progress }, () => runJson("finetune", ...flags, "--out", `${work}/out`));
+    const said: string[] = [], note = (line: string) => void said.push(line);
+    await heard({ note }, () => runJson("finetune", ...flags, "--out", `${left}/out`, "--resume"));
+    assertMatch(said.join("\n"), mode[0] === "reconstruct" ? /going on after block [0-4]/ : /going on after step 4/);
+    sameFiles(`${left}/out`, `${work}/out`);
   });
 }
+
+Deno.test("lora, killed after an evaluation and gone on with, gives identical bytes", async () => {
+  using folder = temporary();
+  const flags = resumable(await pruned(), ["lora"]), whole = `${folder.path}/whole`, out = `${folder.path}/out`;
+  await runJson("finetune", ...flags, "--out", whole);
+  const child = start("finetune", ...flags, "--out", out);
+  for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
+    if (text.includes("step 5 of 8")) break;
+  }
+  child.kill("SIGKILL");
+  await child.stdout.cancel();
+  await child.status;
+  const { code, err } = await run("finetune", ...flags, "--out", out, "--resume");
+  assertEquals(code, 0, err);
+  assertStringIncludes(err, "going on after step 4");
+  sameFiles(out, whole);
+});
 
 /** What a user may get wrong, and what is said. */
 const REFUSED: readonly (readonly [what: string, flags: readonly string[], says: string])[] = [

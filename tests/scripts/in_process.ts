@@ -30,9 +30,22 @@ import { enter as enterUnpack, main as unpack } from "../../scripts/unpack.ts";
 import { main as verify } from "../../scripts/verify.ts";
 import { DATA_HOME, runJson as processJson } from "./commands.ts";
 
-/** What a command is given that nobody watches. */
+/** Who hears what a command says of its way, if anybody does. */
+let hears: Partial<Context["terminal"]> = {};
+
+/** Lets somebody hear what a command says of its way. */
+export async function heard<T>(by: Partial<Context["terminal"]>, act: () => Promise<T>): Promise<T> {
+  hears = by;
+  try {
+    return await act();
+  } finally {
+    hears = {};
+  }
+}
+
+/** What a command is given. */
 export const CONTEXT: Omit<Context, "args"> = {
-  terminal: { note() {}, progress() {} },
+  terminal: { note: (line) => hears.note?.(line), progress: (position) => hears.progress?.(position) },
   write() {},
   readLine: () => Promise.resolve(undefined),
   signal: new AbortController().signal,
