@@ -84,7 +84,8 @@ const published: { dense: { ppl: number }; runs: Record<string, { ppl: number }>
 /** What is asked of one epoch: PyTorch's closes 58 to 61 % of the gap. */
 const CLOSED = 0.45;
 
-for (const pattern of [undefined, { n: 2, m: 4 }]) {
+// The masks are all that differs: at 50 % the gate alone asks.
+for (const pattern of [...SHARED ? [undefined] : [], { n: 2, m: 4 }]) {
   Deno.test(`one epoch closes half of the gap to the dense model (${pattern ? "2:4" : "50 %"})`, async () => {
     await using backend = await WASM.open();
     await using checkpoint = await openDirectory(AUSTEN);
