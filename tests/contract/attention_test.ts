@@ -120,9 +120,15 @@ const inputs = remembered(
  * more exponential and product for every token, whose arguments together span the scores' range. The two sums then take
  * gamma(length), and a division. A cap's error adds to a score's, and so do the four roundings of a slope's term.
  */
-const attended = remembered(([q, k, v]: Matrix[], shape: Case, least: number) => {
+const attended = (all: Matrix[], shape: Case, least: number) => {
+  const { values, errors, counts } = exact(all, shape);
+  return { values, bounds: errors.map((error, at) => error + counts[at] * least) };
+};
+
+/** The exact results, the errors of what does not underflow, and how many terms of each may. */
+const exact = remembered(([q, k, v]: Matrix[], shape: Case) => {
   const { heads, kvHeads, headDim, softCap, slopes } = shape, { offsets, scale, window = Infinity } = optionsOf(shape);
-  const values = new Float64Array(q.values.length), bounds = values.slice();
+  const values = new Float64Array(q.values.length), errors = values.slice(), counts = values.slice();
   for (let t = 0, sequence = 0; t < q.rows; t++) {
     if (t === offsets[sequence + 1]) sequence++;
     const ranges = [...shape.seen?.[sequence] ?? offsets.subarray(sequence, sequence + 2)], keys: number[] = [];
@@ -160,11 +166,12 @@ const attended = remembered(([q, k, v]: Matrix[], shape: Case, least: number) =>
           magnitude += Math.abs(value);
         });
         values[at + j] = sum / total;
-        bounds[at + j] = relative * magnitude / total + count * least;
+        errors[at + j] = relative * magnitude / total;
+        counts[at + j] = count;
       }
     }
   }
-  return { values, bounds };
+  return { values, errors, counts };
 });
 
 /** Some rows of one matrix, and the rest of another. */
