@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { PareError } from "../../src/errors.ts";
 import { type ChatTemplate, loadChatTemplate } from "../../src/text/chat.ts";
+import { hurried } from "./hurried.ts";
 
 /** ChatML (OpenAI, 2023), as several models have it. */
 const CHATML = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + " +
@@ -48,7 +49,7 @@ Deno.test("a broken template, one that refuses and one without an end are told i
   await assertRejects(() => load({ "chat_template.jinja": "{% if %}" }), PareError, "m: chat template: ");
   const refuse = async (template: string) => {
     const { render } = await load({ "chat_template.jinja": template });
-    return assertThrows(() => render(HI), PareError).message;
+    return assertThrows(() => hurried(() => render(HI)), PareError).message;
   };
   assertEquals(await refuse("{{ raise_exception('no system messages') }}"), "m: chat template: no system messages");
   const endless = "{% for i in r %}".repeat(9) + "{% endfor %}".repeat(9);
