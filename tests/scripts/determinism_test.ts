@@ -25,10 +25,11 @@ const CALIBRATION = ["--samples", "13", "--seqlen", "101", "--blocks", "0-1"];
 
 for (const how of [["--sparsity", "0.5"], ["--pattern", "2:4"], ["--variant"], ["--group", "column"]]) {
   Deno.test(`wasm, ${how.join(" ")}: all cores twice, one worker and three give the same bytes`, async () => {
-    const flags = ["--backend", "wasm", ...CALIBRATION, ...how], first = await weights(...flags);
+    const cores = ["--workers", String(navigator.hardwareConcurrency)];
+    const flags = ["--backend", "wasm", ...CALIBRATION, ...how], first = await weights(...flags, ...cores);
     const dense = Deno.readFileSync(`${AUSTEN}/model.safetensors`);
     assert(first.some((byte, i) => byte !== dense[i]), "nothing was pruned");
-    for (const other of [[], ["--workers", "1"], ["--workers", "3"]]) {
+    for (const other of [cores, ["--workers", "1"], ["--workers", "3"]]) {
       assertEquals(await weights(...flags, ...other), first, other.join(" "));
     }
   });

@@ -75,7 +75,9 @@ function inProcess<F extends Flags>(
     try {
       const values = parse(command, [...args]);
       if (values === "help") throw new TypeError("help is a matter of the process");
-      const { values: entered, sink } = await enter(values, context);
+      // Of work so small a second worker makes hardly less time, and a third more of it.
+      const alone = "workers" in command.flags ? { ...values, workers: values.workers ?? 1 } : values;
+      const { values: entered, sink } = await enter(alone, context);
       return await main(entered, { ...context, sink });
     } finally {
       if (home === undefined) Deno.env.delete("XDG_DATA_HOME");

@@ -101,7 +101,7 @@ Deno.test("what has been evaluated is not evaluated again, unless it is asked fo
   const evaluate = (...flags: string[]) => runJson("eval", "--model", AUSTEN, ...text, ...runs, ...flags);
   const first = await evaluate("--windows", "2");
   assertEquals(first.done, undefined);
-  const twice = await evaluate("--windows", "2", "--workers", "1");
+  const twice = await evaluate("--windows", "2", "--workers", "2");
   assertEquals({ ...twice, backend: first.backend }, { ...first, done: true });
   const again = await evaluate("--windows", "2", "--force");
   assertEquals([again.done, again.run, again.perplexity], [undefined, `${first.run}-2`, first.perplexity]);
