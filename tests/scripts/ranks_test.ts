@@ -2,6 +2,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { AUSTEN, BESIDE, run, runJson, start, TOKENS } from "./commands.ts";
+import { errorsOf } from "./in_process.ts";
 
 async function withFolder(test: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "pare-ranks-" });
@@ -12,7 +13,8 @@ async function withFolder(test: (folder: string) => Promise<void>): Promise<void
   }
 }
 
-const asked = ["--model", AUSTEN, "--method", "sparsegpt", "--calibration", TOKENS, "--seqlen", "128", "--shards", "4"];
+const asked = ["--model", AUSTEN, "--method", "sparsegpt", "--calibration", TOKENS, "--seqlen", "128", "--shards", "4"]
+  .concat(["--workers", "1"]);
 
 /** The weights of a pruned model, and its plan. */
 async function resultOf(out: string) {
@@ -58,20 +60,11 @@ Deno.test("two commands share a run, the first of them killed once: the model, i
 
 Deno.test("what cannot be shared, and what does not go together, is refused in a line", () =>
   withFolder(async (folder) => {
+    const own = ["--out", join(folder, "out"), "--runs", "none"];
     const refused = async (...args: string[]) => {
-      const { code, out, err } = await run(
-        "prune",
-        ...asked,
-        "--out",
-        join(folder, "out"),
-        "--runs",
-        "none",
-        "--progress",
-        "none",
-        ...args,
-      );
-      assertEquals([code, out], [2, ""], err);
-      return err.trimEnd().split("\n").at(-1)!;
+      const said = await errorsOf("prune", ...asked, ...own, ...args);
+      assertEquals(said.indexOf("\n"), said.length - 1, said);
+      return said;
     };
     const exchange = ["--exchange", join(folder, "exchange")];
     assertStringIncludes(await refused("--rank", "1", "--ranks", "2"), "need --exchange");
@@ -82,8 +75,11 @@ Deno.test("what cannot be shared, and what does not go together, is refused in a
     );
     assertStringIncludes(await refused("--reconstruct"), "exclude each other: prune without it, then finetune --mode");
     assertStringIncludes(await refused("--method", "magnitude"), "--shards: magnitude looks at no calibration");
-    const alone = await refused(...exchange, "--rank", "0", "--ranks", "2", "--patience", "1");
-    assertStringIncludes(alone, "rank 1 of 2 has not come for 1 s");
+    // By a command, too.
+    const waits = [...exchange, "--rank", "0", "--ranks", "2", "--patience", "1"];
+    const { code, out, err } = await run("prune", ...asked, ...own, ...waits);
+    assertEquals([code, out], [2, ""], err);
+    assertStringIncludes(err, "rank 1 of 2 has not come for 1 s");
     assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["exchange"]);
     await Deno.writeTextFile(join(folder, "exchange", "rank-1.json"), '{"plan":"0123456789abcdef","ranks":2,"beat":1}');
     assertStringIncludes(

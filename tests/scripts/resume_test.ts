@@ -9,7 +9,8 @@ import { IN_PROCESS, runJson } from "./in_process.ts";
 import { CHANGES, endAfter } from "./moments.ts";
 
 /** Little to compute: what is claimed is of the files. */
-const FLAGS = ["--model", AUSTEN, "--calibration", TOKENS, "--samples", "4", "--seqlen", "64", "--backend", "wasm"];
+const FLAGS = ["--model", AUSTEN, "--calibration", TOKENS, "--samples", "4", "--seqlen", "64", "--backend", "wasm"]
+  .concat(["--workers", "1"]);
 
 /**
  * How often a run of each method is killed: at a random moment of each of so many equal parts of it. What is on the disk then is

@@ -12,7 +12,7 @@ import { IN_PROCESS } from "./in_process.ts";
 import { PareError } from "../../src/errors.ts";
 
 /** A run of some seconds: all of the golden calibration. And one of a little. */
-const LONG = ["--model", AUSTEN, "--pattern", "2:4", "--calibration", TOKENS];
+const LONG = ["--model", AUSTEN, "--pattern", "2:4", "--calibration", TOKENS, "--workers", "1"];
 const ASKED = [...LONG, "--samples", "4", "--seqlen", "64"];
 
 /** Runs commands with variables and a cache of their own. */
