@@ -1,11 +1,12 @@
 /**
  * Headless Chromium, for tests of the dashboard: Debian's (`apt-get install chromium`) or the one that `CHROMIUM` names. One
- * browser serves all tests of a process, each in a context of its own, so that none sees what another kept.
+ * page serves all tests of a process, one after the other: four processes of Chromium for each test's own would compute as
+ * long as the tests. What a page keeps it keeps by the origin, and each test's server has a port of its own.
  * A page that is opened here keeps account of what a user would never be told: errors on the console, and requests to
  * another host.
  */
 import axe from "axe-core";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { chromium, type Page } from "playwright-core";
 
 /** Where it stands; undefined if it is not here, which is said, not passed over. */
 export const CHROMIUM = [Deno.env.get("CHROMIUM"), "/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => {
@@ -28,14 +29,21 @@ export interface Watched extends AsyncDisposable {
   readonly strangers: readonly string[];
 }
 
-let browser: Promise<Browser> | undefined;
+let opened: Promise<Page> | undefined;
 
-/** Opens a page in a context of its own. Playwright ends the browser with the process. */
-export async function openPage(address: string, colorScheme: "light" | "dark" = "light"): Promise<Watched> {
-  browser ??= chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
-  const context = await (await browser).newContext({ colorScheme, viewport: { width: 1100, height: 800 } });
-  const page = await context.newPage();
+/** Starts Chromium; Playwright ends it with the process. */
+async function launch(): Promise<Page> {
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
+  const page = await browser.newPage();
   page.setDefaultTimeout(PATIENCE);
+  return page;
+}
+
+/** Opens an address in the page, as a test finds it. */
+export async function openPage(address: string, colorScheme: "light" | "dark" = "light"): Promise<Watched> {
+  const page = await (opened ??= launch());
+  await page.emulateMedia({ colorScheme });
+  await page.setViewportSize({ width: 1100, height: 800 });
   const errors: string[] = [], strangers: string[] = [];
   page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
   page.on("pageerror", (error) => errors.push(error.message));
@@ -45,7 +53,17 @@ export async function openPage(address: string, colorScheme: "light" | "dark" = 
     if (new URL(request.url()).host !== new URL(address).host) strangers.push(request.url());
   });
   await page.goto(address);
-  return { page, errors, strangers, [Symbol.asyncDispose]: () => context.close() };
+  return {
+    page,
+    errors,
+    strangers,
+    async [Symbol.asyncDispose]() {
+      await page.goto("about:blank");
+      page.removeAllListeners();
+      await page.unrouteAll();
+      await page.context().clearPermissions();
+    },
+  };
 }
 
 /** What axe finds that is serious or worse, in a line each. */

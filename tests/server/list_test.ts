@@ -157,7 +157,7 @@ testPage("a compare shows the best that it pruned, by its name, and an eval its 
 testPage("how long a live run takes goes on, with what is left and how fast it is", async (page, { registry, ids }) => {
   const live = ids[2];
   registry.progress(live, {
-    phase: "observe",
+    phase: "propagate",
     block: 1,
     blocks: 30,
     done: 100,
@@ -165,7 +165,7 @@ testPage("how long a live run takes goes on, with what is left and how fast it i
     rate: 50,
     memoryBytes: 2 ** 28,
   });
-  await page.getByText("observe, block 2 of 30, 4.0 s left").waitFor();
+  await page.getByText("propagate, block 2 of 30, 4.0 s left").waitFor();
   await page.getByRole("link", { name: live }).click();
   const fact = (term: string) => page.locator(`dt:text-is("${term}") + dd`);
   assertEquals(await fact("left").innerText(), "4.0 s");
