@@ -107,12 +107,14 @@ export class Exchange implements AsyncDisposable {
   /**
    * An item, waited for.
    * @param from The rank that gives it.
+   * @param failed Ends the waiting with what it was aborted for.
    * @throws PareError naming that rank, if it gives no sign of life for too long; or if the item is damaged.
    */
-  async get(name: string, from: number): Promise<Uint8Array<ArrayBuffer>> {
+  async get(name: string, from: number, failed?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
     const path = this.#path(name), { signal, patience = DEFAULT_PATIENCE_S, place, ranks } = this.options;
     for (let wait = FIRST_LOOK_MS, since = performance.now();; wait = Math.min(2 * wait, LONGEST_LOOK_MS)) {
       signal?.throwIfAborted();
+      failed?.throwIfAborted();
       const found = await place.read(path);
       if (found) {
         const bytes = new Uint8Array(found.subarray(64));

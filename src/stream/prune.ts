@@ -143,7 +143,9 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
   const all = calibration ? countSequences(calibration) : 0, heldOut = options.holdout ? heldOutOf(all) : 0;
   const sequences = all - heldOut, observed = { grams, heldOut: heldOut > 0 };
 
-  const cut = options.shards && new Shards(options.shards, refuseShards(options), heldOut);
+  /** Of a rank that cannot give what it has pruned: it and those that wait for it would wait for each other. */
+  const failed = new AbortController();
+  const cut = options.shards && new Shards(options.shards, refuseShards(options), heldOut, failed.signal);
 
   const hiddenBytes = streams * (calibration?.ids.length ?? 0) * spec.hidden * BYTES.F32;
   const memory = {
@@ -174,7 +176,10 @@ export async function prune(options: PruneOptions): Promise<LinearReport[]> {
     const name = tensor.replace(/\.weight$/, "");
     return (await cut.getResult(places.get(name)!, name)).stored;
   });
-  const results = opened.use(new Results({ ...options, onResult, readBack: options.readBack ?? fromExchange }));
+  const onFailure = (error: unknown) => failed.abort(error);
+  const results = opened.use(
+    new Results({ ...options, onResult, onFailure, readBack: options.readBack ?? fromExchange }),
+  );
   const source = new PrunedSource(options, spec, targets, results);
 
   /** The steps of a block: how its linears come to be pruned, and what the next block sees. */

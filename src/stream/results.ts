@@ -68,6 +68,8 @@ export interface ResultOptions {
   readonly onDistribution?: (linear: string, distribution: LinearDistribution) => void;
   /** Told of every linear that this pass has pruned itself, before its weight is written. */
   readonly onResult?: (result: LinearResult) => Promise<void>;
+  /** Told when a result cannot be handed on, and of every one after it. */
+  readonly onFailure?: (error: unknown) => void;
   /** Told of every block whose pruned weights have all been written. */
   readonly onBlock?: (block: number, linears: readonly LinearReport[]) => void;
 }
@@ -103,7 +105,8 @@ export class Results implements AsyncDisposable {
 
   /** Hands results of so many bytes on once what was before them is written. */
   enqueue(bytes: number, save: () => Promise<void>): void {
-    const saved = this.#saving = toldElsewhere(this.#saving.then(save));
+    const saved = this.#saving = this.#saving.then(save);
+    saved.catch((error) => this.options.onFailure?.(error)); // who waits for room or for all of them is told as well
     this.#behind.push({ bytes, saved });
   }
 

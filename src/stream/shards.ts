@@ -60,9 +60,15 @@ export class Shards {
 
   /**
    * @param heldOut How many of the sequences, the last ones, are observed by themselves.
+   * @param failed Aborted when this process cannot give what others may wait for: it waits for none of them then.
    * @throws PareError if there are more shards than other sequences, or more ranks than shards.
    */
-  constructor({ shards, exchange, ranks = { rank: 0, ranks: 1 } }: ShardOptions, batch: Batch, heldOut = 0) {
+  constructor(
+    { shards, exchange, ranks = { rank: 0, ranks: 1 } }: ShardOptions,
+    batch: Batch,
+    heldOut = 0,
+    private readonly failed?: AbortSignal,
+  ) {
     const all = countSequences(batch), sequences = all - heldOut;
     if (shards > sequences) {
       throw new PareError(
@@ -121,6 +127,10 @@ export class Shards {
     return true;
   }
 
+  #get(name: string, from: number): Promise<Uint8Array<ArrayBuffer>> {
+    return this.exchange!.get(name, from, this.failed);
+  }
+
   /** Whether this process prunes a linear. */
   solves(place: Place): boolean {
     return this.#solverOf(place) === this.#ranks.rank;
@@ -143,7 +153,7 @@ export class Shards {
   async gatherSums(of: SumsOf, groups: readonly (readonly Linear[])[], observation: Observation): Promise<void> {
     const parts = groups.flatMap((group) => this.#each.map((shard) => ({ group, shard })));
     const get = async ({ group, shard }: typeof parts[number]) => {
-      const bytes = await this.exchange!.get(sumsName(of, group, shard.index), this.#ownerOf(shard.index));
+      const bytes = await this.#get(sumsName(of, group, shard.index), this.#ownerOf(shard.index));
       return { group, shard, bytes };
     };
     for await (const { group, shard, bytes } of inTurn(parts, largestSums(observation, groups), get)) {
@@ -181,7 +191,7 @@ export class Shards {
 
   /** The orders of a block's inputs, waited for. */
   async getOrders(block: number): Promise<RunOrders> {
-    const bytes = await this.exchange!.get(ordersName(block), this.#solverOf({ block, turn: 0 }));
+    const bytes = await this.#get(ordersName(block), this.#solverOf({ block, turn: 0 }));
     const lists: [string, number[][]][] = JSON.parse(new TextDecoder().decode(bytes));
     return new Map(lists.map(([linear, runs]) => [linear, runs.map((order) => Uint32Array.from(order))]));
   }
@@ -220,7 +230,7 @@ export class Shards {
 
   /** What became of a linear, waited for. */
   async getResult(place: Place, linear: string): Promise<LinearResult> {
-    const bytes = await this.exchange!.get(resultName(place.block, linear), this.#solverOf(place));
+    const bytes = await this.#get(resultName(place.block, linear), this.#solverOf(place));
     const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true), end = 4 + length;
     const { report, distribution, kept } = JSON.parse(
       new TextDecoder().decode(bytes.subarray(4, end)),

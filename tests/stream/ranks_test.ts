@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { dirname, join } from "node:path";
 import type { Backend } from "../../src/backend/backend.ts";
 import { openBackend } from "../../src/backend/open.ts";
+import { PareError } from "../../src/errors.ts";
 import { meetingFolder, type MeetingPlace } from "../../src/stream/meeting.ts";
 import { temporary } from "../checkpoint/folders.ts";
 import { generator, SEED } from "../fuzz/seed.ts";
@@ -124,6 +125,26 @@ for (
     assertEquals(died(), deaths);
   });
 }
+
+Deno.test("ranks that cannot give what they have pruned say so, and do not wait for each other", async () => {
+  await using backend = await openBackend("wasm", { workers: 1 });
+  for (const how of ["", "holdout,permute"]) {
+    using folder = temporary();
+    const base = meetingFolder(folder.path);
+    const full = (rank: number): MeetingPlace => ({
+      ...base,
+      write: (name, bytes, own) =>
+        name.endsWith("_proj") ? Promise.reject(new PareError(`rank ${rank}: no space`)) : base.write(name, bytes, own),
+    });
+    const asked = { method: "sparsegpt", how, shards: SHARDS };
+    const all = [0, 1].map((rank) => rankOf(backend, asked, { rank, ranks: 2 }, full(rank)));
+    for (const [rank, error] of (await Promise.allSettled(all)).entries()) {
+      assert(error.status === "rejected");
+      assertEquals(error.reason.message, `rank ${rank}: no space`);
+    }
+    assertEquals(backend.live, 0);
+  }
+});
 
 function start(method: string, rank: number, ranks: number, directory: string, result: string) {
   return new Deno.Command(Deno.execPath(), {
